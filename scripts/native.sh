@@ -1,0 +1,21 @@
+#!/bin/sh
+# Builds the native addon and the helper binaries for this machine's architecture into native/build.
+set -eu
+cd "$(dirname "$0")/.."
+case "$(uname -m)" in x86_64) arch=x64 ;; aarch64) arch=arm64 ;; *) echo "wherry: unsupported machine $(uname -m)" >&2; exit 1 ;; esac
+headers=node_modules/node-linux-$arch/include/node
+out=native/build
+mkdir -p $out
+newer() { [ ! -e "$2" ] || [ "$1" -nt "$2" ]; }
+if newer native/sys.c $out/sys-$arch.node; then
+  cc -std=gnu11 -O2 -Wall -Wextra -Werror -fPIC -shared -I$headers -o $out/sys-$arch.node.tmp native/sys.c
+  mv $out/sys-$arch.node.tmp $out/sys-$arch.node
+fi
+for helper in native/helpers/*.c; do
+  [ -e "$helper" ] || continue
+  name=$(basename "$helper" .c)
+  if newer "$helper" $out/$name-$arch; then
+    cc -std=gnu11 -O2 -Wall -Wextra -Werror -static -o $out/$name-$arch.tmp "$helper"
+    mv $out/$name-$arch.tmp $out/$name-$arch
+  fi
+done

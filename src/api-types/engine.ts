@@ -1,0 +1,251 @@
+import type {
+  AuthAnswer,
+  AuthConfig,
+  BuildCachePruned,
+  BuildOptions,
+  ChangeItem,
+  CommitOptions,
+  ContainerCreateConfig,
+  ContainerCreated,
+  ContainerInspect,
+  ContainerSummary,
+  ContainersPruned,
+  ContainerTop,
+  DiskUsage,
+  DistributionInspect,
+  EventMessage,
+  ExecCreateConfig,
+  ExecInspect,
+  HistoryItem,
+  ImageDeleteItem,
+  ImageInspect,
+  ImageSearchResult,
+  ImageSummary,
+  ImagesPruned,
+  NetworkInspect,
+  NetworksPruned,
+  ProgressMessage,
+  SystemInfo,
+  SystemVersion,
+  Volume,
+  VolumeCreateConfig,
+  VolumeList,
+  VolumesPruned,
+  WaitAnswer,
+} from './shapes.ts';
+
+export type ByteStream = AsyncIterable<Uint8Array>;
+
+/** Every call that waits takes a signal; aborting it cancels the work and leaves nothing behind. */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Filters as the API has them: key to values, all spelled as in `--filter`. */
+export type Filters = Readonly<Record<string, readonly string[]>>;
+
+/**
+ * A container engine: Docker's, as a library. `Engine.open` gives one over a data root in this process, `Engine.connect` one over a daemon's socket.
+ * Failures are `EngineError`s whose kind maps to Docker's status codes and whose message is Docker's where clients match it.
+ * Streams of progress are async iterables: leaving one early cancels the work; an error that ends the work is thrown from the iteration.
+ */
+export interface Engine extends AsyncDisposable {
+  readonly images: Images;
+  readonly containers: Containers;
+  readonly execs: Execs;
+  readonly networks: Networks;
+  readonly volumes: Volumes;
+  readonly system: System;
+  /** Classic build: the context is a tar (plain or compressed). `aux` messages carry the image ID. */
+  build(context: ByteStream, options?: BuildOptions & CallOptions): AsyncIterable<ProgressMessage>;
+  pruneBuildCache(
+    options?: { all?: boolean; filters?: Filters; keepStorageBytes?: number } & CallOptions,
+  ): Promise<BuildCachePruned>;
+}
+
+export interface Images {
+  list(options?: {
+    all?: boolean;
+    filters?: Filters;
+    sharedSize?: boolean;
+    digests?: boolean;
+    manifests?: boolean;
+  }): Promise<readonly ImageSummary[]>;
+  inspect(name: string, options?: { platform?: string; manifests?: boolean }): Promise<ImageInspect>;
+  history(name: string, options?: { platform?: string }): Promise<readonly HistoryItem[]>;
+  /** `reference` with neither tag nor digest is `:latest`; `allTags` pulls every tag. */
+  pull(
+    reference: string,
+    options?: { platform?: string; allTags?: boolean; auth?: AuthConfig } & CallOptions,
+  ): AsyncIterable<ProgressMessage>;
+  push(
+    reference: string,
+    options?: { allTags?: boolean; platform?: string; auth?: AuthConfig } & CallOptions,
+  ): AsyncIterable<ProgressMessage>;
+  /** A root filesystem tar becomes an image (`docker import`). The last message's `status` is the image ID. */
+  import(
+    source: ByteStream,
+    options?: {
+      repo?: string;
+      tag?: string;
+      message?: string;
+      changes?: readonly string[];
+      platform?: string;
+      origin?: string;
+    } & CallOptions,
+  ): AsyncIterable<ProgressMessage>;
+  load(
+    archive: ByteStream,
+    options?: { quiet?: boolean; platform?: string } & CallOptions,
+  ): AsyncIterable<ProgressMessage>;
+  save(names: readonly string[], options?: { platform?: string } & CallOptions): ByteStream;
+  tag(source: string, repo: string, tag?: string): Promise<void>;
+  remove(
+    name: string,
+    options?: { force?: boolean; noPrune?: boolean; platforms?: readonly string[] },
+  ): Promise<readonly ImageDeleteItem[]>;
+  prune(options?: { filters?: Filters } & CallOptions): Promise<ImagesPruned>;
+  search(
+    term: string,
+    options?: { limit?: number; filters?: Filters; auth?: AuthConfig } & CallOptions,
+  ): Promise<readonly ImageSearchResult[]>;
+  distribution(name: string, options?: { auth?: AuthConfig } & CallOptions): Promise<DistributionInspect>;
+  commit(container: string, options?: CommitOptions & CallOptions): Promise<{ Id: string }>;
+}
+
+export interface AttachOptions {
+  readonly stdin?: boolean;
+  readonly stdout?: boolean;
+  readonly stderr?: boolean;
+  /** Replay the log first. */
+  readonly logs?: boolean;
+  /** Keep streaming; false with `logs` only replays. */
+  readonly stream?: boolean;
+  readonly detachKeys?: string;
+}
+
+/** Both directions of an attached process. Disposing detaches and never stops the process. */
+export interface AttachedStreams extends AsyncDisposable {
+  /** A terminal's bytes are not multiplexed: every chunk is `stdout`. */
+  readonly tty: boolean;
+  readonly output: AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly data: Uint8Array }>;
+  write(data: Uint8Array): Promise<void>;
+  closeInput(): Promise<void>;
+}
+
+export interface LogOptions extends CallOptions {
+  readonly follow?: boolean;
+  readonly stdout?: boolean;
+  readonly stderr?: boolean;
+  /** As in the API: seconds since the epoch with a fraction, RFC 3339, or a duration. */
+  readonly since?: string;
+  readonly until?: string;
+  readonly timestamps?: boolean;
+  readonly tail?: string;
+  readonly details?: boolean;
+}
+
+/** How to stop a process: the signal to begin with, and how long to wait before SIGKILL (negative: for ever). */
+export interface StopOptions {
+  readonly signal?: string;
+  readonly timeoutSeconds?: number;
+}
+
+export interface ArchiveStat {
+  readonly name: string;
+  readonly size: number;
+  /** Go's `os.FileMode` bits. */
+  readonly mode: number;
+  readonly mtime: string;
+  readonly linkTarget: string;
+}
+
+export interface ContainerCreateOptions {
+  readonly name?: string;
+  readonly platform?: string;
+  /** What is mounted below read-only binds stays writable, as before API 1.44. Since then a mount says so itself (`ReadOnlyNonRecursive`). */
+  readonly readOnlyNonRecursive?: boolean;
+}
+
+export interface Containers {
+  list(options?: {
+    all?: boolean;
+    limit?: number;
+    size?: boolean;
+    filters?: Filters;
+  }): Promise<readonly ContainerSummary[]>;
+  create(config: ContainerCreateConfig, options?: ContainerCreateOptions): Promise<ContainerCreated>;
+  inspect(id: string, options?: { size?: boolean }): Promise<ContainerInspect>;
+  start(id: string, options?: { detachKeys?: string } & CallOptions): Promise<void>;
+  stop(id: string, options?: { signal?: string; timeoutSeconds?: number }): Promise<void>;
+  restart(id: string, options?: { signal?: string; timeoutSeconds?: number }): Promise<void>;
+  kill(id: string, options?: { signal?: string }): Promise<void>;
+  pause(id: string): Promise<void>;
+  unpause(id: string): Promise<void>;
+  rename(id: string, name: string): Promise<void>;
+  /** Registers at once (the promise `accepted` resolves), answers when the condition holds. */
+  wait(
+    id: string,
+    options?: { condition?: 'not-running' | 'next-exit' | 'removed' } & CallOptions,
+  ): Promise<{ accepted: true; result: Promise<WaitAnswer> }>;
+  remove(id: string, options?: { force?: boolean; volumes?: boolean; link?: boolean }): Promise<void>;
+  prune(options?: { filters?: Filters }): Promise<ContainersPruned>;
+  attach(id: string, options?: AttachOptions): Promise<AttachedStreams>;
+  resize(id: string, size: { height: number; width: number }): Promise<void>;
+  /** `tty` tells how the lines are framed on the wire; `details` and `timestamps` are already in the data. */
+  logs(
+    id: string,
+    options?: LogOptions,
+  ): Promise<{
+    tty: boolean;
+    output: AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly data: Uint8Array }>;
+  }>;
+  top(id: string, psArgs?: string): Promise<ContainerTop>;
+  changes(id: string): Promise<readonly ChangeItem[]>;
+  export(id: string, options?: CallOptions): Promise<ByteStream>;
+  archiveStat(id: string, path: string): Promise<ArchiveStat>;
+  getArchive(id: string, path: string, options?: CallOptions): Promise<{ stat: ArchiveStat; archive: ByteStream }>;
+  putArchive(
+    id: string,
+    path: string,
+    archive: ByteStream,
+    options?: { noOverwriteDirNonDir?: boolean; copyUIDGID?: boolean } & CallOptions,
+  ): Promise<void>;
+}
+
+export interface Execs {
+  create(containerID: string, config: ExecCreateConfig): Promise<{ Id: string }>;
+  /** Starts and attaches; `undefined` when detached. */
+  start(
+    id: string,
+    options: { detach: boolean; tty: boolean; consoleSize?: readonly [number, number] },
+  ): Promise<AttachedStreams | undefined>;
+  resize(id: string, size: { height: number; width: number }): Promise<void>;
+  inspect(id: string): Promise<ExecInspect>;
+}
+
+export interface Networks {
+  list(options?: { filters?: Filters }): Promise<readonly NetworkInspect[]>;
+  inspect(id: string, options?: { verbose?: boolean; scope?: string }): Promise<NetworkInspect>;
+  prune(options?: { filters?: Filters }): Promise<NetworksPruned>;
+}
+
+export interface Volumes {
+  list(options?: { filters?: Filters }): Promise<VolumeList>;
+  create(config: VolumeCreateConfig): Promise<Volume>;
+  inspect(name: string): Promise<Volume>;
+  remove(name: string, options?: { force?: boolean }): Promise<void>;
+  prune(options?: { filters?: Filters }): Promise<VolumesPruned>;
+}
+
+export interface System {
+  ping(): Promise<void>;
+  info(): Promise<SystemInfo>;
+  version(): Promise<SystemVersion>;
+  df(options?: { types?: readonly string[] }): Promise<DiskUsage>;
+  auth(config: AuthConfig): Promise<AuthAnswer>;
+  /** Past events since `since` first, then live ones until `until` or the consumer leaves. */
+  events(options?: { since?: string; until?: string; filters?: Filters } & CallOptions): AsyncIterable<EventMessage>;
+  /** Rehashes everything and cross-checks rows, files and references: one line per fault (`/wherry/v1/verify`). */
+  verify(options?: CallOptions): AsyncIterable<string>;
+}

@@ -1,0 +1,106 @@
+import type { Descriptor, HealthConfig, Platform } from '#oci';
+import type { DriverData, StringMap, StringSet } from './common.ts';
+
+/** One manifest behind an image's index (`manifests=1`). */
+export interface ImageManifestSummary {
+  readonly ID: string;
+  readonly Descriptor: Descriptor;
+  readonly Available: boolean;
+  readonly Size: { readonly Content: number; readonly Total: number };
+  readonly Kind: 'image' | 'attestation' | 'unknown';
+  readonly ImageData?: {
+    readonly Platform: Platform;
+    readonly Size: { readonly Unpacked: number };
+    readonly Containers: readonly string[] | null;
+  };
+  readonly AttestationData?: { readonly For: string };
+}
+
+/** One row of `GET /images/json`. `Created` is seconds; -1 in `Containers` and `SharedSize` is "not computed". */
+export interface ImageSummary {
+  readonly Containers: number;
+  readonly Created: number;
+  readonly Id: string;
+  readonly Labels: StringMap | null;
+  readonly ParentId: string;
+  readonly Descriptor?: Descriptor;
+  readonly Manifests?: readonly ImageManifestSummary[];
+  readonly RepoDigests: readonly string[] | null;
+  readonly RepoTags: readonly string[] | null;
+  readonly SharedSize: number;
+  readonly Size: number;
+}
+
+/** The `Config` of an inspected image, in the order dockerd 28 writes it. */
+export interface InspectedImageConfig {
+  readonly ArgsEscaped?: boolean;
+  readonly Cmd?: readonly string[] | null;
+  readonly Entrypoint?: readonly string[] | null;
+  readonly Env?: readonly string[] | null;
+  readonly ExposedPorts?: StringSet;
+  readonly Healthcheck?: HealthConfig;
+  readonly Labels?: StringMap | null;
+  readonly OnBuild?: readonly string[] | null;
+  readonly Shell?: readonly string[];
+  readonly StopSignal?: string;
+  readonly User?: string;
+  readonly Volumes?: StringSet | null;
+  readonly WorkingDir?: string;
+}
+
+export interface ImageInspect {
+  readonly Id: string;
+  readonly RepoTags: readonly string[];
+  readonly RepoDigests: readonly string[];
+  readonly Parent: string;
+  readonly Comment: string;
+  readonly Created?: string;
+  readonly DockerVersion: string;
+  readonly Author: string;
+  readonly Architecture: string;
+  readonly Variant?: string;
+  readonly Os: string;
+  readonly OsVersion?: string;
+  readonly Size: number;
+  readonly VirtualSize?: number;
+  readonly GraphDriver: DriverData;
+  readonly RootFS: { readonly Type: string; readonly Layers?: readonly string[] };
+  readonly Metadata: { readonly LastTagTime?: string };
+  readonly Descriptor?: Descriptor;
+  readonly Manifests?: readonly ImageManifestSummary[];
+  readonly Config: InspectedImageConfig | null;
+}
+
+/** `Id` is `<missing>` for layers whose image is not here. */
+export interface HistoryItem {
+  readonly Comment: string;
+  /** Seconds since the epoch. */
+  readonly Created: number;
+  readonly CreatedBy: string;
+  readonly Id: string;
+  readonly Size: number;
+  readonly Tags: readonly string[] | null;
+}
+
+export interface ImageDeleteItem {
+  readonly Deleted?: string;
+  readonly Untagged?: string;
+}
+
+export interface ImagesPruned {
+  readonly ImagesDeleted: readonly ImageDeleteItem[] | null;
+  readonly SpaceReclaimed: number;
+}
+
+export interface ImageSearchResult {
+  readonly star_count: number;
+  readonly is_official: boolean;
+  readonly name: string;
+  readonly is_automated: boolean;
+  readonly description: string;
+}
+
+export interface DistributionInspect {
+  readonly Descriptor: Descriptor;
+  readonly Platforms: readonly Platform[];
+}

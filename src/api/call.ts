@@ -1,0 +1,216 @@
+import type { OutgoingHttpHeaders } from 'node:http';
+import type { Engine, Filters } from '#api-types';
+import { EngineError, messageOf } from '#errdefs';
+import { type Connection, type Exchange, type Method, Query, readBody, requestBody, writeWithPressure } from '#http';
+import type { ByteSource } from '#streams';
+import type { Decoder } from './decode.ts';
+import { parseFilters } from './filters.ts';
+import { decodeFirst, type JsonValue } from './go-json.ts';
+import { versionBefore } from './version.ts';
+
+/** Container configurations with thousands of labels stay far below; nothing here needs more. */
+const maxJsonBytes = 16 << 20;
+
+export type Handler = (call: Call) => Promise<void>;
+/** Method, pattern, handler. */
+export type ApiRoute = readonly [method: Method, pattern: string, handler: Handler];
+
+/** One request as a handler sees it: decoded inputs, and the few ways the Engine API answers. */
+export class Call {
+  readonly engine: Engine;
+  readonly query: Query;
+  /** The API version the client speaks. */
+  readonly version: string;
+  /** Fires when the client goes away. */
+  readonly signal: AbortSignal;
+  readonly #params: Readonly<Record<string, string>>;
+  readonly #exchange: Exchange;
+
+  constructor(
+    engine: Engine,
+    exchange: Exchange,
+    request: { query: string; version: string; params: Readonly<Record<string, string>> },
+  ) {
+    this.engine = engine;
+    this.#exchange = exchange;
+    this.query = Query.parse(request.query);
+    this.version = request.version;
+    this.signal = exchange.signal;
+    this.#params = request.params;
+  }
+
+  /** A part of the path. */
+  param(name: string): string {
+    return this.#params[name] ?? '';
+  }
+
+  before(version: string): boolean {
+    return versionBefore(this.version, version);
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#exchange.request.headers[name.toLowerCase()];
+    return Array.isArray(value) ? value[0] : value;
+  }
+
+  get filters(): Filters {
+    return parseFilters(this.query.get('filters'));
+  }
+
+  /** Headers are out: a failure can no longer be a status. */
+  get answered(): boolean {
+    return this.#exchange.response.headersSent;
+  }
+
+  get upgrade(): boolean {
+    return this.#exchange.upgrade;
+  }
+
+  /** The body as bytes; `canceled` when the client leaves in the middle. */
+  body(): ByteSource {
+    return requestBody(this.#exchange.request);
+  }
+
+  get hasBody(): boolean {
+    const { headers } = this.#exchange.request;
+    return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  }
+
+  /** A JSON body. @throws `invalid-argument` in dockerd's words: wrong type, empty, broken, or more than one value. */
+  async json<T>(decoder: Decoder<T>): Promise<T> {
+    return decodeAs(decoder, await this.jsonValue());
+  }
+
+  /** The same where a body is optional. */
+  async optionalJson<T>(decoder: Decoder<T>): Promise<T | undefined> {
+    if (!this.hasBody) return undefined;
+    return await this.json(decoder);
+  }
+
+  async jsonValue(): Promise<JsonValue> {
+    this.#checkContentType();
+    const text = (await readBody(this.body(), maxJsonBytes)).toString('utf8');
+    if (text.trim() === '') {
+      throw new EngineError('invalid-argument', 'invalid JSON: got EOF while reading request body');
+    }
+    const { value, rest } = invalidJson(() => decodeFirst(text));
+    if (rest.trim() !== '') throw new EngineError('invalid-argument', 'unexpected content after JSON');
+    return value;
+  }
+
+  #checkContentType(): void {
+    const type = this.header('Content-Type');
+    if (!this.hasBody && type === undefined) return;
+    const fault = mediaTypeFault(type ?? '');
+    if (fault !== undefined) {
+      throw new EngineError('invalid-argument', `malformed Content-Type header (${type ?? ''}): mime: ${fault}`);
+    }
+    const essence = type!.split(';')[0]!.trim().toLowerCase();
+    if (essence !== 'application/json') {
+      throw new EngineError(
+        'invalid-argument',
+        `unsupported Content-Type header (${type}): must be 'application/json'`,
+      );
+    }
+  }
+
+  /** An answer with a JSON body, which ends in a newline as Go's encoder leaves it. */
+  reply(status: number, value: unknown): void {
+    this.#send(status, 'application/json', `${JSON.stringify(value)}\n`);
+  }
+
+  text(status: number, body: string): void {
+    this.#send(status, 'text/plain; charset=utf-8', body);
+  }
+
+  /** An answer with no body. */
+  empty(status: number): void {
+    const { response } = this.#exchange;
+    response.statusCode = status;
+    if (status !== 204 && status !== 304) response.setHeader('Content-Length', 0);
+    response.end();
+  }
+
+  #send(status: number, type: string, body: string): void {
+    const { request, response } = this.#exchange;
+    response.statusCode = status;
+    response.setHeader('Content-Type', type);
+    response.setHeader('Content-Length', request.method === 'HEAD' && status === 200 ? 0 : Buffer.byteLength(body));
+    response.end(body);
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#exchange.response.setHeader(name, value);
+  }
+
+  /** Sends status and headers now, before there is a body. */
+  start(type: string, headers: OutgoingHttpHeaders = {}): void {
+    this.#exchange.response.writeHead(200, { 'Content-Type': type, ...headers });
+    this.#exchange.response.flushHeaders();
+  }
+
+  async write(data: Uint8Array | string): Promise<void> {
+    await writeWithPressure(this.#exchange.response, data);
+  }
+
+  end(): void {
+    this.#exchange.response.end();
+  }
+
+  /** Breaks the connection: what a client must not take for a whole body. */
+  breakOff(): void {
+    this.#exchange.response.destroy();
+  }
+
+  /**
+   * Streams bytes. The first chunk is awaited before the status goes out, so that a call that fails at once fails with a status; a later failure breaks the
+   * connection.
+   */
+  async stream(type: string, source: ByteSource, headers: OutgoingHttpHeaders = {}): Promise<void> {
+    const iterator = source[Symbol.asyncIterator]();
+    try {
+      let step = await iterator.next();
+      this.start(type, headers);
+      while (!step.done) {
+        await this.write(step.value);
+        step = await iterator.next();
+      }
+    } finally {
+      await iterator.return?.();
+    }
+    this.end();
+  }
+
+  /** Takes the connection out of HTTP; the caller writes the status line. */
+  hijack(): Connection {
+    return this.#exchange.hijack();
+  }
+}
+
+/** Decodes a JSON value with Docker's prefix on what is wrong with it. */
+export function decodeAs<T>(decoder: Decoder<T>, value: JsonValue): T {
+  return invalidJson(() => decoder.decode(value === null ? Object.create(null) : value, ''));
+}
+
+function invalidJson<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new EngineError('invalid-argument', `invalid JSON: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** What Go's mime.ParseMediaType says; undefined when nothing. */
+function mediaTypeFault(type: string): string | undefined {
+  const [essence = '', ...parameters] = type.split(';');
+  const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+/;
+  const trimmed = essence.trim();
+  if (trimmed === '') return 'no media type';
+  const [major = '', ...minor] = trimmed.split('/');
+  if (token.exec(major)?.[0] !== major) return 'expected slash after first token';
+  if (minor.length > 0 && token.exec(minor.join('/'))?.[0] !== minor.join('/')) {
+    return minor[0] === '' ? 'expected token after slash' : 'unexpected content after media subtype';
+  }
+  const bad = parameters.find((one) => one.trim() !== '' && !/^\s*[^\s=;"]+=("[^"]*"|[^\s;"]+)\s*$/.test(one));
+  return bad === undefined ? undefined : 'invalid media parameter';
+}

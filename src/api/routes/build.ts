@@ -1,0 +1,150 @@
+import type { BuildOptions, CommitOptions } from '#api-types';
+import { EngineError, messageOf } from '#errdefs';
+import { parseInteger } from '#http';
+import type { ApiRoute, Call } from '../call.ts';
+import type { Decoder } from '../decode.ts';
+import { list, map, nullableMap, string } from '../decode.ts';
+import { containerConfig, ulimits } from '../decoders/container.ts';
+import { unmarshal } from '../go-json.ts';
+import { streamProgress } from '../progress.ts';
+import { registryConfig } from '../registry-auth.ts';
+
+export const buildRoutes: readonly ApiRoute[] = [
+  ['POST', '/build', build],
+  ['POST', '/build/prune', prune],
+  ['POST', '/build/cancel', cancel],
+  ['POST', '/commit', commit],
+];
+
+async function build(call: Call): Promise<void> {
+  refuseBuildKit(call);
+  const messages = call.engine.build(call.body(), { ...buildOptions(call), signal: call.signal });
+  await streamProgress(call, messages);
+}
+
+/** `version=2` is how a client asks for BuildKit. */
+function refuseBuildKit(call: Call): void {
+  const version = call.query.get('version');
+  if (version === '' || version === '1') return;
+  if (version !== '2') throw new EngineError('invalid-argument', `invalid version ${JSON.stringify(version)}`);
+  throw new EngineError(
+    'not-implemented',
+    'BuildKit is not supported yet: build with the classic builder (DOCKER_BUILDKIT=0)',
+  );
+}
+
+function buildOptions(call: Call): BuildOptions {
+  const { query } = call;
+  if (query.bool('squash')) {
+    throw new EngineError('invalid-argument', 'squash is only supported with experimental mode');
+  }
+  const isolation = query.get('isolation');
+  if (!['', 'default'].includes(isolation)) {
+    throw new EngineError('invalid-argument', `unsupported isolation: ${JSON.stringify(isolation)}`);
+  }
+  return {
+    ...texts(call),
+    ...numbers(call),
+    t: query.all('t').filter((name) => name !== ''),
+    nocache: query.bool('nocache'),
+    q: query.bool('q'),
+    pull: query.bool('pull'),
+    rm: query.boolOr('rm', true),
+    forcerm: query.bool('forcerm'),
+    extrahosts: query.all('extrahosts'),
+    ...parsed(call, 'buildargs', nullableMap(string(), 'map[string]*string'), 'build args'),
+    ...parsed(call, 'labels', map(string()), 'labels'),
+    ...parsed(call, 'cachefrom', list(string()), 'cache-from'),
+    ...parsed(call, 'ulimits', ulimits, 'ulimit settings'),
+    ...auths(call),
+  };
+}
+
+function auths(call: Call): Pick<BuildOptions, 'auths'> {
+  const found = registryConfig(call.header('X-Registry-Config'));
+  return found === undefined ? {} : { auths: found };
+}
+
+const textKeys = ['dockerfile', 'target', 'platform', 'networkmode', 'cpusetcpus', 'cpusetmems'] as const;
+
+function texts(call: Call): BuildOptions {
+  const entries = textKeys.map((key) => [key, call.query.get(key)] as const);
+  return Object.fromEntries(entries.filter(([, text]) => text !== ''));
+}
+
+const numberKeys = ['memory', 'memswap', 'cpushares', 'cpuperiod', 'cpuquota', 'shmsize'] as const;
+
+/** dockerd takes what is no number for zero everywhere but in `shmsize`; a limit that is silently dropped helps nobody, so all are strict here. */
+function numbers(call: Call): BuildOptions {
+  const entries = numberKeys.map((key) => [key, call.query.get(key)] as const);
+  return Object.fromEntries(
+    entries
+      .filter(([, text]) => text !== '')
+      .map(([key, text]) => [key, parseInteger(text, 'ParseInt', key === 'shmsize' ? 'unknown' : 'invalid-argument')]),
+  );
+}
+
+function parsed<K extends keyof BuildOptions>(
+  call: Call,
+  key: K,
+  decoder: Decoder<NonNullable<BuildOptions[K]>>,
+  what: string,
+): Pick<BuildOptions, K> | object {
+  const text = call.query.get(key);
+  if (text === '') return {};
+  try {
+    const value = unmarshal(text);
+    return value === null ? {} : { [key]: decoder.decode(value, '') };
+  } catch (cause) {
+    throw new EngineError('invalid-argument', `error reading ${what}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function prune(call: Call): Promise<void> {
+  const { query } = call;
+  const keep = query.get('keep-storage');
+  const pruned = await call.engine.pruneBuildCache({
+    all: query.bool('all'),
+    filters: call.filters,
+    ...(keep === '' ? {} : { keepStorageBytes: keepStorage(keep) }),
+    signal: call.signal,
+  });
+  call.reply(200, pruned);
+}
+
+function keepStorage(text: string): number {
+  try {
+    return parseInteger(text);
+  } catch (cause) {
+    const message = `keep-storage is in bytes and expects an integer, got ${text}: ${messageOf(cause)}`;
+    throw new EngineError('invalid-argument', message, { cause });
+  }
+}
+
+/** Classic builds are cancelled by hanging up; identifiers are BuildKit's, and an unknown one is no error in dockerd either. */
+async function cancel(call: Call): Promise<void> {
+  if (call.query.get('id') === '') throw new EngineError('invalid-argument', 'build ID not provided');
+  call.empty(200);
+}
+
+async function commit(call: Call): Promise<void> {
+  const { query } = call;
+  const config = await call.optionalJson(containerConfig);
+  const named = (key: 'repo' | 'tag' | 'comment' | 'author'): CommitOptions => {
+    const text = query.text(key);
+    return text === undefined ? {} : { [key]: text };
+  };
+  const container = query.get('container');
+  if (container === '') throw new EngineError('invalid-argument', 'invalid name or ID supplied: ""');
+  const committed = await call.engine.images.commit(container, {
+    ...named('repo'),
+    ...named('tag'),
+    ...named('comment'),
+    ...named('author'),
+    pause: query.boolOr('pause', true),
+    changes: query.all('changes'),
+    ...(config === undefined ? {} : { config }),
+    signal: call.signal,
+  });
+  call.reply(201, committed);
+}

@@ -1,0 +1,83 @@
+import { STATUS_CODES } from 'node:http';
+import type { AttachedStreams } from '#api-types';
+import { EngineError, kindOf, messageOf } from '#errdefs';
+import { encodeFrame } from '#http';
+import type { ApiRoute, Call } from '../call.ts';
+import { parseDetachKeys } from '../detach-keys.ts';
+import { httpStatus } from '../http-status.ts';
+import { notYet } from '../not-yet.ts';
+import { acceptHijack, joinStreams, rawStream, streamType, wireBytes } from '../streams.ts';
+
+export const containerStreamRoutes: readonly ApiRoute[] = [
+  ['GET', '/containers/{name:.*}/logs', logs],
+  ['POST', '/containers/{name:.*}/attach', attach],
+  ['GET', '/containers/{name:.*}/attach/ws', notYet('attaching over a WebSocket')],
+  ['GET', '/containers/{name:.*}/export', exportFilesystem],
+];
+
+async function logs(call: Call): Promise<void> {
+  const { query } = call;
+  const stdout = query.bool('stdout');
+  const stderr = query.bool('stderr');
+  if (!stdout && !stderr) {
+    throw new EngineError('invalid-argument', 'Bad parameters: you must choose at least one stream');
+  }
+  const since = query.text('since');
+  const until = query.text('until');
+  const tail = query.text('tail');
+  const { tty, output } = await call.engine.containers.logs(call.param('name'), {
+    stdout,
+    stderr,
+    follow: query.bool('follow'),
+    timestamps: query.bool('timestamps'),
+    details: query.bool('details'),
+    ...(since === undefined ? {} : { since }),
+    ...(until === undefined ? {} : { until }),
+    ...(tail === undefined ? {} : { tail }),
+    signal: call.signal,
+  });
+  call.start(streamType(call, tty));
+  try {
+    for await (const chunk of output) await call.write(wireBytes(tty, chunk));
+  } catch (error) {
+    if (call.signal.aborted) return;
+    const text = `Error grabbing logs: ${messageOf(error)}\n`;
+    await call.write(tty ? text : encodeFrame('system', Buffer.from(text)));
+  }
+  call.end();
+}
+
+/** The container is looked at before the connection is taken: a refusal is an answer, though not a JSON one. */
+async function attach(call: Call): Promise<void> {
+  const { query } = call;
+  const stdin = query.bool('stdin');
+  const detachKeys = parseDetachKeys(query.text('detachKeys'));
+  let attached: AttachedStreams;
+  try {
+    attached = await call.engine.containers.attach(call.param('name'), {
+      stdin,
+      stdout: query.bool('stdout'),
+      stderr: query.bool('stderr'),
+      logs: query.bool('logs'),
+      stream: query.bool('stream'),
+    });
+  } catch (error) {
+    await refuseAttach(call, error);
+    return;
+  }
+  await using streams = attached;
+  await using connection = await acceptHijack(call, streams.tty);
+  await joinStreams(connection, streams, { tty: streams.tty, stdin, detachKeys });
+}
+
+async function refuseAttach(call: Call, error: unknown): Promise<void> {
+  const status = httpStatus[kindOf(error)];
+  await using connection = call.hijack();
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${rawStream}\r\n\r\n`;
+  await connection.write(Buffer.from(`${head}${messageOf(error)}\r\n`));
+}
+
+async function exportFilesystem(call: Call): Promise<void> {
+  const archive = await call.engine.containers.export(call.param('name'), { signal: call.signal });
+  await call.stream('application/octet-stream', archive);
+}

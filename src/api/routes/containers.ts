@@ -1,0 +1,166 @@
+import type { StopOptions } from '#api-types';
+import { EngineError } from '#errdefs';
+import { parseInteger } from '#http';
+import { type ApiRoute, type Call, decodeAs } from '../call.ts';
+import { configFieldNames, createConfig } from '../decoders/container.ts';
+import { isObject } from '../go-json.ts';
+import { notYet } from '../not-yet.ts';
+import { refuseUnsupportedConfig } from '../unsupported.ts';
+
+export const containerRoutes: readonly ApiRoute[] = [
+  ['GET', '/containers/json', list],
+  ['POST', '/containers/create', create],
+  ['POST', '/containers/prune', prune],
+  ['GET', '/containers/{name:.*}/json', inspect],
+  ['GET', '/containers/{name:.*}/top', top],
+  ['GET', '/containers/{name:.*}/changes', async (call) => call.reply(200, await containers(call).changes(name(call)))],
+  ['GET', '/containers/{name:.*}/stats', notYet('container stats')],
+  ['POST', '/containers/{name:.*}/update', notYet('updating a container')],
+  ['POST', '/containers/{name:.*}/start', start],
+  ['POST', '/containers/{name:.*}/stop', stop],
+  ['POST', '/containers/{name:.*}/restart', restart],
+  ['POST', '/containers/{name:.*}/kill', kill],
+  ['POST', '/containers/{name:.*}/pause', (call) => done(call, containers(call).pause(name(call)))],
+  ['POST', '/containers/{name:.*}/unpause', (call) => done(call, containers(call).unpause(name(call)))],
+  [
+    'POST',
+    '/containers/{name:.*}/rename',
+    (call) => done(call, containers(call).rename(name(call), call.query.get('name'))),
+  ],
+  ['POST', '/containers/{name:.*}/resize', resize],
+  ['POST', '/containers/{name:.*}/wait', wait],
+  ['DELETE', '/containers/{name:.*}', remove],
+];
+
+const containers = (call: Call) => call.engine.containers;
+const name = (call: Call) => call.param('name');
+
+async function done(call: Call, work: Promise<void>): Promise<void> {
+  await work;
+  call.empty(204);
+}
+
+async function list(call: Call): Promise<void> {
+  const { query, filters } = call;
+  const limit = query.integer('limit');
+  const options = { all: query.bool('all'), size: query.bool('size'), filters };
+  const found = await containers(call).list(limit === undefined ? options : { ...options, limit });
+  call.reply(200, found);
+}
+
+async function create(call: Call): Promise<void> {
+  const body = await call.jsonValue();
+  const named = isObject(body) && Object.keys(body).some((key) => configFieldNames.has(key.toLowerCase()));
+  const config = decodeAs(createConfig, body);
+  if (!named) {
+    throw new EngineError('invalid-argument', 'config cannot be empty in order to create a container');
+  }
+  refuseUnsupportedConfig(config);
+  const platform = call.before('1.41') ? undefined : call.query.text('platform');
+  const wanted = { name: call.query.text('name'), platform };
+  const created = await containers(call).create(config, {
+    ...(wanted.name === undefined ? {} : { name: wanted.name }),
+    ...(wanted.platform === undefined ? {} : { platform: wanted.platform }),
+    ...(call.before('1.44') ? { readOnlyNonRecursive: true } : {}),
+  });
+  call.reply(201, created);
+}
+
+async function inspect(call: Call): Promise<void> {
+  call.reply(200, await containers(call).inspect(name(call), { size: call.query.bool('size') }));
+}
+
+async function top(call: Call): Promise<void> {
+  call.reply(200, await containers(call).top(name(call), call.query.text('ps_args')));
+}
+
+async function start(call: Call): Promise<void> {
+  const detachKeys = call.query.text('detachKeys');
+  await containers(call).start(name(call), detachKeys === undefined ? {} : { detachKeys });
+  call.empty(204);
+}
+
+/** `t` is seconds; a negative one waits for ever. */
+function stopOptions(call: Call): StopOptions {
+  const timeoutSeconds = call.query.integer('t');
+  const signal = call.query.text('signal');
+  return {
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+}
+
+async function stop(call: Call): Promise<void> {
+  await containers(call).stop(name(call), stopOptions(call));
+  call.empty(204);
+}
+
+async function restart(call: Call): Promise<void> {
+  await containers(call).restart(name(call), stopOptions(call));
+  call.empty(204);
+}
+
+async function kill(call: Call): Promise<void> {
+  const signal = call.query.text('signal');
+  await containers(call).kill(name(call), signal === undefined ? {} : { signal });
+  call.empty(204);
+}
+
+/** Height and width of a terminal, for containers and execs. @throws `invalid-argument` in dockerd's words. */
+export function terminalSize(call: Call): { height: number; width: number } {
+  return { height: dimension(call, 'h', 'height'), width: dimension(call, 'w', 'width') };
+}
+
+function dimension(call: Call, key: string, what: string): number {
+  const text = call.query.get(key);
+  const quoted = JSON.stringify(text);
+  if (!/^\d+$/.test(text)) {
+    throw new EngineError('invalid-argument', `invalid resize ${what} ${quoted}: invalid syntax`);
+  }
+  const value = parseInteger(text);
+  if (value > 0xffffffff) {
+    throw new EngineError('invalid-argument', `invalid resize ${what} ${quoted}: value out of range`);
+  }
+  return value;
+}
+
+async function resize(call: Call): Promise<void> {
+  await containers(call).resize(name(call), terminalSize(call));
+  call.empty(200);
+}
+
+const waitConditions = ['not-running', 'next-exit', 'removed'] as const;
+
+/** From 1.30 on the headers are out as soon as the wait is in place, which is what `docker run` starts the container on. */
+async function wait(call: Call): Promise<void> {
+  const text = call.query.get('condition') || 'not-running';
+  const condition = waitConditions.find((one) => one === text);
+  if (condition === undefined) {
+    throw new EngineError('invalid-argument', `invalid condition: ${JSON.stringify(text)}`);
+  }
+  const { result } = await containers(call).wait(name(call), { condition, signal: call.signal });
+  if (!call.before('1.30')) call.start('application/json');
+  try {
+    const answer = await result;
+    if (call.answered) {
+      await call.write(`${JSON.stringify(answer)}\n`);
+      call.end();
+    } else {
+      call.reply(200, { StatusCode: answer.StatusCode });
+    }
+  } catch (error) {
+    if (!call.answered) throw error;
+    call.breakOff();
+  }
+}
+
+async function remove(call: Call): Promise<void> {
+  const { query } = call;
+  const options = { force: query.bool('force'), volumes: query.bool('v'), link: query.bool('link') };
+  await containers(call).remove(name(call), options);
+  call.empty(204);
+}
+
+async function prune(call: Call): Promise<void> {
+  call.reply(200, await containers(call).prune({ filters: call.filters }));
+}

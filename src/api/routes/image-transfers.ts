@@ -1,0 +1,97 @@
+import { EngineError } from '#errdefs';
+import { parsePlatform } from '#oci';
+import type { ApiRoute, Call } from '../call.ts';
+import { joinName } from '../names.ts';
+import { streamProgress } from '../progress.ts';
+import { authOption, platformOption } from './images.ts';
+
+export const imageTransferRoutes: readonly ApiRoute[] = [
+  ['POST', '/images/create', create],
+  ['POST', '/images/load', load],
+  ['POST', '/images/{name:.*}/push', push],
+  ['GET', '/images/get', save],
+  ['GET', '/images/{name:.*}/get', saveOne],
+];
+
+/** One endpoint for pull and import, told apart by its parameters. */
+async function create(call: Call): Promise<void> {
+  if (call.query.get('fromImage') !== '') await pull(call);
+  else if (call.query.get('fromSrc') !== '') await importImage(call);
+  else throw new EngineError('invalid-argument', 'either fromImage or fromSrc is required');
+}
+
+/** Plain `os/arch[/variant]`, unlike the JSON of the other calls. */
+function plainPlatform(call: Call): { platform?: string } {
+  const platform = call.before('1.32') ? undefined : call.query.text('platform');
+  if (platform === undefined) return {};
+  parsePlatform(platform);
+  return { platform };
+}
+
+async function pull(call: Call): Promise<void> {
+  // A bare colon at the end is how old clients say "all tags".
+  const wanted = call.query.get('fromImage').replace(/:$/, '');
+  const { reference, complete } = joinName(wanted, call.query.get('tag'));
+  const messages = call.engine.images.pull(reference, {
+    allTags: !complete,
+    ...plainPlatform(call),
+    ...authOption(call),
+    signal: call.signal,
+  });
+  await streamProgress(call, messages);
+}
+
+async function importImage(call: Call): Promise<void> {
+  const { query } = call;
+  const origin = query.get('fromSrc');
+  if (origin !== '-') {
+    throw new EngineError(
+      'not-implemented',
+      `importing from a URL is not supported yet: got ${JSON.stringify(origin)}`,
+    );
+  }
+  const repo = query.text('repo');
+  const tag = query.text('tag');
+  const message = query.text('message');
+  const messages = call.engine.images.import(call.body(), {
+    ...(repo === undefined ? {} : { repo }),
+    ...(tag === undefined ? {} : { tag }),
+    ...(message === undefined ? {} : { message }),
+    changes: query.all('changes'),
+    ...plainPlatform(call),
+    origin,
+    signal: call.signal,
+  });
+  await streamProgress(call, messages);
+}
+
+async function load(call: Call): Promise<void> {
+  const platform = call.before('1.48') ? {} : platformOption(call);
+  const quiet = call.query.boolOr('quiet', true);
+  const messages = call.engine.images.load(call.body(), { quiet, ...platform, signal: call.signal });
+  await streamProgress(call, messages, { always200: true });
+}
+
+async function push(call: Call): Promise<void> {
+  const { reference, complete } = joinName(call.param('name'), call.query.get('tag'));
+  const messages = call.engine.images.push(reference, {
+    allTags: !complete,
+    ...(call.before('1.46') ? {} : platformOption(call)),
+    ...authOption(call),
+    signal: call.signal,
+  });
+  await streamProgress(call, messages);
+}
+
+async function save(call: Call): Promise<void> {
+  await saveNames(call, call.query.all('names'));
+}
+
+async function saveOne(call: Call): Promise<void> {
+  await saveNames(call, [call.param('name')]);
+}
+
+async function saveNames(call: Call, names: readonly string[]): Promise<void> {
+  const platform = call.before('1.48') ? {} : platformOption(call);
+  await call.stream('application/x-tar', call.engine.images.save(names, { ...platform, signal: call.signal }));
+}

@@ -1,0 +1,72 @@
+import type { EventMessage } from '#api-types';
+import { EngineError, messageOf } from '#errdefs';
+import { log } from '#log';
+import type { ApiRoute, Call } from '../call.ts';
+import { authConfig } from '../decoders/small.ts';
+import { diskUsageFor, systemInfoFor } from '../older-versions.ts';
+import { htmlSafeJson } from '../progress.ts';
+
+export const systemRoutes: readonly ApiRoute[] = [
+  ['GET', '/events', events],
+  ['GET', '/info', async (call) => call.reply(200, systemInfoFor(call, await call.engine.system.info()))],
+  ['GET', '/version', async (call) => call.reply(200, await call.engine.system.version())],
+  ['GET', '/system/df', diskUsage],
+  ['POST', '/auth', async (call) => call.reply(200, await call.engine.system.auth(await call.json(authConfig)))],
+];
+
+const diskUsageTypes = ['container', 'image', 'volume', 'build-cache'];
+
+async function diskUsage(call: Call): Promise<void> {
+  const types = call.query.all('type');
+  const unknown = types.find((type) => !diskUsageTypes.includes(type));
+  if (unknown !== undefined) throw new EngineError('invalid-argument', `unknown object type: ${unknown}`);
+  const usage = await call.engine.system.df(types.length > 0 ? { types } : {});
+  call.reply(200, diskUsageFor(call, usage));
+}
+
+/** The subscription is live before the headers leave: a client may act on them and expect to see its own event. */
+async function events(call: Call): Promise<void> {
+  const { since, until } = eventTimes(call);
+  const filters = call.filters;
+  const stream = call.engine.system.events({ ...since, ...until, filters, signal: call.signal });
+  const iterator = stream[Symbol.asyncIterator]();
+  try {
+    let step = iterator.next();
+    call.start('application/json');
+    for (let event = await step; !event.done; event = await step) {
+      await call.write(eventLine(event.value));
+      step = iterator.next();
+    }
+  } catch (error) {
+    if (call.signal.aborted) return;
+    log.warn('event stream failed', { error: messageOf(error) });
+    call.breakOff();
+    return;
+  } finally {
+    await iterator.return?.();
+  }
+  call.end();
+}
+
+function eventLine(event: EventMessage): string {
+  const { status, id, from, Type, Action, Actor, scope, time, timeNano } = event;
+  return `${htmlSafeJson({ status, id, from, Type, Action, Actor, scope, time, timeNano })}\n`;
+}
+
+/** Seconds with an optional fraction; clients turn other spellings into that. Checked here because the stream's headers go out at once. */
+function eventTimes(call: Call): { since: { since?: string }; until: { until?: string } } {
+  const since = call.query.text('since');
+  const until = call.query.text('until');
+  for (const text of [since, until]) {
+    if (text === undefined || /^-?\d+(\.\d+)?$/.test(text)) continue;
+    const number = JSON.stringify(text.split('.')[0]);
+    throw new EngineError('unknown', `strconv.ParseInt: parsing ${number}: invalid syntax`);
+  }
+  if (since !== undefined && until !== undefined && Number(since) > Number(until)) {
+    throw new EngineError('invalid-argument', `\`since\` time (${since}) cannot be after \`until\` time (${until})`);
+  }
+  return {
+    since: since === undefined ? {} : { since },
+    until: until === undefined ? {} : { until },
+  };
+}

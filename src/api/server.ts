@@ -1,0 +1,108 @@
+import type { IncomingMessage } from 'node:http';
+import type { Engine } from '#api-types';
+import { EngineError, isKind, kindOf, messageOf } from '#errdefs';
+import { type Exchange, isDisconnect, parseTarget, RouteTable, type ServerOptions } from '#http';
+import { log } from '#log';
+import { Call } from './call.ts';
+import { httpStatus } from './http-status.ts';
+import { apiRoutes } from './routes.ts';
+import { refuseUnsupportedQuery } from './unsupported.ts';
+import { currentVersion, negotiate, TooOldError } from './version.ts';
+
+export interface ApiOptions {
+  readonly engine: Engine;
+  /** For the `Server` header: `Wherry/0.1.0`. Clients parse `<name>/<version> (<os>)`. */
+  readonly product: string;
+}
+
+const table = new RouteTable(apiRoutes);
+/** Only these leave HTTP; an `Upgrade` elsewhere (h2c of a curious client) is answered as plain HTTP. */
+const hijackPaths = /^(?:\/v[0-9.]+)?\/(?:containers\/[^?]+\/attach|exec\/[^?]+\/start)(?:\?|$)/;
+
+/**
+ * The Engine API over an engine: what `http.listen` takes.
+ *
+ * @example
+ * await using listener = await listen({ kind: 'unix', path }, apiServer({ engine, product: 'Wherry/0.1.0' }));
+ */
+export function apiServer(options: ApiOptions): Pick<ServerOptions, 'handler' | 'mayUpgrade'> {
+  return {
+    handler: (exchange) => answer(options, exchange),
+    mayUpgrade: (request: IncomingMessage) => request.method === 'POST' && hijackPaths.test(request.url ?? ''),
+  };
+}
+
+async function answer(options: ApiOptions, exchange: Exchange): Promise<void> {
+  const { request, response } = exchange;
+  const target = parseTarget(request.url ?? '/');
+  if (target === undefined) {
+    response.writeHead(400, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' });
+    response.end('400 Bad Request');
+    return;
+  }
+  if (target.cleaned !== undefined) {
+    response.writeHead(301, { Location: target.cleaned, 'Content-Length': 0 });
+    response.end();
+    return;
+  }
+  const match = table.find(request.method ?? '', target.path);
+  if (match === undefined && request.method !== 'OPTIONS') {
+    sendError(exchange, 404, 'page not found');
+    return;
+  }
+  response.setHeader('Api-Version', currentVersion);
+  response.setHeader('Ostype', 'linux');
+  response.setHeader('Server', `${options.product} (linux)`);
+  try {
+    const version = negotiate(target.version);
+    response.setHeader('Docker-Experimental', 'false');
+    const call = new Call(options.engine, exchange, {
+      query: target.query,
+      version,
+      params: match?.params ?? {},
+    });
+    if (match === undefined) {
+      call.empty(200);
+      return;
+    }
+    refuseUnsupportedQuery(`${match.route.method} ${match.route.pattern}`, call.query);
+    await match.route.target(call);
+  } catch (error) {
+    refuse(exchange, error);
+  }
+}
+
+function refuse(exchange: Exchange, error: unknown): void {
+  const { request, response, signal } = exchange;
+  if (response.headersSent || response.socket === null) {
+    const gone = signal.aborted || isDisconnect(error) || isKind(error, 'canceled');
+    if (!gone) log.warn('answer broken off', { url: request.url, error: messageOf(error) });
+    response.destroy();
+    return;
+  }
+  const kind = kindOf(error);
+  if (!(error instanceof EngineError) && !signal.aborted) {
+    const stack = error instanceof Error ? error.stack : String(error);
+    log.error('handler failed', { method: request.method, url: request.url, stack });
+  }
+  if (error instanceof TooOldError) {
+    response.writeHead(400, {
+      'Content-Type': 'text/plain; charset=utf-8',
+      'X-Content-Type-Options': 'nosniff',
+    });
+    response.end(`${error.message}\n`);
+    return;
+  }
+  sendError(exchange, httpStatus[kind], messageOf(error));
+}
+
+function sendError({ request, response }: Exchange, status: number, message: string): void {
+  if (status === 304) {
+    response.writeHead(304);
+    response.end();
+    return;
+  }
+  const body = `${JSON.stringify({ message })}\n`;
+  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) });
+  response.end(request.method === 'HEAD' ? undefined : body);
+}

@@ -1,0 +1,169 @@
+import type { ContainerCreateConfig, EndpointSettings, HostConfig, MountOptions } from '#api-types';
+import { EngineError } from '#errdefs';
+import type { Query } from '#http';
+
+/**
+ * What the API knows and this engine does not do yet. Nothing known is accepted and ignored: a field or parameter of these tables is refused, by name, at any
+ * value that would ask for something. Values that ask for nothing pass: Go's zero values, and what clients send when their user said nothing: recorded from the
+ * docker CLI 28 (`MemorySwappiness: -1`), known of others (`CgroupnsMode: ""`, `Isolation: ""`, `rm=False`).
+ * To honour a field, teach the engine and delete its line here.
+ */
+type Rule = (value: unknown) => boolean;
+type Rules<T> = { readonly [K in keyof T]?: Rule };
+
+/** Unset, zero, empty: Go cannot tell these from an absent field. */
+const unset: Rule = (value) =>
+  value === undefined ||
+  value === null ||
+  value === false ||
+  value === 0 ||
+  value === '' ||
+  (Array.isArray(value) ? value.length === 0 : typeof value === 'object' && Object.keys(value).length === 0);
+
+const oneOf =
+  (...allowed: readonly (string | number)[]): Rule =>
+  (value) =>
+    unset(value) || allowed.includes(value as string | number);
+
+const configRules: Rules<ContainerCreateConfig> = {
+  // `--no-healthcheck` asks for what happens anyway.
+  Healthcheck: (value) => unset(value) || (value as { Test?: readonly string[] }).Test?.[0] === 'NONE',
+  NetworkDisabled: unset,
+  MacAddress: unset,
+  OnBuild: unset,
+  Shell: unset,
+};
+
+const hostRules: Rules<HostConfig> = {
+  LogConfig: (value) => {
+    const log = value as NonNullable<HostConfig['LogConfig']>;
+    return unset(log) || (oneOf('json-file')(log.Type) && unset(log.Config));
+  },
+  NetworkMode: (value) => !String(value ?? '').startsWith('container:'),
+  RestartPolicy: (value) => {
+    const policy = value as NonNullable<HostConfig['RestartPolicy']>;
+    return unset(policy) || (oneOf('no')(policy.Name) && unset(policy.MaximumRetryCount));
+  },
+  VolumeDriver: oneOf('local'),
+  VolumesFrom: unset,
+  CgroupnsMode: unset,
+  IpcMode: oneOf('private'),
+  Cgroup: unset,
+  Links: unset,
+  PidMode: unset,
+  StorageOpt: unset,
+  UTSMode: unset,
+  UsernsMode: unset,
+  Runtime: unset,
+  Isolation: oneOf('default'),
+  BlkioWeight: unset,
+  BlkioWeightDevice: unset,
+  BlkioDeviceReadBps: unset,
+  BlkioDeviceWriteBps: unset,
+  BlkioDeviceReadIOps: unset,
+  BlkioDeviceWriteIOps: unset,
+  CpuRealtimePeriod: unset,
+  CpuRealtimeRuntime: unset,
+  Devices: unset,
+  DeviceCgroupRules: unset,
+  DeviceRequests: unset,
+  KernelMemory: unset,
+  KernelMemoryTCP: unset,
+  MemorySwappiness: oneOf(-1),
+  OomKillDisable: unset,
+  CpuCount: unset,
+  CpuPercent: unset,
+  IOMaximumIOps: unset,
+  IOMaximumBandwidth: unset,
+};
+
+/** `Consistency` is a hint for file sharing with a desktop machine; dockerd on Linux has nothing to do for it either. */
+const mountRules: Rules<MountOptions> = {
+  Type: (value) => !['image', 'cluster', 'npipe'].includes(String(value)),
+  ImageOptions: unset,
+  ClusterOptions: unset,
+};
+/** `NonRecursive`: crun takes what is mounted below along for every bind, so it cannot be promised. */
+const bindRules: Rules<NonNullable<MountOptions['BindOptions']>> = {
+  NonRecursive: unset,
+  ReadOnlyForceRecursive: unset,
+};
+const volumeRules: Rules<NonNullable<MountOptions['VolumeOptions']>> = {
+  Subpath: unset,
+  DriverConfig: (value) => {
+    const driver = value as { Name?: string; Options?: object };
+    return unset(value) || (oneOf('local')(driver.Name) && unset(driver.Options));
+  },
+};
+const tmpfsRules: Rules<NonNullable<MountOptions['TmpfsOptions']>> = { Options: unset };
+
+/** Fields from `NetworkID` on are the engine's own: clients send back what they once read, and dockerd overwrites it. */
+const endpointRules: Rules<EndpointSettings> = {
+  IPAMConfig: (value) => unset(value) || Object.values(value as object).every(unset),
+  Links: unset,
+  Aliases: unset,
+  MacAddress: unset,
+  DriverOpts: unset,
+  GwPriority: unset,
+};
+
+/** @throws `not-implemented` naming the first field of a create body that is known, set and not honoured. */
+export function refuseUnsupportedConfig(config: ContainerCreateConfig): void {
+  check(config, configRules, '');
+  const host = config.HostConfig ?? {};
+  check(host, hostRules, 'HostConfig.');
+  host.Mounts?.forEach((mount, at) => {
+    const path = `HostConfig.Mounts[${at}].`;
+    check(mount, mountRules, path);
+    check(mount.BindOptions ?? {}, bindRules, `${path}BindOptions.`);
+    check(mount.VolumeOptions ?? {}, volumeRules, `${path}VolumeOptions.`);
+    check(mount.TmpfsOptions ?? {}, tmpfsRules, `${path}TmpfsOptions.`);
+  });
+  const mode = host.NetworkMode || 'default';
+  const own = mode === 'default' || mode === 'bridge' ? ['default', 'bridge'] : [mode];
+  for (const [name, endpoint] of Object.entries(config.NetworkingConfig?.EndpointsConfig ?? {})) {
+    const path = `NetworkingConfig.EndpointsConfig[${name}]`;
+    if (!own.includes(name)) throw refusal(path, 'a second network');
+    check(endpoint ?? {}, endpointRules, `${path}.`);
+  }
+}
+
+function check<T extends object>(value: T, rules: Rules<T>, path: string): void {
+  for (const [name, rule] of Object.entries(rules) as [keyof T & string, Rule][]) {
+    if (!rule(value[name])) throw refusal(`${path}${name}`, value[name]);
+  }
+}
+
+function refusal(name: string, value: unknown): EngineError {
+  return new EngineError('not-implemented', `${name} is not supported yet: got ${JSON.stringify(value)}`);
+}
+
+type QueryRule = (value: string) => boolean;
+const empty: QueryRule = (value) => value === '';
+const zero: QueryRule = (value) => value === '' || value === '0';
+const emptyList: QueryRule = (value) => ['', 'null', '[]', '{}'].includes(value);
+
+/**
+ * Parameters by route. `rm` and `forcerm` are not here: no intermediate container outlives a build, so every value is honoured.
+ * `session` and `buildid` belong to BuildKit and mean nothing in a classic build.
+ */
+const queryRules: Readonly<Record<string, Readonly<Record<string, QueryRule>>>> = {
+  'POST /build': {
+    cgroupparent: empty,
+    ulimits: emptyList,
+    securityopt: emptyList,
+    cachefrom: emptyList,
+    outputs: emptyList,
+    remote: empty,
+  },
+  'POST /build/prune': { 'reserved-space': zero, 'max-used-space': zero, 'min-free-space': zero },
+  'POST /containers/{name:.*}/start': { checkpoint: empty, 'checkpoint-dir': empty },
+};
+
+/** @throws `not-implemented` naming the parameter. */
+export function refuseUnsupportedQuery(route: string, query: Query): void {
+  for (const [name, rule] of Object.entries(queryRules[route] ?? {})) {
+    const value = query.all(name).find((one) => !rule(one));
+    if (value !== undefined) throw refusal(`query parameter ${name}`, value);
+  }
+}

@@ -1,0 +1,143 @@
+import { EngineError } from '#errdefs';
+import type { ByteSource } from '#streams';
+import { blockBytes, maxExtensionBytes } from './limits.ts';
+import { writeBase256, writeOctal } from './numbers.ts';
+import { padding } from './parser.ts';
+import { formatPaxRecord, formatPaxTime, xattrKey } from './pax.ts';
+import type { ByteString, TarAttributes, TarEntryType, TarTime } from './types.ts';
+
+/** What is written about a file; what is left out is zero or empty. */
+export type PackEntry = Pick<TarAttributes, 'type' | 'path'> & Partial<Omit<TarAttributes, 'type' | 'path'>>;
+
+const flags: Readonly<Record<TarEntryType, string>> = {
+  file: '0',
+  hardlink: '1',
+  symlink: '2',
+  char: '3',
+  block: '4',
+  directory: '5',
+  fifo: '6',
+};
+
+/** Two blocks of zeros end an archive. */
+export const endOfArchive: Uint8Array = Buffer.alloc(2 * blockBytes);
+
+/** The zeros that complete the last block of `sizeBytes` of data. */
+export function packPadding(sizeBytes: number): Uint8Array {
+  return Buffer.alloc(padding(sizeBytes));
+}
+
+/**
+ * Header blocks of an entry: ustar where everything fits it, else preceded by PAX records (sorted). The same entry always gives the same
+ * bytes. A directory's path gets its closing slash. File data and {@link packPadding} follow.
+ * @throws `invalid-argument` for names with a NUL and for records too large for any reader.
+ */
+export function packHeader(entry: PackEntry): Buffer {
+  const block = Buffer.alloc(blockBytes);
+  const records = new Map<ByteString, ByteString>();
+  const sizeBytes = entry.type === 'file' ? (entry.sizeBytes ?? 0) : 0;
+  if (entry.path.includes('\0') || entry.linkPath?.includes('\0'))
+    throw new EngineError('invalid-argument', 'write tar: a name holds a NUL');
+  const path = entry.type === 'directory' && !entry.path.endsWith('/') ? `${entry.path}/` : entry.path;
+  if (!writePath(block, path)) records.set('path', path);
+  if (!writeText(block, 157, 100, entry.linkPath ?? '')) records.set('linkpath', entry.linkPath ?? '');
+  writeOctal(block, 100, 8, (entry.mode ?? 0) & 0o7777);
+  if (!writeOctal(block, 108, 8, entry.uid ?? 0)) records.set('uid', String(entry.uid));
+  if (!writeOctal(block, 116, 8, entry.gid ?? 0)) records.set('gid', String(entry.gid));
+  if (!writeOctal(block, 124, 12, sizeBytes)) records.set('size', String(sizeBytes));
+  writeTime(block, records, entry.mtime ?? { sec: 0, nsec: 0 });
+  if (entry.atime) records.set('atime', formatPaxTime(entry.atime));
+  if (entry.ctime) records.set('ctime', formatPaxTime(entry.ctime));
+  if (!writeText(block, 265, 31, entry.userName ?? '')) records.set('uname', entry.userName ?? '');
+  if (!writeText(block, 297, 31, entry.groupName ?? '')) records.set('gname', entry.groupName ?? '');
+  writeDevice(block, 329, entry.devMajor ?? 0);
+  writeDevice(block, 337, entry.devMinor ?? 0);
+  for (const [name, value] of entry.xattrs ?? []) records.set(xattrKey(name), Buffer.from(value).toString('latin1'));
+  finish(block, flags[entry.type]);
+  return records.size === 0 ? block : Buffer.concat([packRecords(entry.path, records), block]);
+}
+
+function writeText(block: Buffer, offset: number, length: number, value: ByteString): boolean {
+  if (value.length > length) return false;
+  block.write(value, offset, 'latin1');
+  return true;
+}
+
+/** A path over 100 bytes is split at a slash into prefix and name where that works. */
+function writePath(block: Buffer, path: ByteString): boolean {
+  if (path.length === 0) return false;
+  if (writeText(block, 0, 100, path)) return true;
+  const slash = path.indexOf('/', path.length - 101);
+  if (slash > 0 && slash <= 155 && slash < path.length - 1) {
+    writeText(block, 345, 155, path.slice(0, slash));
+    writeText(block, 0, 100, path.slice(slash + 1));
+    return true;
+  }
+  writeText(block, 0, 100, path.slice(-100).replace(/\/$/, ''));
+  return false;
+}
+
+function writeTime(block: Buffer, records: Map<ByteString, ByteString>, mtime: TarTime): void {
+  const fits = writeOctal(block, 136, 12, mtime.sec);
+  if (!fits) writeOctal(block, 136, 12, 0);
+  if (!fits || mtime.nsec !== 0) records.set('mtime', formatPaxTime(mtime));
+}
+
+function writeDevice(block: Buffer, offset: number, value: number): void {
+  if (!writeOctal(block, offset, 8, value)) writeBase256(block, offset, 8, value);
+}
+
+function finish(block: Buffer, flag: string): void {
+  block.write(flag, 156, 'latin1');
+  block.write('ustar\x0000', 257, 'latin1');
+  block.fill(0x20, 148, 156);
+  let sum = 0;
+  for (let i = 0; i < blockBytes; i++) sum += block[i]!;
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+}
+
+function packRecords(path: ByteString, records: ReadonlyMap<ByteString, ByteString>): Buffer {
+  const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1));
+  const text = sorted.map(([key, value]) => formatPaxRecord(key, value)).join('');
+  if (text.length > maxExtensionBytes)
+    throw new EngineError('invalid-argument', `write tar: attributes of ${path} are too large`);
+  const block = Buffer.alloc(blockBytes);
+  const base = path.replace(/\/+$/, '').split('/').at(-1) ?? '';
+  writeText(block, 0, 100, `PaxHeaders.0/${base}`.slice(0, 100));
+  for (const [offset, value] of [
+    [100, 0o644],
+    [108, 0],
+    [116, 0],
+  ] as const)
+    writeOctal(block, offset, 8, value);
+  writeOctal(block, 124, 12, text.length);
+  writeOctal(block, 136, 12, 0);
+  writeOctal(block, 329, 8, 0);
+  writeOctal(block, 337, 8, 0);
+  finish(block, 'x');
+  return Buffer.concat([block, Buffer.from(text, 'latin1'), packPadding(text.length)]);
+}
+
+/**
+ * A whole archive: header, body, padding for each entry, and the end marker. `sizeBytes` of a file is what its body gives exactly.
+ * @throws `data-loss` when a body is shorter or longer than its entry says.
+ */
+export async function* packTar(
+  entries:
+    | AsyncIterable<{ entry: PackEntry; body?: ByteSource | Uint8Array }>
+    | Iterable<{ entry: PackEntry; body?: ByteSource | Uint8Array }>,
+): AsyncGenerator<Uint8Array> {
+  for await (const { entry, body } of entries) {
+    yield packHeader(entry);
+    const wanted = entry.type === 'file' ? (entry.sizeBytes ?? 0) : 0;
+    let given = 0;
+    for await (const chunk of body instanceof Uint8Array ? [body] : (body ?? [])) {
+      given += chunk.byteLength;
+      if (given > wanted) break;
+      yield chunk;
+    }
+    if (given !== wanted) throw new EngineError('data-loss', `write tar: ${entry.path} has other than ${wanted} bytes`);
+    if (padding(wanted) > 0) yield packPadding(wanted);
+  }
+  yield endOfArchive;
+}

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { temporaryFolder } from '#testing';
+import { type DaemonConfig, readInvocation } from './daemon-config.ts';
+import { parseFlags, UsageError, usage } from './daemon-flags.ts';
+
+async function config(args: readonly string[], file = '{}'): Promise<DaemonConfig> {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, 'd.json');
+  await writeFile(path, file);
+  const invocation = await readInvocation(['--config-file', path, ...args]).catch((error: Error) => {
+    error.message = error.message.replace(path, 'FILE');
+    throw error;
+  });
+  assert.ok('config' in invocation);
+  return invocation.config;
+}
+
+const unusable = (fact: string) => ({ message: `unable to configure the daemon with file FILE: ${fact}` });
+
+test('flags in every spelling', async () => {
+  const got = await config([
+    '-H',
+    'unix:///a.sock',
+    '-Htcp://127.0.0.1:5',
+    '--host=tcp://h',
+    '-Dl',
+    'warn',
+    '--data-root=/d',
+    '--mtu',
+    '1400',
+    '--dns',
+    '1.1.1.1',
+    '--dns=2.2.2.2',
+    '--iptables=false',
+    '--live-restore',
+    '--bip',
+    '10.0.0.1/24',
+    '--default-address-pool',
+    'base=10.1.0.0/16,size=24',
+    '--add-runtime',
+    'x=/bin/x',
+    '--default-runtime=x',
+    '-G',
+    'g',
+    '--max-concurrent-downloads=0',
+    '--label',
+    'a=b',
+    '--mtu=1300',
+  ]);
+  assert.deepEqual(got.hosts, [
+    { kind: 'unix', path: '/a.sock', group: 'g' },
+    { kind: 'tcp', host: '127.0.0.1', port: 5 },
+    { kind: 'tcp', host: 'h', port: 2375 },
+  ]);
+  assert.deepEqual(
+    [
+      got.dataRoot,
+      got.mtu,
+      got.dns,
+      got.iptables,
+      got.liveRestore,
+      got.bip,
+      got.addressPools,
+      got.runtimePath,
+      got.logLevel,
+    ],
+    [
+      '/d',
+      1300,
+      ['1.1.1.1', '2.2.2.2'],
+      false,
+      true,
+      '10.0.0.1/24',
+      [{ base: '10.1.0.0/16', size: 24 }],
+      '/bin/x',
+      'debug',
+    ],
+  );
+  assert.equal(got.maxConcurrentDownloads, 3);
+});
+
+test('defaults', async () => {
+  const got = await config([]);
+  assert.deepEqual(got.hosts, [{ kind: 'unix', path: '/run/wherry.sock', group: 'docker' }]);
+  assert.equal(got.dataRoot, '/var/lib/wherry');
+  assert.equal(got.tls, undefined);
+  assert.equal(got.storageDriver, undefined);
+  assert.equal(got.shutdownTimeoutSeconds, 15);
+  assert.deepEqual(await config([], ''), got);
+});
+
+test('help, version, verify and validate', async () => {
+  assert.deepEqual(await readInvocation(['--help', '--config-file=/nonexistent']), { kind: 'help' });
+  assert.deepEqual(await readInvocation(['-v']), { kind: 'version' });
+  assert.equal((await readInvocation(['verify', '--data-root', '/x'])).kind, 'verify');
+  assert.equal((await readInvocation(['--validate'])).kind, 'validate');
+  for (const flag of ['--data-root string', '-H, --host list', '-D, --debug ', '--tlsverify'])
+    assert.ok(usage().includes(flag), flag);
+});
+
+test('wrong usage is in the words of dockerd', () => {
+  const cases: Readonly<Record<string, string>> = {
+    '--nope': 'unknown flag: --nope',
+    '-zq': "unknown shorthand flag: 'z' in -zq",
+    '--mtu': 'flag needs an argument: --mtu',
+    '-H': "flag needs an argument: 'H' in -H",
+    '--mtu=x': 'invalid argument "x" for "--mtu" flag: strconv.ParseInt: parsing "x": invalid syntax',
+    '--debug=zz': 'invalid argument "zz" for "-D, --debug" flag: strconv.ParseBool: parsing "zz": invalid syntax',
+    '-Hftp://x':
+      'invalid argument "ftp://x" for "-H, --host" flag: invalid bind address (ftp://x): unsupported proto "ftp"',
+    '--add-runtime=x': 'invalid argument "x" for "--add-runtime" flag: invalid runtime argument: x',
+    '--dns=zz': 'invalid argument "zz" for "--dns" flag: invalid string being converted to IP address: zz',
+    '--default-address-pool=zz=1': `invalid argument "zz=1" for "--default-address-pool" flag: unexpected key 'zz' in 'zz=1'`,
+    '--registry-mirror=ftp://x': `invalid argument "ftp://x" for "--registry-mirror" flag: invalid mirror: unsupported scheme "ftp" in "ftp://x": must use either 'https://' or 'http://'`,
+  };
+  for (const [arg, message] of Object.entries(cases)) {
+    assert.throws(
+      () => parseFlags([arg]),
+      (error) => error instanceof UsageError && error.message === message,
+      arg,
+    );
+  }
+  assert.deepEqual(parseFlags(['a', '--', '--nope']).positional, ['a', '--nope']);
+});
+
+test('extra arguments are refused', async () => {
+  await assert.rejects(readInvocation(['extra']), { message: '"wherryd" accepts no arguments.' });
+  await assert.rejects(readInvocation(['verify', 'x']), { message: '"wherryd verify" accepts no arguments.' });
+});
+
+test('daemon.json fills in what no flag says', async () => {
+  const got = await config(
+    ['--debug'],
+    '{"mtu":1400,"hosts":["unix:///x"],"runtimes":{"r":{"path":"/r"}},"default-runtime":"r","tlsverify":true,"tlskey":"/k"}',
+  );
+  assert.equal(got.mtu, 1400);
+  assert.equal(got.runtimePath, '/r');
+  assert.equal(got.debug, true);
+  assert.deepEqual([got.tls?.verify, got.tls?.keyFile], [true, '/k']);
+});
+
+test('conflicts, unknown keys and wrong types in daemon.json are named', async () => {
+  const both = 'the following directives are specified both as a flag and in the configuration file:';
+  const cases: readonly (readonly [string, readonly string[], string])[] = [
+    ['{"nope":1,"zap":2}', [], "the following directives don't match any configuration option: nope, zap"],
+    ['{"Debug":true}', [], "the following directives don't match any configuration option: Debug"],
+    [
+      '{"debug":true,"mtu":1400}',
+      ['--debug=false', '--mtu', '5'],
+      `${both} debug: (from flag: false, from file: true), mtu: (from flag: 5, from file: 1400)`,
+    ],
+    ['{"dns":["1.1.1.1"]}', ['--dns', '2.2.2.2'], `${both} dns: (from flag: [2.2.2.2], from file: [1.1.1.1])`],
+    ['{"log-opts":{"a":"1"}}', ['--log-opt', 'a=2'], `${both} log-opts: (from flag: map[a:2], from file: map[a:1])`],
+    ['{"mtu":"x"}', [], 'invalid JSON: mtu must be an integer'],
+    ['[]', [], 'invalid JSON: the configuration must be an object'],
+    [
+      '{"registry-mirrors":["zz"]}',
+      [],
+      `invalid mirror: no scheme specified for "zz": must use either 'https://' or 'http://'`,
+    ],
+    ['{"default-address-pools":[{"base":"x","size":24}]}', [], "invalid CIDR address: x: no '/'"],
+  ];
+  for (const [file, args, fact] of cases) await assert.rejects(config(args, file), unusable(fact), file);
+  await assert.rejects(config([], '{'), /^EngineError: unable to configure the daemon with file FILE: invalid JSON: /);
+  await assert.rejects(readInvocation(['--config-file=/nonexistent/d.json']), {
+    message:
+      'unable to configure the daemon with file /nonexistent/d.json: open /nonexistent/d.json: no such file or directory',
+  });
+});
+
+test('values that cannot be used, retired drivers, and what is not honoured', async () => {
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [['--log-level=zz'], /^EngineError: invalid logging level: zz$/],
+    [['--max-concurrent-uploads=-1'], /invalid max concurrent uploads: -1/],
+    [['--mtu=-1'], /invalid default MTU: -1/],
+    [['--default-runtime=zz'], /specified default runtime 'zz' does not exist/],
+    [['-s', 'devicemapper'], /storage driver devicemapper: Docker has retired it.*docker save.*docker load/],
+    [['-s', 'aufs'], /retired/],
+    [['-s', 'zz'], /storage driver zz: not supported, use erofs, overlay2 or vfs/],
+    [['--log-driver=syslog'], /log-driver syslog is not supported yet/],
+    [['--log-opt=max-size=1m'], /log-opt max-size is not supported yet/],
+    [['--storage-opt=x=y'], /storage-opt x=y is not supported yet/],
+  ];
+  for (const [args, message] of cases) await assert.rejects(config(args), message, args.join(' '));
+});

@@ -1,0 +1,229 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { EngineError, isErrno, messageOf } from '#errdefs';
+import { type ListenAddress, parseHost } from '#http';
+import { type LogLevel, logLevels } from '#log';
+import { readDaemonJson } from './daemon-file.ts';
+import { parseFlags, UsageError } from './daemon-flags.ts';
+import { type AddressPool, daemonOptions, type OptionValue } from './daemon-options.ts';
+
+/** Everything the daemon is told, from flags and daemon.json, checked. */
+export interface DaemonConfig {
+  readonly hosts: readonly ListenAddress[];
+  /** For TCP hosts; `verify` asks clients for a certificate signed by `caFile`. */
+  readonly tls:
+    | { readonly verify: boolean; readonly caFile: string; readonly certFile: string; readonly keyFile: string }
+    | undefined;
+  readonly dataRoot: string;
+  readonly execRoot: string | undefined;
+  readonly pidFile: string | undefined;
+  readonly debug: boolean;
+  readonly logLevel: LogLevel;
+  readonly storageDriver: string | undefined;
+  readonly insecureRegistries: readonly string[];
+  readonly registryMirrors: readonly string[];
+  readonly bridge: string | undefined;
+  readonly bip: string | undefined;
+  readonly iptables: boolean;
+  readonly addressPools: readonly AddressPool[];
+  readonly dns: readonly string[];
+  readonly dnsSearch: readonly string[];
+  readonly dnsOptions: readonly string[];
+  readonly mtu: number | undefined;
+  readonly maxConcurrentDownloads: number;
+  readonly maxConcurrentUploads: number;
+  readonly shutdownTimeoutSeconds: number;
+  readonly liveRestore: boolean;
+  /** The OCI runtime's path or name; undefined lets the engine choose. */
+  readonly runtimePath: string | undefined;
+  readonly labels: readonly string[];
+}
+
+export type Invocation =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' }
+  /** `run` the daemon, `verify` its store, or only `validate` the configuration. */
+  | { readonly kind: 'run' | 'verify' | 'validate'; readonly config: DaemonConfig };
+
+const defaultConfigFile = '/etc/wherry/daemon.json';
+const defaultHost = 'unix:///run/wherry.sock';
+const defaultDataRoot = '/var/lib/wherry';
+
+/**
+ * Reads a command line and the daemon.json it names.
+ * @throws UsageError for a command line that cannot be understood, `invalid-argument` for a configuration that cannot be used.
+ */
+export async function readInvocation(args: readonly string[]): Promise<Invocation> {
+  const { given, positional } = parseFlags(args);
+  if (given.get('help') === true) return { kind: 'help' };
+  if (given.get('version') === true) return { kind: 'version' };
+  const verify = positional[0] === 'verify';
+  if (positional.length > (verify ? 1 : 0)) {
+    throw new UsageError(verify ? '"wherryd verify" accepts no arguments.' : '"wherryd" accepts no arguments.');
+  }
+  const values = await mergeFile(given);
+  const config = buildConfig(values);
+  return { kind: given.get('validate') === true ? 'validate' : verify ? 'verify' : 'run', config };
+}
+
+type Values = ReadonlyMap<string, OptionValue>;
+
+/** A file that was named must be there; the default one need not. */
+async function mergeFile(given: Values): Promise<Values> {
+  const named = given.get('config-file') as string | undefined;
+  const path = named ?? defaultConfigFile;
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if (named === undefined && isErrno(cause, 'ENOENT')) return given;
+    const fact = isErrno(cause, 'ENOENT') ? `open ${path}: no such file or directory` : messageOf(cause);
+    throw unusable(path, fact, cause);
+  }
+  try {
+    const fromFile = readDaemonJson(text);
+    refuseConflicts(given, fromFile);
+    return new Map([...fromFile, ...given]);
+  } catch (cause) {
+    throw unusable(path, messageOf(cause), cause);
+  }
+}
+
+function unusable(path: string, fact: string, cause: unknown): EngineError {
+  const message = `unable to configure the daemon with file ${path}: ${fact}`;
+  return new EngineError('invalid-argument', message, { cause });
+}
+
+function refuseConflicts(given: Values, fromFile: Values): void {
+  const conflicts = daemonOptions
+    .filter(({ flag }) => given.has(flag) && fromFile.has(flag))
+    .map(({ flag, key }) => {
+      return `${key}: (from flag: ${goText(given.get(flag)!)}, from file: ${goText(fromFile.get(flag)!)})`;
+    })
+    .sort();
+  if (conflicts.length === 0) return;
+  throw new EngineError(
+    'invalid-argument',
+    `the following directives are specified both as a flag and in the configuration file: ${conflicts.join(', ')}`,
+  );
+}
+
+/** A value as Go's `%v` prints it. */
+function goText(value: OptionValue): string {
+  if (typeof value !== 'object') return String(value);
+  if (Array.isArray(value)) {
+    const items = value.map((item: string | AddressPool) =>
+      typeof item === 'string' ? item : `{${item.base} ${item.size}}`,
+    );
+    return `[${items.join(' ')}]`;
+  }
+  const pairs = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
+  return `map[${pairs.map(([key, item]) => `${key}:${item}`).join(' ')}]`;
+}
+
+function buildConfig(values: Values): DaemonConfig {
+  const text = (flag: string) => (values.get(flag) as string | undefined) || undefined;
+  const flag = (name: string, fallback = false) => (values.get(name) as boolean | undefined) ?? fallback;
+  const list = (name: string) => (values.get(name) as readonly string[] | undefined) ?? [];
+  refuseUnsupported(values);
+  const tls = tlsFiles(values);
+  return {
+    hosts: hosts(list('host'), tls !== undefined, text('group') ?? 'docker'),
+    tls,
+    dataRoot: text('data-root') ?? defaultDataRoot,
+    execRoot: text('exec-root'),
+    pidFile: text('pidfile'),
+    debug: flag('debug'),
+    logLevel: logLevel(text('log-level'), flag('debug')),
+    storageDriver: storageDriver(text('storage-driver')),
+    insecureRegistries: list('insecure-registry'),
+    registryMirrors: list('registry-mirror'),
+    bridge: text('bridge'),
+    bip: text('bip'),
+    iptables: flag('iptables', true),
+    addressPools: (values.get('default-address-pool') as readonly AddressPool[] | undefined) ?? [],
+    dns: list('dns'),
+    dnsSearch: list('dns-search'),
+    dnsOptions: list('dns-opt'),
+    mtu: count(values, 'mtu', 'default MTU', 0) || undefined,
+    maxConcurrentDownloads: count(values, 'max-concurrent-downloads', 'max concurrent downloads', 3) || 3,
+    maxConcurrentUploads: count(values, 'max-concurrent-uploads', 'max concurrent uploads', 5) || 5,
+    shutdownTimeoutSeconds: (values.get('shutdown-timeout') as number | undefined) ?? 15,
+    liveRestore: flag('live-restore'),
+    runtimePath: runtimePath(values),
+    labels: list('label'),
+  };
+}
+
+function hosts(wanted: readonly string[], tls: boolean, group: string): readonly ListenAddress[] {
+  const texts = wanted.length === 0 ? [defaultHost] : wanted;
+  return texts.map((text) => {
+    const address = parseHost(text, { tls });
+    return address.kind === 'unix' ? { ...address, group } : address;
+  });
+}
+
+function tlsFiles(values: Values): DaemonConfig['tls'] {
+  const verify = values.get('tlsverify') === true;
+  if (!verify && values.get('tls') !== true) return undefined;
+  const folder = process.env['DOCKER_CERT_PATH'] ?? join(homedir(), '.docker');
+  const file = (flag: string, name: string) => (values.get(flag) as string | undefined) || join(folder, name);
+  return {
+    verify,
+    caFile: file('tlscacert', 'ca.pem'),
+    certFile: file('tlscert', 'cert.pem'),
+    keyFile: file('tlskey', 'key.pem'),
+  };
+}
+
+function count(values: Values, flag: string, what: string, fallback: number): number {
+  const value = (values.get(flag) as number | undefined) ?? fallback;
+  if (value < 0) throw new EngineError('invalid-argument', `invalid ${what}: ${value}`);
+  return value;
+}
+
+function logLevel(text: string | undefined, debug: boolean): LogLevel {
+  const level = logLevels.find((one) => one === (text ?? 'info'));
+  if (level === undefined) throw new EngineError('invalid-argument', `invalid logging level: ${text}`);
+  return debug ? 'debug' : level;
+}
+
+const retiredDrivers = ['aufs', 'devicemapper', 'overlay'];
+const storageDrivers = ['erofs', 'overlay2', 'vfs'];
+
+function storageDriver(name: string | undefined): string | undefined {
+  if (name === undefined || storageDrivers.includes(name)) return name;
+  if (retiredDrivers.includes(name)) {
+    throw new EngineError(
+      'invalid-argument',
+      `storage driver ${name}: Docker has retired it, and so it is not supported here; with the daemon that has your images run ` +
+        '`docker save -o images.tar IMAGE...`, then start this daemon with another driver and run `docker load -i images.tar`',
+    );
+  }
+  const known = `${storageDrivers.slice(0, -1).join(', ')} or ${storageDrivers.at(-1)}`;
+  throw new EngineError('invalid-argument', `storage driver ${name}: not supported, use ${known}`);
+}
+
+function runtimePath(values: Values): string | undefined {
+  const name = values.get('default-runtime') as string | undefined;
+  const runtimes = (values.get('add-runtime') as Readonly<Record<string, string>> | undefined) ?? {};
+  if (name === undefined || name === '') return undefined;
+  if (Object.hasOwn(runtimes, name)) return runtimes[name];
+  if (name === 'runc' || name === 'crun') return name;
+  throw new EngineError('invalid-argument', `specified default runtime '${name}' does not exist`);
+}
+
+/** Options that are read so that they can be refused by name: nothing is accepted and ignored. */
+function refuseUnsupported(values: Values): void {
+  const driver = (values.get('log-driver') as string | undefined) ?? 'json-file';
+  if (!['', 'json-file'].includes(driver)) {
+    throw new EngineError('not-implemented', `log-driver ${driver} is not supported yet, use json-file`);
+  }
+  for (const name of Object.keys((values.get('log-opt') as object | undefined) ?? {})) {
+    throw new EngineError('not-implemented', `log-opt ${name} is not supported yet`);
+  }
+  for (const option of (values.get('storage-opt') as readonly string[] | undefined) ?? []) {
+    throw new EngineError('not-implemented', `storage-opt ${option} is not supported yet`);
+  }
+}

@@ -1,0 +1,118 @@
+import { EngineError, messageOf } from '#errdefs';
+import { checkPrefix } from './daemon-checks.ts';
+import { type AddressPool, daemonOptions, type OptionSpec, type OptionValue } from './daemon-options.ts';
+
+const byKey = new Map(daemonOptions.flatMap((spec) => (spec.key === undefined ? [] : [[spec.key, spec] as const])));
+
+/**
+ * daemon.json as values by flag name. An empty file is an empty configuration; keys are exact.
+ * @throws `invalid-argument` on what is no JSON, on wrong types, and on keys nobody knows, all of them named.
+ */
+export function readDaemonJson(text: string): ReadonlyMap<string, OptionValue> {
+  if (text.trim() === '') return new Map();
+  const document = parse(text);
+  const unknown = Object.keys(document).filter((key) => !byKey.has(key));
+  if (unknown.length > 0) {
+    throw new EngineError(
+      'invalid-argument',
+      `the following directives don't match any configuration option: ${unknown.sort().join(', ')}`,
+    );
+  }
+  const values = new Map<string, OptionValue>();
+  for (const [key, value] of Object.entries(document)) {
+    const spec = byKey.get(key)!;
+    if (value !== null) values.set(spec.flag, decode(spec, value));
+  }
+  return values;
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> {
+  let document: unknown;
+  try {
+    document = JSON.parse(text.replace(/^\uFEFF/, ''));
+  } catch (cause) {
+    throw new EngineError('invalid-argument', `invalid JSON: ${messageOf(cause)}`, { cause });
+  }
+  if (!isRecord(document)) {
+    throw new EngineError('invalid-argument', 'invalid JSON: the configuration must be an object');
+  }
+  return document;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function decode(spec: OptionSpec, value: unknown): OptionValue {
+  const decoded = decoders[spec.kind](value);
+  if (decoded === undefined) {
+    throw new EngineError('invalid-argument', `invalid JSON: ${spec.key} must be ${descriptions[spec.kind]}`);
+  }
+  checkEach(spec, decoded);
+  return decoded;
+}
+
+function checkEach(spec: OptionSpec, value: OptionValue): void {
+  const texts = typeof value === 'string' ? [value] : Array.isArray(value) ? (value as readonly unknown[]) : [];
+  for (const text of texts) {
+    if (typeof text !== 'string' || text === '') continue;
+    try {
+      spec.check?.(text);
+    } catch (cause) {
+      throw new EngineError('invalid-argument', messageOf(cause), { cause });
+    }
+  }
+}
+
+const descriptions: Readonly<Record<OptionSpec['kind'], string>> = {
+  string: 'a string',
+  int: 'an integer',
+  bool: 'true or false',
+  list: 'a list of strings',
+  map: 'an object of strings',
+  pools: 'a list of objects with base and size',
+  runtimes: 'an object of objects with path',
+};
+
+const decoders: Readonly<Record<OptionSpec['kind'], (value: unknown) => OptionValue | undefined>> = {
+  string: (value) => (typeof value === 'string' ? value : undefined),
+  int: (value) => (Number.isSafeInteger(value) ? (value as number) : undefined),
+  bool: (value) => (typeof value === 'boolean' ? value : undefined),
+  list: (value) => (isTexts(value) ? value : undefined),
+  map: (value) =>
+    isRecord(value) && isTexts(Object.values(value)) ? (value as Readonly<Record<string, string>>) : undefined,
+  pools: decodePools,
+  runtimes: decodeRuntimes,
+};
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}
+
+function decodePools(value: unknown): readonly AddressPool[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const pools: AddressPool[] = [];
+  for (const item of value as readonly unknown[]) {
+    if (!isRecord(item)) return undefined;
+    const { base, size } = item;
+    if (typeof base !== 'string' || !Number.isSafeInteger(size)) return undefined;
+    checkPrefix(base);
+    pools.push({ base, size: size as number });
+  }
+  return pools;
+}
+
+/** `{"name":{"path":"/usr/bin/x"}}`. Arguments and shim types would need more than a path to be honoured. */
+function decodeRuntimes(value: unknown): Readonly<Record<string, string>> | undefined {
+  if (!isRecord(value)) return undefined;
+  const runtimes: Record<string, string> = {};
+  for (const [name, runtime] of Object.entries(value)) {
+    if (!isRecord(runtime) || typeof runtime['path'] !== 'string') return undefined;
+    const extra = Object.keys(runtime).find((key) => key !== 'path');
+    if (extra !== undefined) {
+      throw new EngineError('not-implemented', `runtimes: ${name}: ${extra} is not supported yet`);
+    }
+    runtimes[name] = runtime['path'];
+  }
+  return runtimes;
+}

@@ -1,0 +1,158 @@
+import { checkAddress, checkHost, checkLabel, checkMirror, checkPrefix } from './daemon-checks.ts';
+
+/** Every option of the daemon, once: flag, key in daemon.json, kind, help. The names are dockerd's. */
+export type OptionValue =
+  | string
+  | number
+  | boolean
+  | readonly string[]
+  | Readonly<Record<string, string>>
+  | readonly AddressPool[];
+
+export interface AddressPool {
+  readonly base: string;
+  readonly size: number;
+}
+
+/** `list`, `map`, `pools` and `runtimes` may repeat on the command line. */
+export type OptionKind = 'string' | 'int' | 'bool' | 'list' | 'map' | 'pools' | 'runtimes';
+
+export interface OptionSpec {
+  readonly flag: string;
+  readonly short?: string;
+  /** Its name in daemon.json; absent for options that only a command line has. */
+  readonly key?: string;
+  readonly kind: OptionKind;
+  /** What the help calls the value. */
+  readonly value?: string;
+  readonly help: string;
+  /** Checks one value as it is read. Throws a plain Error whose message says what is wrong with it. */
+  readonly check?: (value: string) => void;
+}
+
+export const daemonOptions: readonly OptionSpec[] = [
+  {
+    flag: 'add-runtime',
+    key: 'runtimes',
+    kind: 'runtimes',
+    value: 'runtime',
+    help: 'Register an additional OCI compatible runtime',
+  },
+  { flag: 'bip', key: 'bip', kind: 'string', help: 'IPv4 address for the default bridge', check: checkPrefix },
+  { flag: 'bridge', short: 'b', key: 'bridge', kind: 'string', help: 'Attach containers to a network bridge' },
+  { flag: 'config-file', kind: 'string', help: 'Daemon configuration file (default "/etc/wherry/daemon.json")' },
+  {
+    flag: 'data-root',
+    key: 'data-root',
+    kind: 'string',
+    help: 'Root directory of persistent state (default "/var/lib/wherry")',
+  },
+  { flag: 'debug', short: 'D', key: 'debug', kind: 'bool', help: 'Enable debug mode' },
+  {
+    flag: 'default-address-pool',
+    key: 'default-address-pools',
+    kind: 'pools',
+    value: 'pool-options',
+    help: 'Default address pools for node specific local networks',
+  },
+  {
+    flag: 'default-runtime',
+    key: 'default-runtime',
+    kind: 'string',
+    help: 'Default OCI runtime for containers (default: crun or runc, whichever works)',
+  },
+  { flag: 'dns', key: 'dns', kind: 'list', value: 'ipSlice', help: 'DNS server to use', check: checkAddress },
+  { flag: 'dns-opt', key: 'dns-opts', kind: 'list', help: 'DNS options to use' },
+  { flag: 'dns-search', key: 'dns-search', kind: 'list', help: 'DNS search domains to use' },
+  {
+    flag: 'exec-root',
+    key: 'exec-root',
+    kind: 'string',
+    help: 'Root directory for execution state files (default: below /run/wherry, by data root)',
+  },
+  { flag: 'group', short: 'G', key: 'group', kind: 'string', help: 'Group for the unix socket (default "docker")' },
+  { flag: 'help', kind: 'bool', help: 'Print usage' },
+  {
+    flag: 'host',
+    short: 'H',
+    key: 'hosts',
+    kind: 'list',
+    help: 'Daemon socket(s) to connect to (default "unix:///run/wherry.sock")',
+    check: checkHost,
+  },
+  {
+    flag: 'insecure-registry',
+    key: 'insecure-registries',
+    kind: 'list',
+    help: 'Enable insecure registry communication',
+  },
+  { flag: 'iptables', key: 'iptables', kind: 'bool', help: 'Enable addition of firewall rules (default true)' },
+  { flag: 'label', key: 'labels', kind: 'list', help: 'Set key=value labels to the daemon', check: checkLabel },
+  { flag: 'live-restore', key: 'live-restore', kind: 'bool', help: 'Keep containers running while the daemon is away' },
+  {
+    flag: 'log-driver',
+    key: 'log-driver',
+    kind: 'string',
+    help: 'Default driver for container logs (default "json-file")',
+  },
+  {
+    flag: 'log-level',
+    short: 'l',
+    key: 'log-level',
+    kind: 'string',
+    help: 'Set the logging level ("debug"|"info"|"warn"|"error"|"fatal") (default "info")',
+  },
+  { flag: 'log-opt', key: 'log-opts', kind: 'map', help: 'Default log driver options for containers' },
+  {
+    flag: 'max-concurrent-downloads',
+    key: 'max-concurrent-downloads',
+    kind: 'int',
+    help: 'Set the max concurrent downloads (default 3)',
+  },
+  {
+    flag: 'max-concurrent-uploads',
+    key: 'max-concurrent-uploads',
+    kind: 'int',
+    help: 'Set the max concurrent uploads (default 5)',
+  },
+  { flag: 'mtu', key: 'mtu', kind: 'int', help: 'Set the MTU for the default "bridge" network (default 1500)' },
+  { flag: 'pidfile', short: 'p', key: 'pidfile', kind: 'string', help: 'Path to use for daemon PID file' },
+  {
+    flag: 'registry-mirror',
+    key: 'registry-mirrors',
+    kind: 'list',
+    help: 'Preferred registry mirror',
+    check: checkMirror,
+  },
+  {
+    flag: 'shutdown-timeout',
+    key: 'shutdown-timeout',
+    kind: 'int',
+    help: 'Set the default shutdown timeout in seconds (default 15)',
+  },
+  {
+    flag: 'storage-driver',
+    short: 's',
+    key: 'storage-driver',
+    kind: 'string',
+    help: 'Storage driver to use: erofs, overlay2 or vfs (default: the first that works)',
+  },
+  { flag: 'storage-opt', key: 'storage-opts', kind: 'list', help: 'Storage driver options' },
+  { flag: 'tls', key: 'tls', kind: 'bool', help: 'Use TLS; implied by --tlsverify' },
+  {
+    flag: 'tlscacert',
+    key: 'tlscacert',
+    kind: 'string',
+    help: 'Trust certs signed only by this CA (default "~/.docker/ca.pem")',
+  },
+  {
+    flag: 'tlscert',
+    key: 'tlscert',
+    kind: 'string',
+    help: 'Path to TLS certificate file (default "~/.docker/cert.pem")',
+  },
+  { flag: 'tlskey', key: 'tlskey', kind: 'string', help: 'Path to TLS key file (default "~/.docker/key.pem")' },
+  { flag: 'tlsverify', key: 'tlsverify', kind: 'bool', help: 'Use TLS and verify the remote' },
+  { flag: 'validate', kind: 'bool', help: 'Validate daemon configuration and exit' },
+  { flag: 'version', short: 'v', kind: 'bool', help: 'Print version information and quit' },
+];

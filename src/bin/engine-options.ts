@@ -1,0 +1,35 @@
+import type { EngineOptions } from '#engine';
+import type { DaemonConfig } from './daemon-config.ts';
+
+/** Where Docker's users keep the certificates of their registries; absent is fine. */
+const certsDir = '/etc/docker/certs.d';
+
+/** The engine's options from the daemon's configuration. */
+export function engineOptions(config: DaemonConfig): EngineOptions {
+  return {
+    root: config.dataRoot,
+    ...(config.execRoot ? { execRoot: config.execRoot } : {}),
+    ...(config.storageDriver ? { storageDriver: config.storageDriver } : {}),
+    ...(config.runtimePath ? { runtimePath: config.runtimePath } : {}),
+    network: {
+      firewall: config.iptables,
+      dns: config.dns,
+      dnsSearch: config.dnsSearch,
+      dnsOptions: config.dnsOptions,
+      ...(config.bridge ? { bridge: config.bridge } : {}),
+      ...(config.bip ? { bip: config.bip } : {}),
+      ...(config.mtu ? { mtu: config.mtu } : {}),
+      ...(config.addressPools.length > 0 ? { addressPools: config.addressPools } : {}),
+    },
+    registry: { insecure: config.insecureRegistries, mirrors: config.registryMirrors, certsDir },
+    maxConcurrentDownloads: config.maxConcurrentDownloads,
+    maxConcurrentUploads: config.maxConcurrentUploads,
+    sockets: config.hosts.map((host) =>
+      host.kind === 'unix' ? `unix://${host.path}` : `tcp://${host.host}:${host.port}`,
+    ),
+    liveRestore: config.liveRestore,
+    shutdownTimeoutSeconds: config.shutdownTimeoutSeconds,
+    debug: config.debug,
+    labels: config.labels,
+  };
+}

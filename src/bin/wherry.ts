@@ -1,0 +1,4 @@
+/** Main of the client. */
+import { runCli } from '#cli';
+
+process.exitCode = await runCli(process.argv.slice(2));

@@ -1,0 +1,133 @@
+/** Main of the daemon: read flags, open the engine, listen, wait for a signal. */
+import { readFile } from 'node:fs/promises';
+import { apiServer } from '#api';
+import type { Engine } from '#api-types';
+import { EngineError, isKind, messageOf } from '#errdefs';
+import { type Listener, listen, requireFreeAddress, type ServerTls } from '#http';
+import { log, setLevel } from '#log';
+import { type DaemonConfig, readInvocation } from './daemon-config.ts';
+import { UsageError, usage } from './daemon-flags.ts';
+import { engineOptions } from './engine-options.ts';
+import { claimPidFile } from './pid-file.ts';
+import { verifyDataRoot } from './verify.ts';
+
+const product = 'Wherry/0.1.0';
+/** How long answers under way may take once a signal has come. */
+const closeGraceMs = 2000;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    const invocation = await readInvocation(args);
+    switch (invocation.kind) {
+      case 'help':
+        process.stdout.write(usage());
+        return 0;
+      case 'version':
+        process.stdout.write(`Wherry version ${product.split('/')[1]}\n`);
+        return 0;
+      case 'validate':
+        process.stdout.write('configuration OK\n');
+        return 0;
+      case 'verify':
+        return await verifyDataRoot(invocation.config);
+      case 'run':
+        return await serve(invocation.config);
+      default:
+        return invocation satisfies never;
+    }
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+function explain(error: unknown): number {
+  if (error instanceof UsageError) {
+    process.stderr.write(
+      `${error.message}\n\nUsage:  wherryd [OPTIONS]\n\nRun 'wherryd --help' for more information\n`,
+    );
+    return 125;
+  }
+  const known = error instanceof EngineError ? messageOf(error) : ((error as Error).stack ?? messageOf(error));
+  process.stderr.write(`failed to start daemon: ${known}\n`);
+  return 1;
+}
+
+async function serve(config: DaemonConfig): Promise<number> {
+  setLevel(config.logLevel);
+  if (process.getuid?.() !== 0) {
+    throw new EngineError('permission-denied', 'wherryd needs to be started with root privileges: run it with sudo');
+  }
+  const stopped = nextSignal();
+  // Whatever can refuse does so before containers are touched: an engine that opens and closes again would stop those that live on.
+  await using _pidFile = await claimPidFile(config.pidFile);
+  const tls = await serverTls(config);
+  for (const host of config.hosts) await requireFreeAddress(host);
+  const { openEngine } = await import('#engine');
+  const engine = await openEngine(engineOptions(config));
+  let listeners: Listener[] = [];
+  try {
+    listeners = await listenAll(config, engine, tls);
+    log.info('API listens', { addresses: listeners.map((listener) => listener.address) });
+    log.info('stopping', { signal: await stopped });
+  } finally {
+    await Promise.all(listeners.map((listener) => listener.close(closeGraceMs)));
+    await engine[Symbol.asyncDispose]();
+  }
+  return 0;
+}
+
+/** The first signal stops in order; a third one, from somebody who will not wait, at once. */
+function nextSignal(): Promise<string> {
+  let count = 0;
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (++count >= 3) process.exit(130);
+        resolve(signal);
+      });
+    }
+  });
+}
+
+async function listenAll(config: DaemonConfig, engine: Engine, tls: ServerTls | undefined): Promise<Listener[]> {
+  const listeners: Listener[] = [];
+  try {
+    for (const host of config.hosts) {
+      const secured = host.kind === 'tcp' && tls ? { tls } : {};
+      if (host.kind === 'tcp' && !tls) {
+        log.warn('the API listens on TCP without TLS: whoever reaches the port is root on this machine', {
+          host: host.host,
+        });
+      }
+      listeners.push(await listen(host, { ...apiServer({ engine, product }), ...secured }));
+    }
+    return listeners;
+  } catch (error) {
+    await Promise.all(listeners.map((listener) => listener.close()));
+    throw error;
+  }
+}
+
+async function serverTls(config: DaemonConfig): Promise<ServerTls | undefined> {
+  if (!config.tls) return undefined;
+  const { verify, caFile, certFile, keyFile } = config.tls;
+  const [cert, key] = await Promise.all([readPem(certFile), readPem(keyFile)]);
+  return { cert, key, ...(verify ? { ca: await readPem(caFile) } : {}) };
+}
+
+async function readPem(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new EngineError('invalid-argument', `could not read TLS file: ${messageOf(cause)}`, { cause });
+  }
+}
+
+process.on('unhandledRejection', (error) => {
+  if (isKind(error, 'canceled')) return;
+  log.error('a failure nobody waited for', {
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
+});

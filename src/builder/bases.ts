@@ -1,0 +1,88 @@
+import { withTaskGroup } from '#concurrency';
+import { EngineError, kindOf, messageOf } from '#errdefs';
+import type { BuildPlan, PlannedStage, ResolvedBase } from './convert/index.ts';
+import type { Transcript } from './transcript.ts';
+import type { BuilderHost, BuildRequest } from './types.ts';
+
+/** Images that stages start from, beside each other; each one's progress prints under its FROM. Answers them by stage. */
+export async function resolveBases(
+  host: BuilderHost,
+  request: BuildRequest,
+  plan: BuildPlan,
+  transcript: Transcript,
+): Promise<Map<number, ResolvedBase>> {
+  const bases = new Map<number, ResolvedBase>();
+  await withTaskGroup(
+    async (group) => {
+      for (const { stage, needed, base, firstStep } of plan.stages) {
+        if (!needed || base.kind !== 'image') continue;
+        const platform = base.platform || request.platform;
+        group
+          .run(async (signal) => {
+            const onProgress = (message: Parameters<typeof request.onProgress>[0]) =>
+              transcript.message(firstStep, message);
+            const options = { pull: request.pull, onProgress, signal, ...(platform ? { platform } : {}) };
+            bases.set(stage.index, await atStep(firstStep, () => host.baseImage(base.reference, options)));
+          })
+          .catch(() => {});
+      }
+    },
+    { signal: request.signal },
+  );
+  return bases;
+}
+
+/** Images that COPY --from names. */
+export async function resolveCopyImages(
+  host: BuilderHost,
+  request: BuildRequest,
+  stages: readonly PlannedStage[],
+  transcript: Transcript,
+): Promise<Map<string, ResolvedBase>> {
+  const images = new Map<string, ResolvedBase>();
+  for (const { number, operations } of stages.flatMap((stage) => stage.steps)) {
+    for (const operation of operations) {
+      if (operation.kind !== 'copy' || operation.from.kind !== 'image') continue;
+      const { reference } = operation.from;
+      if (images.has(reference)) continue;
+      images.set(reference, await atStep(number, () => copyImage(host, request, reference, number, transcript)));
+    }
+  }
+  return images;
+}
+
+async function copyImage(
+  host: BuilderHost,
+  request: BuildRequest,
+  reference: string,
+  step: number,
+  transcript: Transcript,
+): Promise<ResolvedBase> {
+  try {
+    return await host.baseImage(reference, {
+      pull: request.pull,
+      onProgress: (message) => transcript.message(step, message),
+      signal: request.signal,
+      ...(request.platform ? { platform: request.platform } : {}),
+    });
+  } catch (error) {
+    request.signal.throwIfAborted();
+    throw new EngineError(kindOf(error), `invalid from flag value ${reference}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Errors remember the step they came from, so that what came before it can be printed first. */
+const failedSteps = new WeakMap<object, number>();
+
+export async function atStep<T>(step: number, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (typeof error === 'object' && error !== null && !failedSteps.has(error)) failedSteps.set(error, step);
+    throw error;
+  }
+}
+
+export function failedStep(error: unknown): number | undefined {
+  return typeof error === 'object' && error !== null ? failedSteps.get(error) : undefined;
+}

@@ -1,0 +1,229 @@
+import { availableParallelism } from 'node:os';
+import { EngineError } from '#errdefs';
+import type { Metadata } from '#metadata';
+import { type Digest, parsePlatform } from '#oci';
+import { familiarString, formatReference, parseReference, withDefaultTag } from '#reference';
+import { atStep, failedStep, resolveBases, resolveCopyImages } from './bases.ts';
+import { readContext } from './context.ts';
+import { BuildPlan, type PlannedStage } from './convert/index.ts';
+import { BuildSession, Recorder, type StepReport, type StepState } from './executor/index.ts';
+import { type BuildGraph, buildGraph } from './graph.ts';
+import { Solver, type Vertex, type VertexEvent } from './solver/index.ts';
+import { Transcript } from './transcript.ts';
+import type { BuilderHost, BuildRequest, BuildResult } from './types.ts';
+
+/** Steps with processes or file trees that run at once, over all builds of an engine. */
+const maxHeavySteps = Math.max(4, availableParallelism());
+
+/** One solver per store, so that builds running at the same time share steps. */
+const solvers = new WeakMap<Metadata, Solver<StepState>>();
+
+function solverOf(host: BuilderHost): Solver<StepState> {
+  let solver = solvers.get(host.metadata);
+  if (!solver) solvers.set(host.metadata, (solver = new Solver(maxHeavySteps)));
+  return solver;
+}
+
+/**
+ * Builds an image; progress is what dockerd's classic builder prints. Nothing runs when the Dockerfile has a fault. Steps that finished before a
+ * failure or an abort stay as cached images; no snapshot, mount or file does.
+ * @throws LocationError (`invalid-argument`) for faults in the Dockerfile; ExitError when a RUN fails; EngineError in Docker's words
+ */
+export async function buildImage(host: BuilderHost, request: BuildRequest): Promise<BuildResult> {
+  return await build(host, solverOf(host), request);
+}
+
+/** Context, plan, bases, graph, solve, tag. */
+async function build(host: BuilderHost, solver: Solver<StepState>, request: BuildRequest): Promise<BuildResult> {
+  const names = request.tags.map(tagName);
+  const networkMode = networkModeOf(request.networkMode);
+  const { context, dockerfile } = await readContext(request);
+  await using _context = context;
+  const plan = new BuildPlan(dockerfile, {
+    target: request.target,
+    labels: request.labels,
+    buildArgs: request.buildArgs,
+    networkMode,
+    buildPlatform: host.platform,
+    targetPlatform: request.platform ? parsePlatform(request.platform) : host.platform,
+  });
+  const transcript = new Transcript({ ...request, totalSteps: plan.totalSteps });
+  await using lease = await host.metadata.lease();
+  const recorder = new Recorder(host, lease);
+  try {
+    await using session = new BuildSession({ host, request, context, recorder });
+    printWarnings(transcript, dockerfile.warnings);
+    printStart(transcript, plan);
+    const bases = await resolveBases(host, request, plan, transcript);
+    const stages = plan.convert(bases);
+    const images = await resolveCopyImages(host, request, stages, transcript);
+    const graph = buildGraph(session, stages, images);
+    const end = await solve(solver, { request, recorder, transcript, graph, stages });
+    await recorder.flush();
+    return await finish(host, request, transcript, plan, end, names);
+  } catch (error) {
+    transcript.fail(failedStep(error) ?? 0);
+    throw error;
+  } finally {
+    await recorder.settle();
+  }
+}
+
+function printWarnings(transcript: Transcript, warnings: readonly string[]): void {
+  for (const warning of warnings) transcript.warn(`[WARNING]: ${warning}\n`);
+  if (warnings.length > 0) {
+    transcript.warn('[WARNING]: Empty continuation lines will become errors in a future release.\n');
+  }
+}
+
+/** Lines before FROM are steps that are done already; stages that nothing needs are shown and left out. */
+function printStart(transcript: Transcript, plan: BuildPlan): void {
+  for (const [index, text] of plan.metaSteps.entries()) {
+    transcript.begin(index + 1, text);
+    transcript.end(index + 1);
+  }
+  for (const { stage, needed, firstStep } of plan.stages) {
+    transcript.begin(firstStep, stage.source);
+    for (const [index, instruction] of stage.instructions.entries()) {
+      transcript.begin(firstStep + 1 + index, instruction.source);
+    }
+    if (needed) continue;
+    for (let step = firstStep; step <= firstStep + stage.instructions.length; step++) {
+      transcript.line(step, ' ---> Skipped: the target does not need this stage');
+      transcript.end(step);
+    }
+  }
+}
+
+interface Solving {
+  readonly request: BuildRequest;
+  readonly recorder: Recorder;
+  readonly transcript: Transcript;
+  readonly graph: BuildGraph;
+  readonly stages: readonly PlannedStage[];
+}
+
+/** Runs the graph; the last stage's state is the build's. */
+async function solve(solver: Solver<StepState>, work: Solving): Promise<StepState> {
+  const { request, recorder, graph } = work;
+  const known = new Map<string, Vertex<StepState>>();
+  const guarded = graph.ends.map((end) => guard(end, graph, known));
+  const results = await solver.solve(guarded, {
+    signal: request.signal,
+    cache: recorder,
+    ignoreCache: request.noCache,
+    onEvent: (vertex, event) => printEvent(work, vertex.digest, event),
+    onResult: (vertex, state) => printResult(work, vertex.digest, state),
+  });
+  return results.at(-1)!;
+}
+
+/** The same graph, its errors marked with their steps. */
+function guard(vertex: Vertex<StepState>, graph: BuildGraph, known: Map<string, Vertex<StepState>>): Vertex<StepState> {
+  const done = known.get(vertex.digest);
+  if (done) return done;
+  const step = graph.byDigest.get(vertex.digest)?.[0]?.step ?? 0;
+  const { op } = vertex;
+  const guarded: Vertex<StepState> = {
+    ...vertex,
+    inputs: vertex.inputs.map((input) => guard(input, graph, known)),
+    op: {
+      cacheKey: (inputs, work) => atStep(step, () => op.cacheKey(inputs, work)),
+      execute: (inputs, work) => atStep(step, () => op.execute(inputs, work)),
+    },
+  };
+  known.set(vertex.digest, guarded);
+  return guarded;
+}
+
+function printEvent({ graph, transcript, stages }: Solving, digest: string, event: VertexEvent): void {
+  for (const { step, operation } of graph.byDigest.get(digest) ?? []) {
+    if (event.kind === 'report') transcript.report(step, event.event as StepReport);
+    if (event.kind === 'started') printPreface(transcript, stages, step, operation);
+    if (
+      operation.kind !== 'config' &&
+      operation.kind !== 'workdir' &&
+      operation.kind !== 'run' &&
+      operation.kind !== 'copy'
+    )
+      continue;
+    if (event.kind === 'hit') transcript.line(step, ' ---> Using cache');
+    if (event.kind === 'executing' && operation.kind === 'config') transcript.pretendContainer(step);
+    if (event.kind === 'executed' && operation.kind === 'workdir') transcript.pretendContainer(step);
+  }
+}
+
+function printPreface(
+  transcript: Transcript,
+  stages: readonly PlannedStage[],
+  step: number,
+  operation: PlannedStage['steps'][number]['operations'][number],
+): void {
+  if (operation.kind === 'config' && operation.note) transcript.message(step, { stream: operation.note });
+  const planned = stages.flatMap((stage) => stage.steps).find(({ number }) => number === step);
+  if (planned?.preface && planned.operations[0] === operation) transcript.message(step, { stream: planned.preface });
+}
+
+function printResult({ graph, transcript, stages }: Solving, digest: string, state: StepState): void {
+  for (const { step, endsStep } of graph.byDigest.get(digest) ?? []) {
+    if (!endsStep) continue;
+    transcript.line(step, ` ---> ${shortID(state.imageID)}`);
+    const endsStage = stages.some((stage) => stage.steps.at(-1)!.number === step);
+    if (endsStage && state.imageID) transcript.message(step, { aux: { ID: state.imageID } });
+    transcript.end(step);
+  }
+}
+
+async function finish(
+  host: BuilderHost,
+  request: BuildRequest,
+  transcript: Transcript,
+  plan: BuildPlan,
+  end: StepState,
+  names: readonly string[],
+): Promise<BuildResult> {
+  const { imageID } = end;
+  if (!imageID) throw new EngineError('invalid-argument', 'No image was generated. Is your Dockerfile empty?');
+  const unused = plan.unusedArguments;
+  const warning = `[Warning] One or more build-args [${unused.join(' ')}] were not consumed\n`;
+  transcript.finish([
+    ...(unused.length > 0 ? [{ stream: warning }] : []),
+    { stream: `Successfully built ${shortID(imageID)}\n` },
+  ]);
+  const tagged = await tag(host, imageID, names, transcript);
+  if (request.quiet) request.onProgress({ stream: `${imageID}\n` });
+  return { id: imageID, tagged };
+}
+
+async function tag(
+  host: BuilderHost,
+  imageID: Digest,
+  names: readonly string[],
+  transcript: Transcript,
+): Promise<BuildResult['tagged']> {
+  const tagged: { name: string; previous?: Digest }[] = [];
+  for (const name of names) {
+    const previous = await host.metadata.images.tag(imageID, name);
+    tagged.push({ name, ...(previous ? { previous } : {}) });
+    transcript.finish([{ stream: `Successfully tagged ${familiarString(parseReference(name))}\n` }]);
+  }
+  return tagged;
+}
+
+function tagName(text: string): string {
+  const reference = withDefaultTag(parseReference(text));
+  if (reference.digest) {
+    throw new EngineError('invalid-argument', 'build tag cannot contain a digest');
+  }
+  return formatReference(reference);
+}
+
+function networkModeOf(mode: string): 'default' | 'none' | 'host' {
+  if (mode === '' || mode === 'default' || mode === 'bridge') return 'default';
+  if (mode === 'none' || mode === 'host') return mode;
+  throw new EngineError('not-implemented', `build: network mode ${mode} is not supported`);
+}
+
+function shortID(id: Digest | undefined): string {
+  return id ? id.slice(id.indexOf(':') + 1).slice(0, 12) : '';
+}

@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import { type Dockerfile, IgnoreMatcher, maxDockerfileBytes, parseDockerfile, parseDockerignore } from '#dockerfile';
+import { EngineError } from '#errdefs';
+import { readAll } from '#streams';
+import { ContextTree, cleanTreePath, statPath, toBytes } from './executor/index.ts';
+import type { BuildRequest } from './types.ts';
+
+const maxIgnoreBytes = 16 << 20;
+
+/**
+ * Takes the context in and reads its Dockerfile. The client has applied .dockerignore already; as in dockerd only the two files that it always
+ * sends are then taken out where the patterns say so. The caller disposes the tree.
+ * @throws EngineError, LocationError in Docker's words
+ */
+export async function readContext(request: BuildRequest): Promise<{ context: ContextTree; dockerfile: Dockerfile }> {
+  const dataPath = join(request.scratchDir, 'context');
+  const context = await ContextTree.read(request.context, dataPath, { signal: request.signal });
+  try {
+    const { path, bytes } = await readDockerfile(context, request.dockerfile || 'Dockerfile');
+    const dockerfile = parseDockerfile(bytes, { name: path });
+    await removeIgnored(context, path);
+    return { context, dockerfile };
+  } catch (error) {
+    await context[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function readDockerfile(context: ContextTree, path: string): Promise<{ path: string; bytes: Buffer }> {
+  const candidates = path === 'Dockerfile' ? [path, 'dockerfile'] : [path];
+  for (const candidate of candidates) {
+    const found = await statPath(context, toBytes(candidate));
+    if (!found) continue;
+    if (found.node.type !== 'file') {
+      throw new EngineError('invalid-argument', `failed to read Dockerfile ${candidate}: it is a ${found.node.type}`);
+    }
+    return { path: candidate, bytes: await readAll(context.read(found.path), maxDockerfileBytes, candidate) };
+  }
+  throw new EngineError('invalid-argument', `Cannot locate specified Dockerfile: ${path}`);
+}
+
+async function removeIgnored(context: ContextTree, dockerfile: string): Promise<void> {
+  const ignoreFile = await statPath(context, '.dockerignore');
+  if (ignoreFile?.node.type !== 'file') return;
+  const bytes = await readAll(context.read(ignoreFile.path), maxIgnoreBytes, '.dockerignore');
+  const matcher = new IgnoreMatcher(parseDockerignore(bytes));
+  for (const name of ['.dockerignore', dockerfile]) {
+    if (matcher.excludes(name)) context.remove(cleanTreePath(toBytes(name)));
+  }
+}

@@ -1,0 +1,42 @@
+import { type AddInstruction, type CopyInstruction, shellOf } from '#dockerfile';
+import { EngineError } from '#errdefs';
+import type { StageScope } from './convert.ts';
+import type { CopyFrom, CopyOperation } from './operations.ts';
+import { stageReferred } from './stages.ts';
+import { isRemote } from './support.ts';
+
+/** COPY or ADD with its variables put in. @throws EngineError `invalid-argument` in Docker's words. */
+export function copyOperation(instruction: CopyInstruction | AddInstruction, scope: StageScope): CopyOperation {
+  const keyword = instruction.kind === 'copy' ? 'COPY' : 'ADD';
+  const line = instruction.range.startLine;
+  const { sources, inline, destination, chown, chmod } = instruction;
+  if (instruction.kind === 'copy' && sources.some(isRemote)) {
+    throw new EngineError('invalid-argument', `COPY failed: source can't be a URL for COPY`);
+  }
+  if (sources.some(isRemote)) {
+    throw new EngineError('not-implemented', `dockerfile line ${line}: ADD of a URL is not supported`);
+  }
+  if (chmod !== '' && !/^[0-7]{1,5}$/.test(chmod)) {
+    throw new EngineError('invalid-argument', `dockerfile line ${line}: invalid chmod value ${chmod}: not octal`);
+  }
+  return {
+    kind: 'copy',
+    keyword,
+    from: instruction.kind === 'copy' ? copyFrom(instruction, scope) : { kind: 'context' },
+    sources,
+    inline,
+    destination,
+    chown,
+    chmod,
+    workingDir: scope.config.WorkingDir || '/',
+    shell: shellOf(scope.config.Shell),
+    config: scope.config,
+    author: scope.author,
+  };
+}
+
+function copyFrom(instruction: CopyInstruction, scope: StageScope): CopyFrom {
+  if (instruction.from === '') return { kind: 'context' };
+  const stage = stageReferred(scope.stages, scope.stageIndex, instruction.from);
+  return stage === undefined ? { kind: 'image', reference: instruction.from } : { kind: 'stage', stage };
+}

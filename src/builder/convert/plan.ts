@@ -1,0 +1,234 @@
+import {
+  type Dockerfile,
+  expandWord,
+  type Instruction,
+  LocationError,
+  parseInstruction,
+  type Stage,
+  SyntaxFault,
+} from '#dockerfile';
+import { EngineError } from '#errdefs';
+import type { Digest, ImageConfig, Platform, RunConfig } from '#oci';
+import { ArgumentScope, type GivenArguments, platformArguments, unusedArguments } from './arguments.ts';
+import { convertInstruction, type StageScope } from './convert.ts';
+import type { Operation, PlannedStage, PlannedStep } from './operations.ts';
+import { neededStages, stageNamed, stagesUpTo } from './stages.ts';
+import { checkSupported } from './support.ts';
+
+export interface PlanOptions {
+  readonly target: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly buildArgs: Readonly<Record<string, string | null>>;
+  readonly networkMode: 'default' | 'none' | 'host';
+  readonly buildPlatform: Platform;
+  readonly targetPlatform: Platform;
+}
+
+/** A stage before its base is known. */
+export interface DraftStage {
+  readonly stage: Stage;
+  readonly needed: boolean;
+  /** Number of its FROM step. */
+  readonly firstStep: number;
+  readonly base:
+    | { readonly kind: 'scratch' }
+    | { readonly kind: 'stage'; readonly stage: number }
+    | { readonly kind: 'image'; readonly reference: string; readonly platform: string };
+}
+
+export interface ResolvedBase {
+  readonly id: Digest;
+  readonly config: ImageConfig;
+}
+
+const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * A Dockerfile as steps, in two halves: first what is known without any image (stages, numbers, bases), then, when the bases are there, every
+ * operation of the stages that the target needs. Nothing has run by then.
+ */
+export class BuildPlan {
+  readonly stages: readonly DraftStage[];
+  readonly totalSteps: number;
+  /** Texts of the lines before the first FROM, which are steps too. */
+  readonly metaSteps: readonly string[];
+  readonly #dockerfile: Dockerfile;
+  readonly #options: PlanOptions;
+  readonly #given: GivenArguments;
+  readonly #meta: ArgumentScope;
+
+  /** @throws LocationError, EngineError `invalid-argument`, `not-implemented` */
+  constructor(dockerfile: Dockerfile, options: PlanOptions) {
+    this.#dockerfile = dockerfile;
+    this.#options = options;
+    this.#given = {
+      values: options.buildArgs,
+      predefined: platformArguments(options.buildPlatform, options.targetPlatform),
+    };
+    this.#meta = new ArgumentScope(this.#given);
+    this.#declareMeta();
+    this.metaSteps = dockerfile.metaArgs.map((arg) => arg.source);
+    this.stages = this.#draftStages(withLabels(stagesUpTo(dockerfile, options.target), options.labels));
+    this.totalSteps =
+      this.metaSteps.length + this.stages.reduce((sum, { stage }) => sum + 1 + stage.instructions.length, 0);
+    for (const { stage, needed } of this.stages) if (needed) checkSupported(stage.instructions);
+  }
+
+  /** `--build-arg` names that nothing takes up. */
+  get unusedArguments(): readonly string[] {
+    const instructions = [...this.#dockerfile.metaArgs, ...this.stages.flatMap(({ stage }) => stage.instructions)];
+    const declared = instructions.flatMap((instruction) => (instruction.kind === 'arg' ? instruction.definitions : []));
+    return unusedArguments(this.#options.buildArgs, new Set(declared.map((definition) => definition.name)));
+  }
+
+  /**
+   * The needed stages, converted. `bases` holds the image of every needed stage that starts from one.
+   * @throws LocationError, EngineError
+   */
+  convert(bases: ReadonlyMap<number, ResolvedBase>): PlannedStage[] {
+    const ends = new Map<number, RunConfig>();
+    const planned: PlannedStage[] = [];
+    for (const draft of this.stages) {
+      if (!draft.needed) continue;
+      const { steps, config } = this.#convertStage(draft, bases, ends);
+      ends.set(draft.stage.index, config);
+      planned.push({ index: draft.stage.index, steps });
+    }
+    return planned;
+  }
+
+  #declareMeta(): void {
+    for (const arg of this.#dockerfile.metaArgs) {
+      for (const { name, value } of arg.definitions) {
+        const expand = (word: string) => this.#expandMeta(word, arg);
+        this.#meta.declare(expand(name), value === undefined ? undefined : expand(value));
+      }
+    }
+  }
+
+  #expandMeta(word: string, at: { readonly range: Stage['range'] }): string {
+    try {
+      const { escape: escapeToken } = this.#dockerfile.directives;
+      return expandWord(word, { escape: escapeToken, lookup: (name) => this.#meta.lookupInFrom(name) });
+    } catch (error) {
+      if (!(error instanceof SyntaxFault)) throw error;
+      throw new LocationError(error.message, at.range, { cause: error });
+    }
+  }
+
+  #draftStages(stages: readonly Stage[]): DraftStage[] {
+    const bases = stages.map((stage) => this.#baseOf(stage, stages));
+    const baseStages = new Map(
+      bases.flatMap((base, index) => (base.kind === 'stage' ? [[index, base.stage] as const] : [])),
+    );
+    const needed = neededStages(stages, baseStages);
+    let step = this.metaSteps.length + 1;
+    return stages.map((stage, index) => {
+      const firstStep = step;
+      step += 1 + stage.instructions.length;
+      return { stage, needed: needed.has(index), firstStep, base: bases[index]! };
+    });
+  }
+
+  #baseOf(stage: Stage, stages: readonly Stage[]): DraftStage['base'] {
+    const reference = this.#expandMeta(stage.baseName, stage);
+    if (reference === '') {
+      throw new LocationError(`base name (${stage.baseName}) should not be blank`, stage.range);
+    }
+    const platform = stage.platform === '' ? '' : this.#expandMeta(stage.platform, stage);
+    const earlier = stageNamed(stages, stage.index, reference);
+    if (earlier !== undefined) return { kind: 'stage', stage: earlier };
+    return reference === 'scratch' ? { kind: 'scratch' } : { kind: 'image', reference, platform };
+  }
+
+  #convertStage(
+    draft: DraftStage,
+    bases: ReadonlyMap<number, ResolvedBase>,
+    ends: ReadonlyMap<number, RunConfig>,
+  ): { steps: PlannedStep[]; config: RunConfig } {
+    const start = this.#startOf(draft, bases, ends);
+    const { OnBuild: triggers, ...config } = start.config;
+    const scope: StageScope = {
+      stages: this.stages.map(({ stage }) => stage),
+      stageIndex: draft.stage.index,
+      escape: this.#dockerfile.directives.escape,
+      args: new ArgumentScope(this.#given, this.#meta),
+      config,
+      author: '',
+      cmdSet: false,
+      networkMode: this.#options.networkMode,
+    };
+    const from = this.#fromStep(draft, { ...start, config }, triggers ?? [], scope);
+    const steps = draft.stage.instructions.map((instruction, index): PlannedStep => {
+      const operations = [convertInstruction(instruction, scope)];
+      return { number: draft.firstStep + 1 + index, text: instruction.source, operations };
+    });
+    return { steps: [from, ...steps], config: scope.config };
+  }
+
+  #startOf(
+    draft: DraftStage,
+    bases: ReadonlyMap<number, ResolvedBase>,
+    ends: ReadonlyMap<number, RunConfig>,
+  ): Extract<Operation, { kind: 'scratch' | 'image' | 'stage' }> {
+    const { base, stage } = draft;
+    if (base.kind === 'scratch') return { kind: 'scratch', config: withPath({}) };
+    if (base.kind === 'stage') {
+      return { kind: 'stage', stage: base.stage, config: withPath(ends.get(base.stage) ?? {}) };
+    }
+    const image = bases.get(stage.index);
+    if (!image) throw new EngineError('internal', `convert stage ${stage.index}: its base is not resolved`);
+    return { kind: 'image', id: image.id, image: image.config, config: withPath(image.config.config ?? {}) };
+  }
+
+  #fromStep(draft: DraftStage, start: Operation, triggers: readonly string[], scope: StageScope): PlannedStep {
+    const { stage, firstStep } = draft;
+    const operations = [start, ...triggers.map((text) => this.#trigger(text, scope))];
+    const step = { number: firstStep, text: stage.source, operations };
+    if (triggers.length === 0) return step;
+    return { ...step, preface: `# Executing ${triggers.length} build trigger${triggers.length > 1 ? 's' : ''}\n` };
+  }
+
+  #trigger(text: string, scope: StageScope): Operation {
+    const instruction: Instruction = parseInstruction(text);
+    checkSupported([instruction]);
+    if (instruction.kind === 'onbuild' || instruction.kind === 'maintainer') {
+      throw new LocationError(`${instruction.keyword} isn't allowed as an ONBUILD trigger`, instruction.range);
+    }
+    if (instruction.kind === 'copy' && instruction.from !== '') this.#requireConverted(instruction.from, scope);
+    return convertInstruction(instruction, scope);
+  }
+
+  /** A trigger may copy from a stage that nothing else needs: its steps were left out. */
+  #requireConverted(from: string, scope: StageScope): void {
+    const stage = stageNamed(scope.stages, scope.stageIndex, from);
+    if (stage === undefined || this.stages[stage]!.needed) return;
+    throw new EngineError('not-implemented', `ONBUILD trigger: COPY --from=${from} of a stage that nothing else uses`);
+  }
+}
+
+/** `--label` adds LABEL lines to the last stage, sorted, not expanded. */
+function withLabels(stages: readonly Stage[], labels: Readonly<Record<string, string>>): readonly Stage[] {
+  const last = stages.at(-1);
+  if (!last) throw new EngineError('invalid-argument', 'No image was generated. Is your Dockerfile empty?');
+  const added = Object.keys(labels)
+    .sort()
+    .map((name): Instruction => {
+      const value = labels[name]!;
+      const pairs = [{ name, value, oldForm: false }];
+      return {
+        kind: 'label',
+        keyword: 'LABEL',
+        source: `LABEL ${name}=${value}`,
+        range: last.range,
+        pairs,
+        literal: true,
+      };
+    });
+  return [...stages.slice(0, -1), { ...last, instructions: [...last.instructions, ...added] }];
+}
+
+function withPath(config: RunConfig): RunConfig {
+  const env = config.Env ?? [];
+  return env.some((entry) => entry.startsWith('PATH=')) ? config : { ...config, Env: [...env, defaultPath] };
+}

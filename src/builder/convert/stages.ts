@@ -1,0 +1,66 @@
+import type { Dockerfile, Stage } from '#dockerfile';
+import { EngineError } from '#errdefs';
+
+/** Stages up to the target. @throws EngineError `invalid-argument` in Docker's words. */
+export function stagesUpTo(dockerfile: Dockerfile, target: string): readonly Stage[] {
+  checkNames(dockerfile.stages);
+  if (target === '') return dockerfile.stages;
+  const wanted = target.toLowerCase();
+  const byName = dockerfile.stages.findIndex((stage) => stage.name === wanted);
+  if (byName < 0) throw new EngineError('invalid-argument', `target stage "${target}" could not be found`);
+  return dockerfile.stages.slice(0, byName + 1);
+}
+
+function checkNames(stages: readonly Stage[]): void {
+  const seen = new Set<string>();
+  for (const { name } of stages) {
+    if (name !== '' && seen.has(name)) throw new EngineError('invalid-argument', `${name} stage name already used`);
+    seen.add(name);
+  }
+}
+
+/** The earlier stage that `FROM name` means. */
+export function stageNamed(stages: readonly Stage[], before: number, name: string): number | undefined {
+  const wanted = name.toLowerCase();
+  const found = stages.findIndex((stage) => stage.index < before && stage.name !== '' && stage.name === wanted);
+  return found < 0 ? undefined : found;
+}
+
+/** The earlier stage that `--from=x` means: by name, then by number. @throws EngineError in Docker's words. */
+export function stageReferred(stages: readonly Stage[], current: number, from: string): number | undefined {
+  const named = stageNamed(stages, current, from);
+  if (named !== undefined) return named;
+  if (!/^[+-]?\d{1,18}$/.test(from)) return undefined;
+  const index = Number(from);
+  const fault = index === current ? 'refers to current build stage' : 'index out of bounds';
+  if (index < 0 || index >= current) {
+    throw new EngineError('invalid-argument', `invalid from flag value ${from}: ${fault}`);
+  }
+  return index;
+}
+
+/**
+ * Indexes of the stages that the last one needs, itself included.
+ * @throws EngineError for a `--from` that means no stage it may, in whatever stage
+ */
+export function neededStages(stages: readonly Stage[], baseStages: ReadonlyMap<number, number>): ReadonlySet<number> {
+  for (const stage of stages) {
+    for (const instruction of stage.instructions) {
+      if (instruction.kind === 'copy') stageReferred(stages, stage.index, instruction.from);
+    }
+  }
+  const needed = new Set<number>();
+  const visit = (index: number) => {
+    if (needed.has(index)) return;
+    needed.add(index);
+    const base = baseStages.get(index);
+    if (base !== undefined) visit(base);
+    for (const instruction of stages[index]!.instructions) {
+      const from = instruction.kind === 'copy' ? instruction.from : '';
+      const stage = from === '' ? undefined : stageReferred(stages, index, from);
+      if (stage !== undefined) visit(stage);
+    }
+  };
+  visit(stages.length - 1);
+  return needed;
+}

@@ -1,0 +1,60 @@
+import { type Instruction, LocationError } from '#dockerfile';
+import { EngineError } from '#errdefs';
+
+/**
+ * Refuses what is understood but not executed, before anything runs.
+ * @throws EngineError `not-implemented` that names the line
+ */
+export function checkSupported(instructions: readonly Instruction[]): void {
+  for (const instruction of instructions) {
+    const feature = unsupportedFeature(instruction);
+    if (feature === undefined) continue;
+    const line = instruction.range.startLine;
+    throw new EngineError('not-implemented', `dockerfile line ${line}: ${feature} is not supported`, {
+      cause: new LocationError(feature, instruction.range),
+    });
+  }
+}
+
+function unsupportedFeature(instruction: Instruction): string | undefined {
+  const keyword = instruction.keyword.toUpperCase();
+  switch (instruction.kind) {
+    case 'run':
+      return unsupportedRun(instruction);
+    case 'copy':
+      if (instruction.parents) return 'COPY --parents';
+      return unsupportedFiles(instruction, keyword);
+    case 'add':
+      if (instruction.checksum !== '') return 'ADD --checksum';
+      if (instruction.keepGitDir !== undefined) return 'ADD --keep-git-dir';
+      if (instruction.unpack !== undefined) return 'ADD --unpack';
+      if (instruction.sources.some(isRemote)) return 'ADD of a URL or a git repository';
+      return unsupportedFiles(instruction, keyword);
+    default:
+      return undefined;
+  }
+}
+
+function unsupportedFiles(
+  instruction: Extract<Instruction, { kind: 'copy' | 'add' }>,
+  keyword: string,
+): string | undefined {
+  if (instruction.link) return `${keyword} --link`;
+  if (instruction.excludes.length > 0) return `${keyword} --exclude`;
+  if (instruction.chmod !== '' && !instruction.chmod.includes('$') && !/^[0-7]{1,5}$/.test(instruction.chmod)) {
+    return `${keyword} --chmod with anything but an octal number`;
+  }
+  return undefined;
+}
+
+function unsupportedRun(instruction: Extract<Instruction, { kind: 'run' }>): string | undefined {
+  if (instruction.devices.length > 0) return 'RUN --device';
+  if (instruction.security !== 'sandbox') return 'RUN --security=insecure';
+  const [mount] = instruction.mounts;
+  return mount === undefined ? undefined : `RUN --mount=${mount}`;
+}
+
+/** `http://`, `https://`, `git@host:…`, `….git` as Docker tells them. */
+export function isRemote(source: string): boolean {
+  return /^(https?|ssh|git):\/\/./.test(source) || /^(git@|github\.com\/)/.test(source);
+}

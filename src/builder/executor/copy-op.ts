@@ -1,0 +1,121 @@
+import { EngineError } from '#errdefs';
+import type { CopyOperation } from '../convert/index.ts';
+import type { CacheKey, Op, Work } from '../solver/index.ts';
+import { copySources } from './copy.ts';
+import { inlineTree } from './inline-tree.ts';
+import { resolveOwner } from './owners.ts';
+import { componentsDigest, fileComponents, type Selected, selectSources, shownHash } from './selection.ts';
+import { type BuildSession, chainOf } from './session.ts';
+import type { SourceTree } from './source-tree.ts';
+import type { StepState } from './state.ts';
+import { stepKey } from './step-key.ts';
+
+/** File components kept in a cache record, for explanations; a larger copy keeps only its digest. */
+const maxKeptComponents = 2000;
+
+/** COPY and ADD: found and hashed for the key, copied only on a miss. */
+export class CopyOp implements Op<StepState> {
+  readonly #session: BuildSession;
+  readonly #operation: CopyOperation;
+  #selected: Promise<readonly Selected[]> | undefined;
+
+  constructor(session: BuildSession, operation: CopyOperation) {
+    this.#session = session;
+    this.#operation = operation;
+  }
+
+  async cacheKey(inputs: readonly StepState[], work: Work): Promise<CacheKey> {
+    const { keyword, destination, chown, chmod, from } = this.#operation;
+    const selected = await this.#select(inputs, work);
+    const files = await fileComponents(selected, {
+      withOwners: this.#keepsOwners,
+      signal: work.signal,
+    });
+    const createdBy = this.#createdBy(selected);
+    return stepKey(inputs[0]!, createdBy, {
+      operation: keyword,
+      from: from.kind,
+      createdBy,
+      destination,
+      chown,
+      chmod,
+      content: componentsDigest(files),
+      ...(files.length <= maxKeptComponents ? { files } : {}),
+    });
+  }
+
+  async execute(inputs: readonly StepState[], work: Work): Promise<StepState> {
+    const { keyword, destination, workingDir, chown, chmod } = this.#operation;
+    const parent = inputs[0]!;
+    const selected = await this.#select(inputs, work);
+    const draft = await this.#session.draft(parent, work);
+    await using spool = this.#session.newSpool();
+    const root = { uid: 0, gid: 0 };
+    const mode = Number.parseInt(chmod, 8) & 0o7777;
+    await copySources(draft, selected, {
+      destination,
+      workingDir,
+      owner: chown !== '' ? await resolveOwner(draft, chown) : this.#keepsOwners ? undefined : root,
+      unpack: keyword === 'ADD',
+      ...(chmod === '' ? {} : { mode: (node) => (node.type === 'symlink' ? 0o777 : mode) }),
+      signal: work.signal,
+      store: (body) => spool.keep(body),
+    });
+    const layer = draft.isEmpty ? undefined : await this.#session.ingest(draft.pack(work), work);
+    const { config, author } = this.#operation;
+    const createdBy = this.#createdBy(selected);
+    return this.#session.recorder.next(parent, { config, author, createdBy, ...(layer ? { layer } : {}) });
+  }
+
+  /** COPY --from without --chown. */
+  get #keepsOwners(): boolean {
+    return this.#operation.from.kind !== 'context' && this.#operation.chown === '';
+  }
+
+  #createdBy(selected: readonly Selected[]): string {
+    const { keyword, chown, chmod, destination, shell } = this.#operation;
+    const flags = (chown === '' ? '' : `--chown=${chown} `) + (chmod === '' ? '' : `--chmod=${chmod} `);
+    return [...shell, `#(nop) ${keyword} ${flags}${shownHash(selected)} in ${destination} `].join(' ');
+  }
+
+  #select(inputs: readonly StepState[], work: Work): Promise<readonly Selected[]> {
+    this.#selected ??= this.#find(inputs, work);
+    return this.#selected;
+  }
+
+  async #find(inputs: readonly StepState[], work: Work): Promise<readonly Selected[]> {
+    const { keyword, sources, inline, destination, from } = this.#operation;
+    const isContext = from.kind === 'context';
+    const missingPrefix = isContext ? 'file not found in build context or excluded by .dockerignore: ' : '';
+    try {
+      const tree = await this.#sourceTree(inputs, work);
+      const found = await selectSources(tree, sources, { signal: work.signal, missingPrefix });
+      const names = inline.map((file) => file.name);
+      const written = await selectSources(inlineTree(inline), names, { signal: work.signal, missingPrefix: '' });
+      const selected = [...found, ...written];
+      if (selected.length === 0) throw new EngineError('invalid-argument', 'no source files were specified');
+      requireFolder(keyword, destination, selected.length);
+      return selected;
+    } catch (error) {
+      if (!(error instanceof EngineError) || error instanceof DestinationError) throw error;
+      throw new EngineError(error.kind, `${keyword} failed: ${error.message}`, { cause: error });
+    }
+  }
+
+  async #sourceTree(inputs: readonly StepState[], work: Work): Promise<SourceTree> {
+    if (this.#operation.from.kind === 'context') return this.#session.context;
+    const source = inputs[1]!;
+    await this.#session.recorder.hold(source);
+    return await this.#session.views.tree(chainOf(source), work);
+  }
+}
+
+class DestinationError extends EngineError {}
+
+function requireFolder(keyword: string, destination: string, count: number): void {
+  if (count <= 1 || destination.endsWith('/')) return;
+  throw new DestinationError(
+    'invalid-argument',
+    `When using ${keyword} with more than one source file, the destination must be a directory and end with a /`,
+  );
+}

@@ -1,0 +1,138 @@
+import type { ByteString, TarTime } from '#archive';
+import { EngineError } from '#errdefs';
+import type { ByteSource } from '#streams';
+import { unpackArchive } from './archive-sources.ts';
+import { isArchive } from './inflate.ts';
+import type { LayerDraft, Owner } from './layer-draft.ts';
+import type { Selected } from './selection.ts';
+import {
+  baseOf,
+  cleanTreePath,
+  joinTree,
+  parentOf,
+  resolvePath,
+  type TreeNode,
+  toBytes,
+  walkTree,
+} from './source-tree.ts';
+
+export interface CopyOptions {
+  /** As written, absolute or below `workingDir`. */
+  readonly destination: string;
+  readonly workingDir: string;
+  /** Owner of everything copied; undefined keeps the sources' own. */
+  readonly owner: Owner | undefined;
+  /** ADD: local tars are unpacked. */
+  readonly unpack: boolean;
+  /** Replaces the mode of everything copied. */
+  readonly mode?: (node: TreeNode) => number;
+  /** Left out, by path below the source. */
+  readonly excludes?: (path: string) => boolean;
+  readonly signal: AbortSignal;
+  readonly store: (body: ByteSource) => Promise<() => ByteSource>;
+}
+
+/** Copies sources into a layer as Docker's classic builder does. @throws EngineError in its words where it has some. */
+export async function copySources(
+  draft: LayerDraft,
+  sources: readonly Selected[],
+  options: CopyOptions,
+): Promise<void> {
+  for (const source of sources) {
+    try {
+      await copyOne(draft, source, options);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      throw new EngineError(error.kind, `failed to copy files: ${error.message}`, { cause: error });
+    }
+  }
+}
+
+async function copyOne(draft: LayerDraft, source: Selected, options: CopyOptions): Promise<void> {
+  const written = options.destination.startsWith('/')
+    ? options.destination
+    : `${options.workingDir}/${options.destination}`;
+  const target = await resolvePath(draft, toBytes(written));
+  if (source.node.type === 'directory') return await copyFolder(draft, source, target, options);
+  if (options.unpack && source.node.type === 'file' && (await isArchive(() => source.tree.read(source.resolved)))) {
+    return await unpackArchive(draft, target, source.tree.read(source.resolved), options);
+  }
+  const isFolder = written.endsWith('/') || (await draft.lstat(target))?.type === 'directory';
+  const path = isFolder ? joinTree(target, baseOf(source.path)) : target;
+  await copyFile(draft, source, path, options);
+}
+
+async function copyFile(draft: LayerDraft, source: Selected, path: ByteString, options: CopyOptions): Promise<void> {
+  const { node } = source;
+  if (path === '') throw new EngineError('failed-precondition', 'failed to copy file: / is a directory');
+  await draft.makeFolders(parentOf(path), options.owner ?? { uid: 0, gid: 0 }, node.mtime);
+  await put(draft, source, source.resolved, node, path, options, undefined);
+}
+
+/** The content of a folder goes into the target; a new target is 0755 whatever the source is. */
+async function copyFolder(
+  draft: LayerDraft,
+  source: Selected,
+  target: ByteString,
+  options: CopyOptions,
+): Promise<void> {
+  const mtime = source.node.mtime;
+  await draft.makeFolders(parentOf(target), { uid: 0, gid: 0 }, mtime);
+  await draft.makeFolders(target, options.owner ?? { uid: 0, gid: 0 }, mtime);
+  const names = new Inodes();
+  for await (const { path, node } of walkTree(source.tree, source.resolved)) {
+    options.signal.throwIfAborted();
+    if (path === source.resolved) continue;
+    const within = source.resolved === '' ? path : path.slice(source.resolved.length + 1);
+    if (options.excludes?.(within)) continue;
+    await put(draft, source, path, node, joinTree(target, within), options, names.of(node));
+  }
+}
+
+/** Hardlinks hold within one copied folder. */
+class Inodes {
+  readonly #copy = crypto.randomUUID();
+
+  of(node: TreeNode): string | undefined {
+    return node.inode === undefined ? undefined : `${this.#copy} ${node.inode}`;
+  }
+}
+
+async function put(
+  draft: LayerDraft,
+  source: Selected,
+  from: ByteString,
+  node: TreeNode,
+  to: ByteString,
+  options: CopyOptions,
+  inode: string | undefined,
+): Promise<void> {
+  const { tree } = source;
+  const open = node.type === 'file' ? { open: () => tree.read(from) } : {};
+  const xattrs = options.owner ? new Map() : await capabilityOf(source, from, node);
+  await draft.put(to, { ...node, ...options.owner, mode: modeOf(node, options), inode }, { ...open, xattrs });
+}
+
+/** Docker changes the owner last, and the kernel then drops set-id bits and capabilities of files. */
+function modeOf(node: TreeNode, options: CopyOptions): number {
+  if (options.mode) return options.mode(node);
+  if (!options.owner || node.type === 'directory') return node.mode;
+  return node.mode & ~(node.mode & 0o010 ? 0o6000 : 0o4000);
+}
+
+async function capabilityOf(source: Selected, path: ByteString, node: TreeNode) {
+  if (node.type !== 'file') return new Map<ByteString, Uint8Array>();
+  const value = (await source.tree.xattrs(path)).get('security.capability');
+  return new Map(value ? [['security.capability', value]] : []);
+}
+
+/** WORKDIR: the folder and its parents, owned by root. Answers whether anything was made. */
+export async function makeWorkdir(draft: LayerDraft, path: string, mtime: TarTime): Promise<boolean> {
+  const resolved = await resolvePath(draft, toBytes(path));
+  try {
+    return await draft.makeFolders(cleanTreePath(resolved), { uid: 0, gid: 0 }, mtime);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(error.kind, `Cannot mkdir: ${path} is not a directory`, { cause: error });
+  }
+}

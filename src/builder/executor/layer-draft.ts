@@ -1,0 +1,175 @@
+import { type ByteString, endOfArchive, packHeader, packPadding, type TarTime } from '#archive';
+import { EngineError } from '#errdefs';
+import type { ByteSource } from '#streams';
+import { pace } from './pace.ts';
+import { joinTree, parentOf, plainFolder, printable, type SourceTree, type TreeNode } from './source-tree.ts';
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+type Attributes = ReadonlyMap<ByteString, Uint8Array>;
+
+interface Staged {
+  readonly node: TreeNode;
+  readonly xattrs: Attributes;
+  readonly open: (() => ByteSource) | undefined;
+}
+
+const noAttributes: Attributes = new Map();
+const whiteoutPrefix = '.wh.';
+const opaqueMarker = '.wh..wh..opq';
+
+/**
+ * A layer in the making: new files over a tree that is only read. Reads answer what a container would see; `pack` is the layer's tar: everything
+ * new with all its parent folders, sorted, so that equal changes give equal bytes.
+ */
+export class LayerDraft implements Pick<SourceTree, 'lstat'> {
+  readonly #base: SourceTree;
+  readonly #staged = new Map<ByteString, Staged>();
+  /** Folders of the base that something else took the place of. */
+  readonly #hidden = new Set<ByteString>();
+  /** Folders made where nothing was: nothing of the base is below them. */
+  readonly #fresh = new Set<ByteString>();
+
+  constructor(base: SourceTree) {
+    this.#base = base;
+  }
+
+  get isEmpty(): boolean {
+    return this.#staged.size === 0;
+  }
+
+  async lstat(path: ByteString): Promise<TreeNode | undefined> {
+    const staged = this.#staged.get(path);
+    if (staged) return staged.node;
+    for (let at = path; at !== ''; at = parentOf(at)) {
+      if (this.#hidden.has(at) || this.#fresh.has(at)) return undefined;
+      const above = this.#staged.get(at);
+      if (above && above.node.type !== 'directory') return undefined;
+    }
+    return await this.#base.lstat(path);
+  }
+
+  /** Reads a file as it stands now; for lookups, not for bulk. */
+  read(path: ByteString): ByteSource {
+    return this.#staged.get(path)?.open?.() ?? this.#base.read(path);
+  }
+
+  /**
+   * Makes `path` a folder with all its parents; those that are there stay as they are. Answers whether anything was made.
+   * @throws EngineError `failed-precondition` where a file is in the way
+   */
+  async makeFolders(path: ByteString, owner: Owner, mtime: TarTime): Promise<boolean> {
+    if (path === '') return false;
+    const existing = await this.lstat(path);
+    if (existing?.type === 'directory') return false;
+    if (existing) throw new EngineError('failed-precondition', `mkdir /${printable(path)}: not a directory`);
+    await this.makeFolders(parentOf(path), owner, mtime);
+    await this.put(path, { ...plainFolder, ...owner, mtime });
+    return true;
+  }
+
+  /**
+   * Puts a file, in the place of what is there: a folder over a folder keeps what is in it, everything else is replaced. The parent must be a folder.
+   * `open` may be called more than once.
+   */
+  async put(
+    path: ByteString,
+    node: TreeNode,
+    content: { open?: () => ByteSource; xattrs?: Attributes } = {},
+  ): Promise<void> {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    if (name.startsWith(whiteoutPrefix)) {
+      throw new EngineError(
+        'invalid-argument',
+        `cannot store /${printable(path)}: names that start with ${whiteoutPrefix} mark deletions in layers`,
+      );
+    }
+    const existing = path === '' ? undefined : await this.lstat(path);
+    if (existing && !(existing.type === 'directory' && node.type === 'directory')) await this.#replace(path, existing);
+    if (!existing && path !== '' && node.type === 'directory') this.#fresh.add(path);
+    this.#staged.set(path, { node, xattrs: content.xattrs ?? noAttributes, open: content.open });
+  }
+
+  /** Makes `path` another name of the file at `target`. Answers false when there is no file to link to. */
+  async link(target: ByteString, path: ByteString, newInode: () => string): Promise<boolean> {
+    const node = await this.lstat(target);
+    if (!node || node.type === 'directory') return false;
+    const staged = this.#staged.get(target) ?? {
+      node,
+      xattrs: await this.#base.xattrs(target),
+      open: node.type === 'file' ? () => this.#base.read(target) : undefined,
+    };
+    const linked = { ...staged, node: { ...node, inode: node.inode ?? newInode() } };
+    await this.put(path, linked.node, { xattrs: linked.xattrs, ...(linked.open ? { open: linked.open } : {}) });
+    this.#staged.set(target, linked);
+    return true;
+  }
+
+  async #replace(path: ByteString, existing: TreeNode): Promise<void> {
+    this.#staged.delete(path);
+    if (existing.type !== 'directory') return;
+    const below = `${path}/`;
+    for (const other of this.#staged.keys()) if (other.startsWith(below)) this.#staged.delete(other);
+    for (const other of this.#fresh) if (other === path || other.startsWith(below)) this.#fresh.delete(other);
+    if ((await this.#base.lstat(path))?.type === 'directory') this.#hidden.add(path);
+  }
+
+  /** The layer's tar. */
+  async *pack(options: { signal: AbortSignal }): AsyncGenerator<Uint8Array> {
+    const names = new Map<string, ByteString>();
+    const rest = pace();
+    for (const path of await this.#withParents()) {
+      options.signal.throwIfAborted();
+      await rest();
+      if (path === '') continue;
+      yield* this.#packOne(path, names);
+    }
+    yield endOfArchive;
+  }
+
+  async #withParents(): Promise<ByteString[]> {
+    const paths = new Set<ByteString>();
+    for (const path of this.#staged.keys()) {
+      for (let at = path; at !== '' && !paths.has(at); at = parentOf(at)) paths.add(at);
+    }
+    return [...paths].sort();
+  }
+
+  async *#packOne(path: ByteString, names: Map<string, ByteString>): AsyncGenerator<Uint8Array> {
+    const staged = this.#staged.get(path) ?? (await this.#fromBase(path));
+    const { node, xattrs } = staged;
+    const first = node.inode === undefined ? undefined : names.get(node.inode);
+    if (first !== undefined) {
+      yield packHeader({ ...node, type: 'hardlink', path, linkPath: first });
+      return;
+    }
+    if (node.inode !== undefined) names.set(node.inode, path);
+    yield packHeader({ ...node, path, xattrs });
+    if (node.type === 'file' && node.sizeBytes > 0) yield* this.#content(path, staged);
+    if (node.type === 'directory' && this.#hidden.has(path)) {
+      yield packHeader({ type: 'file', path: joinTree(path, opaqueMarker) });
+    }
+  }
+
+  async #fromBase(path: ByteString): Promise<Staged> {
+    const node = await this.#base.lstat(path);
+    if (node?.type !== 'directory') {
+      throw new EngineError('internal', `pack layer: /${printable(path)} is no folder`);
+    }
+    return { node, xattrs: await this.#base.xattrs(path), open: undefined };
+  }
+
+  async *#content(path: ByteString, staged: Staged): AsyncGenerator<Uint8Array> {
+    let left = staged.node.sizeBytes;
+    for await (const chunk of staged.open?.() ?? []) {
+      left -= chunk.length;
+      if (left < 0) break;
+      yield chunk;
+    }
+    if (left !== 0) throw new EngineError('data-loss', `pack layer: /${printable(path)} changed while it was read`);
+    yield packPadding(staged.node.sizeBytes);
+  }
+}

@@ -1,0 +1,150 @@
+import { chmod, lchown, mkdir, open } from 'node:fs/promises';
+import type { ByteString } from '#archive';
+import { type FullStat, sys } from '#sys';
+import { DiskTree } from './disk-tree.ts';
+import { cleanTreePath, joinTree, parentOf, resolvePath, toBytes } from './source-tree.ts';
+
+const folders = ['proc', 'sys', 'dev', 'etc'];
+const files = ['etc/resolv.conf', 'etc/hosts', 'etc/hostname'];
+
+interface Touched {
+  readonly path: ByteString;
+  readonly stat: FullStat;
+}
+
+/**
+ * What a container needs in a root before it can start, and how to keep it out of the layer: dockerd has a layer of its own for this. Volumes too:
+ * what a step writes below one is dropped, as if the volume had been a place of its own.
+ */
+export class MountPoints {
+  readonly #root: string;
+  readonly #tree: DiskTree;
+  readonly #made = new Set<ByteString>();
+  readonly #touched: Touched[] = [];
+  readonly #volumes: ByteString[] = [];
+  readonly #keptVolumes = new Set<ByteString>();
+
+  private constructor(root: string) {
+    this.#root = root;
+    this.#tree = new DiskTree(root);
+  }
+
+  /** Makes what is missing below a mounted root that no process uses yet. */
+  static async prepare(
+    root: string,
+    volumes: readonly string[],
+    script?: { readonly path: string; readonly content: string },
+  ): Promise<MountPoints> {
+    const points = new MountPoints(root);
+    for (const folder of folders) await points.#makeFolder(folder);
+    for (const file of files) await points.#makeFile(file);
+    for (const volume of volumes) await points.#makeVolume(volume);
+    if (script) await points.#makeScript(script);
+    points.#remember();
+    return points;
+  }
+
+  /**
+   * Which of the changed paths (absolute, as the driver lists them) do not belong into the layer. Call when no process uses the root any more and it
+   * is still mounted.
+   */
+  async leftOut(changed: readonly string[]): Promise<(path: ByteString) => boolean> {
+    const out = new Set<ByteString>();
+    const below = this.#volumes.map((volume) => `${volume}/`);
+    const isBelowVolume = (path: ByteString) => below.some((prefix) => path.startsWith(prefix));
+    for (const volume of this.#volumes) if (!this.#keptVolumes.has(volume)) out.add(volume);
+    const paths = changed.map((path) => toBytes(path).slice(1)).filter((path) => !isBelowVolume(path));
+    for (const { path, stat } of this.#touched.toReversed()) {
+      const prefix = `${path}/`;
+      const holdsChange = paths.some((other) => other.startsWith(prefix) && !out.has(other));
+      if (!holdsChange && this.#isUntouched(path, stat)) out.add(path);
+    }
+    await this.#resetVolumes();
+    return (path) => out.has(path) || isBelowVolume(path);
+  }
+
+  async #makeFolder(name: string): Promise<ByteString> {
+    const path = await resolvePath(this.#tree, toBytes(name));
+    await this.#makeFolders(path);
+    return path;
+  }
+
+  async #makeFolders(path: ByteString): Promise<void> {
+    if (path === '' || (await this.#tree.lstat(path))) return;
+    await this.#makeFolders(parentOf(path));
+    await mkdir(this.#full(path), 0o755);
+    this.#made.add(path);
+  }
+
+  async #makeFile(name: string): Promise<void> {
+    const path = cleanTreePath(
+      joinTree(await resolvePath(this.#tree, parentOf(name)), name.slice(parentOf(name).length)),
+    );
+    if (await this.#tree.lstat(path)) return;
+    if ((await this.#tree.lstat(parentOf(path)))?.type !== 'directory') return;
+    const file = await open(this.#full(path), 'wx', 0o644);
+    await file.close();
+    this.#made.add(path);
+  }
+
+  /** In the root folder itself, which is no symlink. @throws when the image has a file of that name. */
+  async #makeScript({ path, content }: { readonly path: string; readonly content: string }): Promise<void> {
+    const name = toBytes(path.slice(1));
+    await using file = await open(this.#full(name), 'wx', 0o755);
+    await file.writeFile(content);
+    this.#made.add(name);
+  }
+
+  async #makeVolume(volume: string): Promise<void> {
+    const path = await resolvePath(this.#tree, toBytes(volume));
+    if (path === '') return;
+    if (!(await this.#tree.lstat(path))) {
+      await this.#makeFolders(path);
+      for (let at = path; at !== '' && this.#made.has(at); at = parentOf(at)) this.#keptVolumes.add(at);
+    }
+    this.#volumes.push(path);
+  }
+
+  /** Everything made, and the folders it was made in, as they are now: parents before children. */
+  #remember(): void {
+    const paths = new Set<ByteString>();
+    for (const path of this.#made) if (!this.#keptVolumes.has(path)) paths.add(path).add(parentOf(path));
+    for (const path of [...paths].sort()) {
+      if (path !== '' && !this.#keptVolumes.has(path)) this.#touched.push({ path, stat: sys.lstat(this.#full(path)) });
+    }
+  }
+
+  #isUntouched(path: ByteString, before: FullStat): boolean {
+    let now: FullStat;
+    try {
+      now = sys.lstat(this.#full(path));
+    } catch {
+      return false;
+    }
+    const facts = (stat: FullStat) =>
+      [
+        stat.mode,
+        stat.uid,
+        stat.gid,
+        stat.size,
+        stat.mtime.sec,
+        stat.mtime.nsec,
+        stat.ctime.sec,
+        stat.ctime.nsec,
+      ].join();
+    return facts(now) === facts(before);
+  }
+
+  /** A folder that became a volume here is in the layer as it was made, whatever the step did to the volume. */
+  async #resetVolumes(): Promise<void> {
+    for (const path of this.#keptVolumes) {
+      if ((await this.#tree.lstat(path))?.type !== 'directory') continue;
+      await lchown(this.#full(path), 0, 0);
+      await chmod(this.#full(path), 0o755);
+    }
+  }
+
+  #full(path: ByteString): Buffer {
+    return Buffer.from(`${this.#root}/${path}`, 'latin1');
+  }
+}

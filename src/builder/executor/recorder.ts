@@ -1,0 +1,143 @@
+import { assembleImage, manifestOf, readConfig, type StoredLayer } from '#image';
+import type { Lease } from '#metadata';
+import { type Digest, digestOf, type HistoryEntry, type ImageConfig, type RunConfig } from '#oci';
+import type { CacheKey, ResultCache } from '../solver/index.ts';
+import type { BuilderHost } from '../types.ts';
+import type { StepState } from './state.ts';
+
+type Stores = Pick<BuilderHost, 'content' | 'metadata'>;
+
+export interface RecordedStep {
+  readonly config: RunConfig;
+  readonly createdBy: string;
+  readonly author: string;
+  /** Absent when the step changed no file. */
+  readonly layer?: StoredLayer;
+}
+
+/**
+ * Turns steps into images. An image's ID is known at once; writing goes on beside the next step and is waited for by `flush`, so that many small
+ * steps cost one wait for the disk.
+ */
+export class Recorder implements ResultCache<StepState> {
+  readonly #stores: Stores;
+  readonly #lease: Lease;
+  readonly #writing = new Map<Digest, Promise<void>>();
+  readonly #held = new Set<Digest>();
+  readonly #saving: Promise<void>[] = [];
+
+  constructor(stores: Stores, lease: Lease) {
+    this.#stores = stores;
+    this.#lease = lease;
+  }
+
+  /** The image after a step above `parent`. */
+  next(parent: StepState, step: RecordedStep): StepState {
+    const layers = step.layer ? [...parent.layers, step.layer] : parent.layers;
+    const config = childConfig(parent.config, step, layers);
+    const bytes = Buffer.from(JSON.stringify(config));
+    const imageID = digestOf(bytes);
+    this.#writing.set(imageID, this.#write(imageID, bytes, layers, parent.imageID));
+    this.#writing.get(imageID)!.catch(() => {});
+    return { imageID, config, layers };
+  }
+
+  /** Keeps what a state stands on from the collector for the length of the build. */
+  async hold(state: StepState): Promise<void> {
+    const digests = state.layers.map((layer) => layer.diffID).filter((digest) => !this.#held.has(digest));
+    if (digests.length === 0) return;
+    await this.#lease.add(...digests);
+    for (const digest of digests) this.#held.add(digest);
+  }
+
+  async load(key: CacheKey): Promise<StepState | undefined> {
+    const record = this.#stores.metadata.buildCache.get(key.digest);
+    const imageID = record?.result.imageID;
+    if (!imageID) return undefined;
+    const image = this.#stores.metadata.images.get(imageID);
+    if (!image) {
+      await this.#stores.metadata.buildCache.remove([key.digest]);
+      return undefined;
+    }
+    const layers: StoredLayer[] = [];
+    for (const diffID of image.diffIDs) {
+      const layer = this.#stores.metadata.layers.get(diffID);
+      if (!layer) return undefined;
+      layers.push({ diffID, sizeBytes: layer.sizeBytes });
+    }
+    const config = await readConfig(this.#stores.content, imageID);
+    this.#saving.push(this.#stores.metadata.buildCache.touch(key.digest, Date.now()));
+    this.#saving.at(-1)!.catch(() => {});
+    return { imageID, config, layers };
+  }
+
+  async save(key: CacheKey, result: StepState): Promise<void> {
+    const saving = this.#save(key, result);
+    this.#saving.push(saving);
+    await saving;
+  }
+
+  /** Everything recorded so far survives a crash. @throws when something could not be written. */
+  async flush(): Promise<void> {
+    await Promise.all(this.#writing.values());
+    await Promise.all(this.#saving);
+  }
+
+  /** Waits for the writers to end, whatever their outcome. */
+  async settle(): Promise<void> {
+    await Promise.allSettled([...this.#writing.values(), ...this.#saving]);
+  }
+
+  async #save(key: CacheKey, result: StepState): Promise<void> {
+    const { imageID } = result;
+    if (!imageID) return;
+    await this.#writing.get(imageID);
+    const atMs = Date.now();
+    await this.#stores.metadata.buildCache.put({
+      key: key.digest,
+      // The image keeps its layers; when it is removed the record has nothing left to give.
+      result: { diffIDs: [], imageID },
+      description: key.description,
+      components: key.components,
+      sizeBytes: addedBytes(result),
+      createdMs: atMs,
+      lastUsedMs: atMs,
+      usageCount: 0,
+    });
+  }
+
+  async #write(id: Digest, config: Buffer, layers: readonly StoredLayer[], parent: Digest | undefined): Promise<void> {
+    const manifest = digestOf(Buffer.from(JSON.stringify(manifestOf(id, config.length, layers))));
+    await this.#lease.add(id, manifest);
+    const parts = { config, layers, ...(parent === undefined ? {} : { parent }) };
+    await this.#stores.metadata.images.put(await assembleImage(this.#stores.content, parts));
+  }
+}
+
+function addedBytes(state: StepState): number {
+  const last = state.config.history?.at(-1);
+  return last?.empty_layer ? 0 : (state.layers.at(-1)?.sizeBytes ?? 0);
+}
+
+function childConfig(parent: ImageConfig, step: RecordedStep, layers: readonly StoredLayer[]): ImageConfig {
+  const created = new Date().toISOString();
+  const entry: HistoryEntry = {
+    created,
+    created_by: step.createdBy,
+    ...(step.author === '' ? {} : { author: step.author }),
+    ...(step.layer ? {} : { empty_layer: true }),
+  };
+  const { architecture, os, variant, 'os.version': osVersion, 'os.features': osFeatures } = parent;
+  return {
+    architecture,
+    ...(step.author === '' ? {} : { author: step.author }),
+    config: step.config,
+    created,
+    history: [...(parent.history ?? []), entry],
+    os,
+    ...(osFeatures ? { 'os.features': osFeatures } : {}),
+    ...(osVersion ? { 'os.version': osVersion } : {}),
+    rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.diffID) },
+    ...(variant ? { variant } : {}),
+  };
+}

@@ -1,0 +1,5 @@
+/** What a step tells while it runs; the transcript words it. */
+export type StepReport =
+  | { readonly kind: 'container'; readonly id: string }
+  | { readonly kind: 'removed'; readonly id: string }
+  | { readonly kind: 'output'; readonly stream: 'stdout' | 'stderr'; readonly data: Buffer };

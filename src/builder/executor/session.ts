@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import type { StoredLayer } from '#image';
+import type { DiffID } from '#oci';
+import { type ByteSource, coalesce } from '#streams';
+import type { Work } from '../solver/index.ts';
+import type { BuilderHost, BuildRequest } from '../types.ts';
+import type { ContextTree } from './context-tree.ts';
+import { LayerDraft } from './layer-draft.ts';
+import type { Recorder } from './recorder.ts';
+import { Spool } from './spool.ts';
+import type { StepState } from './state.ts';
+import { Views } from './views.ts';
+
+/** A tar of small files comes in small pieces; the ingester's thread is better fed in large ones. */
+const ingestBytes = 1 << 20;
+
+/** What the operations of one build share. Dispose ends its mounts. */
+export class BuildSession implements AsyncDisposable {
+  readonly host: BuilderHost;
+  readonly request: BuildRequest;
+  readonly context: ContextTree;
+  readonly recorder: Recorder;
+  readonly views: Views;
+  #spools = 0;
+
+  constructor(parts: { host: BuilderHost; request: BuildRequest; context: ContextTree; recorder: Recorder }) {
+    this.host = parts.host;
+    this.request = parts.request;
+    this.context = parts.context;
+    this.recorder = parts.recorder;
+    this.views = new Views(parts.host.snapshots);
+  }
+
+  /** A layer above a state, to be filled. */
+  async draft(state: StepState, work: Work): Promise<LayerDraft> {
+    await this.recorder.hold(state);
+    return new LayerDraft(await this.views.tree(chainOf(state), work));
+  }
+
+  newSpool(): Spool {
+    return new Spool(join(this.request.scratchDir, `spool-${++this.#spools}`));
+  }
+
+  /** Stores a layer's tar; the build's lease keeps it. */
+  async ingest(source: ByteSource, work: Work): Promise<StoredLayer> {
+    const { diffID, sizeBytes } = await this.host.layers.ingest(coalesce(source, ingestBytes), {
+      signal: work.signal,
+    });
+    const state: Pick<StepState, 'layers'> = { layers: [{ diffID, sizeBytes }] };
+    await this.recorder.hold({ ...state, imageID: undefined, config: scratchConfig });
+    await this.host.metadata.layers.put({ diffID, sizeBytes, createdMs: Date.now() });
+    return { diffID, sizeBytes };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.views[Symbol.asyncDispose]();
+  }
+}
+
+const scratchConfig = { architecture: '', os: '', rootfs: { type: 'layers', diff_ids: [] } } as const;
+
+export function chainOf(state: StepState): readonly DiffID[] {
+  return state.layers.map((layer) => layer.diffID);
+}

@@ -1,0 +1,11 @@
+/**
+ * Dockerfiles to images. `convert/` turns a parsed Dockerfile into a graph of operations, `solver/` walks any graph with a content-keyed cache and knows
+ * nothing of Dockerfiles, `executor/` runs operations on snapshots. Imports errdefs, streams, files, concurrency, log, sys, oci, reference, archive,
+ * dockerfile, content, mount, snapshots, metadata, image, transfer, diff, runtime, network.
+ *
+ * ```ts
+ * const { id } = await buildImage(host, request); // builds over one store at the same time share steps
+ * ```
+ */
+export { buildImage } from './build.ts';
+export * from './types.ts';

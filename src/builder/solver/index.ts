@@ -1,0 +1,2 @@
+export { Solver } from './solver.ts';
+export type * from './types.ts';

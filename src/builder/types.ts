@@ -1,0 +1,83 @@
+import type { ContentStore } from '#content';
+import type { LayerIngester } from '#diff';
+import type { Metadata } from '#metadata';
+import type { Digest, ImageConfig, Platform } from '#oci';
+import type { SnapshotDriver } from '#snapshots';
+import type { ByteSource } from '#streams';
+import type { OnProgress } from '#transfer';
+
+/** A RUN step as the builder asks for it; the engine runs it as a container of its own. */
+export interface StepRun {
+  /** 64 hexadecimal digits for the container's ID: the user has been shown how it starts. */
+  readonly id: string;
+  /**
+   * Mounted root of the step's writable snapshot. The mount points of the default mounts (`/proc`, `/sys`, `/dev`, `/etc/resolv.conf`, `/etc/hosts`,
+   * `/etc/hostname`) are there, and the builder keeps them out of the layer.
+   */
+  readonly rootfs: string;
+  readonly args: readonly string[];
+  /** Image environment and build arguments; HOSTNAME, HOME and a default PATH are the engine's to add where they are missing. */
+  readonly env: readonly string[];
+  readonly cwd: string;
+  /** `user[:group]` as in USER, resolved inside the rootfs. */
+  readonly user: string;
+  readonly networkMode: 'default' | 'none' | 'host';
+  readonly limits: {
+    readonly memoryBytes?: number;
+    readonly memorySwapBytes?: number;
+    readonly cpuShares?: number;
+    readonly cpuPeriod?: number;
+    readonly cpuQuota?: number;
+    readonly cpusetCpus?: string;
+    readonly cpusetMems?: string;
+  };
+  readonly shmSizeBytes?: number;
+  readonly extraHosts: readonly string[];
+  readonly onOutput: (stream: 'stdout' | 'stderr', data: Uint8Array) => void;
+  readonly signal: AbortSignal;
+}
+
+/** What the builder needs of the engine. */
+export interface BuilderHost {
+  readonly content: ContentStore;
+  readonly metadata: Metadata;
+  readonly layers: LayerIngester;
+  readonly snapshots: SnapshotDriver;
+  readonly platform: Platform;
+  /** Runs one step to its end; answers the exit code. The container is gone when it returns. */
+  runStep(step: StepRun): Promise<number>;
+  /** A local image by reference, pulled when missing or when `pull` says so. */
+  baseImage(
+    reference: string,
+    options: { pull: boolean; platform?: string; onProgress: OnProgress; signal: AbortSignal },
+  ): Promise<{ id: Digest; config: ImageConfig }>;
+}
+
+export interface BuildRequest {
+  /** A tar, plain or compressed. */
+  readonly context: ByteSource;
+  /** Path inside the context. */
+  readonly dockerfile: string;
+  readonly tags: readonly string[];
+  readonly buildArgs: Readonly<Record<string, string | null>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly target: string;
+  readonly noCache: boolean;
+  readonly pull: boolean;
+  readonly quiet: boolean;
+  readonly networkMode: string;
+  readonly platform?: string;
+  readonly extraHosts: readonly string[];
+  readonly shmSizeBytes?: number;
+  readonly limits: StepRun['limits'];
+  /** An empty folder of this build's own; the caller removes it. */
+  readonly scratchDir: string;
+  readonly onProgress: OnProgress;
+  readonly signal: AbortSignal;
+}
+
+export interface BuildResult {
+  readonly id: Digest;
+  /** Full names now pointing at the image, and the image that had each before. */
+  readonly tagged: readonly { readonly name: string; readonly previous?: Digest }[];
+}

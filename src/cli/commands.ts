@@ -1,0 +1,44 @@
+import type { Command } from './command.ts';
+import { buildCommand } from './commands/build.ts';
+import { commitCommand, execCommand, logsCommand, psCommand, rmCommand, stopCommand } from './commands/containers.ts';
+import { historyCommand, imagesCommand, rmiCommand, tagCommand } from './commands/images.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { registryServeCommand } from './commands/registry-serve.ts';
+import { runCommand } from './commands/run.ts';
+import { infoCommand, versionCommand } from './commands/system.ts';
+import { importCommand, loadCommand, pullCommand, pushCommand, saveCommand } from './commands/transfer.ts';
+
+/** Every command, in the order of the help. */
+export const commandTable: readonly Command[] = [
+  runCommand,
+  execCommand,
+  psCommand,
+  buildCommand,
+  pullCommand,
+  pushCommand,
+  imagesCommand,
+  historyCommand,
+  tagCommand,
+  rmiCommand,
+  saveCommand,
+  loadCommand,
+  importCommand,
+  commitCommand,
+  inspectCommand,
+  logsCommand,
+  stopCommand,
+  rmCommand,
+  registryServeCommand,
+  versionCommand,
+  infoCommand,
+];
+
+/** The command a line means, also by its long form (`image ls`), and what is left of the line. */
+export function findCommand(words: readonly string[]): { command: Command; rest: readonly string[] } | undefined {
+  for (const count of [2, 1]) {
+    const name = words.slice(0, count).join(' ');
+    const command = commandTable.find((candidate) => candidate.name === name || candidate.aliases?.includes(name));
+    if (command && words.length >= count) return { command, rest: words.slice(count) };
+  }
+  return undefined;
+}

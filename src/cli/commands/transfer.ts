@@ -1,0 +1,185 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { familiarString, parseReference, withDefaultTag } from '#reference';
+import type { Command, CommandContext } from '../command.ts';
+import { credentialsFor } from '../credentials.ts';
+import { drawProgress } from '../progress.ts';
+
+const allTags = { name: 'all-tags', short: 'a', type: 'toggle' } as const;
+const quiet = { name: 'quiet', short: 'q', type: 'toggle' } as const;
+const platform = { name: 'platform', type: 'string', help: 'Use this platform of a multi-platform image' } as const;
+
+export const pullCommand: Command = {
+  name: 'pull',
+  usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
+  summary: 'Download an image from a registry',
+  aliases: ['image pull'],
+  minArgs: 1,
+  maxArgs: 1,
+  flags: [
+    { ...allTags, help: 'Download all tagged images in the repository' },
+    platform,
+    { ...quiet, help: 'Suppress verbose output' },
+  ],
+  async run(context) {
+    const { flags, terminal } = context;
+    await pullImage(context, context.args[0]!, {
+      allTags: flags.on('all-tags'),
+      quiet: flags.on('quiet'),
+      platform: flags.text('platform'),
+    });
+    terminal.stdout.write(`${canonical(context.args[0]!)}\n`);
+    return 0;
+  },
+};
+
+/** Pulls with the client's credentials, drawing on standard output (run draws on standard error). */
+export async function pullImage(
+  context: CommandContext,
+  reference: string,
+  options: { allTags?: boolean; quiet?: boolean; platform?: string | undefined; onStderr?: boolean } = {},
+): Promise<void> {
+  const out = options.onStderr ? context.terminal.stderr : context.terminal.stdout;
+  const parsed = parseReference(reference);
+  if (
+    !options.allTags &&
+    parsed.tag === undefined &&
+    parsed.digest === undefined &&
+    !options.quiet &&
+    !options.onStderr
+  ) {
+    out.write('Using default tag: latest\n');
+  }
+  const messages = context.engine().images.pull(reference, {
+    ...(options.allTags ? { allTags: true } : {}),
+    ...(options.platform ? { platform: options.platform } : {}),
+    auth: await credentialsFor(reference, context.environment),
+    signal: context.signal,
+  });
+  await drawProgress(messages, out, { quiet: options.quiet ?? false });
+}
+
+function canonical(reference: string): string {
+  const full = withDefaultTag(parseReference(reference));
+  const name = `${full.domain}/${full.path}`;
+  return full.digest === undefined ? `${name}:${full.tag ?? 'latest'}` : `${name}@${full.digest}`;
+}
+
+export const pushCommand: Command = {
+  name: 'push',
+  usage: '[OPTIONS] NAME[:TAG]',
+  summary: 'Upload an image to a registry',
+  aliases: ['image push'],
+  minArgs: 1,
+  maxArgs: 1,
+  flags: [
+    { ...allTags, help: 'Push all tags of an image to the repository' },
+    platform,
+    { ...quiet, help: 'Suppress verbose output' },
+  ],
+  async run(context) {
+    const { flags, terminal } = context;
+    const reference = context.args[0]!;
+    const messages = context.engine().images.push(reference, {
+      ...(flags.on('all-tags') ? { allTags: true } : {}),
+      ...(flags.text('platform') ? { platform: flags.text('platform')! } : {}),
+      auth: await credentialsFor(reference, context.environment),
+      signal: context.signal,
+    });
+    await drawProgress(messages, terminal.stdout, { quiet: flags.on('quiet') });
+    if (flags.on('quiet')) terminal.stdout.write(`${canonical(reference)}\n`);
+    return 0;
+  },
+};
+
+export const saveCommand: Command = {
+  name: 'save',
+  usage: '[OPTIONS] IMAGE [IMAGE...]',
+  summary: 'Save one or more images to a tar archive (streamed to STDOUT by default)',
+  aliases: ['image save'],
+  minArgs: 1,
+  flags: [{ name: 'output', short: 'o', type: 'string', help: 'Write to a file, instead of STDOUT' }, platform],
+  async run(context) {
+    const output = context.flags.text('output');
+    if (output === undefined && context.terminal.stdout.isTTY) {
+      throw new Error('cowardly refusing to save to a terminal. Use the -o flag or redirect');
+    }
+    const archive = context.engine().images.save(context.args, {
+      ...(context.flags.text('platform') ? { platform: context.flags.text('platform')! } : {}),
+      signal: context.signal,
+    });
+    await (output === undefined
+      ? pipeline(archive, context.terminal.stdout as Writable, { end: false })
+      : writeWhole(archive, output));
+    return 0;
+  },
+};
+
+/** The file appears only when the archive is whole. */
+async function writeWhole(archive: AsyncIterable<Uint8Array>, path: string): Promise<void> {
+  const partial = `${path}.${process.pid}.part`;
+  try {
+    await pipeline(archive, createWriteStream(partial, { highWaterMark: 1 << 20 }));
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+}
+
+export const loadCommand: Command = {
+  name: 'load',
+  usage: '[OPTIONS]',
+  summary: 'Load an image from a tar archive or STDIN',
+  aliases: ['image load'],
+  minArgs: 0,
+  maxArgs: 0,
+  flags: [
+    { name: 'input', short: 'i', type: 'string', help: 'Read from tar archive file, instead of STDIN' },
+    platform,
+    { ...quiet, help: 'Suppress the load output' },
+  ],
+  async run(context) {
+    const input = context.flags.text('input');
+    if (input === undefined && context.terminal.stdin.isTTY)
+      throw new Error('requested load from stdin, but stdin is empty');
+    const archive = input === undefined ? context.terminal.stdin : createReadStream(input, { highWaterMark: 1 << 20 });
+    const messages = context.engine().images.load(archive as AsyncIterable<Uint8Array>, {
+      quiet: context.flags.on('quiet') || !context.terminal.stdout.isTTY,
+      ...(context.flags.text('platform') ? { platform: context.flags.text('platform')! } : {}),
+      signal: context.signal,
+    });
+    await drawProgress(messages, context.terminal.stdout);
+    return 0;
+  },
+};
+
+export const importCommand: Command = {
+  name: 'import',
+  usage: '[OPTIONS] file|- [REPOSITORY[:TAG]]',
+  summary: 'Import the contents from a tarball to create a filesystem image',
+  aliases: ['image import'],
+  minArgs: 1,
+  maxArgs: 2,
+  flags: [
+    { name: 'change', short: 'c', type: 'list', help: 'Apply Dockerfile instruction to the created image' },
+    { name: 'message', short: 'm', type: 'string', help: 'Set commit message for imported image' },
+    platform,
+  ],
+  async run(context) {
+    const [source = '-', name] = context.args;
+    const archive = source === '-' ? context.terminal.stdin : createReadStream(source, { highWaterMark: 1 << 20 });
+    const reference = name === undefined ? undefined : withDefaultTag(parseReference(name));
+    const messages = context.engine().images.import(archive as AsyncIterable<Uint8Array>, {
+      ...(reference ? { repo: familiarString(reference).replace(/:[^:/]*$/, ''), tag: reference.tag ?? 'latest' } : {}),
+      changes: context.flags.list('change'),
+      ...(context.flags.text('message') ? { message: context.flags.text('message')! } : {}),
+      ...(context.flags.text('platform') ? { platform: context.flags.text('platform')! } : {}),
+      signal: context.signal,
+    });
+    await drawProgress(messages, context.terminal.stdout);
+    return 0;
+  },
+};

@@ -1,0 +1,2 @@
+/** The client's version, kept equal to the package's. */
+export const version = '0.1.0';

@@ -1,0 +1,55 @@
+import type { BuildOptions, CallOptions, Engine } from '#api-types';
+import { type ClientTls, HttpClient, parseHost } from '#http';
+import { buildQuery, containers, execs } from './containers.ts';
+import { images } from './images.ts';
+import { networks, system, volumes } from './resources.ts';
+import { filtersQuery, Transport } from './transport.ts';
+
+export interface ConnectOptions {
+  /** PEM files' content for `tcp://` with TLS. */
+  readonly tls?: ClientTls;
+  /** Speak this version instead of the newest one; for daemons older than 1.51. */
+  readonly apiVersion?: string;
+}
+
+/**
+ * The engine behind `unix:///path` or `tcp://host:port`. Nothing is sent until the first call.
+ *
+ * @example
+ * await using engine = connect('unix:///run/wherry.sock');
+ * for (const image of await engine.images.list()) console.log(image.RepoTags);
+ */
+export function connect(host: string, options: ConnectOptions = {}): Engine {
+  const endpoint = parseHost(host, { tls: options.tls !== undefined });
+  const http = new HttpClient(endpoint.kind === 'tcp' && options.tls ? { ...endpoint, tls: options.tls } : endpoint);
+  const transport = new Transport(http, options.apiVersion ?? '1.51');
+  return {
+    images: images(transport),
+    containers: containers(transport),
+    execs: execs(transport),
+    networks: networks(transport),
+    volumes: volumes(transport),
+    system: system(transport),
+    build: (context, build = {}) => runBuild(transport, context, build),
+    pruneBuildCache: (prune = {}) =>
+      transport.json('POST', '/build/prune', {
+        query: { all: prune.all, filters: filtersQuery(prune.filters), 'keep-storage': prune.keepStorageBytes },
+        signal: prune.signal,
+      }),
+    async [Symbol.asyncDispose]() {
+      http[Symbol.dispose]();
+    },
+  };
+}
+
+function runBuild(transport: Transport, context: AsyncIterable<Uint8Array>, options: BuildOptions & CallOptions) {
+  const auths = options.auths
+    ? { 'X-Registry-Config': Buffer.from(JSON.stringify(options.auths)).toString('base64url') }
+    : {};
+  return transport.lines<import('#api-types').ProgressMessage>('POST', '/build', {
+    query: buildQuery(options),
+    headers: { 'Content-Type': 'application/x-tar', ...auths },
+    body: context,
+    signal: options.signal,
+  });
+}

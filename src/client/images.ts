@@ -1,0 +1,124 @@
+import type { Images, ProgressMessage } from '#api-types';
+import { authHeader, filtersQuery, type Transport } from './transport.ts';
+
+const platformJson = (platform: string | undefined) => {
+  if (platform === undefined) return undefined;
+  const [os = '', architecture = '', variant] = platform.split('/');
+  return JSON.stringify({ os, architecture, ...(variant === undefined ? {} : { variant }) });
+};
+
+/** Names keep their slashes: the daemon's routes take them whole. */
+const named = (name: string) =>
+  `/images/${encodeURIComponent(name).replaceAll('%2F', '/').replaceAll('%3A', ':').replaceAll('%40', '@')}`;
+
+/** A reference split as the API wants it: the name, and its tag or digest. */
+export function splitReference(reference: string): { name: string; tag: string | undefined } {
+  const digest = /^(.*)@([^@]+)$/.exec(reference);
+  if (digest) return { name: digest[1]!.replace(/:[^:/]*$/, ''), tag: digest[2] };
+  const tagged = /^(.*):([^:/]+)$/.exec(reference);
+  return tagged ? { name: tagged[1]!, tag: tagged[2] } : { name: reference, tag: undefined };
+}
+
+export function images(transport: Transport): Images {
+  return {
+    list: (options = {}) =>
+      transport.json('GET', '/images/json', {
+        query: {
+          all: options.all,
+          'shared-size': options.sharedSize,
+          digests: options.digests,
+          manifests: options.manifests,
+          filters: filtersQuery(options.filters),
+        },
+      }),
+    inspect: (name, options = {}) =>
+      transport.json('GET', `${named(name)}/json`, {
+        query: { platform: platformJson(options.platform), manifests: options.manifests },
+      }),
+    history: (name, options = {}) =>
+      transport.json('GET', `${named(name)}/history`, { query: { platform: platformJson(options.platform) } }),
+    pull(reference, options = {}) {
+      const { name, tag } = splitReference(reference);
+      return transport.lines<ProgressMessage>('POST', '/images/create', {
+        query: { fromImage: name, tag: options.allTags ? undefined : (tag ?? 'latest'), platform: options.platform },
+        headers: authHeader(options.auth),
+        signal: options.signal,
+      });
+    },
+    push(reference, options = {}) {
+      const { name, tag } = splitReference(reference);
+      return transport.lines<ProgressMessage>('POST', `${named(name)}/push`, {
+        query: { tag: options.allTags ? undefined : (tag ?? 'latest'), platform: platformJson(options.platform) },
+        headers: authHeader(options.auth),
+        signal: options.signal,
+      });
+    },
+    import: (source, options = {}) =>
+      transport.lines<ProgressMessage>('POST', '/images/create', {
+        query: {
+          fromSrc: options.origin ?? '-',
+          repo: options.repo,
+          tag: options.tag,
+          message: options.message,
+          changes: options.changes,
+          platform: options.platform,
+        },
+        headers: { 'Content-Type': 'application/x-tar' },
+        body: source,
+        signal: options.signal,
+      }),
+    load: (archive, options = {}) =>
+      transport.lines<ProgressMessage>('POST', '/images/load', {
+        query: { quiet: options.quiet ?? false, platform: platformJson(options.platform) },
+        headers: { 'Content-Type': 'application/x-tar' },
+        body: archive,
+        signal: options.signal,
+      }),
+    async *save(names, options = {}) {
+      const response = await transport.send('GET', '/images/get', {
+        query: { names, platform: platformJson(options.platform) },
+        signal: options.signal,
+      });
+      yield* response.body;
+    },
+    tag: (source, repo, tag) => transport.call('POST', `${named(source)}/tag`, { query: { repo, tag } }),
+    remove: (name, options = {}) =>
+      transport.json('DELETE', named(name), {
+        query: {
+          force: options.force,
+          noprune: options.noPrune,
+          platforms: options.platforms?.map((platform) => platformJson(platform)!),
+        },
+      }),
+    prune: (options = {}) =>
+      transport.json('POST', '/images/prune', {
+        query: { filters: filtersQuery(options.filters) },
+        signal: options.signal,
+      }),
+    search: (term, options = {}) =>
+      transport.json('GET', '/images/search', {
+        query: { term, limit: options.limit, filters: filtersQuery(options.filters) },
+        headers: authHeader(options.auth),
+        signal: options.signal,
+      }),
+    distribution: (name, options = {}) =>
+      transport.json('GET', `/distribution${named(name).slice('/images'.length)}/json`, {
+        headers: authHeader(options.auth),
+        signal: options.signal,
+      }),
+    commit: (container, options = {}) =>
+      transport.json('POST', '/commit', {
+        query: {
+          container,
+          repo: options.repo,
+          tag: options.tag,
+          comment: options.comment,
+          author: options.author,
+          pause: options.pause ?? true,
+          changes: options.changes,
+        },
+        json: options.config ?? {},
+        signal: options.signal,
+      }),
+  };
+}

@@ -1,0 +1,203 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { KeyedLock, Semaphore } from '#concurrency';
+import { EngineError, isErrno } from '#errdefs';
+import { fsyncFolder, readBounded, removeIfPresent } from '#files';
+import { type Digest, digestAlgorithm, digestOf } from '#oci';
+import type { ByteSource } from '#streams';
+import { algorithms, digestOfName, isIngestName, isStageName, Layout } from './layout.ts';
+import { readBlob } from './reader.ts';
+import { RecentlyStored } from './recently-stored.ts';
+import type { BlobInfo, ContentStore, Inspection, StagedFile, Writer, WriterOptions } from './types.ts';
+import { IngestWriter } from './writer.ts';
+
+/** Descriptors held by readers and by writers; each has its own so that copying one blob to another can't wait for itself. */
+const maxReaders = 512;
+const maxWriters = 128;
+
+/**
+ * Opens (and makes, when new) the store in the folder `root`: `<data root>/content`. Staged files of an earlier process are removed;
+ * broken-off ingests stay for a resume. The caller owns the data root.
+ */
+export async function openContentStore(options: { root: string }): Promise<FileContentStore> {
+  const layout = new Layout(options.root);
+  for (const algorithm of algorithms) await mkdir(layout.algorithmFolder(algorithm), { recursive: true, mode: 0o700 });
+  await mkdir(layout.ingestFolder, { recursive: true, mode: 0o700 });
+  for (const name of await readdir(layout.ingestFolder)) {
+    if (isStageName(name)) await removeIfPresent(join(layout.ingestFolder, name));
+  }
+  return new FileContentStore(layout);
+}
+
+/** The content store on a local filesystem; made by {@link openContentStore}. */
+export class FileContentStore implements ContentStore, Inspection {
+  readonly #layout: Layout;
+  readonly #readers = new Semaphore(maxReaders);
+  readonly #writers = new Semaphore(maxWriters);
+  readonly #keys = new KeyedLock();
+  readonly #digests = new KeyedLock();
+  readonly #recent = new RecentlyStored();
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+  }
+
+  path(digest: Digest): string {
+    return this.#layout.blob(digest);
+  }
+
+  open(digest: Digest, range: { offset?: number; length?: number } = {}): ByteSource {
+    return readBlob({
+      path: this.path(digest),
+      digest,
+      offset: range.offset ?? 0,
+      length: range.length,
+      descriptors: this.#readers,
+    });
+  }
+
+  async writer(options: WriterOptions): Promise<Writer> {
+    const waiting = { signal: options.signal };
+    const key = await this.#keys.acquire(options.key, waiting);
+    let place: Disposable | undefined;
+    const release = () => {
+      place?.[Symbol.dispose]();
+      key[Symbol.dispose]();
+    };
+    try {
+      place = await this.#writers.acquire(waiting);
+      return await IngestWriter.open({
+        path: this.#layout.ingestOf(options.key),
+        expected: options.expected ?? {},
+        signal: options.signal,
+        store: (path, blob) => this.#store(path, blob),
+        release,
+      });
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async put(bytes: Uint8Array, expected?: Digest): Promise<BlobInfo> {
+    const digest = digestOf(bytes, expected && digestAlgorithm(expected));
+    if (expected !== undefined && digest !== expected)
+      throw new EngineError('data-loss', `put blob ${expected}: the bytes have digest ${digest}`);
+    const blob = { digest, sizeBytes: bytes.byteLength };
+    await using staged = await this.stage();
+    using _place = await this.#writers.acquire();
+    if (await this.#holds(bytes, blob)) return blob;
+    await using file = await open(staged.path, 'wx', 0o600);
+    await file.writeFile(bytes);
+    await file.sync();
+    await this.#place(staged.path, blob);
+    return blob;
+  }
+
+  async stage(): Promise<StagedFile> {
+    const path = this.#layout.stage(randomBytes(12).toString('hex'));
+    return {
+      path,
+      adopt: (blob) => this.#store(path, blob),
+      [Symbol.asyncDispose]: async () => {
+        await removeIfPresent(path);
+      },
+    };
+  }
+
+  async stat(digest: Digest): Promise<BlobInfo | undefined> {
+    try {
+      const found = await stat(this.path(digest));
+      return found.isFile() ? { digest, sizeBytes: found.size } : undefined;
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  async *list(): AsyncGenerator<BlobInfo> {
+    for (const algorithm of algorithms) {
+      for (const name of await readdir(this.#layout.algorithmFolder(algorithm))) {
+        const digest = digestOfName(algorithm, name);
+        const blob = digest && (await this.stat(digest));
+        if (blob) yield blob;
+      }
+    }
+  }
+
+  async delete(digest: Digest, options: { storedBefore?: number } = {}): Promise<void> {
+    using _held = await this.#digests.acquire(digest);
+    if (options.storedBefore !== undefined && this.#recent.since(digest, options.storedBefore)) return;
+    await removeIfPresent(this.path(digest));
+  }
+
+  async ingests(): Promise<readonly { name: string; sizeBytes: number; modified: Date }[]> {
+    const found: { name: string; sizeBytes: number; modified: Date }[] = [];
+    for (const name of await readdir(this.#layout.ingestFolder)) {
+      if (!isIngestName(name) && !isStageName(name)) continue;
+      try {
+        const file = await stat(join(this.#layout.ingestFolder, name));
+        found.push({ name, sizeBytes: file.size, modified: file.mtime });
+      } catch (error) {
+        if (!isErrno(error, 'ENOENT')) throw error;
+      }
+    }
+    return found;
+  }
+
+  async removeIngest(name: string): Promise<void> {
+    if (!isIngestName(name) && !isStageName(name))
+      throw new EngineError('invalid-argument', `remove ingest ${JSON.stringify(name)}: not the name of one`);
+    await removeIfPresent(join(this.#layout.ingestFolder, name));
+  }
+
+  storedSince(digest: Digest, moment: number): boolean {
+    return this.#recent.since(digest, moment);
+  }
+
+  async strays(): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (const algorithm of algorithms) {
+      for (const entry of await readdir(this.#layout.algorithmFolder(algorithm), { withFileTypes: true })) {
+        if (!entry.isFile() || !digestOfName(algorithm, entry.name)) found.push(`blobs/${algorithm}/${entry.name}`);
+      }
+    }
+    for (const name of await readdir(this.#layout.ingestFolder)) {
+      if (!isIngestName(name) && !isStageName(name)) found.push(`ingest/${name}`);
+    }
+    return found;
+  }
+
+  /** True when exactly these bytes are there already; a small document that was damaged on disk is so replaced. */
+  async #holds(bytes: Uint8Array, blob: BlobInfo): Promise<boolean> {
+    if (!(await this.#keep(blob))) return false;
+    const stored = await readBounded(this.path(blob.digest), blob.sizeBytes);
+    return stored?.equals(bytes) === true;
+  }
+
+  /** A whole, synced file becomes the blob; one that is already there stays, since it may be mounted. */
+  async #store(path: string, blob: BlobInfo): Promise<void> {
+    if (await this.#keep(blob)) {
+      await removeIfPresent(path);
+      return;
+    }
+    await this.#place(path, blob);
+  }
+
+  async #place(path: string, blob: BlobInfo): Promise<void> {
+    using _held = await this.#digests.acquire(blob.digest);
+    await rename(path, this.path(blob.digest));
+    await fsyncFolder(this.#layout.algorithmFolder(digestAlgorithm(blob.digest)));
+    this.#recent.mark(blob.digest);
+  }
+
+  /** True when the blob is already there with the right size; it then counts as just stored. */
+  async #keep(blob: BlobInfo): Promise<boolean> {
+    using _held = await this.#digests.acquire(blob.digest);
+    const found = await this.stat(blob.digest);
+    if (found?.sizeBytes !== blob.sizeBytes) return false;
+    this.#recent.mark(blob.digest);
+    return true;
+  }
+}

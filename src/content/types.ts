@@ -1,0 +1,74 @@
+import type { Digest } from '#oci';
+import type { ByteSource } from '#streams';
+
+export interface BlobInfo {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+export interface Provider {
+  /** The blob's bytes, or the range asked for. @throws `not-found`; `out-of-range` when the range starts past the end. */
+  open(digest: Digest, range?: { offset?: number; length?: number }): ByteSource;
+  /** Where the bytes are, for mounts and worker threads. The file may be missing. */
+  path(digest: Digest): string;
+}
+
+/** What a writer may be told when it is opened. */
+export interface WriterOptions {
+  /** Names the download: a second writer of the same key waits for the first; a broken-off one is resumed at `offset`. */
+  readonly key: string;
+  readonly expected?: { readonly digest?: Digest; readonly sizeBytes?: number };
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One blob in flight, in `content/ingest/<hash of key>`. Dispose without commit keeps the bytes for a resume; abort deletes them. */
+export interface Writer extends AsyncDisposable {
+  /** Bytes already there from an earlier try: continue the source at this offset. */
+  readonly offset: number;
+  write(chunk: Uint8Array): Promise<void>;
+  /** Throws away what was written and starts again at 0. */
+  truncate(): Promise<void>;
+  /** Verifies, fsyncs, renames, fsyncs the folder. @throws `data-loss` on a wrong digest or size (the bytes are then deleted). */
+  commit(expected?: { digest?: Digest; sizeBytes?: number }): Promise<BlobInfo>;
+  abort(): Promise<void>;
+}
+
+export interface Ingester {
+  writer(options: WriterOptions): Promise<Writer>;
+  /** Small documents: write, verify, commit in one call. Already there: nothing is written. */
+  put(bytes: Uint8Array, expected?: Digest): Promise<BlobInfo>;
+  /**
+   * A fresh file name on the store's filesystem for a worker thread that writes, hashes and fsyncs a blob by itself;
+   * `adopt` renames it into place under the digest the worker computed. Unadopted files are removed at dispose or the next start.
+   */
+  stage(): Promise<StagedFile>;
+}
+
+export interface StagedFile extends AsyncDisposable {
+  readonly path: string;
+  /** Renames into place and fsyncs the folder. The caller vouches that the digest was computed over exactly these bytes. */
+  adopt(blob: BlobInfo): Promise<void>;
+}
+
+export interface Manager {
+  stat(digest: Digest): Promise<BlobInfo | undefined>;
+  list(): AsyncIterable<BlobInfo>;
+  /**
+   * Absent is fine. `storedBefore` (a `performance.now()` of this process) leaves a blob alone that was stored at or after that moment: a
+   * collector which decided earlier must not take what an ingest has just vouched for.
+   */
+  delete(digest: Digest, options?: { storedBefore?: number }): Promise<void>;
+  /** Ingests in flight (key hash, bytes, last write), for df and expiry. */
+  ingests(): Promise<readonly { name: string; sizeBytes: number; modified: Date }[]>;
+  removeIngest(name: string): Promise<void>;
+}
+
+/** What a collector and a verifier ask beyond the store's everyday work. */
+export interface Inspection {
+  /** Paths below the store's root that are neither blobs, ingests nor staged files. */
+  strays(): Promise<readonly string[]>;
+  /** True when this process stored the blob, or found it in place while storing it again, at or after `moment` (`performance.now()`). */
+  storedSince(digest: Digest, moment: number): boolean;
+}
+
+export interface ContentStore extends Provider, Ingester, Manager {}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { isKind } from '#errdefs';
+import { digestOf } from '#oci';
+import { readAll } from '#streams';
+import { compressLayer } from './index.ts';
+
+async function* cut(bytes: Buffer, sizeBytes: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += sizeBytes) yield bytes.subarray(at, at + sizeBytes);
+}
+
+test('any bytes survive, in one member, the same whatever the chunks', async () => {
+  const text = Buffer.from('the quick brown fox '.repeat(20_000));
+  const data = Buffer.concat([text, randomBytes(700_000), text, Buffer.alloc(1_500_000), text]);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 0, max: data.length }),
+      fc.integer({ min: 1000, max: 3_000_000 }),
+      fc.integer({ min: 1, max: 4 }),
+      async (length, chunkBytes, parallel) => {
+        const bytes = data.subarray(0, length);
+        const compressed = compressLayer(cut(bytes, chunkBytes), { parallel });
+        const out = await readAll(compressed, 1 << 24);
+        assert.equal(gunzipSync(out).equals(bytes), true);
+        assert.deepEqual(compressed.result, { digest: digestOf(out), sizeBytes: out.length });
+        const again = await readAll(compressLayer(cut(bytes, 1 << 20)), 1 << 24);
+        assert.equal(again.equals(out), true);
+      },
+    ),
+    { numRuns: 10 },
+  );
+});
+
+test('levels are honoured, and the result comes at the end only', async () => {
+  const data = Buffer.from(Array.from({ length: 300_000 }, (_, i) => `${i * 7919}`).join(' '));
+  const sizes = [];
+  for (const level of [1, 9]) sizes.push((await readAll(compressLayer(cut(data, 99_999), { level }), 1 << 24)).length);
+  assert.ok(sizes[1]! < sizes[0]!);
+  assert.throws(
+    () => compressLayer(cut(data, 1000)).result,
+    (error) => isKind(error, 'failed-precondition'),
+  );
+});
+
+test('a failing source fails the stream; leaving early releases it', async () => {
+  async function* failing() {
+    yield randomBytes(3_000_000);
+    throw new TypeError('disk gone');
+  }
+  await assert.rejects(readAll(compressLayer(failing()), 1 << 24), /disk gone/);
+  let released = false;
+  async function* watched() {
+    try {
+      for (;;) yield randomBytes(1 << 20);
+    } finally {
+      released = true;
+    }
+  }
+  for await (const chunk of compressLayer(watched())) if (chunk.byteLength > 100) break;
+  assert.equal(released, true);
+});

@@ -1,0 +1,8 @@
+/**
+ * Layers as streams. `ingestLayer` takes a layer's bytes (plain, gzip or zstd) from anywhere: hash, inflate, hash, index and write in a
+ * worker thread, one pass. `compressLayer` is the way back out, to gzip. Imports errdefs, streams, files, concurrency, sys, oci, archive, erofs, content, snapshots.
+ */
+export { type CompressedBlob, CompressedLayer, type CompressOptions, compressLayer } from './gzip.ts';
+export { createLayerIngester, type LayerIngesterOptions } from './ingester.ts';
+export type { IngestLimits } from './protocol.ts';
+export * from './types.ts';

@@ -1,0 +1,149 @@
+import { Worker } from 'node:worker_threads';
+import { workerEntry } from '#concurrency';
+import { EngineError } from '#errdefs';
+import { type Digested, type FromWorker, type StartMessage, slotBytes, slotCount, type ToWorker } from './protocol.ts';
+
+export type JobOptions = Omit<StartMessage, 'type' | 'job' | 'ring'>;
+
+/** A worker thread with its ring of slots; runs one {@link IngestJob} at a time. */
+export class IngestThread {
+  readonly #worker: Worker;
+  readonly #ring = new SharedArrayBuffer(slotBytes * slotCount);
+  #job: IngestJob | undefined;
+  #jobs = 0;
+  #dead = false;
+
+  constructor() {
+    this.#worker = new Worker(workerEntry(import.meta.url, './ingest.worker.ts'));
+    this.#worker.on('message', (message: FromWorker) => this.#job?.receive(message));
+    this.#worker.on('error', (error) => this.#end(error));
+    this.#worker.on('exit', () => this.#end(new Error('the thread ended')));
+    this.#worker.unref();
+  }
+
+  get isDead(): boolean {
+    return this.#dead;
+  }
+
+  begin(options: JobOptions): IngestJob {
+    const job = ++this.#jobs;
+    this.#worker.ref();
+    const send = (message: ToWorker) => this.#worker.postMessage(message);
+    this.#job = new IngestJob(job, this.#ring, send);
+    send({ type: 'start', job, ring: this.#ring, ...options });
+    return this.#job;
+  }
+
+  /** The job has answered `closed`, or the thread is dead. */
+  release(): void {
+    this.#job = undefined;
+    if (!this.#dead) this.#worker.unref();
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #end(cause: unknown): void {
+    this.#dead = true;
+    this.#job?.die(new EngineError('internal', 'ingest layer: the worker thread ended', { cause }));
+  }
+}
+
+/** One layer on its way through a thread, seen from the main thread. */
+export class IngestJob {
+  readonly #job: number;
+  readonly #ring: Buffer;
+  readonly #send: (message: ToWorker) => void;
+  readonly #free: number[] = Array.from({ length: slotCount }, (_, slot) => slot);
+  #waiting: (() => void)[] = [];
+  #failure: Error | undefined;
+  #digested: Digested | undefined;
+  #closed = false;
+  #filling: number | undefined;
+  #filledBytes = 0;
+  writtenBytes = 0;
+
+  constructor(job: number, ring: SharedArrayBuffer, send: (message: ToWorker) => void) {
+    this.#job = job;
+    this.#ring = Buffer.from(ring);
+    this.#send = send;
+  }
+
+  /** Copies the bytes into slots; waits while all are in use. @throws what the worker found wrong. */
+  async write(chunk: Uint8Array): Promise<void> {
+    for (let done = 0; done < chunk.byteLength; ) {
+      this.#filling ??= await this.#nextFree();
+      const room = Math.min(slotBytes - this.#filledBytes, chunk.byteLength - done);
+      this.#ring.set(chunk.subarray(done, done + room), this.#filling * slotBytes + this.#filledBytes);
+      this.#filledBytes += room;
+      done += room;
+      if (this.#filledBytes === slotBytes) this.#flush();
+    }
+  }
+
+  async end(): Promise<Digested> {
+    if (this.#filledBytes > 0) this.#flush();
+    this.#send({ type: 'end', job: this.#job });
+    await this.#until(() => this.#digested !== undefined);
+    return this.#digested!;
+  }
+
+  /** Ends the job, with an index or without. */
+  async index(path: string | undefined): Promise<void> {
+    this.#send({ type: 'index', job: this.#job, path });
+    await this.#until(() => this.#closed);
+  }
+
+  /** Makes the worker let go of its files. Never throws. */
+  async abort(): Promise<void> {
+    if (this.#closed) return;
+    this.#send({ type: 'abort', job: this.#job });
+    while (!this.#closed) await this.#woken();
+  }
+
+  receive(message: FromWorker): void {
+    if (message.job !== this.#job) return;
+    if (message.type === 'free') {
+      this.#free.push(message.slot);
+      this.writtenBytes = message.writtenBytes;
+    } else if (message.type === 'digested') this.#digested = message;
+    else if (message.type === 'closed') this.#closed = true;
+    else this.#failure ??= new EngineError(message.kind, message.message);
+    this.#wake();
+  }
+
+  die(error: Error): void {
+    this.#failure ??= error;
+    this.#closed = true;
+    this.#wake();
+  }
+
+  #flush(): void {
+    this.#send({ type: 'slot', job: this.#job, slot: this.#filling!, lengthBytes: this.#filledBytes });
+    this.#filling = undefined;
+    this.#filledBytes = 0;
+  }
+
+  async #nextFree(): Promise<number> {
+    await this.#until(() => this.#free.length > 0);
+    return this.#free.shift()!;
+  }
+
+  async #until(reached: () => boolean): Promise<void> {
+    while (true) {
+      if (this.#failure) throw this.#failure;
+      if (reached()) return;
+      if (this.#closed) throw new EngineError('canceled', 'ingest layer: aborted');
+      await this.#woken();
+    }
+  }
+
+  #woken(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}

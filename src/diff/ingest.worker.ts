@@ -1,0 +1,73 @@
+/** The thread behind `LayerIngester`: one job at a time, messages in order. */
+import { setPriority } from 'node:os';
+import { parentPort } from 'node:worker_threads';
+import { EngineError, kindOf, messageOf } from '#errdefs';
+import { LayerPass } from './pass.ts';
+import { type FromWorker, type StartMessage, slotBytes, type ToWorker } from './protocol.ts';
+
+const port = parentPort;
+if (!port) throw new Error('ingest.worker.ts is a worker thread');
+
+/** Where every core is busy the API's thread comes first. Linux counts this for the calling thread alone (setpriority(2), differences from POSIX). */
+const bulkNice = 5;
+setPriority(0, bulkNice);
+
+interface Job {
+  readonly start: StartMessage;
+  readonly pass: LayerPass;
+  failed: boolean;
+}
+
+let current: Job | undefined;
+let turn: Promise<void> = Promise.resolve();
+
+port.on('message', (message: ToWorker) => {
+  turn = turn.then(() => handle(message));
+});
+
+function send(message: FromWorker): void {
+  port!.postMessage(message);
+}
+
+async function handle(message: ToWorker): Promise<void> {
+  if (message.type === 'abort') return close(message.job);
+  if (message.type !== 'start' && (current?.start.job !== message.job || current.failed)) return;
+  try {
+    await step(message);
+  } catch (error) {
+    if (current) current.failed = true;
+    send({ type: 'failed', job: message.job, kind: kindOf(error), message: messageOf(error) });
+  }
+}
+
+async function step(message: Exclude<ToWorker, { type: 'abort' }>): Promise<void> {
+  if (message.type === 'start') {
+    if (current) throw new EngineError('internal', 'ingest layer: the thread is busy');
+    current = { start: message, pass: new LayerPass(message), failed: false };
+    return;
+  }
+  const { start, pass } = current!;
+  switch (message.type) {
+    case 'slot':
+      await pass.write(Buffer.from(start.ring, message.slot * slotBytes, message.lengthBytes));
+      send({ type: 'free', job: start.job, slot: message.slot, writtenBytes: pass.writtenBytes });
+      return;
+    case 'end':
+      send(await pass.finish());
+      return;
+    case 'index':
+      if (message.path !== undefined) pass.writeIndex(message.path);
+      close(message.job);
+      return;
+    default:
+      message satisfies never;
+  }
+}
+
+function close(job: number): void {
+  if (current?.start.job === job) {
+    current.pass[Symbol.dispose]();
+    current = undefined;
+  }
+  send({ type: 'closed', job });
+}

@@ -1,0 +1,54 @@
+import type { Compression } from '#archive';
+import type { ErrorKind } from '#errdefs';
+import type { DigestAlgorithm } from '#oci';
+
+/** Bytes travel in slots of memory both threads see: no copy is allocated, and the number of slots is the backpressure. */
+export const slotBytes = 1 << 20;
+export const slotCount = 8;
+
+export interface IngestLimits {
+  /** Uncompressed bytes of one layer. */
+  readonly maxLayerBytes: number;
+  /** Uncompressed bytes per compressed byte, looked at beyond the first 16 MiB. */
+  readonly maxExpansion: number;
+  /** What must stay free on the store's filesystem. */
+  readonly reserveBytes: number;
+}
+
+export interface StartMessage {
+  readonly type: 'start';
+  readonly job: number;
+  readonly tarPath: string;
+  readonly ring: SharedArrayBuffer;
+  readonly algorithm: DigestAlgorithm;
+  readonly tarAlgorithm: DigestAlgorithm;
+  readonly limits: IngestLimits;
+}
+
+export type ToWorker =
+  | StartMessage
+  | { readonly type: 'slot'; readonly job: number; readonly slot: number; readonly lengthBytes: number }
+  | { readonly type: 'end'; readonly job: number }
+  /** Where the index goes; without a path the job is over. */
+  | { readonly type: 'index'; readonly job: number; readonly path: string | undefined }
+  /** Stop and close everything. Answered by `closed`, as every job is. */
+  | { readonly type: 'abort'; readonly job: number };
+
+/** What one pass found out. */
+export interface Digested {
+  readonly type: 'digested';
+  readonly job: number;
+  readonly digestHex: string;
+  readonly compressedBytes: number;
+  readonly tarHex: string;
+  readonly sizeBytes: number;
+  readonly compression: Extract<Compression, 'none' | 'gzip' | 'zstd'>;
+  /** The layer can be indexed by itself: nothing it holds leans on layers below. */
+  readonly standsAlone: boolean;
+}
+
+export type FromWorker =
+  | { readonly type: 'free'; readonly job: number; readonly slot: number; readonly writtenBytes: number }
+  | Digested
+  | { readonly type: 'failed'; readonly job: number; readonly kind: ErrorKind; readonly message: string }
+  | { readonly type: 'closed'; readonly job: number };

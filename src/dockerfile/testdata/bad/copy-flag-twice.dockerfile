@@ -1,0 +1,2 @@
+FROM tiny
+COPY --from=x --from=y a b

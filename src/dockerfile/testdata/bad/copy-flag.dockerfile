@@ -1,0 +1,2 @@
+FROM tiny
+COPY --fro=x a b

@@ -1,0 +1,4 @@
+FROM tiny
+COPY a <<EOF
+x
+EOF

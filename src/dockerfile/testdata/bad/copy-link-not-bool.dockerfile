@@ -1,0 +1,2 @@
+FROM tiny
+COPY --link=perhaps a b

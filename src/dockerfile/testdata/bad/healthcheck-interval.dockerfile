@@ -1,0 +1,2 @@
+FROM tiny
+HEALTHCHECK --interval=5 CMD x

@@ -1,0 +1,2 @@
+FROM tiny
+HEALTHCHECK --retries=x CMD x

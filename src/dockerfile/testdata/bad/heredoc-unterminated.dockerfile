@@ -1,0 +1,3 @@
+FROM tiny
+RUN <<EOF
+echo

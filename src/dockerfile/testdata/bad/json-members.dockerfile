@@ -1,0 +1,2 @@
+FROM tiny
+CMD ["a", 1]

@@ -1,0 +1,6 @@
+FROM tiny
+ENV a=b \
+  # comment
+  c=d
+
+FOO

@@ -1,0 +1,2 @@
+FROM tiny
+RUN --mnt=type=bind x

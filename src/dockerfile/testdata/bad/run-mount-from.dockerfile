@@ -1,0 +1,2 @@
+FROM tiny
+RUN --mount=from=$x,target=/y x

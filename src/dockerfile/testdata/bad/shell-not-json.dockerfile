@@ -1,0 +1,2 @@
+FROM tiny
+SHELL /bin/bash -c

@@ -1,0 +1,3 @@
+FROM tiny
+
+FOO bar

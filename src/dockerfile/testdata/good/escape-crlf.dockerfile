@@ -1,0 +1,5 @@
+# escape=`
+FROM tiny
+COPY c:\x `
+  y\ z
+ENV a=b` c

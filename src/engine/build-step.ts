@@ -1,0 +1,150 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StepRun } from '#builder';
+import { cleanup } from '#concurrency';
+import { EngineError } from '#errdefs';
+import { hostnameFile, hostsFile, parseExtraHost, readHostResolvConf, resolvConf } from '#network';
+import {
+  type ContainerSpec,
+  defaultMaskedPaths,
+  defaultNetworkSysctls,
+  defaultReadonlyPaths,
+  type SpecMount,
+} from '#runtime';
+import { defaultCapabilities } from './containers/capabilities.ts';
+import { defaultShmBytes } from './containers/config.ts';
+import { readHostFile } from './containers/networking.ts';
+import { processEnv } from './containers/spec.ts';
+import { resolveUser } from './containers/user.ts';
+import type { EngineContext } from './context.ts';
+
+const sigkill = 9;
+
+/**
+ * Runs one RUN step to its end and answers its exit code: a container without a record, gone when this returns. An abort kills it
+ * within moments.
+ */
+export async function runBuildStep(ctx: EngineContext, step: StepRun): Promise<number> {
+  step.signal.throwIfAborted();
+  const { id } = step;
+  const folder = join(ctx.execRoot, 'steps', id);
+  ctx.buildSteps.add(id);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  try {
+    const networkNamespace = await connectStep(ctx, step, id);
+    const spec = await stepSpec(ctx, step, { id, folder, networkNamespace });
+    return await runToEnd(ctx, step, spec);
+  } finally {
+    await cleanup('build step', async () => {
+      await ctx.runtime.delete(id, { force: true });
+      await disconnectStep(ctx, step, id);
+      await rm(folder, { recursive: true, force: true });
+    });
+    ctx.buildSteps.delete(id);
+  }
+}
+
+async function runToEnd(ctx: EngineContext, step: StepRun, spec: ContainerSpec): Promise<number> {
+  const created = await ctx.runtime.create(spec, { openStdin: false, signal: step.signal });
+  await using attachment = await created.process.attach();
+  const kill = () => void ctx.runtime.kill(spec.id, sigkill, { all: true }).catch(() => {});
+  step.signal.addEventListener('abort', kill, { once: true });
+  try {
+    await created.start();
+    for await (const chunk of attachment.output) step.onOutput(chunk.stream, chunk.data);
+    const { exitCode } = await created.process.exited;
+    step.signal.throwIfAborted();
+    return exitCode;
+  } finally {
+    step.signal.removeEventListener('abort', kill);
+  }
+}
+
+async function connectStep(ctx: EngineContext, step: StepRun, id: string): Promise<string> {
+  if (step.networkMode === 'host') return 'host';
+  const namespace = await ctx.networks.createNamespace(id);
+  if (step.networkMode === 'none') return namespace.path;
+  await ctx.networks.connect(id, { networkID: bridgeOf(ctx).id, ports: [] });
+  return namespace.path;
+}
+
+async function disconnectStep(ctx: EngineContext, step: StepRun, id: string): Promise<void> {
+  if (step.networkMode === 'host') return;
+  if (step.networkMode === 'default') await ctx.networks.disconnect(id, bridgeOf(ctx).id);
+  await ctx.networks.removeNamespace(id);
+}
+
+function bridgeOf(ctx: EngineContext) {
+  const bridge = ctx.networks.list().find((network) => network.driver === 'bridge');
+  if (!bridge) throw new EngineError('not-found', 'network bridge not found');
+  return bridge;
+}
+
+async function stepSpec(
+  ctx: EngineContext,
+  step: StepRun,
+  place: { id: string; folder: string; networkNamespace: string },
+): Promise<ContainerSpec> {
+  const user = resolveUser(step.rootfs, step.user);
+  const hostname = place.id.slice(0, 12);
+  return {
+    id: place.id,
+    rootfs: step.rootfs,
+    readonlyRootfs: false,
+    hostname,
+    process: {
+      args: step.args,
+      env: processEnv(step.env, { hostname, terminal: false, home: user.home }),
+      cwd: step.cwd || '/',
+      terminal: false,
+      uid: user.uid,
+      gid: user.gid,
+      additionalGids: user.additionalGids,
+      capabilities: defaultCapabilities,
+      noNewPrivileges: false,
+    },
+    mounts: await accountFiles(ctx, step, place.folder, hostname),
+    shmSizeBytes: step.shmSizeBytes ?? defaultShmBytes,
+    resources: step.limits,
+    networkNamespace: place.networkNamespace,
+    privileged: false,
+    sysctls: place.networkNamespace === 'host' ? {} : defaultNetworkSysctls,
+    maskedPaths: defaultMaskedPaths,
+    readonlyPaths: defaultReadonlyPaths,
+    cgroupParent: '',
+    annotations: {},
+  };
+}
+
+/** resolv.conf, hosts and hostname are mounted, so that a step's layer never holds them. */
+async function accountFiles(ctx: EngineContext, step: StepRun, folder: string, hostname: string): Promise<SpecMount[]> {
+  const onHost = step.networkMode === 'host';
+  const gateway = ctx.networks.list().find((network) => network.driver === 'bridge')?.gateway ?? '';
+  const extraHosts = step.extraHosts.map((item) => parseExtraHost(item, gateway));
+  const host = await readHostResolvConf(onHost ? 'host' : 'legacy');
+  const files = {
+    'resolv.conf': resolvConf(host.hostText, {
+      mode: onHost ? 'host' : 'legacy',
+      hostPath: host.hostPath,
+      dns: ctx.options.network?.dns ?? [],
+    }),
+    hosts: hostsFile({
+      hostname,
+      addresses: [],
+      extraHosts,
+      ...(onHost ? { hostText: readHostFile('/etc/hosts') } : {}),
+    }),
+    hostname: hostnameFile(hostname),
+  };
+  return await Promise.all(
+    Object.entries(files).map(async ([name, text]): Promise<SpecMount> => {
+      await writeFile(join(folder, name), text, { mode: 0o644 });
+      return {
+        destination: `/etc/${name}`,
+        type: 'bind',
+        source: join(folder, name),
+        options: ['rbind', 'rw', 'rprivate'],
+      };
+    }),
+  );
+}

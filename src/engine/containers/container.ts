@@ -1,0 +1,87 @@
+import { Semaphore } from '#concurrency';
+import type { Attachment, ExitStatus, RunningProcess } from '#runtime';
+import type { ContainerBody, StoredState } from './record.ts';
+
+/** Who wants a process's stdio before the process exists. */
+interface PendingAttachment {
+  readonly input: boolean;
+  readonly resolve: (attachment: Attachment) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A container that exists: its stored body, and what is alive of it in this process. */
+export class Container {
+  readonly id: string;
+  name: string;
+  body: ContainerBody;
+  process: RunningProcess | undefined;
+  /** One state change at a time: create, start, exit, remove. */
+  readonly lock = new Semaphore(1);
+  readonly execIDs = new Set<string>();
+  removing = false;
+  /** The exit was asked for (stop, kill): told apart from dying for restart policies and events. */
+  stopRequested = false;
+  #pending: PendingAttachment[] = [];
+  #exitWaiters: ((state: StoredState) => void)[] = [];
+  #removeWaiters: ((state: StoredState) => void)[] = [];
+
+  constructor(id: string, name: string, body: ContainerBody) {
+    this.id = id;
+    this.name = name;
+    this.body = body;
+  }
+
+  get isRunning(): boolean {
+    return this.body.state.status === 'running' || this.body.state.status === 'paused';
+  }
+
+  setState(change: Partial<StoredState>): void {
+    this.body = { ...this.body, state: { ...this.body.state, ...change } };
+  }
+
+  /** An attachment now when the process runs, or as soon as it is created and before it starts. */
+  attachment(options: { input: boolean }): Promise<Attachment> {
+    if (this.process) return this.process.attach(options);
+    return new Promise((resolve, reject) => this.#pending.push({ ...options, resolve, reject }));
+  }
+
+  /** Hands the new process's stdio to everyone who waits for it. Call between create and start. */
+  async connectPending(process: RunningProcess): Promise<void> {
+    this.process = process;
+    const pending = this.#pending;
+    this.#pending = [];
+    await Promise.all(
+      pending.map((waiter) => process.attach({ input: waiter.input }).then(waiter.resolve, waiter.reject)),
+    );
+  }
+
+  /** The process will not come: start failed or the container goes. */
+  failPending(error: unknown): void {
+    const pending = this.#pending;
+    this.#pending = [];
+    for (const waiter of pending) waiter.reject(error);
+  }
+
+  nextExit(): Promise<StoredState> {
+    return new Promise((resolve) => this.#exitWaiters.push(resolve));
+  }
+
+  removed(): Promise<StoredState> {
+    return new Promise((resolve) => this.#removeWaiters.push(resolve));
+  }
+
+  announceExit(): void {
+    const waiters = this.#exitWaiters;
+    this.#exitWaiters = [];
+    for (const wake of waiters) wake(this.body.state);
+  }
+
+  announceRemoval(): void {
+    const waiters = [...this.#removeWaiters, ...this.#exitWaiters];
+    this.#removeWaiters = [];
+    this.#exitWaiters = [];
+    for (const wake of waiters) wake(this.body.state);
+  }
+}
+
+export type { ExitStatus };

@@ -1,0 +1,181 @@
+import { mkdir, rm } from 'node:fs/promises';
+import type { ContainerCreateConfig, ContainerCreated, ContainerCreateOptions, HostConfig, PortMap } from '#api-types';
+import { cleanup } from '#concurrency';
+import { EngineError } from '#errdefs';
+import { resolveInRoot } from '#files';
+import { readConfig } from '#image';
+import type { ImageRecord } from '#metadata';
+import { parseExtraHost } from '#network';
+import type { ImageConfig, RunConfig } from '#oci';
+import { dockerMountPoints } from '#snapshots';
+import type { EngineContext } from '../context.ts';
+import { newID, newName } from '../ids.ts';
+import { checkPlatform } from '../images/inspect.ts';
+import { resolveImage } from '../images/resolve.ts';
+import { formatNs, nowNs } from '../time.ts';
+import { traced } from '../trace.ts';
+import { completeHostConfig, mergeConfig } from './config.ts';
+import { Container } from './container.ts';
+import { emitContainer } from './events.ts';
+import { decideMounts, type MountDecision, type MountPlan, makeVolumes, ownVolumes } from './mounts.ts';
+import { wantedPorts } from './networking.ts';
+import { containerPaths } from './paths.ts';
+import { type ContainerBody, initialState } from './record.ts';
+import { parseSecurity } from './security.ts';
+import { saveContainer } from './store.ts';
+
+const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+/**
+ * `POST /containers/create`: resolve the image, merge its configuration, claim the name, prepare the snapshot, make volumes, record.
+ * A failure leaves nothing behind.
+ */
+export function createContainer(
+  ctx: EngineContext,
+  config: ContainerCreateConfig,
+  options: ContainerCreateOptions = {},
+): Promise<ContainerCreated> {
+  const id = newID();
+  return traced('create', id, () => createAs(ctx, id, config, options));
+}
+
+async function createAs(
+  ctx: EngineContext,
+  id: string,
+  config: ContainerCreateConfig,
+  options: ContainerCreateOptions,
+): Promise<ContainerCreated> {
+  if (!config.Image) throw new EngineError('invalid-argument', 'no image specified');
+  const image = resolveImage(ctx, config.Image);
+  const imageConfig = await readConfig(ctx.content, image.id);
+  checkPlatform(image, imageConfig, config.Image, options.platform);
+  const draft = draftBody(ctx, id, config, image, imageConfig);
+  const decided = decideMounts(draft.config, draft.hostConfig, options);
+  const name = claimName(ctx, options.name, id);
+  try {
+    await ctx.snapshots.unpack(image.diffIDs);
+    const place = { ephemeral: draft.hostConfig.AutoRemove ?? false, mountPoints: dockerMountPoints };
+    await traced('prepare', id, () => ctx.snapshots.prepare(id, image.diffIDs, place));
+    const plan = await planVolumes(ctx, new Container(id, name, { ...draft, mounts: decided.mounts }), decided);
+    await populateVolumes(ctx, id, plan);
+    await mkdir(containerPaths(ctx, id).folder, { recursive: true, mode: 0o710 });
+    const container = new Container(id, name, { ...draft, mounts: plan.mounts });
+    // One that removes itself does not come back after a power cut, so nobody waits for the disk.
+    await traced('record', id, () => saveContainer(ctx, container, !place.ephemeral));
+    ctx.containers.add(container);
+    emitContainer(ctx, container, 'create');
+  } catch (error) {
+    ctx.containers.releaseName(name);
+    await cleanup('container that could not be created', async () => {
+      await ctx.snapshots.remove(id);
+      await rm(containerPaths(ctx, id).folder, { recursive: true, force: true });
+      for (const volume of ownVolumes(decided.mounts)) if (ctx.volumes.find(volume)) await ctx.volumes.remove(volume);
+      await ctx.metadata.containers.remove(id);
+    });
+    throw error;
+  }
+  return { Id: id, Warnings: createWarnings(draft.hostConfig) };
+}
+
+/** Volumes of its own are named in a record before they are made: a crash from here on leaves none without an owner. */
+async function planVolumes(ctx: EngineContext, draft: Container, decided: MountDecision): Promise<MountPlan> {
+  if (ownVolumes(decided.mounts).length > 0) {
+    draft.body = { ...draft.body, unfinished: true };
+    await saveContainer(ctx, draft);
+  }
+  return await makeVolumes(ctx, decided);
+}
+
+function createWarnings(host: HostConfig): string[] {
+  const published = Object.keys(host.PortBindings ?? {}).length > 0;
+  return host.NetworkMode === 'host' && published ? ['Published ports are discarded when using host network mode'] : [];
+}
+
+function claimName(ctx: EngineContext, given: string | undefined, id: string): string {
+  if (given !== undefined && given !== '') {
+    const name = given.replace(/^\//, '');
+    if (!namePattern.test(name)) {
+      throw new EngineError(
+        'invalid-argument',
+        `Invalid container name (${given}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+      );
+    }
+    ctx.containers.claimName(name, id);
+    return name;
+  }
+  for (let attempt = 0; attempt < 8; attempt++) {
+    const name = newName(attempt);
+    if (ctx.containers.ownerOf(name) !== undefined) continue;
+    ctx.containers.claimName(name, id);
+    return name;
+  }
+  ctx.containers.claimName(id.slice(0, 12), id);
+  return id.slice(0, 12);
+}
+
+function draftBody(
+  ctx: EngineContext,
+  id: string,
+  create: ContainerCreateConfig,
+  image: ImageRecord,
+  imageConfig: ImageConfig,
+): ContainerBody {
+  const given = create.HostConfig;
+  const config = mergeConfig(id, create, imageConfig.config as RunConfig | undefined);
+  const hostConfig = completeHostConfig(given ?? {}, ctx.runtime.info.name, ctx.runtime.info.cgroupVersion);
+  const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+  if (command.length === 0 || command[0] === undefined)
+    throw new EngineError('invalid-argument', 'no command specified');
+  checkWorkingDir(config.WorkingDir ?? '');
+  checkEnv(create.Env ?? []);
+  wantedPorts(hostConfig, []);
+  for (const host of hostConfig.ExtraHosts ?? []) parseExtraHost(host, '');
+  parseSecurity(hostConfig);
+  return {
+    created: formatNs(nowNs()),
+    image: create.Image ?? '',
+    imageID: image.id,
+    chain: image.diffIDs,
+    config,
+    hostConfig,
+    path: command[0],
+    args: command.slice(1),
+    mounts: [],
+    state: initialState,
+    ports: exposedPorts(config.ExposedPorts, hostConfig),
+    driver: ctx.snapshots.name,
+    restartCount: 0,
+  };
+}
+
+function checkWorkingDir(path: string): void {
+  if (path !== '' && !path.startsWith('/')) {
+    throw new EngineError(
+      'invalid-argument',
+      `the working directory '${path}' is invalid, it needs to be an absolute path`,
+    );
+  }
+}
+
+function checkEnv(env: readonly string[]): void {
+  const bad = env.find((item) => item === '' || item.startsWith('='));
+  if (bad !== undefined) throw new EngineError('invalid-argument', `invalid environment variable: ${bad}`);
+}
+
+function exposedPorts(exposed: Readonly<Record<string, unknown>> | null | undefined, host: HostConfig): PortMap {
+  const ports = [...new Set([...Object.keys(exposed ?? {}), ...Object.keys(host.PortBindings ?? {})])].sort();
+  return Object.fromEntries(ports.map((port) => [port.includes('/') ? port : `${port}/tcp`, null]));
+}
+
+/** Fills fresh volumes with what the image has at their paths, as Docker does before the first start. */
+async function populateVolumes(ctx: EngineContext, id: string, plan: MountPlan): Promise<void> {
+  if (plan.copyUps.length === 0) return;
+  const { root } = await ctx.snapshots.mount(id);
+  try {
+    for (const { volume, destination } of plan.copyUps) {
+      await ctx.volumes.populate(volume, await resolveInRoot(root, destination));
+    }
+  } finally {
+    await ctx.snapshots.unmount(id);
+  }
+}

@@ -1,0 +1,193 @@
+import type { AttachedStreams, ExecCreateConfig, ExecInspect } from '#api-types';
+import { EngineError } from '#errdefs';
+import { type ProcessSpec, type RunningProcess, StartError } from '#runtime';
+import type { EngineContext } from '../context.ts';
+import { newID } from '../ids.ts';
+import { attachedStreams, notRunning } from './attach.ts';
+import { availableCapabilities } from './capabilities.ts';
+import type { Container } from './container.ts';
+import { emitContainer } from './events.ts';
+import { parseSecurity } from './security.ts';
+import { processEnv } from './spec.ts';
+import { resolveUser } from './user.ts';
+
+interface StartOptions {
+  readonly detach: boolean;
+  readonly tty: boolean;
+  readonly consoleSize?: readonly [number, number];
+}
+
+interface Exec {
+  readonly id: string;
+  readonly container: Container;
+  readonly config: ExecCreateConfig;
+  process?: RunningProcess;
+  started: boolean;
+  exitCode: number | null;
+}
+
+/** How many ended execs are remembered for inspect; older ones are forgotten first. */
+const rememberedExecs = 256;
+
+/** Commands run inside running containers. Lives as long as the engine: execs do not outlive it in Docker either. */
+export class ExecTable {
+  readonly #execs = new Map<string, Exec>();
+  readonly #ended: string[] = [];
+  readonly #ctx: EngineContext;
+
+  constructor(ctx: EngineContext) {
+    this.#ctx = ctx;
+  }
+
+  /** @throws `conflict` when the container does not run or is paused; `invalid-argument` without a command. */
+  create(reference: string, config: ExecCreateConfig): { Id: string } {
+    const container = this.#ctx.containers.resolve(reference);
+    checkRunning(container, reference);
+    if (!config.Cmd || config.Cmd.length === 0) throw new EngineError('invalid-argument', 'No exec command specified');
+    if (config.User) resolveUser(rootOf(container), config.User);
+    this.#ctx.runtime.anticipate();
+    const id = newID();
+    this.#execs.set(id, { id, container, config, started: false, exitCode: null });
+    container.execIDs.add(id);
+    emitContainer(this.#ctx, container, `exec_create: ${eventCommand(config)}`, { execID: id });
+    return { Id: id };
+  }
+
+  async start(id: string, options: StartOptions): Promise<AttachedStreams | undefined> {
+    const exec = this.#get(id);
+    const { container, config } = exec;
+    if (exec.exitCode !== null) throw new EngineError('conflict', `Error: Exec command ${id} has already run`);
+    if (exec.started) throw new EngineError('conflict', `Error: Exec command ${id} is already running`);
+    checkRunning(container);
+    exec.started = true;
+    try {
+      exec.process = await this.#launch(exec, options);
+    } catch (error) {
+      exec.exitCode = error instanceof StartError ? error.exitCode : 126;
+      this.#forget(exec);
+      throw error;
+    }
+    emitContainer(this.#ctx, container, `exec_start: ${eventCommand(config)}`, { execID: id });
+    const live = options.detach ? undefined : await exec.process.attach({ input: config.AttachStdin ?? false });
+    const settled = exec.process.exited.then((status) => this.#settle(exec, status.exitCode));
+    if (!live) return undefined;
+    return attachedStreams({
+      tty: config.Tty ?? false,
+      history: undefined,
+      live: Promise.resolve(live),
+      // Clients ask for the exit code as soon as the output ends: it is known by then.
+      settled,
+      options: {
+        stdin: config.AttachStdin ?? false,
+        stdout: config.AttachStdout ?? false,
+        stderr: config.AttachStderr ?? false,
+        stream: true,
+      },
+    });
+  }
+
+  async resize(id: string, size: { height: number; width: number }): Promise<void> {
+    const exec = this.#get(id);
+    if (!exec.process || exec.exitCode !== null) {
+      throw new EngineError('conflict', `exec ${id} is not running`);
+    }
+    await exec.process.resize(size.height, size.width);
+  }
+
+  inspect(id: string): ExecInspect {
+    const exec = this.#get(id);
+    const { config } = exec;
+    const [entrypoint = '', ...args] = config.Cmd ?? [];
+    return {
+      ID: id,
+      Running: exec.started && exec.exitCode === null,
+      ExitCode: exec.exitCode,
+      ProcessConfig: {
+        tty: config.Tty ?? false,
+        entrypoint,
+        arguments: args,
+        privileged: config.Privileged ?? false,
+        ...(config.User ? { user: config.User } : {}),
+      },
+      OpenStdin: config.AttachStdin ?? false,
+      OpenStderr: config.AttachStderr ?? false,
+      OpenStdout: config.AttachStdout ?? false,
+      CanRemove: false,
+      ContainerID: exec.container.id,
+      DetachKeys: config.DetachKeys ?? '',
+      Pid: exec.process?.pid ?? 0,
+    };
+  }
+
+  /** A removed container's execs answer "no such exec" from then on. */
+  forgetContainer(container: Container): void {
+    for (const id of container.execIDs) this.#execs.delete(id);
+    container.execIDs.clear();
+  }
+
+  async #launch(exec: Exec, options: StartOptions): Promise<RunningProcess> {
+    const root = rootOf(exec.container);
+    const [height = 0, width = 0] = options.consoleSize ?? exec.config.ConsoleSize ?? [];
+    return await this.#ctx.runtime.exec(exec.container.id, {
+      id: exec.id,
+      process: {
+        ...execProcess(exec.container, exec.config, root),
+        ...(height > 0 && width > 0 ? { consoleSize: { height, width } } : {}),
+      },
+      openStdin: exec.config.AttachStdin ?? false,
+      attach: !options.detach,
+    });
+  }
+
+  #get(id: string): Exec {
+    const exec = this.#execs.get(id);
+    if (!exec) throw new EngineError('not-found', `No such exec instance: ${id}`);
+    return exec;
+  }
+
+  #settle(exec: Exec, exitCode: number): void {
+    exec.exitCode = exitCode;
+    emitContainer(this.#ctx, exec.container, 'exec_die', { execID: exec.id, exitCode: String(exitCode) });
+    this.#forget(exec);
+  }
+
+  #forget(exec: Exec): void {
+    exec.container.execIDs.delete(exec.id);
+    this.#ended.push(exec.id);
+    if (this.#ended.length > rememberedExecs) this.#execs.delete(this.#ended.shift()!);
+  }
+}
+
+/** The command as dockerd's events write it: a space after the first word even when nothing follows. */
+const eventCommand = ({ Cmd }: ExecCreateConfig) => `${Cmd?.[0] ?? ''} ${(Cmd ?? []).slice(1).join(' ')}`;
+
+const rootOf = (container: Container) => `/proc/${container.body.state.pid}/root`;
+
+function checkRunning(container: Container, reference: string = container.id): void {
+  if (!container.isRunning) throw notRunning(container);
+  if (container.body.state.status === 'paused') {
+    throw new EngineError('conflict', `Container ${reference} is paused, unpause the container before exec`);
+  }
+}
+
+function execProcess(container: Container, config: ExecCreateConfig, root: string): ProcessSpec {
+  const base = container.body.config;
+  const security = parseSecurity(container.body.hostConfig);
+  const user = resolveUser(root, config.User || base.User || '', container.body.hostConfig.GroupAdd ?? []);
+  const terminal = config.Tty ?? false;
+  const configured = [...(base.Env ?? []), ...(config.Env ?? [])];
+  const cwd = config.WorkingDir || base.WorkingDir || '/';
+  if (!cwd.startsWith('/'))
+    throw new StartError('OCI runtime exec failed: exec failed: Cwd must be an absolute path', 128);
+  return {
+    args: config.Cmd ?? [],
+    env: processEnv(configured, { hostname: base.Hostname ?? '', terminal, home: user.home }),
+    cwd,
+    terminal,
+    uid: user.uid,
+    gid: user.gid,
+    additionalGids: user.additionalGids,
+    capabilities: config.Privileged ? availableCapabilities() : security.capabilities,
+    noNewPrivileges: security.noNewPrivileges,
+  };
+}

@@ -1,0 +1,55 @@
+import { cleanup } from '#concurrency';
+import type { ExitStatus } from '#runtime';
+import type { EngineContext } from '../context.ts';
+import { formatMs } from '../time.ts';
+import { traced } from '../trace.ts';
+import type { Container } from './container.ts';
+import { emitContainer, emitVolumeUnmounts } from './events.ts';
+import { disconnectNetwork } from './networking.ts';
+import { removeLocked } from './remove.ts';
+import { saveContainer } from './store.ts';
+
+/** A container's process has ended: record it, wake who waits, let go of what it held, remove it when it asked for that. */
+export function handleExit(ctx: EngineContext, container: Container, status: ExitStatus): Promise<void> {
+  return traced('exit', container.id, () => settleExit(ctx, container, status));
+}
+
+async function settleExit(ctx: EngineContext, container: Container, status: ExitStatus): Promise<void> {
+  using _held = await container.lock.acquire();
+  if (ctx.containers.get(container.id) !== container) return;
+  container.process = undefined;
+  container.setState({
+    status: 'exited',
+    pid: 0,
+    exitCode: status.exitCode,
+    oomKilled: status.oomKilled,
+    finishedAt: formatMs(status.finishedAt.getTime()),
+  });
+  const autoRemove = container.body.hostConfig.AutoRemove ?? false;
+  if (!autoRemove) await saveContainer(ctx, container);
+  if (status.oomKilled) emitContainer(ctx, container, 'oom');
+  emitContainer(ctx, container, 'die', { exitCode: String(status.exitCode), execDuration: executedSeconds(container) });
+  container.announceExit();
+  await cleanup(`container ${container.id}`, () => releaseResources(ctx, container));
+  if (autoRemove) await removeLocked(ctx, container, { volumes: true });
+  else await saveContainer(ctx, container);
+}
+
+function executedSeconds(container: Container): string {
+  const { startedAt, finishedAt } = container.body.state;
+  return String(Math.max(0, Math.floor((Date.parse(finishedAt) - Date.parse(startedAt)) / 1000)));
+}
+
+/** Network, runtime state and mount of a container that does not run. Each part is tried even when another fails. */
+export async function releaseResources(ctx: EngineContext, container: Container): Promise<void> {
+  const { id } = container;
+  const parts = await Promise.allSettled([
+    traced('disconnect', id, () => disconnectNetwork(ctx, container)),
+    traced('runtime-delete', id, () => ctx.runtime.delete(id, { force: true })).then(() =>
+      traced('unmount', id, () => ctx.snapshots.unmount(id)),
+    ),
+  ]);
+  const failed = parts.find((part) => part.status === 'rejected');
+  emitVolumeUnmounts(ctx, container);
+  if (failed) throw failed.reason;
+}

@@ -1,0 +1,33 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import type { EngineContext } from '../context.ts';
+import { emitContainer } from './events.ts';
+import { TreeTar } from './tree-tar.ts';
+
+/** `GET /containers/{id}/export`: the whole file system as a tar; volumes are not part of it. @throws `not-found` at once. */
+export function exportContainer(
+  ctx: EngineContext,
+  reference: string,
+  options: { signal?: AbortSignal | undefined } = {},
+): AsyncIterable<Uint8Array> {
+  const container = ctx.containers.resolve(reference);
+  emitContainer(ctx, container, 'export');
+  return exportSnapshot(ctx, container.id, options.signal);
+}
+
+async function* exportSnapshot(
+  ctx: EngineContext,
+  key: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  const { root } = await ctx.snapshots.mount(key);
+  const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    for await (const chunk of new TreeTar(fd).packChildren('/')) {
+      signal?.throwIfAborted();
+      yield chunk;
+    }
+  } finally {
+    closeSync(fd);
+    await ctx.snapshots.unmount(key);
+  }
+}

@@ -1,0 +1,114 @@
+import type { ContainerInspect, ContainerState, EndpointSettings, NetworkSettings } from '#api-types';
+import type { EngineContext } from '../context.ts';
+import type { Container } from './container.ts';
+import { mountPoints } from './mounts.ts';
+import { containerPaths } from './paths.ts';
+import { imageSizeBytes } from './sizes.ts';
+
+/** `GET /containers/{id}/json`, keys in dockerd's order. */
+export async function inspectContainer(
+  ctx: EngineContext,
+  reference: string,
+  options: { size?: boolean } = {},
+): Promise<ContainerInspect> {
+  const container = ctx.containers.resolve(reference);
+  const { body } = container;
+  const paths = containerPaths(ctx, container.id);
+  const networked = body.state.startedAt.startsWith('0001') === false;
+  return {
+    Id: container.id,
+    Created: body.created,
+    Path: body.path,
+    Args: body.args,
+    State: containerState(container),
+    Image: body.imageID,
+    ResolvConfPath: networked ? paths.resolvConf : '',
+    HostnamePath: networked ? paths.hostname : '',
+    HostsPath: networked ? paths.hosts : '',
+    LogPath: networked ? paths.log : '',
+    Name: `/${container.name}`,
+    RestartCount: body.restartCount,
+    Driver: body.driver,
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: container.execIDs.size > 0 ? [...container.execIDs] : null,
+    HostConfig: body.hostConfig,
+    GraphDriver: { Data: null, Name: body.driver },
+    ...(options.size
+      ? { SizeRw: (await ctx.snapshots.usage(container.id)).sizeBytes, SizeRootFs: imageSizeBytes(ctx, container) }
+      : {}),
+    Mounts: mountPoints(body.mounts),
+    Config: body.config,
+    NetworkSettings: networkSettings(ctx, container),
+  };
+}
+
+function containerState(container: Container): ContainerState {
+  const { status, pid, exitCode, oomKilled, error, startedAt, finishedAt } = container.body.state;
+  return {
+    Status: status,
+    Running: container.isRunning,
+    Paused: status === 'paused',
+    Restarting: false,
+    OOMKilled: oomKilled,
+    Dead: status === 'dead',
+    Pid: pid,
+    ExitCode: exitCode,
+    Error: error,
+    StartedAt: startedAt,
+    FinishedAt: finishedAt,
+  };
+}
+
+function networkSettings(ctx: EngineContext, container: Container): NetworkSettings {
+  const networks = endpointSettings(ctx, container);
+  const endpoint = container.body.endpoint;
+  return {
+    Bridge: '',
+    SandboxID: container.isRunning ? container.id : '',
+    SandboxKey: container.isRunning ? (container.body.sandboxPath ?? '') : '',
+    Ports: container.isRunning ? container.body.ports : {},
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: endpoint?.endpointID ?? '',
+    Gateway: endpoint?.gateway ?? '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: endpoint?.ipAddress ?? '',
+    IPPrefixLen: endpoint?.prefixLength ?? 0,
+    IPv6Gateway: '',
+    MacAddress: endpoint?.macAddress ?? '',
+    Networks: networks,
+  };
+}
+
+/** A container's place on its one network; empty addresses while it does not run. */
+export function endpointSettings(ctx: EngineContext, container: Container): Record<string, EndpointSettings> {
+  const mode = container.body.hostConfig.NetworkMode ?? 'bridge';
+  const endpoint = container.body.endpoint;
+  const network = ctx.networks.list().find((candidate) => candidate.name === mode || candidate.id === mode);
+  return {
+    [network?.name ?? mode]: {
+      IPAMConfig: null,
+      Links: null,
+      Aliases: null,
+      MacAddress: endpoint?.macAddress ?? '',
+      DriverOpts: null,
+      GwPriority: 0,
+      NetworkID: container.body.state.status === 'created' ? '' : (network?.id ?? ''),
+      EndpointID: endpoint?.endpointID ?? '',
+      Gateway: endpoint?.gateway ?? '',
+      IPAddress: endpoint?.ipAddress ?? '',
+      IPPrefixLen: endpoint?.prefixLength ?? 0,
+      IPv6Gateway: '',
+      GlobalIPv6Address: '',
+      GlobalIPv6PrefixLen: 0,
+      DNSNames: null,
+    },
+  };
+}

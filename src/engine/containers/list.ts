@@ -1,0 +1,215 @@
+import type { ContainerSummary, Filters, Port } from '#api-types';
+import { EngineError } from '#errdefs';
+
+import type { EngineContext } from '../context.ts';
+import { booleanFilter, checkFilterKeys, matchesLabels, matchesPattern } from '../filters.ts';
+import { findImage } from '../images/resolve.ts';
+import type { Container } from './container.ts';
+import { endpointSettings } from './inspect.ts';
+import { mountPoints } from './mounts.ts';
+import { imageSizeBytes } from './sizes.ts';
+import { statusText } from './status-text.ts';
+
+const knownFilters = [
+  'ancestor',
+  'before',
+  'exited',
+  'expose',
+  'health',
+  'id',
+  'is-task',
+  'isolation',
+  'label',
+  'label!',
+  'name',
+  'network',
+  'publish',
+  'since',
+  'status',
+  'volume',
+];
+const statuses = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
+
+const healths = ['none', 'starting', 'healthy', 'unhealthy'];
+
+export interface ListOptions {
+  readonly all?: boolean;
+  readonly limit?: number;
+  readonly size?: boolean;
+  readonly filters?: Filters;
+}
+
+/** `GET /containers/json`: newest first; running ones only unless `all`, `limit` or a status filter says otherwise. */
+export async function listContainers(ctx: EngineContext, options: ListOptions = {}): Promise<ContainerSummary[]> {
+  const filters = options.filters ?? {};
+  checkFilterKeys(filters, knownFilters);
+  const matches = matcher(ctx, filters);
+  const everything = options.all || (options.limit ?? 0) > 0 || wantsStopped(filters);
+  const newestFirst = [...ctx.containers.all()].sort((a, b) => (a.body.created < b.body.created ? 1 : -1));
+  const chosen = newestFirst.filter((container) => (everything || container.isRunning) && matches(container));
+  const limited = (options.limit ?? 0) > 0 ? chosen.slice(0, options.limit) : chosen;
+  return await Promise.all(limited.map((container) => summarize(ctx, container, options.size ?? false)));
+}
+
+function wantsStopped(filters: Filters): boolean {
+  return ['status', 'before', 'since', 'exited'].some((key) => (filters[key]?.length ?? 0) > 0);
+}
+
+type Test = (container: Container) => boolean;
+
+function matcher(ctx: EngineContext, filters: Filters): Test {
+  const tests: Test[] = [];
+  const values = (key: string) => filters[key] ?? [];
+  const any = (key: string, test: (container: Container, value: string) => boolean) => {
+    if (values(key).length > 0) tests.push((container) => values(key).some((value) => test(container, value)));
+  };
+  for (const status of values('status')) {
+    checkWord('status', 'state', status, statuses);
+  }
+  for (const health of values('health')) checkWord('health', 'health', health, healths);
+  for (const code of values('exited')) checkNumber(`invalid filter 'exited=${code}': strconv.Atoi`, code);
+  for (const key of ['publish', 'expose']) for (const port of values(key)) parsePortFilter(key, port);
+  any('id', (container, value) => matchesPattern(value, container.id));
+  any(
+    'name',
+    (container, value) => matchesPattern(value, container.name) || matchesPattern(value, `/${container.name}`),
+  );
+  any('status', (container, value) => container.body.state.status === value);
+  any('exited', (container, value) => exitedWith(container, value));
+  any('volume', (container, value) => usesVolume(container, value));
+  any('network', (container, value) => onNetwork(ctx, container, value));
+  any('publish', (container, value) => portMatches(container, value, true));
+  any('expose', (container, value) => portMatches(container, value, false));
+  any('health', (_container, value) => value === 'none');
+  any('isolation', (container, value) => (container.body.hostConfig.Isolation || 'default') === value);
+  if (booleanFilter(filters, 'is-task') === true) tests.push(() => false);
+  const ancestors = values('ancestor').map((name) => findImage(ctx, name)?.id ?? name);
+  if (ancestors.length > 0) tests.push((container) => descends(ctx, container, ancestors));
+  for (const name of values('before')) {
+    const other = ctx.containers.resolve(name).body.created;
+    tests.push((container) => container.body.created < other);
+  }
+  for (const name of values('since')) {
+    const other = ctx.containers.resolve(name).body.created;
+    tests.push((container) => container.body.created > other);
+  }
+  tests.push((container) => matchesLabels(container.body.config.Labels, filters));
+  return (container) => tests.every((test) => test(container));
+}
+
+function checkWord(key: string, subject: string, value: string, words: readonly string[]): void {
+  if (words.includes(value)) return;
+  throw new EngineError(
+    'invalid-argument',
+    `invalid filter '${key}=${value}': invalid value for ${subject} (${value}): must be one of ${words.join(', ')}`,
+  );
+}
+
+function checkNumber(operation: string, text: string): void {
+  if (/^[+-]?\d+$/.test(text)) return;
+  throw new EngineError('invalid-argument', `${operation}: parsing ${JSON.stringify(text)}: invalid syntax`);
+}
+
+function exitedWith(container: Container, value: string): boolean {
+  const { finishedAt, exitCode } = container.body.state;
+  return !container.isRunning && finishedAt > '0002' && exitCode === Number(value);
+}
+
+function usesVolume(container: Container, value: string): boolean {
+  return container.body.mounts.some(
+    (mount) =>
+      mount.destination === value ||
+      (mount.kind === 'volume' && mount.name === value) ||
+      (mount.kind === 'bind' && mount.source === value),
+  );
+}
+
+function onNetwork(ctx: EngineContext, container: Container, value: string): boolean {
+  return Object.entries(endpointSettings(ctx, container)).some(
+    ([name, settings]) => name === value || settings.NetworkID === value,
+  );
+}
+
+/** `80`, `80/udp` or `8000-8010`. */
+function parsePortFilter(key: string, value: string): { first: number; last: number; protocol: string } {
+  const [range = '', protocol = 'tcp'] = value.split('/', 2);
+  const [first = '', last = first] = range.split('-', 2);
+  for (const port of [first, last]) checkNumber(`error while looking up for ${key} ${value}: strconv.ParseUint`, port);
+  return { first: Number(first), last: Number(last), protocol };
+}
+
+function portMatches(container: Container, value: string, published: boolean): boolean {
+  const { first, last, protocol } = parsePortFilter(published ? 'publish' : 'expose', value);
+  const inRange = (port: number) => port >= first && port <= last;
+  return Object.entries(container.body.ports).some(([spec, bindings]) => {
+    const [port, type] = spec.split('/');
+    if (type !== protocol) return false;
+    if (!published) return inRange(Number(port));
+    return (bindings ?? []).some((binding) => inRange(Number(binding.HostPort)));
+  });
+}
+
+/** The image itself, or one that grew from it: its layers are the first of the container's. */
+function descends(ctx: EngineContext, container: Container, ancestors: readonly string[]): boolean {
+  return ancestors.some((id) => {
+    if (container.body.imageID === id) return true;
+    const image = ctx.metadata.images.list().find((candidate) => candidate.id === id);
+    return image?.diffIDs.every((layer, index) => container.body.chain[index] === layer) ?? false;
+  });
+}
+
+/** Docker leaves a size of zero out. */
+async function sizes(
+  ctx: EngineContext,
+  container: Container,
+): Promise<Pick<ContainerSummary, 'SizeRw' | 'SizeRootFs'>> {
+  const { sizeBytes } = await ctx.snapshots.usage(container.id);
+  const SizeRootFs = imageSizeBytes(ctx, container);
+  return { ...(sizeBytes > 0 ? { SizeRw: sizeBytes } : {}), ...(SizeRootFs > 0 ? { SizeRootFs } : {}) };
+}
+
+async function summarize(ctx: EngineContext, container: Container, withSize: boolean): Promise<ContainerSummary> {
+  const { body } = container;
+  return {
+    Id: container.id,
+    Names: [`/${container.name}`],
+    Image: shownImage(ctx, container),
+    ImageID: body.imageID,
+    Command: [body.path, ...body.args.map(shownArgument)].join(' '),
+    Created: Math.floor(Date.parse(body.created) / 1000),
+    Ports: container.isRunning ? shownPorts(container) : [],
+    ...(withSize ? await sizes(ctx, container) : {}),
+    Labels: body.config.Labels ?? {},
+    State: body.state.status,
+    Status: statusText(body.state),
+    HostConfig: {
+      NetworkMode: body.hostConfig.NetworkMode ?? 'bridge',
+      ...(body.hostConfig.Annotations ? { Annotations: body.hostConfig.Annotations } : {}),
+    },
+    NetworkSettings: { Networks: endpointSettings(ctx, container) },
+    Mounts: mountPoints(body.mounts),
+  };
+}
+
+const shownArgument = (argument: string) => (argument.includes(' ') ? `'${argument}'` : argument);
+
+/** The name given at create while it still means the same image, else the image's ID. */
+function shownImage(ctx: EngineContext, container: Container): string {
+  const { image, imageID } = container.body;
+  const current = findImage(ctx, image);
+  return current === undefined || current.id !== imageID ? imageID : image;
+}
+
+function shownPorts(container: Container): Port[] {
+  return Object.entries(container.body.ports).flatMap(([spec, bindings]): Port[] => {
+    const [port = '', type = 'tcp'] = spec.split('/');
+    const base = { PrivatePort: Number(port), Type: type as Port['Type'] };
+    if (!bindings || bindings.length === 0) return [base];
+    return bindings.map((binding) => ({
+      IP: binding.HostIp ?? '',
+      PrivatePort: base.PrivatePort,
+      PublicPort: Number(binding.HostPort),
+      Type: base.Type,
+    }));
+  });
+}

@@ -1,0 +1,358 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { posix } from 'node:path';
+import type { ContainerConfig, ContainerCreateOptions, HostConfig, MountOptions, MountPoint } from '#api-types';
+import { EngineError } from '#errdefs';
+import type { SpecMount } from '#runtime';
+import type { EngineContext } from '../context.ts';
+import { newID } from '../ids.ts';
+import { checkPropagation } from './propagation.ts';
+import type { PlannedMount } from './record.ts';
+import { tmpfsOptions } from './tmpfs-options.ts';
+
+const volumeNamePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+const propagations = new Set(['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave']);
+
+const invalid = (message: string) => new EngineError('invalid-argument', message);
+
+/** A volume the plan needs and may have to be made. */
+interface VolumeWish {
+  readonly plan: Extract<PlannedMount, { kind: 'volume' }>;
+  readonly labels: Readonly<Record<string, string>> | null;
+  readonly copyUp: boolean;
+}
+
+/** What a container is to have mounted; nothing is made yet. */
+export interface MountDecision {
+  /** The sources of volumes are filled in once the volumes are there. */
+  readonly mounts: readonly PlannedMount[];
+  readonly wishes: readonly VolumeWish[];
+}
+
+export interface MountPlan {
+  readonly mounts: readonly PlannedMount[];
+  /** Fresh volumes to be filled from the image at the mount's path. */
+  readonly copyUps: readonly { readonly volume: string; readonly destination: string }[];
+}
+
+/** Decides every mount of a container: binds, `Mounts`, `Tmpfs`, the image's volumes. @throws `invalid-argument` in Docker's words. */
+export function decideMounts(
+  config: ContainerConfig,
+  host: HostConfig,
+  { readOnlyNonRecursive = false }: Pick<ContainerCreateOptions, 'readOnlyNonRecursive'> = {},
+): MountDecision {
+  const taken = new Map<string, PlannedMount>();
+  const wishes: VolumeWish[] = [];
+  const claim = (mount: PlannedMount) => {
+    if (taken.has(mount.destination)) throw invalid(`Duplicate mount point: ${mount.destination}`);
+    taken.set(mount.destination, mount);
+  };
+  for (const bind of host.Binds ?? []) {
+    const parsed = parseBind(bind, readOnlyNonRecursive);
+    claim(parsed.mount);
+    if (parsed.mount.kind === 'volume') wishes.push({ plan: parsed.mount, labels: null, copyUp: parsed.copyUp });
+  }
+  for (const options of host.Mounts ?? []) {
+    const parsed = parseMountOptions(options, readOnlyNonRecursive);
+    claim(parsed.mount);
+    if (parsed.mount.kind === 'volume') {
+      wishes.push({ plan: parsed.mount, labels: options.VolumeOptions?.Labels ?? null, copyUp: parsed.copyUp });
+    }
+  }
+  for (const [destination, options] of Object.entries(host.Tmpfs ?? {})) {
+    if (!destination.startsWith('/')) throw invalid(`invalid mount path: '${destination}' mount path must be absolute`);
+    claim({ kind: 'tmpfs', destination: cleanDestination(destination), options: tmpfsOptions(options), listed: false });
+  }
+  for (const destination of Object.keys(config.Volumes ?? {})) {
+    const clean = cleanDestination(destination);
+    if (taken.has(clean)) continue;
+    const plan = anonymousVolume(clean);
+    claim(plan);
+    wishes.push({ plan, labels: null, copyUp: true });
+  }
+  return { mounts: [...taken.values()], wishes };
+}
+
+/** Names of the volumes that are a container's own: made for it, and removed with it on `rm -v` and `--rm`. */
+export function ownVolumes(mounts: readonly PlannedMount[]): string[] {
+  return mounts.flatMap((mount) => (mount.kind === 'volume' && mount.anonymous ? [mount.name] : []));
+}
+
+/** Makes the volumes that were decided on and are not there yet. */
+export async function makeVolumes(ctx: EngineContext, { mounts, wishes }: MountDecision): Promise<MountPlan> {
+  const sources = new Map<string, string>();
+  const copyUps: { volume: string; destination: string }[] = [];
+  for (const { plan, labels, copyUp } of wishes) {
+    const existing = ctx.volumes.find(plan.name);
+    const volume = existing ?? (await createVolume(ctx, plan, labels));
+    sources.set(plan.name, volume.mountpoint);
+    if (copyUp) copyUps.push({ volume: plan.name, destination: plan.destination });
+  }
+  return {
+    mounts: mounts.map((mount) => (mount.kind === 'volume' ? { ...mount, source: sources.get(mount.name)! } : mount)),
+    copyUps,
+  };
+}
+
+async function createVolume(ctx: EngineContext, plan: VolumeWish['plan'], labels: VolumeWish['labels']) {
+  const anonymousLabels = plan.anonymous ? { 'com.docker.volume.anonymous': '' } : null;
+  const volume = await ctx.volumes.create({
+    name: plan.name,
+    labels: labels ?? anonymousLabels,
+    anonymous: plan.anonymous,
+  });
+  ctx.events.emit({ type: 'volume', action: 'create', id: plan.name, attributes: { driver: 'local' } });
+  return volume;
+}
+
+function anonymousVolume(destination: string): VolumeWish['plan'] {
+  return { kind: 'volume', name: newID(), source: '', destination, mode: '', readOnly: false, anonymous: true };
+}
+
+const badVolumeName = (name: string) =>
+  invalid(
+    `create ${name}: "${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
+  );
+
+interface ParsedMount {
+  readonly mount: PlannedMount;
+  readonly copyUp: boolean;
+}
+
+/** `source:destination[:mode]` or `name:destination[:mode]`. @throws `invalid-argument` in Docker's words. */
+function parseBind(spec: string, readOnlyNonRecursive: boolean): ParsedMount {
+  const parts = spec.split(':');
+  if (parts.length < 2 || parts.length > 3 || parts.some((part) => part === '')) {
+    throw invalid(`invalid volume specification: '${spec}'`);
+  }
+  const [source = '', destination = '', mode = ''] = parts;
+  if (!destination.startsWith('/')) {
+    throw invalid(
+      `invalid volume specification: '${spec}': invalid mount config for type "bind": invalid mount path: '${destination}' mount path must be absolute`,
+    );
+  }
+  if (posix.normalize(destination) === '/') {
+    throw invalid(
+      `invalid volume specification: '${spec}': invalid mount config for type "bind": invalid specification: destination can't be '/'`,
+    );
+  }
+  const modes = parseModes(mode, spec);
+  if (source.startsWith('/')) {
+    return {
+      copyUp: false,
+      mount: {
+        kind: 'bind',
+        source: posix.normalize(source),
+        destination: cleanDestination(destination),
+        mode,
+        readOnly: modes.readOnly,
+        propagation: modes.propagation || 'rprivate',
+        recursive: true,
+        readOnlyNonRecursive,
+      },
+    };
+  }
+  if (!volumeNamePattern.test(source)) {
+    throw badVolumeName(source);
+  }
+  return {
+    copyUp: !modes.noCopy,
+    mount: {
+      kind: 'volume',
+      name: source,
+      source: '',
+      destination: cleanDestination(destination),
+      mode: mode === '' ? 'z' : mode,
+      readOnly: modes.readOnly,
+      anonymous: false,
+    },
+  };
+}
+
+const modeKinds: readonly (readonly [kind: 'access' | 'label' | 'copy', words: readonly string[]])[] = [
+  ['access', ['ro', 'rw']],
+  ['label', ['z', 'Z']],
+  ['copy', ['nocopy']],
+];
+
+/** `ro,rslave`: at most one word of a kind. */
+function parseModes(mode: string, spec: string): { readOnly: boolean; noCopy: boolean; propagation: string } {
+  const chosen = new Map<string, string>();
+  for (const word of mode === '' ? [] : mode.split(',')) {
+    const kind = propagations.has(word) ? 'propagation' : modeKinds.find(([, words]) => words.includes(word))?.[0];
+    if (kind === undefined || chosen.has(kind)) throw invalid(`invalid mode: ${mode}`);
+    chosen.set(kind, word);
+  }
+  const noCopy = chosen.has('copy');
+  if (noCopy && spec.startsWith('/')) throw invalid(`invalid mode: ${mode}`);
+  return { readOnly: chosen.get('access') === 'ro', noCopy, propagation: chosen.get('propagation') ?? '' };
+}
+
+function parseMountOptions(options: MountOptions, readOnlyNonRecursive: boolean): ParsedMount {
+  const target = options.Target ?? '';
+  const type = options.Type ?? 'volume';
+  const fault = (message: string) => invalid(`invalid mount config for type "${type}": ${message}`);
+  if (target === '') throw fault('field Target must not be empty');
+  if (!target.startsWith('/')) throw fault(`invalid mount path: '${target}' mount path must be absolute`);
+  const destination = cleanDestination(target);
+  if (destination === '/') throw fault("invalid specification: destination can't be '/'");
+  const readOnly = options.ReadOnly ?? false;
+  switch (type) {
+    case 'bind':
+      return {
+        copyUp: false,
+        mount: {
+          ...bindFromOptions(options, destination, readOnly, fault),
+          ...(readOnlyNonRecursive ? { readOnlyNonRecursive } : {}),
+        },
+      };
+    case 'tmpfs':
+      if (options.Source) throw fault('field Source must not be specified');
+      return {
+        copyUp: false,
+        mount: { kind: 'tmpfs', destination, options: tmpfsMountOptions(options), listed: true },
+      };
+    case 'volume': {
+      const source = options.Source ?? '';
+      if (source === '')
+        return { copyUp: !options.VolumeOptions?.NoCopy, mount: { ...anonymousVolume(destination), readOnly } };
+      if (!volumeNamePattern.test(source)) {
+        throw badVolumeName(source);
+      }
+      const mount = { ...anonymousVolume(destination), name: source, readOnly, mode: 'z', anonymous: false };
+      return { copyUp: !options.VolumeOptions?.NoCopy, mount };
+    }
+    default:
+      throw fault('mount type unknown');
+  }
+}
+
+function bindFromOptions(
+  options: MountOptions,
+  destination: string,
+  readOnly: boolean,
+  fault: (message: string) => EngineError,
+): Extract<PlannedMount, { kind: 'bind' }> {
+  const source = options.Source ?? '';
+  if (source === '') throw fault('field Source must not be empty');
+  if (!source.startsWith('/')) throw fault(`invalid mount path: '${source}' mount path must be absolute`);
+  if (!existsSync(source)) {
+    if (!options.BindOptions?.CreateMountpoint) throw fault(`bind source path does not exist: ${source}`);
+    mkdirSync(source, { recursive: true });
+  }
+  const propagation = options.BindOptions?.Propagation || 'rprivate';
+  if (!propagations.has(propagation)) throw fault(`invalid propagation mode: ${propagation}`);
+  const recursive = !options.BindOptions?.NonRecursive;
+  const readOnlyNonRecursive = options.BindOptions?.ReadOnlyNonRecursive ?? false;
+  return {
+    kind: 'bind',
+    source: posix.normalize(source),
+    destination,
+    mode: '',
+    readOnly,
+    propagation,
+    recursive,
+    readOnlyNonRecursive,
+  };
+}
+
+function tmpfsMountOptions(options: MountOptions): string[] {
+  const size = options.TmpfsOptions?.SizeBytes ?? 0;
+  const mode = options.TmpfsOptions?.Mode;
+  return [
+    ...tmpfsOptions(''),
+    ...(options.ReadOnly ? ['ro'] : []),
+    ...(size > 0 ? [`size=${size}`] : []),
+    ...(mode === undefined || mode === 0 ? [] : [`mode=${mode.toString(8).padStart(4, '0')}`]),
+  ];
+}
+
+const cleanDestination = (path: string) => posix.normalize(path).replace(/(?<=.)\/$/, '');
+
+/** Mounts for the runtime, shallow destinations first so that nested ones land inside. Missing bind sources are made, as `-v` does. */
+export function specMounts(mounts: readonly PlannedMount[]): SpecMount[] {
+  const sorted = [...mounts].sort((a, b) => depth(a.destination) - depth(b.destination));
+  return sorted.map((mount): SpecMount => {
+    switch (mount.kind) {
+      case 'tmpfs':
+        return { destination: mount.destination, type: 'tmpfs', source: 'tmpfs', options: mount.options };
+      case 'volume':
+        return {
+          destination: mount.destination,
+          type: 'bind',
+          source: mount.source,
+          options: bindOptions({ ...mount, propagation: 'rprivate', recursive: true }),
+        };
+      case 'bind':
+        if (!existsSync(mount.source)) mkdirSync(mount.source, { recursive: true });
+        checkPropagation(mount.source, mount.propagation);
+        return {
+          destination: mount.destination,
+          type: 'bind',
+          source: mount.source,
+          options: bindOptions(mount),
+        };
+      default:
+        return mount satisfies never;
+    }
+  });
+}
+
+const depth = (path: string) => path.split('/').length;
+
+type BindAccess = Pick<
+  Extract<PlannedMount, { kind: 'bind' }>,
+  'propagation' | 'readOnly' | 'recursive' | 'readOnlyNonRecursive'
+>;
+
+function bindOptions({ propagation, readOnly, recursive, readOnlyNonRecursive }: BindAccess): string[] {
+  // What is mounted below a read-only bind is not writable through it either, unless asked for.
+  const access = readOnly ? (recursive && !readOnlyNonRecursive ? ['ro', 'rro'] : ['ro']) : ['rw'];
+  return [recursive ? 'rbind' : 'bind', ...access, propagation];
+}
+
+/** The `Mounts` of inspect and list. */
+export function mountPoints(mounts: readonly PlannedMount[]): MountPoint[] {
+  return mounts.flatMap((mount): MountPoint[] => {
+    switch (mount.kind) {
+      case 'tmpfs':
+        return mount.listed
+          ? [
+              {
+                Type: 'tmpfs',
+                Source: '',
+                Destination: mount.destination,
+                Mode: '',
+                RW: !mount.options.includes('ro'),
+                Propagation: '',
+              },
+            ]
+          : [];
+      case 'volume':
+        return [
+          {
+            Type: 'volume',
+            Name: mount.name,
+            Source: mount.source,
+            Destination: mount.destination,
+            Driver: 'local',
+            Mode: mount.mode,
+            RW: !mount.readOnly,
+            Propagation: '',
+          },
+        ];
+      case 'bind':
+        return [
+          {
+            Type: 'bind',
+            Source: mount.source,
+            Destination: mount.destination,
+            Mode: mount.mode,
+            RW: !mount.readOnly,
+            Propagation: mount.propagation,
+          },
+        ];
+      default:
+        return mount satisfies never;
+    }
+  });
+}

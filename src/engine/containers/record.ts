@@ -1,0 +1,79 @@
+import type { ContainerConfig, ContainerStatus, HostConfig, PortMap } from '#api-types';
+import type { Endpoint } from '#network';
+import type { DiffID, Digest } from '#oci';
+
+/** What happens to one path of a container: decided at create, applied at every start. */
+export type PlannedMount =
+  | {
+      readonly kind: 'bind';
+      readonly source: string;
+      readonly destination: string;
+      readonly mode: string;
+      readonly readOnly: boolean;
+      readonly propagation: string;
+      readonly recursive: boolean;
+      /** Read-only itself, while what is mounted below keeps its own access. */
+      readonly readOnlyNonRecursive?: boolean;
+    }
+  | {
+      readonly kind: 'volume';
+      readonly name: string;
+      readonly source: string;
+      readonly destination: string;
+      readonly mode: string;
+      readonly readOnly: boolean;
+      /** Made for this container alone: goes with it on `rm -v` and `--rm`. */
+      readonly anonymous: boolean;
+    }
+  | {
+      readonly kind: 'tmpfs';
+      readonly destination: string;
+      readonly options: readonly string[];
+      /** From `Mounts` (shown by inspect), not from `Tmpfs`. */
+      readonly listed: boolean;
+    };
+
+/** A container's state as stored. Times are RFC 3339 with nanoseconds. */
+export interface StoredState {
+  readonly status: Extract<ContainerStatus, 'created' | 'running' | 'paused' | 'exited' | 'dead'>;
+  readonly pid: number;
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  readonly error: string;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+}
+
+/** Everything about a container that outlives the daemon. */
+export interface ContainerBody {
+  readonly created: string;
+  /** As the user named it. */
+  readonly image: string;
+  readonly imageID: Digest | '';
+  readonly chain: readonly DiffID[];
+  readonly config: ContainerConfig;
+  readonly hostConfig: HostConfig;
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly mounts: readonly PlannedMount[];
+  readonly state: StoredState;
+  readonly endpoint?: Endpoint;
+  /** The network namespace of the last start. */
+  readonly sandboxPath?: string;
+  /** Published and exposed ports, as inspect shows them while running. */
+  readonly ports: PortMap;
+  readonly driver: string;
+  readonly restartCount: number;
+  /** Being made or being removed, with volumes of its own: found so at start, it is removed with them. */
+  readonly unfinished?: true;
+}
+
+export const initialState: StoredState = {
+  status: 'created',
+  pid: 0,
+  exitCode: 0,
+  oomKilled: false,
+  error: '',
+  startedAt: '0001-01-01T00:00:00Z',
+  finishedAt: '0001-01-01T00:00:00Z',
+};

@@ -1,0 +1,62 @@
+import { EngineError } from '#errdefs';
+import type { Container } from './container.ts';
+
+/** The containers this engine knows, by ID and by name. Names are claimed before the container exists. */
+export class ContainerRegistry {
+  readonly #byID = new Map<string, Container>();
+  readonly #names = new Map<string, string>();
+
+  all(): IterableIterator<Container> {
+    return this.#byID.values();
+  }
+
+  get(id: string): Container | undefined {
+    return this.#byID.get(id);
+  }
+
+  /**
+   * By full ID, name (with or without the leading slash) or unique ID prefix.
+   * @throws `not-found` `No such container: x`; `invalid-argument` for an ambiguous prefix.
+   */
+  resolve(reference: string): Container {
+    const exact = this.#byID.get(reference) ?? this.#byID.get(this.#names.get(reference.replace(/^\//, '')) ?? '');
+    if (exact) return exact;
+    const matches =
+      reference === '' ? [] : [...this.#byID.values()].filter((container) => container.id.startsWith(reference));
+    if (matches.length > 1) {
+      throw new EngineError('invalid-argument', `multiple IDs found with provided prefix: ${reference}`);
+    }
+    if (!matches[0]) throw new EngineError('not-found', `No such container: ${reference}`);
+    return matches[0];
+  }
+
+  ownerOf(name: string): string | undefined {
+    return this.#names.get(name);
+  }
+
+  /** @throws `conflict` in Docker's words when the name is taken. */
+  claimName(name: string, id: string): void {
+    const owner = this.#names.get(name);
+    if (owner !== undefined) {
+      throw new EngineError(
+        'conflict',
+        `Conflict. The container name "/${name}" is already in use by container "${owner}". You have to remove (or rename) that container to be able to reuse that name.`,
+      );
+    }
+    this.#names.set(name, id);
+  }
+
+  releaseName(name: string): void {
+    this.#names.delete(name);
+  }
+
+  add(container: Container): void {
+    this.#names.set(container.name, container.id);
+    this.#byID.set(container.id, container);
+  }
+
+  delete(container: Container): void {
+    this.#byID.delete(container.id);
+    if (this.#names.get(container.name) === container.id) this.#names.delete(container.name);
+  }
+}

@@ -1,0 +1,69 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { posix } from 'node:path';
+import { EngineError, isErrno } from '#errdefs';
+import { resolveFlags, sys } from '#sys';
+import type { EngineContext } from '../context.ts';
+import type { Container } from './container.ts';
+
+/**
+ * A container's file system as a descriptor: the process's own view while it runs (volumes included), else the mounted snapshot or the volume the path is in.
+ * Every path is resolved below it by the kernel (openat2, RESOLVE_IN_ROOT), so that a container that swaps symlinks gains nothing (CVE-2018-15664).
+ */
+export interface RootView extends AsyncDisposable {
+  readonly fd: number;
+  /** Where the asked path is below `fd`. */
+  readonly path: string;
+}
+
+export async function openRootView(ctx: EngineContext, container: Container, path: string): Promise<RootView> {
+  const clean = posix.join('/', path);
+  if (container.isRunning) {
+    const fd = openFolder(`/proc/${container.body.state.pid}/root`);
+    return view(fd, clean, async () => {});
+  }
+  const inside = container.body.mounts.find(
+    (mount) => mount.kind !== 'tmpfs' && (clean === mount.destination || clean.startsWith(`${mount.destination}/`)),
+  );
+  if (inside && inside.kind !== 'tmpfs') {
+    return view(openFolder(inside.source), clean.slice(inside.destination.length) || '/', async () => {});
+  }
+  const { root } = await ctx.snapshots.mount(container.id);
+  try {
+    return view(openFolder(root), clean, () => ctx.snapshots.unmount(container.id));
+  } catch (error) {
+    await ctx.snapshots.unmount(container.id);
+    throw error;
+  }
+}
+
+function view(fd: number, path: string, release: () => Promise<void>): RootView {
+  return {
+    fd,
+    path,
+    async [Symbol.asyncDispose]() {
+      closeSync(fd);
+      await release();
+    },
+  };
+}
+
+function openFolder(path: string): number {
+  return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+}
+
+/** A folder below the root by descriptor; the caller closes it. @throws `not-found` in Docker's words. */
+export function openFolderInRoot(rootFd: number, path: string, shown: string): number {
+  return openInRoot(rootFd, path, constants.O_RDONLY | constants.O_DIRECTORY, shown);
+}
+
+export function openInRoot(rootFd: number, path: string, flags: number, shown: string): number {
+  try {
+    return sys.openInRoot(rootFd, path === '' ? '/' : path, flags, 0, resolveFlags.inRoot);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT'))
+      throw new EngineError('not-found', `Could not find the file ${shown}`, { cause: error });
+    if (isErrno(error, 'ENOTDIR'))
+      throw new EngineError('invalid-argument', 'extraction point is not a directory', { cause: error });
+    throw error;
+  }
+}

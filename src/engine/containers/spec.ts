@@ -1,0 +1,129 @@
+import type { HostConfig } from '#api-types';
+import {
+  type ContainerSpec,
+  defaultNetworkSysctls,
+  type ProcessSpec,
+  type ResourceLimits,
+  type SpecMount,
+} from '#runtime';
+import type { EngineContext } from '../context.ts';
+import { defaultShmBytes } from './config.ts';
+import type { Container } from './container.ts';
+import { requireInit } from './init-binary.ts';
+import { specMounts } from './mounts.ts';
+import { containerPaths } from './paths.ts';
+import { parseSecurity } from './security.ts';
+import { resolveUser } from './user.ts';
+
+export const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** The spec of a container about to start: its root is mounted and its network namespace exists. */
+export function containerSpec(
+  ctx: EngineContext,
+  container: Container,
+  place: { root: string; networkNamespace: string },
+): ContainerSpec {
+  const { config, hostConfig } = container.body;
+  const security = parseSecurity(hostConfig);
+  return {
+    id: container.id,
+    rootfs: place.root,
+    readonlyRootfs: hostConfig.ReadonlyRootfs ?? false,
+    hostname: config.Hostname ?? '',
+    process: initProcess(container, place.root, security),
+    mounts: [...specMounts(container.body.mounts), ...accountMounts(ctx, container)],
+    shmSizeBytes: hostConfig.ShmSize ?? defaultShmBytes,
+    resources: resourceLimits(hostConfig),
+    networkNamespace: place.networkNamespace,
+    privileged: hostConfig.Privileged ?? false,
+    ...(security.seccomp ? { seccomp: security.seccomp } : {}),
+    sysctls: {
+      ...(place.networkNamespace === 'host' ? {} : defaultNetworkSysctls),
+      ...(config.Domainname ? { 'kernel.domainname': config.Domainname } : {}),
+      ...hostConfig.Sysctls,
+    },
+    maskedPaths: hostConfig.MaskedPaths ?? [],
+    readonlyPaths: hostConfig.ReadonlyPaths ?? [],
+    cgroupParent: hostConfig.CgroupParent ?? '',
+    ...(hostConfig.Init ? { initPath: requireInit() } : {}),
+    annotations: hostConfig.Annotations ?? {},
+  };
+}
+
+function initProcess(container: Container, root: string, security: ReturnType<typeof parseSecurity>): ProcessSpec {
+  const { config, hostConfig } = container.body;
+  const user = resolveUser(root, config.User ?? '', hostConfig.GroupAdd ?? []);
+  const [height = 0, width = 0] = hostConfig.ConsoleSize ?? [];
+  return {
+    args: [container.body.path, ...container.body.args],
+    env: processEnv(config.Env ?? [], {
+      hostname: config.Hostname ?? '',
+      terminal: config.Tty ?? false,
+      home: user.home,
+    }),
+    cwd: config.WorkingDir || '/',
+    terminal: config.Tty ?? false,
+    uid: user.uid,
+    gid: user.gid,
+    additionalGids: user.additionalGids,
+    capabilities: security.capabilities,
+    noNewPrivileges: security.noNewPrivileges,
+    rlimits: (hostConfig.Ulimits ?? []).map((limit) => ({
+      type: `RLIMIT_${limit.Name.toUpperCase()}`,
+      soft: limit.Soft,
+      hard: limit.Hard,
+    })),
+    ...(height > 0 && width > 0 ? { consoleSize: { height, width } } : {}),
+    oomScoreAdj: hostConfig.OomScoreAdj ?? 0,
+  };
+}
+
+/** The variables a process gets: Docker's own first, each replaced by the container's when it sets one of that name; HOME last. */
+export function processEnv(
+  configured: readonly string[],
+  own: { hostname: string; terminal: boolean; home: string },
+): string[] {
+  const env = [defaultPath, `HOSTNAME=${own.hostname}`, ...(own.terminal ? ['TERM=xterm'] : [])];
+  for (const item of configured) {
+    const name = item.split('=', 1)[0]!;
+    const at = env.findIndex((other) => other.split('=', 1)[0] === name);
+    if (!item.includes('=')) {
+      if (at >= 0) env.splice(at, 1);
+    } else if (at >= 0) env[at] = item;
+    else env.push(item);
+  }
+  return env.some((item) => item.startsWith('HOME=')) ? env : [...env, `HOME=${own.home}`];
+}
+
+/** resolv.conf, hostname and hosts, unless the user mounts something there. */
+function accountMounts(ctx: EngineContext, container: Container): SpecMount[] {
+  const paths = containerPaths(ctx, container.id);
+  const taken = new Set(container.body.mounts.map((mount) => mount.destination));
+  const files: readonly (readonly [string, string])[] = [
+    ['/etc/resolv.conf', paths.resolvConf],
+    ['/etc/hostname', paths.hostname],
+    ['/etc/hosts', paths.hosts],
+  ];
+  const readOnly = container.body.hostConfig.ReadonlyRootfs ? 'ro' : 'rw';
+  return files
+    .filter(([destination]) => !taken.has(destination))
+    .map(([destination, source]) => ({ destination, type: 'bind', source, options: ['rbind', readOnly, 'rprivate'] }));
+}
+
+export function resourceLimits(host: HostConfig): ResourceLimits {
+  const limits: Record<string, number | string> = {};
+  const set = (key: keyof ResourceLimits, value: number | string | null | undefined) => {
+    if (value) limits[key] = value;
+  };
+  set('memoryBytes', host.Memory);
+  set('memorySwapBytes', host.MemorySwap);
+  set('memoryReservationBytes', host.MemoryReservation);
+  set('nanoCpus', host.NanoCpus);
+  set('cpuShares', host.CpuShares);
+  set('cpuPeriod', host.CpuPeriod);
+  set('cpuQuota', host.CpuQuota);
+  set('cpusetCpus', host.CpusetCpus);
+  set('cpusetMems', host.CpusetMems);
+  set('pidsLimit', host.PidsLimit);
+  return limits as ResourceLimits;
+}

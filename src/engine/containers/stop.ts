@@ -1,0 +1,111 @@
+import { delay } from '#concurrency';
+import { EngineError, kindOf, messageOf } from '#errdefs';
+import type { EngineContext } from '../context.ts';
+import { notRunning } from './attach.ts';
+import type { Container } from './container.ts';
+import { emitContainer } from './events.ts';
+import { parseSignal } from './signal.ts';
+import { saveContainer } from './store.ts';
+
+const defaultStopSeconds = 10;
+const sigkill = 9;
+/** How long after SIGKILL a process may take to go before a caller is told. */
+const killWaitMs = 20_000;
+
+export interface StopOptions {
+  readonly signal?: string;
+  /** -1 waits for ever. */
+  readonly timeoutSeconds?: number;
+}
+
+/** `POST /containers/{id}/stop`: the stop signal, then SIGKILL when the time is over. @throws `not-modified` when it does not run. */
+export async function stopContainer(ctx: EngineContext, reference: string, options: StopOptions = {}): Promise<void> {
+  const container = ctx.containers.resolve(reference);
+  if (!container.isRunning) throw new EngineError('not-modified', '');
+  const signal = parseSignal(options.signal || container.body.config.StopSignal || 'SIGTERM');
+  const seconds = options.timeoutSeconds ?? container.body.config.StopTimeout ?? defaultStopSeconds;
+  container.stopRequested = true;
+  const exited = container.nextExit();
+  await sendSignal(ctx, container, signal);
+  if (!(await endsWithin(exited, seconds))) await killAndWait(ctx, container, exited);
+  emitContainer(ctx, container, 'stop');
+}
+
+async function endsWithin(exited: Promise<unknown>, seconds: number): Promise<boolean> {
+  if (seconds < 0) {
+    await exited;
+    return true;
+  }
+  const timer = new AbortController();
+  const timeout = delay(seconds * 1000, { signal: timer.signal }).then(
+    () => false,
+    () => false,
+  );
+  try {
+    return await Promise.race([exited.then(() => true), timeout]);
+  } finally {
+    timer.abort();
+  }
+}
+
+/** SIGKILL, and waits until the process is gone. @throws `deadline-exceeded` when the kernel does not let it go. */
+export async function killAndWait(
+  ctx: EngineContext,
+  container: Container,
+  exited: Promise<unknown> = container.nextExit(),
+): Promise<void> {
+  container.stopRequested = true;
+  await sendSignal(ctx, container, sigkill);
+  if (!(await endsWithin(exited, killWaitMs / 1000))) {
+    throw new EngineError('deadline-exceeded', `container ${container.id}: the process does not end after SIGKILL`);
+  }
+}
+
+/** `POST /containers/{id}/kill`: just the signal. @throws `conflict` when it does not run. */
+export async function killContainer(
+  ctx: EngineContext,
+  reference: string,
+  options: { signal?: string } = {},
+): Promise<void> {
+  try {
+    await killResolved(ctx, ctx.containers.resolve(reference), parseSignal(options.signal || 'SIGKILL'));
+  } catch (error) {
+    throw new EngineError(kindOf(error), `cannot kill container: ${reference}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function killResolved(ctx: EngineContext, container: Container, signal: number): Promise<void> {
+  if (!container.isRunning) throw notRunning(container);
+  if (signal === sigkill) await killAndWait(ctx, container);
+  else await sendSignal(ctx, container, signal);
+}
+
+async function sendSignal(ctx: EngineContext, container: Container, signal: number): Promise<void> {
+  if (container.body.state.status === 'paused') {
+    await ctx.runtime.resume(container.id);
+    container.setState({ status: 'running' });
+  }
+  // Told first: the process may be gone before the runtime has said that it sent the signal.
+  emitContainer(ctx, container, 'kill', { signal: String(signal) });
+  try {
+    await ctx.runtime.kill(container.id, signal);
+  } catch (error) {
+    if (container.isRunning) throw error;
+  }
+}
+
+/** `POST /containers/{id}/pause` and `/unpause`: the cgroup freezer. */
+export async function setPaused(ctx: EngineContext, reference: string, paused: boolean): Promise<void> {
+  const container = ctx.containers.resolve(reference);
+  // A commit freezes the container too: it must not be thawed under it.
+  using _frozen = await ctx.locks.acquire(`freeze ${container.id}`);
+  using _held = await container.lock.acquire();
+  const { status } = container.body.state;
+  if (!paused && status !== 'paused') throw new EngineError('conflict', `Container ${container.id} is not paused`);
+  if (!container.isRunning) throw notRunning(container);
+  if (paused && status === 'paused') throw new EngineError('conflict', `Container ${container.id} is already paused`);
+  await (paused ? ctx.runtime.pause(container.id) : ctx.runtime.resume(container.id));
+  container.setState({ status: paused ? 'paused' : 'running' });
+  await saveContainer(ctx, container);
+  emitContainer(ctx, container, paused ? 'pause' : 'unpause');
+}

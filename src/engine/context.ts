@@ -1,0 +1,42 @@
+import type { KeyedLock } from '#concurrency';
+import type { ContentStore } from '#content';
+import type { LayerIngester } from '#diff';
+import type { Metadata } from '#metadata';
+import type { Networks } from '#network';
+import type { Platform } from '#oci';
+import type { RegistryClient } from '#registry';
+import type { Runtime } from '#runtime';
+import type { SnapshotDriver } from '#snapshots';
+import type { Volumes } from '#volume';
+import type { ContainerRegistry } from './containers/registry.ts';
+import type { EventLog } from './events.ts';
+import type { EngineOptions } from './options.ts';
+
+/** Everything the engine's parts share: the stores, and what is alive in this process. */
+export interface EngineContext {
+  readonly options: EngineOptions;
+  readonly root: string;
+  readonly execRoot: string;
+  readonly instance: string;
+  readonly content: ContentStore;
+  readonly metadata: Metadata;
+  readonly layers: LayerIngester;
+  readonly snapshots: SnapshotDriver;
+  readonly driverReason: string;
+  readonly registry: RegistryClient;
+  readonly runtime: Runtime;
+  readonly networks: Networks;
+  readonly volumes: Volumes;
+  readonly platform: Platform;
+  readonly maxConcurrentDownloads: number;
+  readonly maxConcurrentUploads: number;
+  readonly events: EventLog;
+  readonly containers: ContainerRegistry;
+  /** IDs of the build steps that run now: containers without a record. */
+  readonly buildSteps: Set<string>;
+  /** Scratch folders of the builds that run now. */
+  readonly buildFolders: Set<string>;
+  /** One pull of a reference at a time, say. */
+  readonly locks: KeyedLock;
+  readonly startedAt: Date;
+}

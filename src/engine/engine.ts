@@ -1,0 +1,111 @@
+import type { Engine } from '#api-types';
+import { parseReference, withDefaultTag } from '#reference';
+import { build, pruneBuildCache } from './builds.ts';
+import { archiveStat, getArchive, putArchive } from './containers/archive.ts';
+import { attachContainer, resizeContainer } from './containers/attach.ts';
+import { containerChanges, containerTop, renameContainer } from './containers/changes.ts';
+import { createContainer } from './containers/create.ts';
+import { ExecTable } from './containers/exec.ts';
+import { exportContainer } from './containers/export.ts';
+import { inspectContainer } from './containers/inspect.ts';
+import { listContainers } from './containers/list.ts';
+import { containerLogs } from './containers/logs.ts';
+import { pruneContainers, removeContainer } from './containers/remove.ts';
+import { restartContainer, startContainer } from './containers/start.ts';
+import { killContainer, setPaused, stopContainer } from './containers/stop.ts';
+import { waitContainer } from './containers/wait.ts';
+import type { EngineContext } from './context.ts';
+import { commitContainer } from './images/commit.ts';
+import { distributionInspect, searchImages } from './images/distribution.ts';
+import { imageHistory, inspectImage } from './images/inspect.ts';
+import { listImages } from './images/list.ts';
+import { pruneImages, removeImage } from './images/remove.ts';
+import { tagImage } from './images/tag.ts';
+import { importRootfs, load, pull, push, save } from './images/transfers.ts';
+import { inspectNetwork, listNetworks, pruneNetworks } from './networks.ts';
+import { diskUsage } from './system/df.ts';
+import { systemInfo, systemVersion } from './system/info.ts';
+import { verifyEngine } from './system/verify.ts';
+import { createVolume, inspectVolume, listVolumes, pruneVolumes, removeVolume } from './volumes.ts';
+
+/** The engine's parts behind the one interface. `held` is let go of when the engine is disposed. */
+export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisposable): Engine {
+  const execs = new ExecTable(ctx);
+  return {
+    images: {
+      list: async (options) => listImages(ctx, options),
+      inspect: (name, options) => inspectImage(ctx, name, options),
+      history: (name, options) => imageHistory(ctx, name, options),
+      pull: (reference, options) => pull(ctx, reference, options),
+      push: (reference, options) => push(ctx, reference, options),
+      import: (source, options) => importRootfs(ctx, source, options),
+      load: (archive, options) => load(ctx, archive, options),
+      save: (names, options) => save(ctx, names, options),
+      tag: (source, repo, tag) => tagImage(ctx, source, repo, tag),
+      remove: (name, options) => removeImage(ctx, name, options),
+      prune: (options) => pruneImages(ctx, options),
+      search: (term, options) => searchImages(ctx, term, options),
+      distribution: (name, options) => distributionInspect(ctx, withDefaultTag(parseReference(name)), options),
+      commit: (container, options) => commitContainer(ctx, container, options),
+    },
+    containers: {
+      list: (options) => listContainers(ctx, options),
+      create: (config, options) => createContainer(ctx, config, options),
+      inspect: (id, options) => inspectContainer(ctx, id, options),
+      start: (id) => startContainer(ctx, id),
+      stop: (id, options) => stopContainer(ctx, id, options),
+      restart: (id, options) => restartContainer(ctx, id, options),
+      kill: (id, options) => killContainer(ctx, id, options),
+      pause: (id) => setPaused(ctx, id, true),
+      unpause: (id) => setPaused(ctx, id, false),
+      rename: (id, name) => renameContainer(ctx, id, name),
+      wait: (id, options) => waitContainer(ctx, id, options),
+      remove: (id, options) => removeContainer(ctx, id, options),
+      prune: (options) => pruneContainers(ctx, options),
+      attach: (id, options) => attachContainer(ctx, id, options),
+      resize: (id, size) => resizeContainer(ctx, id, size),
+      logs: (id, options) => containerLogs(ctx, id, options),
+      top: (id, psArgs) => containerTop(ctx, id, psArgs),
+      changes: (id) => containerChanges(ctx, id),
+      export: async (id, options) => exportContainer(ctx, id, options),
+      archiveStat: (id, path) => archiveStat(ctx, id, path),
+      getArchive: (id, path, options) => getArchive(ctx, id, path, options),
+      putArchive: (id, path, archive, options) => putArchive(ctx, id, path, archive, options),
+    },
+    execs: {
+      create: async (id, config) => execs.create(id, config),
+      start: (id, options) => execs.start(id, options),
+      resize: (id, size) => execs.resize(id, size),
+      inspect: async (id) => execs.inspect(id),
+    },
+    networks: {
+      list: async (options) => listNetworks(ctx, options),
+      inspect: async (id) => inspectNetwork(ctx, id),
+      prune: async (options) => pruneNetworks(options),
+    },
+    volumes: {
+      list: async (options) => listVolumes(ctx, options),
+      create: (config) => createVolume(ctx, config),
+      inspect: async (name) => inspectVolume(ctx, name),
+      remove: (name, options) => removeVolume(ctx, name, options),
+      prune: (options) => pruneVolumes(ctx, options),
+    },
+    system: {
+      ping: async () => {},
+      info: async () => systemInfo(ctx, engineID),
+      version: async () => systemVersion(ctx),
+      df: (options) => diskUsage(ctx, options),
+      auth: async (config) => {
+        const { status, identityToken } = await ctx.registry.login(config);
+        return { IdentityToken: identityToken, Status: status };
+      },
+      events: (options) => ctx.events.follow(options),
+      verify: (options) => verifyEngine(ctx, options),
+    },
+    build: (context, options) => build(ctx, context, options),
+    pruneBuildCache: (options) => pruneBuildCache(ctx, options),
+    async [Symbol.asyncDispose]() {
+      await held[Symbol.asyncDispose]();
+    },
+  };
+}

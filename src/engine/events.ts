@@ -1,0 +1,166 @@
+import type { EventMessage, Filters } from '#api-types';
+import { formatFilterError, matchesKeyValue } from './filters.ts';
+import { nowNs, parseTimeNs } from './time.ts';
+
+/** How many past events `since` can reach back to, as in dockerd. */
+const keptEvents = 256;
+const typesWithStatus = new Set(['container', 'image']);
+
+export interface NewEvent {
+  readonly type: 'container' | 'image' | 'network' | 'volume' | 'daemon' | 'builder';
+  readonly action: string;
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+type Listener = (event: EventMessage) => void;
+
+/** What happened, in order: kept for replay, handed to listeners at once. */
+export class EventLog {
+  readonly #kept: EventMessage[] = [];
+  readonly #listeners = new Set<Listener>();
+  #lastNs = 0n;
+
+  get listenerCount(): number {
+    return this.#listeners.size;
+  }
+
+  emit(event: NewEvent): void {
+    const now = nowNs();
+    this.#lastNs = now > this.#lastNs ? now : this.#lastNs + 1n;
+    const message = toMessage(event, this.#lastNs);
+    this.#kept.push(message);
+    if (this.#kept.length > keptEvents) this.#kept.shift();
+    for (const listener of this.#listeners) listener(message);
+  }
+
+  /** Past events first when `since` is given, then live ones until `until`, an abort, or the consumer leaves. */
+  async *follow(
+    options: { since?: string; until?: string; filters?: Filters; signal?: AbortSignal | undefined } = {},
+  ): AsyncGenerator<EventMessage> {
+    const sinceNs = options.since ? Number(parseTimeNs(options.since)) : undefined;
+    const untilNs = options.until ? Number(parseTimeNs(options.until)) : undefined;
+    const filters = options.filters ?? {};
+    checkFilters(filters);
+    const pending = sinceNs === undefined ? [] : this.#kept.filter((event) => event.timeNano >= sinceNs);
+    yield* deliver(this.#subscribe(pending, untilNs, options.signal), filters, untilNs);
+  }
+
+  async *#subscribe(
+    pending: EventMessage[],
+    untilNs: number | undefined,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<EventMessage> {
+    let wake = () => {};
+    let ended = false;
+    const finish = () => {
+      ended = true;
+      wake();
+    };
+    const listener: Listener = (event) => {
+      pending.push(event);
+      wake();
+    };
+    const leftMs = untilNs === undefined ? undefined : (untilNs - Number(nowNs())) / 1_000_000;
+    const timer = leftMs === undefined ? undefined : setTimeout(finish, Math.min(Math.max(leftMs, 0), 2 ** 31 - 1));
+    signal?.addEventListener('abort', finish, { once: true });
+    this.#listeners.add(listener);
+    try {
+      while (true) {
+        const event = pending.shift();
+        if (event) yield event;
+        else if (ended || signal?.aborted) return;
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+      }
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', finish);
+      this.#listeners.delete(listener);
+    }
+  }
+}
+
+async function* deliver(
+  events: AsyncIterable<EventMessage>,
+  filters: Filters,
+  untilNs: number | undefined,
+): AsyncGenerator<EventMessage> {
+  for await (const event of events) {
+    if (untilNs !== undefined && event.timeNano > untilNs) continue;
+    if (matches(event, filters)) yield event;
+  }
+}
+
+function toMessage(event: NewEvent, timeNs: bigint): EventMessage {
+  const message = {
+    Type: event.type,
+    Action: event.action,
+    Actor: { ID: event.id, Attributes: sorted(event.attributes) },
+    scope: 'local' as const,
+    time: Number(timeNs / 1_000_000_000n),
+    timeNano: Number(timeNs),
+  };
+  if (!typesWithStatus.has(event.type)) return message;
+  const from = event.type === 'container' && event.attributes['image'] ? { from: event.attributes['image'] } : {};
+  return { status: event.action, id: event.id, ...from, ...message };
+}
+
+/** Go writes a map's keys in order. */
+function sorted(attributes: NewEvent['attributes']): NewEvent['attributes'] {
+  return Object.fromEntries(Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+const objectFilters = [
+  'config',
+  'container',
+  'daemon',
+  'image',
+  'network',
+  'node',
+  'plugin',
+  'secret',
+  'service',
+  'volume',
+];
+const knownFilters = new Set([...objectFilters, 'event', 'label', 'scope', 'type']);
+
+function checkFilters(filters: Filters): void {
+  for (const key of Object.keys(filters)) if (!knownFilters.has(key)) throw formatFilterError(key);
+}
+
+function matches(event: EventMessage, filters: Filters): boolean {
+  return Object.entries(filters).every(([key, values]) => values.length === 0 || matchesOne(event, key, values));
+}
+
+function matchesOne(event: EventMessage, key: string, values: readonly string[]): boolean {
+  const attributes = event.Actor.Attributes;
+  switch (key) {
+    case 'event':
+      return values.some((value) => event.Action === value || event.Action.startsWith(`${value}:`));
+    case 'type':
+      return values.includes(event.Type);
+    case 'scope':
+      return values.includes(event.scope);
+    case 'label':
+      return values.every((value) => matchesKeyValue(attributes, value));
+    case 'image':
+      return values.some((value) => matchesImage(event, value));
+    default: {
+      const name = attributes['name'] ?? '';
+      const named = values.some(
+        (value) => event.Actor.ID === value || event.Actor.ID.startsWith(value) || name === value,
+      );
+      return event.Type === key ? named : attributes[key] !== undefined && values.includes(attributes[key]);
+    }
+  }
+}
+
+function matchesImage(event: EventMessage, value: string): boolean {
+  const named = (event.Type === 'image' ? event.Actor.Attributes['name'] : event.Actor.Attributes['image']) ?? '';
+  const id = event.Type === 'image' ? event.Actor.ID : '';
+  const withoutTag = named.replace(/:[^:/]*$/, '');
+  return value === id || value === named || value === withoutTag || `${named}:latest` === value;
+}

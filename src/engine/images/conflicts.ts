@@ -1,0 +1,55 @@
+import { EngineError } from '#errdefs';
+import type { ImageRecord } from '#metadata';
+import type { EngineContext } from '../context.ts';
+import { shortID } from '../ids.ts';
+
+/** Why an image may not be deleted. Hard ones stand against `force` too. */
+export interface DeleteConflict {
+  readonly hard: boolean;
+  /** A container uses the image. */
+  readonly used: boolean;
+  readonly message: string;
+}
+
+/** The first conflict, hard ones before soft ones, as dockerd orders them; `ignore` names soft ones the caller handles itself. */
+export function deleteConflict(
+  ctx: EngineContext,
+  image: ImageRecord,
+  options: { force: boolean; ignoreNames?: boolean },
+): DeleteConflict | undefined {
+  if (ctx.metadata.images.childrenOf(image.id).length > 0) {
+    return { hard: true, used: false, message: 'image has dependent child images' };
+  }
+  const running = containerUsing(ctx, image, { running: true });
+  if (running)
+    return { hard: true, used: true, message: `image is being used by running container ${shortID(running)}` };
+  if (options.force) return undefined;
+  if (!options.ignoreNames && image.names.length + image.repoDigests.length > 0) {
+    return { hard: false, used: false, message: 'image is referenced in multiple repositories' };
+  }
+  const stopped = containerUsing(ctx, image, { running: false });
+  if (stopped)
+    return { hard: false, used: true, message: `image is being used by stopped container ${shortID(stopped)}` };
+  return undefined;
+}
+
+export function conflictError(image: ImageRecord, conflict: DeleteConflict): EngineError {
+  const force = conflict.hard ? 'cannot be forced' : 'must be forced';
+  return new EngineError(
+    'conflict',
+    `conflict: unable to delete ${shortID(image.id)} (${force}) - ${conflict.message}`,
+  );
+}
+
+/** The ID of a container of this image, running ones only when asked so. */
+export function containerUsing(
+  ctx: EngineContext,
+  image: ImageRecord,
+  options: { running?: boolean } = {},
+): string | undefined {
+  for (const container of ctx.containers.all()) {
+    if (container.body.imageID !== image.id) continue;
+    if (options.running === undefined || container.isRunning === options.running) return container.id;
+  }
+  return undefined;
+}

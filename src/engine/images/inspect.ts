@@ -1,0 +1,120 @@
+import type { HistoryItem, ImageInspect, InspectedImageConfig } from '#api-types';
+import { EngineError } from '#errdefs';
+import { readConfig } from '#image';
+import type { ImageRecord } from '#metadata';
+import { formatPlatform, type ImageConfig, parsePlatform, platformRank } from '#oci';
+import type { EngineContext } from '../context.ts';
+import { formatMs } from '../time.ts';
+import { familiarNames } from './list.ts';
+import { resolveImage } from './resolve.ts';
+
+/** `GET /images/{name}/json`. */
+export async function inspectImage(
+  ctx: EngineContext,
+  name: string,
+  options: { platform?: string } = {},
+): Promise<ImageInspect> {
+  const image = resolveImage(ctx, name);
+  const config = await readConfig(ctx.content, image.id);
+  checkPlatform(image, config, name, options.platform);
+  const names = familiarNames(image);
+  return {
+    Id: image.id,
+    RepoTags: names.tags,
+    RepoDigests: names.digests,
+    Parent: image.parent ?? '',
+    Comment: config.history?.at(-1)?.comment ?? '',
+    ...(config.created === undefined ? {} : { Created: config.created }),
+    DockerVersion: config.docker_version ?? '',
+    Author: config.author ?? '',
+    Architecture: config.architecture,
+    ...(config.variant === undefined ? {} : { Variant: config.variant }),
+    Os: config.os,
+    ...(config['os.version'] === undefined ? {} : { OsVersion: config['os.version'] }),
+    Size: image.sizeBytes,
+    GraphDriver: { Data: null, Name: ctx.snapshots.name },
+    RootFS: { Type: config.rootfs.type, Layers: config.rootfs.diff_ids },
+    Metadata: { LastTagTime: image.lastTaggedMs === undefined ? '0001-01-01T00:00:00Z' : formatMs(image.lastTaggedMs) },
+    Config: inspectedConfig(config),
+  };
+}
+
+/** An image is one platform's: asking it for another is Docker's "does not match". */
+export function checkPlatform(
+  _image: ImageRecord,
+  config: ImageConfig,
+  name: string,
+  platform: string | undefined,
+): void {
+  if (platform === undefined || platform === '') return;
+  const wanted = parsePlatform(platform);
+  if (platformRank(config, wanted) !== undefined) return;
+  throw new EngineError(
+    'not-found',
+    `image with reference ${name} was found but its platform (${formatPlatform(config)}) does not match the specified platform (${formatPlatform(wanted)})`,
+  );
+}
+
+function inspectedConfig(config: ImageConfig): InspectedImageConfig | null {
+  const run = config.config;
+  if (!run) return null;
+  return {
+    ...(run.ArgsEscaped ? { ArgsEscaped: true } : {}),
+    Cmd: run.Cmd ?? null,
+    Entrypoint: run.Entrypoint ?? null,
+    Env: run.Env ?? null,
+    ...(run.ExposedPorts ? { ExposedPorts: run.ExposedPorts } : {}),
+    ...(run.Healthcheck ? { Healthcheck: sortedKeys(run.Healthcheck) } : {}),
+    Labels: run.Labels ?? null,
+    OnBuild: run.OnBuild ?? null,
+    ...(run.Shell ? { Shell: run.Shell } : {}),
+    ...(run.StopSignal ? { StopSignal: run.StopSignal } : {}),
+    User: run.User ?? '',
+    Volumes: run.Volumes ?? null,
+    WorkingDir: run.WorkingDir ?? '',
+  };
+}
+
+/** Docker's config went through a map, and a map's keys come out in order. */
+function sortedKeys<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) as T;
+}
+
+/** `GET /images/{name}/history`: newest first; images that classic builds left show their IDs. */
+export async function imageHistory(
+  ctx: EngineContext,
+  name: string,
+  options: { platform?: string } = {},
+): Promise<HistoryItem[]> {
+  const image = resolveImage(ctx, name);
+  const config = await readConfig(ctx.content, image.id);
+  checkPlatform(image, config, name, options.platform);
+  const items = historyItems(ctx, config);
+  let ancestor: ImageRecord | undefined = image;
+  for (const item of items) {
+    if (!ancestor) break;
+    item.Id = ancestor.id;
+    const tags = familiarNames(ancestor).tags;
+    item.Tags = tags.length > 0 ? tags : null;
+    ancestor = ancestor.parent ? ctx.metadata.images.get(ancestor.parent) : undefined;
+  }
+  return items;
+}
+
+type MutableItem = { -readonly [K in keyof HistoryItem]: HistoryItem[K] };
+
+function historyItems(ctx: EngineContext, config: ImageConfig): MutableItem[] {
+  const layers = [...config.rootfs.diff_ids];
+  const items = (config.history ?? []).map((entry): MutableItem => {
+    const layer = entry.empty_layer ? undefined : layers.shift();
+    return {
+      Comment: entry.comment ?? '',
+      Created: entry.created === undefined ? 0 : Math.floor(Date.parse(entry.created) / 1000),
+      CreatedBy: entry.created_by ?? '',
+      Id: '<missing>',
+      Size: layer === undefined ? 0 : (ctx.metadata.layers.get(layer)?.sizeBytes ?? 0),
+      Tags: null,
+    };
+  });
+  return items.reverse();
+}

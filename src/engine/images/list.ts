@@ -1,0 +1,127 @@
+import type { Filters, ImageSummary } from '#api-types';
+import { compileGoMatch } from '#dockerfile';
+import { EngineError } from '#errdefs';
+import type { ImageRecord } from '#metadata';
+import { familiarName, familiarString, parseReference } from '#reference';
+import type { EngineContext } from '../context.ts';
+import { booleanFilter, checkFilterKeys, matchesLabels } from '../filters.ts';
+import { parseTimeNs } from '../time.ts';
+import { resolveImage } from './resolve.ts';
+
+const knownFilters = ['before', 'dangling', 'label', 'reference', 'since', 'until'];
+
+export interface ListImagesOptions {
+  readonly all?: boolean;
+  readonly filters?: Filters;
+  readonly sharedSize?: boolean;
+}
+
+/** `GET /images/json`: newest first; without `all`, unnamed images that others grew from are left out, as Docker does. */
+export function listImages(ctx: EngineContext, options: ListImagesOptions = {}): ImageSummary[] {
+  const filters = options.filters ?? {};
+  checkFilterKeys(filters, knownFilters);
+  const parents = new Set(ctx.metadata.images.list().flatMap((image) => (image.parent ? [image.parent] : [])));
+  const dangling = booleanFilter(filters, 'dangling');
+  const selects = selection(ctx, filters);
+  const containers = containersPerImage(ctx);
+  const shared = options.sharedSize ? sharedSizes(ctx) : undefined;
+  const summaries: ImageSummary[] = [];
+  for (const image of newestFirst(ctx.metadata.images.list())) {
+    if (!selects(image)) continue;
+    const unnamed = image.names.length === 0 && image.repoDigests.length === 0;
+    const isDangling = unnamed && !parents.has(image.id);
+    if (dangling !== undefined && isDangling !== dangling) continue;
+    if (!options.all && unnamed && parents.has(image.id)) continue;
+    const names = shownNames(image, filters['reference']);
+    if (names.tags.length === 0 && names.digests.length === 0 && filters['reference']?.length) continue;
+    summaries.push({
+      Containers: containers.get(image.id) ?? 0,
+      Created: Math.floor(image.createdMs / 1000),
+      Id: image.id,
+      Labels: Object.keys(image.labels).length > 0 ? image.labels : null,
+      ParentId: image.parent ?? '',
+      RepoDigests: names.digests,
+      RepoTags: names.tags,
+      SharedSize: shared?.get(image.id) ?? -1,
+      Size: image.sizeBytes,
+    });
+  }
+  return summaries;
+}
+
+/** By the time of creation; of two made in the same moment, the one stored last comes first. */
+function newestFirst(images: readonly ImageRecord[]): readonly ImageRecord[] {
+  return [...images].reverse().sort((a, b) => b.createdMs - a.createdMs);
+}
+
+/** Names as people write them. */
+export function familiarNames(image: ImageRecord): { tags: string[]; digests: string[] } {
+  return {
+    tags: image.names.map((name) => familiarString(parseReference(name))),
+    digests: image.repoDigests.map((name) => familiarString(parseReference(name))),
+  };
+}
+
+/** Bytes of each image that other images' layers share, by image ID. */
+export function sharedSizes(ctx: EngineContext): Map<string, number> {
+  const users = new Map<string, number>();
+  const images = ctx.metadata.images.list();
+  for (const image of images) for (const layer of new Set(image.diffIDs)) users.set(layer, (users.get(layer) ?? 0) + 1);
+  return new Map(
+    images.map((image) => {
+      const shared = image.diffIDs.filter((layer) => users.get(layer)! > 1);
+      return [image.id, shared.reduce((sum, layer) => sum + (ctx.metadata.layers.get(layer)?.sizeBytes ?? 0), 0)];
+    }),
+  );
+}
+
+export function containersPerImage(ctx: EngineContext): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const container of ctx.containers.all()) {
+    const id = container.body.imageID;
+    if (id !== '') counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
+  return counts;
+}
+
+function shownNames(
+  image: ImageRecord,
+  patterns: readonly string[] | undefined,
+): { tags: string[]; digests: string[] } {
+  const names = familiarNames(image);
+  if (!patterns || patterns.length === 0) return names;
+  const globs = patterns.map((pattern) => compileGoMatch(pattern));
+  const fits = (name: string) => {
+    const forms = [name, familiarName(parseReference(name))];
+    return globs.some((glob) => forms.some((form) => glob.matches(form)));
+  };
+  return { tags: names.tags.filter(fits), digests: names.digests.filter(fits) };
+}
+
+/** The filters that look at one image alone: label, before, since, until. */
+function selection(ctx: EngineContext, filters: Filters): (image: ImageRecord) => boolean {
+  const before = oldest(referenced(ctx, filters, 'before'));
+  const since = newest(referenced(ctx, filters, 'since'));
+  const until = oldest((filters['until'] ?? []).map(timeMs));
+  return (image) =>
+    matchesLabels(image.labels, filters) &&
+    (before === undefined || image.createdMs < before) &&
+    (since === undefined || image.createdMs > since) &&
+    (until === undefined || image.createdMs < until);
+}
+
+function referenced(ctx: EngineContext, filters: Filters, key: string): number[] {
+  return (filters[key] ?? []).map((name) => resolveImage(ctx, name).createdMs);
+}
+
+const oldest = (times: number[]) => (times.length > 0 ? Math.min(...times) : undefined);
+const newest = (times: number[]) => (times.length > 0 ? Math.max(...times) : undefined);
+
+/** The one `until` of a prune. @throws `invalid-argument` when there are several. */
+export function untilMs(filters: Filters): number | undefined {
+  const values = filters['until'] ?? [];
+  if (values.length > 1) throw new EngineError('invalid-argument', 'more than one until filter specified');
+  return values[0] === undefined ? undefined : timeMs(values[0]);
+}
+
+const timeMs = (text: string) => Number(parseTimeNs(text) / 1_000_000n);

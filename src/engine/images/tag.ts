@@ -1,0 +1,34 @@
+import { EngineError } from '#errdefs';
+import {
+  familiarName,
+  familiarString,
+  formatReference,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+  withTag,
+} from '#reference';
+import type { EngineContext } from '../context.ts';
+import { resolveImage } from './resolve.ts';
+
+/** `repo` and `tag` of the API as one reference. @throws `invalid-argument` for a digest or a bad tag. */
+export function targetReference(repo: string, tag: string | undefined): Reference {
+  const reference = parseReference(repo);
+  if (reference.digest !== undefined)
+    throw new EngineError('invalid-argument', 'refusing to create a tag with a digest reference');
+  if (tag === undefined || tag === '') return withDefaultTag(reference);
+  return withTag(reference, tag);
+}
+
+/** Points a name at an image; an image that had the name before keeps its other names. */
+export async function tagImage(ctx: EngineContext, source: string, repo: string, tag?: string): Promise<void> {
+  const reference = targetReference(repo, tag);
+  if (familiarName(reference) === 'sha256') {
+    const message = 'refusing to create an ambiguous tag using digest algorithm as name';
+    throw new EngineError('invalid-argument', message);
+  }
+  const image = resolveImage(ctx, source);
+  await ctx.metadata.images.tag(image.id, formatReference(reference));
+  const name = familiarString(reference);
+  ctx.events.emit({ type: 'image', action: 'tag', id: image.id, attributes: { ...image.labels, name } });
+}

@@ -1,0 +1,192 @@
+import type { AuthConfig, ProgressMessage } from '#api-types';
+import { parseChanges } from '#dockerfile';
+import { EngineError } from '#errdefs';
+import { readConfig } from '#image';
+import { type Platform, parsePlatform } from '#oci';
+import {
+  familiarName,
+  familiarString,
+  formatReference,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from '#reference';
+import {
+  importImage,
+  loadImages,
+  type OnProgress,
+  pullAllTags,
+  pullImage,
+  pushAllTags,
+  pushImage,
+  saveImages,
+  type TransferredImage,
+  type TransferStores,
+} from '#transfer';
+import type { EngineContext } from '../context.ts';
+import { progressStream } from '../progress-stream.ts';
+import { collectGarbage } from './collect.ts';
+import { checkPlatform } from './inspect.ts';
+import { findImage, resolveImage } from './resolve.ts';
+import { targetReference } from './tag.ts';
+
+interface Waiting {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PullOptions {
+  readonly platform?: string;
+  readonly allTags?: boolean;
+  readonly auth?: AuthConfig;
+}
+
+export function storesOf(ctx: EngineContext): TransferStores {
+  const { content, metadata, layers, snapshots, registry, platform, maxConcurrentDownloads, maxConcurrentUploads } =
+    ctx;
+  return { content, metadata, layers, snapshots, registry, platform, maxConcurrentDownloads, maxConcurrentUploads };
+}
+
+/** `POST /images/create?fromImage=`. */
+export function pull(
+  ctx: EngineContext,
+  reference: string,
+  options: PullOptions & Waiting = {},
+): AsyncIterable<ProgressMessage> {
+  return progressStream(
+    (onProgress, signal) => pullInto(ctx, reference, { ...options, onProgress, signal }),
+    options.signal,
+  );
+}
+
+/** Pulls one reference, or all tags of a repository, and tells the events. */
+export async function pullInto(
+  ctx: EngineContext,
+  name: string,
+  options: PullOptions & { onProgress: OnProgress; signal: AbortSignal },
+): Promise<void> {
+  const { onProgress, signal, auth } = options;
+  const call = { onProgress, signal, auth, ...(options.platform ? { platform: parsePlatform(options.platform) } : {}) };
+  const parsed = parseReference(name);
+  using _held = await ctx.locks.acquire(`pull ${formatReference(parsed)}`, { signal });
+  const pulled = options.allTags
+    ? await pullAllTags(storesOf(ctx), parsed, call)
+    : [await pullImage(storesOf(ctx), withDefaultTag(parsed), call)];
+  if (pulled[0]) emitTransfer(ctx, 'pull', options.allTags ? parsed : withDefaultTag(parsed), pulled[0]);
+}
+
+/** One event for a reference, be it of all tags; its name is the repository, its subject what was asked for. */
+function emitTransfer(
+  ctx: EngineContext,
+  action: 'pull' | 'push',
+  reference: Reference,
+  image: TransferredImage,
+): void {
+  const labels = ctx.metadata.images.get(image.id)?.labels;
+  const attributes = { ...labels, name: familiarName(reference) };
+  ctx.events.emit({ type: 'image', action, id: familiarString(reference), attributes });
+}
+
+/** `POST /images/{name}/push`. */
+export function push(
+  ctx: EngineContext,
+  reference: string,
+  options: PullOptions & Waiting = {},
+): AsyncIterable<ProgressMessage> {
+  return progressStream(async (onProgress, signal) => {
+    const parsed = parseReference(reference);
+    const call = { onProgress, signal, auth: options.auth, ...(await pushedPlatform(ctx, parsed, options.platform)) };
+    const pushed = options.allTags
+      ? await pushAllTags(storesOf(ctx), parsed, call)
+      : [await pushImage(storesOf(ctx), withDefaultTag(parsed), call)];
+    if (pushed[0]) emitTransfer(ctx, 'push', options.allTags ? parsed : withDefaultTag(parsed), pushed[0]);
+  }, options.signal);
+}
+
+/** `POST /images/load`. */
+export function load(
+  ctx: EngineContext,
+  archive: AsyncIterable<Uint8Array>,
+  options: { quiet?: boolean; platform?: string } & Waiting = {},
+): AsyncIterable<ProgressMessage> {
+  return progressStream(async (onProgress, signal) => {
+    const loaded = await loadImages(storesOf(ctx), archive, {
+      onProgress,
+      signal,
+      quiet: options.quiet ?? false,
+      ...(options.platform ? { platform: parsePlatform(options.platform) } : {}),
+    });
+    for (const image of loaded) {
+      const labels = ctx.metadata.images.get(image.id)?.labels;
+      ctx.events.emit({ type: 'image', action: 'load', id: image.id, attributes: { ...labels, name: image.id } });
+    }
+  }, options.signal);
+}
+
+/** `GET /images/get`: every name is resolved before the first byte. */
+export async function* save(
+  ctx: EngineContext,
+  names: readonly string[],
+  options: { platform?: string } & Waiting = {},
+): AsyncGenerator<Uint8Array> {
+  yield* saveImages(storesOf(ctx), names, {
+    signal: options.signal,
+    ...(options.platform ? { platform: parsePlatform(options.platform) } : {}),
+  });
+  for (const image of names.flatMap((name) => findImage(ctx, name) ?? [])) {
+    ctx.events.emit({ type: 'image', action: 'save', id: image.id, attributes: { ...image.labels, name: image.id } });
+  }
+}
+
+/** `POST /images/create?fromSrc=`: the last message is the image ID. */
+export function importRootfs(
+  ctx: EngineContext,
+  source: AsyncIterable<Uint8Array>,
+  options: {
+    repo?: string;
+    tag?: string;
+    message?: string;
+    changes?: readonly string[];
+    platform?: string;
+    origin?: string;
+  } & Waiting = {},
+): AsyncIterable<ProgressMessage> {
+  return progressStream(async (onProgress, signal) => {
+    const target = options.repo ? importTarget(options.repo, options.tag) : undefined;
+    const platform = options.platform ? parsePlatform(options.platform) : ctx.platform;
+    if (platform.os !== ctx.platform.os) throw new EngineError('invalid-argument', 'operating system is not supported');
+    const image = await importImage(storesOf(ctx), source, {
+      signal,
+      applyChanges: parseChanges(options.changes ?? []),
+      ...(options.message ? { message: options.message } : {}),
+      ...(options.origin ? { origin: options.origin } : {}),
+      platform,
+      ...(target ? { reference: target } : {}),
+    });
+    if (target) {
+      const attributes = { ...ctx.metadata.images.get(image.id)?.labels, name: familiarString(target) };
+      ctx.events.emit({ type: 'image', action: 'tag', id: image.id, attributes });
+    }
+    ctx.events.emit({ type: 'image', action: 'import', id: image.id, attributes: { name: image.id } });
+    onProgress({ status: image.id });
+    await collectGarbage(ctx);
+  }, options.signal);
+}
+
+function importTarget(repo: string, tag: string | undefined): Reference {
+  if (parseReference(repo).digest !== undefined)
+    throw new EngineError('invalid-argument', 'cannot import digest reference');
+  return targetReference(repo, tag);
+}
+
+/** @throws `not-found` in dockerd's words when the image is for another platform. */
+async function pushedPlatform(
+  ctx: EngineContext,
+  reference: Reference,
+  platform: string | undefined,
+): Promise<{ platform?: Platform }> {
+  if (!platform) return {};
+  const name = familiarString(withDefaultTag(reference));
+  const image = resolveImage(ctx, name);
+  checkPlatform(image, await readConfig(ctx.content, image.id), name, platform);
+  return { platform: parsePlatform(platform) };
+}

@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto';
+import { mkdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Engine } from '#api-types';
+import { KeyedLock } from '#concurrency';
+import { openContentStore } from '#content';
+import { createLayerIngester } from '#diff';
+import { log } from '#log';
+import { lockDataRoot, openMetadata } from '#metadata';
+import { openNetworks } from '#network';
+import { hostPlatform } from '#oci';
+import { createRegistryClient } from '#registry';
+import { openRuntime } from '#runtime';
+import { chooseDriver, layerIndexPath } from '#snapshots';
+import { openVolumes } from '#volume';
+import { adoptContainers } from './containers/adopt.ts';
+import type { Container } from './containers/container.ts';
+import { ContainerRegistry } from './containers/registry.ts';
+import { shutDownContainers } from './containers/shutdown.ts';
+import { loadContainers } from './containers/store.ts';
+import type { EngineContext } from './context.ts';
+import { engineOver } from './engine.ts';
+import { EventLog } from './events.ts';
+import type { EngineOptions } from './options.ts';
+import { removeStrayFolders } from './system/stray-folders.ts';
+
+/**
+ * Opens an engine over a data root, made when missing: lock → stores → driver by probing → runtime → network → what an earlier engine left.
+ * Disposing stops the containers (unless `liveRestore`) and lets go of everything. Sets no signal handlers, umask or working directory.
+ *
+ * @throws `conflict` naming the owner when another engine has the data root; `failed-precondition` when driver or runtime cannot work here.
+ */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  await mkdir(options.root, { recursive: true, mode: 0o710 });
+  const root = await realpath(options.root);
+  const held = new AsyncDisposableStack();
+  try {
+    const execRoot = options.execRoot ?? join('/run/wherry', instanceOf(root));
+    held.use(await lockDataRoot(root, { sockets: options.sockets ?? [], execRoot }));
+    const ctx = await openContext({ root, execRoot }, options, held);
+    held.defer(() => closeContainers(ctx));
+    await takeOver(ctx);
+    return engineOver(ctx, await engineID(ctx), held.move());
+  } catch (error) {
+    await held.disposeAsync();
+    throw error;
+  }
+}
+
+/** Tells this data root's links, rules and run root from those of others on the machine. */
+function instanceOf(root: string): string {
+  return createHash('sha256').update(root).digest('hex').slice(0, 8);
+}
+
+async function openContext(
+  { root, execRoot }: { root: string; execRoot: string },
+  options: EngineOptions,
+  held: AsyncDisposableStack,
+): Promise<EngineContext> {
+  const instance = instanceOf(root);
+  await mkdir(execRoot, { recursive: true, mode: 0o711 });
+  const content = await openContentStore({ root: join(root, 'content') });
+  const chosen = await chooseDriver({
+    root,
+    runRoot: execRoot,
+    contentPath: (diffID) => content.path(diffID),
+    ...(options.storageDriver ? { requested: options.storageDriver } : {}),
+  });
+  const snapshots = held.use(chosen.driver);
+  log.info('storage driver chosen', { driver: snapshots.name, reason: chosen.reason });
+  const metadata = held.use(await openMetadata({ root, content, driver: snapshots }));
+  const [runtime, networks] = await Promise.all([
+    openRuntime({ runRoot: execRoot, ...(options.runtimePath ? { runtimePath: options.runtimePath } : {}) }),
+    startNetworks(instance, execRoot, options),
+  ]);
+  held.use(networks);
+  held.use(runtime);
+  log.info('runtime chosen', { runtime: runtime.info.path, reason: runtime.info.reason });
+  const layers = held.use(
+    createLayerIngester({
+      content,
+      ...(snapshots.name === 'erofs' ? { index: { path: (diffID) => layerIndexPath(root, diffID) } } : {}),
+    }),
+  );
+  return {
+    options,
+    root,
+    execRoot,
+    instance,
+    content,
+    metadata,
+    layers,
+    snapshots,
+    driverReason: chosen.reason,
+    registry: held.use(createRegistryClient(options.registry ?? {})),
+    runtime,
+    networks,
+    volumes: await openVolumes({ root: join(root, 'volumes'), table: metadata.volumes }),
+    platform: options.platform ?? hostPlatform(),
+    maxConcurrentDownloads: options.maxConcurrentDownloads ?? 3,
+    maxConcurrentUploads: options.maxConcurrentUploads ?? 5,
+    events: new EventLog(),
+    containers: new ContainerRegistry(),
+    buildSteps: new Set(),
+    buildFolders: new Set(),
+    locks: new KeyedLock(),
+    startedAt: new Date(),
+  };
+}
+
+async function startNetworks(instance: string, runRoot: string, options: EngineOptions) {
+  const { bridge, bip, addressPools, mtu, firewall } = options.network ?? {};
+  const networks = await openNetworks({
+    instance,
+    runRoot,
+    firewall: firewall ?? true,
+    ...(bridge ? { bridgeName: bridge } : {}),
+    ...(bip ? { bridgeAddress: bip } : {}),
+    ...(addressPools ? { addressPools } : {}),
+    ...(mtu ? { mtu } : {}),
+  });
+  await networks.start();
+  return networks;
+}
+
+/**
+ * Finds out what an earlier engine left: containers that live on are adopted, the rest of its traces removed. Processes go before the mounts
+ * they hold, and mounts before the files under them.
+ */
+async function takeOver(ctx: EngineContext): Promise<void> {
+  const containers = loadContainers(ctx);
+  const running = runningIDs(containers);
+  await ctx.runtime.recover(running);
+  await ctx.snapshots.recover({
+    snapshots: new Set(containers.map((container) => container.id)),
+    mounted: running,
+    layers: new Set(ctx.metadata.layers.list().map((layer) => layer.diffID)),
+  });
+  await ctx.metadata.recover();
+  await ctx.volumes.recover();
+  await removeStrayFolders(ctx);
+  await adoptContainers(ctx, containers);
+  await ctx.networks.recover(runningIDs(ctx.containers.all()));
+}
+
+function runningIDs(containers: Iterable<Container>): Set<string> {
+  return new Set([...containers].filter((container) => container.isRunning).map((container) => container.id));
+}
+
+/** Stops what runs unless it is to live on; the bridge goes with the last container. */
+async function closeContainers(ctx: EngineContext): Promise<void> {
+  if (!ctx.options.liveRestore) await shutDownContainers(ctx);
+  if (runningIDs(ctx.containers.all()).size === 0) await ctx.networks.teardown();
+}
+
+async function engineID(ctx: EngineContext): Promise<string> {
+  const known = ctx.metadata.setting('engine-id');
+  if (known !== undefined) return known;
+  const id = crypto.randomUUID();
+  await ctx.metadata.setSetting('engine-id', id);
+  return id;
+}

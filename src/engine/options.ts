@@ -1,0 +1,39 @@
+import type { Platform } from '#oci';
+
+export interface EngineOptions {
+  /** Data root; made when missing. */
+  readonly root: string;
+  /** Run root: sockets, pid and exit files, mounts. Default `/run/wherry/<instance>`, from the data root. */
+  readonly execRoot?: string;
+  /** `erofs`, `overlay2`, `vfs`; chosen by probing when absent. */
+  readonly storageDriver?: string;
+  /** An OCI runtime's path; probed (crun, then runc) when absent. */
+  readonly runtimePath?: string;
+  readonly network?: {
+    readonly bridge?: string;
+    readonly bip?: string;
+    readonly addressPools?: readonly { readonly base: string; readonly size: number }[];
+    readonly mtu?: number;
+    /** `--iptables`: false keeps the firewall untouched. */
+    readonly firewall?: boolean;
+    readonly dns?: readonly string[];
+    readonly dnsSearch?: readonly string[];
+    readonly dnsOptions?: readonly string[];
+  };
+  readonly registry?: {
+    readonly insecure?: readonly string[];
+    readonly mirrors?: readonly string[];
+    readonly certsDir?: string;
+  };
+  readonly maxConcurrentDownloads?: number;
+  readonly maxConcurrentUploads?: number;
+  /** What `run` uses when a client names no platform. */
+  readonly platform?: Platform;
+  /** Sockets a second opener of the root is told of. */
+  readonly sockets?: readonly string[];
+  /** Containers go on when the engine closes (`--live-restore`). Off: they are stopped. */
+  readonly liveRestore?: boolean;
+  readonly shutdownTimeoutSeconds?: number;
+  readonly debug?: boolean;
+  readonly labels?: readonly string[];
+}

@@ -1,0 +1,152 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { arch, cpus, hostname, release, totalmem } from 'node:os';
+import type { RegistryServiceConfig, SystemInfo, SystemVersion } from '#api-types';
+import { findInit } from '../containers/init-binary.ts';
+import type { EngineContext } from '../context.ts';
+import { formatNs, nowNs } from '../time.ts';
+import { apiVersion, engineVersion, minApiVersion } from '../version.ts';
+
+const machineNames: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' };
+const goArchitectures: Readonly<Record<string, string>> = { x64: 'amd64' };
+
+/** `GET /info`: the counts, the drivers and why they were chosen, the machine. */
+export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
+  const states = [...ctx.containers.all()].map((container) => container.body.state.status);
+  const count = (status: string) => states.filter((state) => state === status).length;
+  const runtime = ctx.runtime.info;
+  const v1 = runtime.cgroupVersion === 1;
+  return {
+    ID: engineID,
+    Containers: states.length,
+    ContainersRunning: count('running'),
+    ContainersPaused: count('paused'),
+    ContainersStopped: states.length - count('running') - count('paused'),
+    Images: ctx.metadata.images.list().length,
+    Driver: ctx.snapshots.name,
+    DriverStatus: [...ctx.snapshots.status(), ['Chosen Because', ctx.driverReason]],
+    Plugins: { Volume: ['local'], Network: ['bridge', 'host', 'null'], Authorization: null, Log: ['json-file'] },
+    MemoryLimit: hasController('memory', v1),
+    SwapLimit: v1 ? existsSync('/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes') : hasController('memory', v1),
+    CpuCfsPeriod: hasController('cpu', v1),
+    CpuCfsQuota: hasController('cpu', v1),
+    CPUShares: hasController('cpu', v1),
+    CPUSet: hasController('cpuset', v1),
+    PidsLimit: hasController('pids', v1),
+    IPv4Forwarding: readText('/proc/sys/net/ipv4/ip_forward').trim() === '1',
+    Debug: ctx.options.debug ?? false,
+    NFd: readdirSync('/proc/self/fd').length,
+    OomKillDisable: v1,
+    NGoroutines: 0,
+    SystemTime: formatNs(nowNs()),
+    LoggingDriver: 'json-file',
+    CgroupDriver: 'cgroupfs',
+    CgroupVersion: v1 ? '1' : '2',
+    NEventsListener: ctx.events.listenerCount,
+    KernelVersion: release(),
+    OperatingSystem: operatingSystem(),
+    OSVersion: osRelease('VERSION_ID'),
+    OSType: 'linux',
+    Architecture: machineNames[arch()] ?? arch(),
+    IndexServerAddress: 'https://index.docker.io/v1/',
+    RegistryConfig: registryConfig(ctx),
+    NCPU: cpus().length,
+    MemTotal: totalmem(),
+    GenericResources: null,
+    DockerRootDir: ctx.root,
+    HttpProxy: process.env['HTTP_PROXY'] ?? '',
+    HttpsProxy: process.env['HTTPS_PROXY'] ?? '',
+    NoProxy: process.env['NO_PROXY'] ?? '',
+    Name: hostname(),
+    Labels: ctx.options.labels ?? [],
+    ExperimentalBuild: false,
+    ServerVersion: engineVersion,
+    Runtimes: { [runtime.name]: { path: runtime.path } },
+    DefaultRuntime: runtime.name,
+    Swarm: {
+      NodeID: '',
+      NodeAddr: '',
+      LocalNodeState: 'inactive',
+      ControlAvailable: false,
+      Error: '',
+      RemoteManagers: null,
+    },
+    LiveRestoreEnabled: ctx.options.liveRestore ?? false,
+    Isolation: '',
+    InitBinary: findInit(),
+    ContainerdCommit: { ID: '' },
+    RuncCommit: { ID: runtime.version },
+    InitCommit: { ID: '' },
+    SecurityOptions: ['name=seccomp,profile=builtin', ...(v1 ? [] : ['name=cgroupns'])],
+    FirewallBackend: { Driver: ctx.options.network?.firewall === false ? 'none' : 'nftables' },
+    CDISpecDirs: [],
+    Warnings: null,
+  };
+}
+
+function hasController(name: string, v1: boolean): boolean {
+  if (v1) return existsSync(`/sys/fs/cgroup/${name}`);
+  return readText('/sys/fs/cgroup/cgroup.controllers').split(/\s+/).includes(name);
+}
+
+function registryConfig(ctx: EngineContext): RegistryServiceConfig {
+  const insecure = ctx.options.registry?.insecure ?? [];
+  const mirrors = ctx.options.registry?.mirrors ?? [];
+  const hosts = insecure.filter((entry) => !entry.includes('/'));
+  const indexes = Object.fromEntries(
+    hosts.map((name) => [name, { Mirrors: [], Name: name, Official: false, Secure: false }]),
+  );
+  return {
+    IndexConfigs: { 'docker.io': { Mirrors: mirrors, Name: 'docker.io', Official: true, Secure: true }, ...indexes },
+    InsecureRegistryCIDRs: ['::1/128', '127.0.0.0/8', ...insecure.filter((entry) => entry.includes('/'))],
+    Mirrors: mirrors.length > 0 ? mirrors : null,
+  };
+}
+
+function operatingSystem(): string {
+  return osRelease('PRETTY_NAME') || 'Linux';
+}
+
+function osRelease(key: string): string {
+  const line = readText('/etc/os-release')
+    .split('\n')
+    .find((candidate) => candidate.startsWith(`${key}=`));
+  return line?.slice(key.length + 1).replace(/^"(.*)"$/, '$1') ?? '';
+}
+
+function readText(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+/** `GET /version`. Components are what really runs containers here. */
+export function systemVersion(ctx: EngineContext): SystemVersion {
+  const runtime = ctx.runtime.info;
+  const goArch = goArchitectures[arch()] ?? arch();
+  return {
+    Platform: { Name: 'Wherry' },
+    Components: [
+      {
+        Name: 'Engine',
+        Version: engineVersion,
+        Details: {
+          ApiVersion: apiVersion,
+          Arch: goArch,
+          Experimental: 'false',
+          KernelVersion: release(),
+          MinAPIVersion: minApiVersion,
+          NodeVersion: process.version,
+          Os: 'linux',
+        },
+      },
+      { Name: runtime.name, Version: runtime.version, Details: { Path: runtime.path, Reason: runtime.reason } },
+      { Name: 'conmon', Version: runtime.conmonVersion, Details: { Path: runtime.conmonPath } },
+    ],
+    Version: engineVersion,
+    ApiVersion: apiVersion,
+    MinAPIVersion: minApiVersion,
+    GitCommit: '',
+    GoVersion: '',
+    Os: 'linux',
+    Arch: goArch,
+    KernelVersion: release(),
+  };
+}

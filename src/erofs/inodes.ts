@@ -1,0 +1,72 @@
+import type { ByteString } from '#archive';
+import { EngineError } from '#errdefs';
+import type { DataRun } from './types.ts';
+import type { Xattrs } from './xattrs.ts';
+
+/** What is common to every inode while an index is being built. */
+export interface InodeFields {
+  /** With type bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
+}
+
+/** About 100 bytes each with its name: what a layer may ask of memory. */
+const maxInodes = 1 << 23;
+
+/**
+ * Inodes by number, from 1, held in columns: a layer of a million files costs tens of megabytes, not hundreds.
+ * Rare things (links, attributes, sparse data) are in maps beside them.
+ */
+export class InodeTable {
+  count = 0;
+  mode = new Uint32Array(1024);
+  uid = new Uint32Array(1024);
+  gid = new Uint32Array(1024);
+  mtimeSec = new Float64Array(1024);
+  mtimeNsec = new Uint32Array(1024);
+  sizeBytes = new Float64Array(1024);
+  /** Files: first byte in their device; devices: the encoded number. */
+  data = new Float64Array(1024);
+  /** Files with contiguous data: number of their device, from 1. */
+  device = new Uint16Array(1024);
+  readonly links = new Map<number, ByteString>();
+  readonly xattrs = new Map<number, Xattrs>();
+  /** Files with holes. */
+  readonly runs = new Map<number, readonly DataRun[]>();
+
+  add(fields: InodeFields): number {
+    if (this.count >= maxInodes) throw new EngineError('invalid-argument', `layer: more than ${maxInodes} files`);
+    const inode = ++this.count;
+    if (inode === this.mode.length) this.#grow();
+    this.set(inode, fields);
+    return inode;
+  }
+
+  set(inode: number, fields: InodeFields): void {
+    this.mode[inode] = fields.mode;
+    this.uid[inode] = fields.uid;
+    this.gid[inode] = fields.gid;
+    this.mtimeSec[inode] = fields.mtimeSec;
+    this.mtimeNsec[inode] = fields.mtimeNsec;
+  }
+
+  #grow(): void {
+    const length = this.mode.length * 2;
+    this.mode = widen(new Uint32Array(length), this.mode);
+    this.uid = widen(new Uint32Array(length), this.uid);
+    this.gid = widen(new Uint32Array(length), this.gid);
+    this.mtimeSec = widen(new Float64Array(length), this.mtimeSec);
+    this.mtimeNsec = widen(new Uint32Array(length), this.mtimeNsec);
+    this.sizeBytes = widen(new Float64Array(length), this.sizeBytes);
+    this.data = widen(new Float64Array(length), this.data);
+    this.device = widen(new Uint16Array(length), this.device);
+  }
+}
+
+function widen<T extends Uint16Array | Uint32Array | Float64Array>(wide: T, narrow: T): T {
+  wide.set(narrow);
+  return wide;
+}

@@ -1,0 +1,44 @@
+import { readSync } from 'node:fs';
+import { EngineError } from '#errdefs';
+
+const pageBytes = 1 << 16;
+const maxPages = 64;
+
+/** Small reads at any place of a file through a few pages kept in memory. */
+export class FileWindow {
+  readonly #fd: number;
+  readonly #pages = new Map<number, Buffer>();
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** A view, valid until the next read. @throws `data-loss` when the file ends before. */
+  read(offset: number, lengthBytes: number): Buffer {
+    const number = Math.floor(offset / pageBytes);
+    const within = offset - number * pageBytes;
+    if (within + lengthBytes <= pageBytes) {
+      const page = this.#page(number);
+      if (within + lengthBytes > page.length) throw tooShort();
+      return page.subarray(within, within + lengthBytes);
+    }
+    const whole = Buffer.alloc(lengthBytes);
+    if (readSync(this.#fd, whole, 0, lengthBytes, offset) < lengthBytes) throw tooShort();
+    return whole;
+  }
+
+  #page(number: number): Buffer {
+    const known = this.#pages.get(number);
+    if (known) return known;
+    const page = Buffer.alloc(pageBytes);
+    const lengthBytes = readSync(this.#fd, page, 0, pageBytes, number * pageBytes);
+    if (this.#pages.size >= maxPages) this.#pages.delete(this.#pages.keys().next().value!);
+    const held = page.subarray(0, lengthBytes);
+    this.#pages.set(number, held);
+    return held;
+  }
+}
+
+function tooShort(): EngineError {
+  return new EngineError('data-loss', 'read index: the file is shorter than it says');
+}

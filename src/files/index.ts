@@ -1,0 +1,3 @@
+/** Durable writes and safe paths on local disks. Imports errdefs. */
+export { fsyncFolder, readBounded, removeIfPresent, writeAtomic } from './durable.ts';
+export { resolveInRoot } from './resolve-in-root.ts';

@@ -1,0 +1,230 @@
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { messageOf } from '#errdefs';
+import { log } from '#log';
+import { Connection } from './connection.ts';
+
+/** One request and its reply. Exactly one of: write to `response` and end it, or `hijack`. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Aborted when the client goes away before the reply is complete. */
+  readonly signal: AbortSignal;
+  /** The client asked for `Connection: Upgrade` and the server lets this path have it. */
+  readonly upgrade: boolean;
+  /**
+   * Takes the connection out of HTTP: the caller writes the status line itself and owns the connection. The request's body must have been read.
+   */
+  hijack(): Connection;
+}
+
+export type ExchangeHandler = (exchange: Exchange) => Promise<void>;
+
+export interface ServerTls {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  /** With a CA, clients must show a certificate it signed (`--tlsverify`). */
+  readonly ca?: string | Buffer | undefined;
+}
+
+export interface ServerOptions {
+  readonly handler: ExchangeHandler;
+  /** Which requests with an `Upgrade` header may leave HTTP; others are answered as if they had none. */
+  readonly mayUpgrade: (request: IncomingMessage) => boolean;
+  readonly tls?: ServerTls | undefined;
+}
+
+/** Loads and pulls may send a body for hours: no limit on a request as a whole, only on its headers. */
+const headersTimeoutMs = 60_000;
+/** Idle connections of Go clients are reused after long pauses. */
+const keepAliveTimeoutMs = 300_000;
+/** Registry credentials travel in headers. */
+const maxHeaderBytes = 1 << 20;
+const handshakeTimeoutMs = 15_000;
+/** As Go: what is left of a body after an early reply is read up to here, then the connection is closed. */
+const leftoverLimitBytes = 256 << 10;
+const lingerMs = 500;
+
+/** What a shutdown has to wait for, and what it has to cut. */
+export class OpenExchanges {
+  readonly #sockets = new Set<Socket>();
+  readonly #answering = new Set<ServerResponse>();
+  #wake: (() => void) | undefined;
+
+  started(response: ServerResponse): void {
+    this.#answering.add(response);
+  }
+
+  finished(response: ServerResponse): void {
+    this.#answering.delete(response);
+    if (this.#answering.size === 0) this.#wake?.();
+  }
+
+  connected(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+  }
+
+  /** Cuts every connection: idle, answering, hijacked, or still in its TLS handshake. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Resolves once no request is being answered; hijacked connections do not count. */
+  async answered(): Promise<void> {
+    while (this.#answering.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
+/** A Node server that hands out {@link Exchange}s. */
+export function createExchangeServer(options: ServerOptions): { server: Server; open: OpenExchanges } {
+  const open = new OpenExchanges();
+  const settings = {
+    requestTimeout: 0,
+    headersTimeout: headersTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    maxHeaderSize: maxHeaderBytes,
+    noDelay: true,
+    keepAlive: true,
+    allowHalfOpen: true,
+    shouldUpgradeCallback: options.mayUpgrade,
+  };
+  const server = options.tls ? createTlsServer({ ...settings, ...tlsSettings(options.tls) }) : createServer(settings);
+  server.timeout = 0;
+  server.on('connection', (socket: Socket) => open.connected(socket));
+  server.on('request', (request, response) => {
+    void serve(options.handler, exchange(request, response, undefined, open));
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const response = responseOn(request, socket);
+    void serve(options.handler, exchange(request, response, { socket, head }, open));
+  });
+  server.on('checkContinue', (request, response) => {
+    response.writeContinue();
+    server.emit('request', request, response);
+  });
+  server.on('clientError', refuseGarbage);
+  return { server, open };
+}
+
+function tlsSettings(tls: ServerTls) {
+  const verify = tls.ca !== undefined;
+  return {
+    cert: tls.cert,
+    key: tls.key,
+    ...(verify ? { ca: tls.ca } : {}),
+    requestCert: verify,
+    rejectUnauthorized: verify,
+    // With half-open sockets Node sees a client that gives up its handshake only by this.
+    handshakeTimeout: handshakeTimeoutMs,
+    minVersion: 'TLSv1.2' as const,
+    ALPNProtocols: ['http/1.1'],
+  };
+}
+
+async function serve(handler: ExchangeHandler, call: Exchange): Promise<void> {
+  try {
+    await handler(call);
+  } catch (error) {
+    // Handlers answer their own failures: what arrives here is a bug or a connection that broke under the answer.
+    if (!call.signal.aborted) {
+      log.error('serve request', { url: call.request.url, error: messageOf(error) });
+    }
+    call.response.destroy();
+  } finally {
+    dropLeftover(call.request, call.response);
+  }
+}
+
+function exchange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  upgraded: { socket: Duplex; head: Buffer } | undefined,
+  open: OpenExchanges,
+): Exchange {
+  open.started(response);
+  const controller = new AbortController();
+  const socket = upgraded?.socket ?? request.socket;
+  let taken = false;
+  const onClose = () => {
+    open.finished(response);
+    if (taken || response.writableFinished) return;
+    controller.abort(new DOMException('the client has gone away', 'AbortError'));
+  };
+  response.once('close', onClose);
+  if (upgraded) socket.once('close', onClose);
+  return {
+    request,
+    response,
+    signal: controller.signal,
+    upgrade: upgraded !== undefined,
+    hijack() {
+      taken = true;
+      response.detachSocket(socket as never);
+      if (!upgraded) leaveHttp(request);
+      open.finished(response);
+      return new Connection(socket, upgraded?.head);
+    },
+  };
+}
+
+/** An upgraded request has no response of Node's making: this one serves refusals, and closes the connection behind them. */
+function responseOn(request: IncomingMessage, socket: Duplex): ServerResponse {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket as never);
+  socket.on('error', () => response.destroy());
+  response.once('finish', () => {
+    response.detachSocket(socket as never);
+    socket.end();
+  });
+  return response;
+}
+
+/**
+ * The hijack of clients from before `Upgrade: tcp`: Node has no way out of HTTP for a plain request, so its listeners are taken off the socket. Adding the
+ * new `data` listener afterwards makes Node give the socket back from its parser.
+ */
+function leaveHttp(request: IncomingMessage): void {
+  const { socket } = request;
+  for (const event of ['data', 'end', 'drain', 'error', 'timeout', 'close', 'pause', 'resume']) {
+    socket.removeAllListeners(event);
+  }
+  socket.setTimeout(0);
+}
+
+function dropLeftover(request: IncomingMessage, response: ServerResponse): void {
+  if (request.complete || request.destroyed) return;
+  const close = () => {
+    const timer = setTimeout(() => request.socket.destroy(), lingerMs);
+    timer.unref();
+    request.socket.once('close', () => clearTimeout(timer));
+  };
+  let leftBytes = leftoverLimitBytes;
+  request.on('data', (chunk: Buffer) => {
+    if (leftBytes < 0) return;
+    leftBytes -= chunk.byteLength;
+    if (leftBytes >= 0) return;
+    request.pause();
+    if (response.writableFinished) close();
+    else response.once('finish', close);
+  });
+  request.on('error', () => {});
+  request.resume();
+}
+
+function refuseGarbage(error: Error & { code?: string }, socket: Duplex): void {
+  // Only a broken request gets an answer: a broken connection or TLS handshake has no way to carry one.
+  if (!socket.writable || !(error.code?.startsWith('HPE_') || error.code === 'ERR_HTTP_REQUEST_TIMEOUT')) {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`);
+}

@@ -1,0 +1,14 @@
+/**
+ * Immutable views over images in the content store: resolve a target to a platform's manifest, read configs, assemble new images from
+ * layers and a config. Imports errdefs, streams, oci, reference, content.
+ */
+export {
+  assembleImage,
+  createdMsOf,
+  describeImage,
+  manifestOf,
+  type NewImageParts,
+} from './assemble.ts';
+export { maxConfigBytes, readConfig, readDocument, readTarget } from './documents.ts';
+export { type ImageSource, platformOf, presentManifests, requireSameLength, resolveTarget } from './resolve.ts';
+export * from './types.ts';

@@ -1,0 +1,35 @@
+import { EngineError, type ErrorKind, kindOf, messageOf } from '#errdefs';
+
+/** How an error crosses from the database thread: an EngineError's kind and message, or a bug's stack. */
+export interface WireError {
+  readonly kind: ErrorKind;
+  readonly message: string;
+}
+
+/** SQLite's result codes, https://www.sqlite.org/rescode.html, by their low byte. */
+const kinds: Readonly<Record<number, ErrorKind>> = {
+  5: 'unavailable', // busy
+  8: 'permission-denied', // read-only
+  11: 'data-loss', // corrupt
+  13: 'unavailable', // disk full
+  14: 'permission-denied', // can't open
+  26: 'data-loss', // not a database
+};
+const uniqueCodes: ReadonlySet<number> = new Set([1555, 2067, 2579]);
+const constraintCode = 19;
+
+export function toWireError(error: unknown): WireError {
+  const code = (error as { errcode?: unknown } | undefined)?.errcode;
+  if (typeof code === 'number') return { kind: kindOfCode(code), message: `write database: ${messageOf(error)}` };
+  return { kind: error instanceof EngineError ? error.kind : kindOf(error), message: messageOf(error) };
+}
+
+function kindOfCode(code: number): ErrorKind {
+  if (uniqueCodes.has(code)) return 'already-exists';
+  if ((code & 0xff) === constraintCode) return 'conflict';
+  return kinds[code & 0xff] ?? 'internal';
+}
+
+export function fromWireError(error: WireError): EngineError {
+  return new EngineError(error.kind, error.message);
+}

@@ -1,0 +1,140 @@
+import type { Digest } from '#oci';
+import { type Connection, integer, optionalInteger, optionalText, type Row, text } from './connection.ts';
+import { RecordCache } from './record-cache.ts';
+import { lockDigests, type StoreContext, vouchForBlobs } from './store-context.ts';
+import type { ImageRecord, ImageTable, NewImage } from './types.ts';
+import type { ImageBody } from './writes/images.ts';
+
+const columns = 'id, body, parent, stored_ms, last_tagged_ms';
+
+export class SqliteImageTable implements ImageTable {
+  readonly #context: StoreContext;
+  readonly #reader: Connection;
+  readonly #cache: RecordCache<ImageRecord>;
+
+  constructor(context: StoreContext) {
+    this.#context = context;
+    this.#reader = context.reader;
+    this.#cache = new RecordCache({
+      loadOne: (id) => loadOne(context.reader, id),
+      loadAll: () => loadAll(context.reader),
+    });
+  }
+
+  get(id: Digest): ImageRecord | undefined {
+    return this.#cache.get(id);
+  }
+
+  byName(name: string): ImageRecord | undefined {
+    return this.#first('SELECT image_id AS id FROM names WHERE name = ?', name);
+  }
+
+  byTarget(digest: Digest): ImageRecord | undefined {
+    return this.#first(
+      'SELECT image_id AS id FROM image_targets WHERE digest = ? ORDER BY set_number DESC LIMIT 1',
+      digest,
+    );
+  }
+
+  byRepoDigest(name: string): ImageRecord | undefined {
+    return this.#first(
+      `SELECT repo_digests.image_id AS id FROM repo_digests JOIN images ON images.id = image_id
+       WHERE name = ? ORDER BY stored_ms DESC, number DESC LIMIT 1`,
+      name,
+    );
+  }
+
+  byPrefix(hexPrefix: string): readonly ImageRecord[] {
+    const rows = this.#reader.all(
+      `SELECT id FROM images WHERE (id >= 'sha256:' || ?1 AND id < 'sha256:' || ?1 || '~')
+         OR (id >= 'sha512:' || ?1 AND id < 'sha512:' || ?1 || '~') LIMIT 2`,
+      hexPrefix,
+    );
+    return rows.flatMap((row) => this.#cache.get(text(row, 'id')) ?? []);
+  }
+
+  list(): readonly ImageRecord[] {
+    return this.#cache.all();
+  }
+
+  childrenOf(id: Digest): readonly Digest[] {
+    return this.#reader
+      .all('SELECT id FROM images WHERE parent = ? ORDER BY number', id)
+      .map((row) => text(row, 'id') as Digest);
+  }
+
+  async put(image: NewImage, names: readonly string[] = [], repoDigests: readonly string[] = []): Promise<void> {
+    using _held = await lockDigests(this.#context.digests, image.references);
+    const newBlobs = await vouchForBlobs(this.#context, image.references);
+    const nowMs = this.#context.nowMs();
+    this.#cache.changed(await this.#context.writer.run('images.put', { image, names, repoDigests, newBlobs, nowMs }));
+  }
+
+  async tag(id: Digest, name: string): Promise<Digest | undefined> {
+    const changed = await this.#context.writer.run('images.tag', { id, name, nowMs: this.#context.nowMs() });
+    this.#cache.changed(changed);
+    return changed[1];
+  }
+
+  async untag(names: readonly string[]): Promise<void> {
+    this.#cache.changed(await this.#context.writer.run('images.untag', names));
+  }
+
+  async addRepoDigest(id: Digest, name: string): Promise<void> {
+    this.#cache.changed(await this.#context.writer.run('images.addRepoDigest', { id, name }));
+  }
+
+  async remove(id: Digest): Promise<void> {
+    this.#cache.changed(await this.#context.writer.run('images.remove', id));
+  }
+
+  #first(sql: string, value: string): ImageRecord | undefined {
+    const row = this.#reader.get(sql, value);
+    return row && this.#cache.get(text(row, 'id'));
+  }
+}
+
+function loadOne(reader: Connection, id: string): ImageRecord | undefined {
+  const row = reader.get(`SELECT ${columns} FROM images WHERE id = ?`, id);
+  if (!row) return undefined;
+  const names = reader.all('SELECT name FROM names WHERE image_id = ? ORDER BY name', id);
+  const digests = reader.all('SELECT name FROM repo_digests WHERE image_id = ? ORDER BY name', id);
+  return decode(row, names.map(nameOf), digests.map(nameOf));
+}
+
+function* loadAll(reader: Connection): Generator<readonly [string, ImageRecord]> {
+  const names = grouped(reader.all('SELECT image_id, name FROM names ORDER BY name'));
+  const digests = grouped(reader.all('SELECT image_id, name FROM repo_digests ORDER BY name'));
+  for (const row of reader.all(`SELECT ${columns} FROM images ORDER BY number`)) {
+    const id = text(row, 'id');
+    yield [id, decode(row, names.get(id) ?? [], digests.get(id) ?? [])];
+  }
+}
+
+function nameOf(row: Row): string {
+  return text(row, 'name');
+}
+
+function grouped(rows: readonly Row[]): Map<string, string[]> {
+  return rows.reduce((groups, row) => {
+    const id = text(row, 'image_id');
+    const group = groups.get(id);
+    if (group) group.push(nameOf(row));
+    else groups.set(id, [nameOf(row)]);
+    return groups;
+  }, new Map<string, string[]>());
+}
+
+function decode(row: Row, names: readonly string[], repoDigests: readonly string[]): ImageRecord {
+  const parent = optionalText(row, 'parent') as Digest | undefined;
+  const lastTaggedMs = optionalInteger(row, 'last_tagged_ms');
+  return {
+    id: text(row, 'id') as Digest,
+    ...(JSON.parse(text(row, 'body')) as ImageBody),
+    ...(parent === undefined ? {} : { parent }),
+    storedMs: integer(row, 'stored_ms'),
+    ...(lastTaggedMs === undefined ? {} : { lastTaggedMs }),
+    names,
+    repoDigests,
+  };
+}

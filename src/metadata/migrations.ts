@@ -1,0 +1,107 @@
+import { EngineError } from '#errdefs';
+import { type Connection, integer } from './connection.ts';
+
+/**
+ * One entry per schema version, run in order, each with its version in one transaction. Entries are never changed once released.
+ *
+ * `reached` is what the collector must keep. `image_blobs` refers to `blobs` so that SQLite itself refuses an image without its bytes and a
+ * blob dropped under an image.
+ */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+  CREATE TABLE blobs (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, created_ms INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE layers (
+    diff_id TEXT PRIMARY KEY REFERENCES blobs (digest), size INTEGER NOT NULL, created_ms INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE chains (chain_id TEXT PRIMARY KEY, diff_id TEXT NOT NULL) WITHOUT ROWID;
+  CREATE INDEX chains_by_layer ON chains (diff_id);
+  CREATE TABLE origins (
+    compressed TEXT NOT NULL, repository TEXT NOT NULL, diff_id TEXT NOT NULL, descriptor TEXT NOT NULL,
+    seen_ms INTEGER NOT NULL, PRIMARY KEY (compressed, repository, diff_id)
+  ) WITHOUT ROWID;
+  CREATE INDEX origins_by_layer ON origins (diff_id);
+
+  CREATE TABLE images (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL, parent TEXT,
+    stored_ms INTEGER NOT NULL, last_tagged_ms INTEGER
+  );
+  CREATE INDEX images_by_parent ON images (parent);
+  CREATE TABLE image_targets (
+    digest TEXT NOT NULL, image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE, set_number INTEGER NOT NULL,
+    PRIMARY KEY (digest, image_id)
+  ) WITHOUT ROWID;
+  CREATE INDEX image_targets_by_image ON image_targets (image_id);
+  CREATE TABLE image_blobs (
+    image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    digest TEXT NOT NULL REFERENCES blobs (digest), PRIMARY KEY (image_id, digest)
+  ) WITHOUT ROWID;
+  CREATE INDEX image_blobs_by_digest ON image_blobs (digest);
+  CREATE TABLE names (
+    name TEXT PRIMARY KEY, image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE
+  ) WITHOUT ROWID;
+  CREATE INDEX names_by_image ON names (image_id);
+  CREATE TABLE repo_digests (
+    name TEXT NOT NULL, image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE, PRIMARY KEY (name, image_id)
+  ) WITHOUT ROWID;
+  CREATE INDEX repo_digests_by_image ON repo_digests (image_id);
+
+  CREATE TABLE leases (id TEXT PRIMARY KEY, session TEXT NOT NULL, expires_ms INTEGER) WITHOUT ROWID;
+  CREATE TABLE lease_digests (
+    lease_id TEXT NOT NULL REFERENCES leases (id) ON DELETE CASCADE, digest TEXT NOT NULL, PRIMARY KEY (lease_id, digest)
+  ) WITHOUT ROWID;
+  CREATE INDEX lease_digests_by_digest ON lease_digests (digest);
+
+  CREATE TABLE containers (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
+  CREATE TABLE container_layers (
+    container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE, diff_id TEXT NOT NULL, PRIMARY KEY (container_id, diff_id)
+  ) WITHOUT ROWID;
+  CREATE INDEX container_layers_by_layer ON container_layers (diff_id);
+  CREATE TABLE networks (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
+  CREATE TABLE volumes (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
+
+  CREATE TABLE build_cache (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, body TEXT NOT NULL, last_used_ms INTEGER NOT NULL,
+    usage_count INTEGER NOT NULL
+  );
+  CREATE TABLE build_cache_layers (
+    key TEXT NOT NULL REFERENCES build_cache (key) ON DELETE CASCADE, diff_id TEXT NOT NULL, PRIMARY KEY (key, diff_id)
+  ) WITHOUT ROWID;
+  CREATE INDEX build_cache_layers_by_layer ON build_cache_layers (diff_id);
+
+  CREATE VIEW garbage AS SELECT digest, size FROM blobs WHERE
+    NOT EXISTS (SELECT 1 FROM image_blobs WHERE image_blobs.digest = blobs.digest)
+    AND NOT EXISTS (SELECT 1 FROM container_layers WHERE diff_id = blobs.digest)
+    AND NOT EXISTS (SELECT 1 FROM build_cache_layers WHERE diff_id = blobs.digest)
+    AND NOT EXISTS (SELECT 1 FROM lease_digests WHERE lease_digests.digest = blobs.digest);
+  `,
+];
+
+/** The schema this program writes. */
+export const schemaVersion = migrations.length;
+
+/**
+ * Brings the database to {@link schemaVersion}.
+ * @throws `failed-precondition` when a newer program has already moved it on: this one would misread it.
+ */
+export function migrate(database: Connection): void {
+  const found = integer(database.get('PRAGMA user_version')!, 'user_version');
+  if (found > schemaVersion) {
+    throw new EngineError(
+      'failed-precondition',
+      `open database: its schema is version ${found}, this program knows up to ${schemaVersion}: it was used by a newer wherry`,
+    );
+  }
+  for (let version = found; version < schemaVersion; version++) {
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      database.exec(migrations[version]!);
+      database.exec(`PRAGMA user_version = ${version + 1}`);
+      database.exec('COMMIT');
+    } catch (error) {
+      if (database.inTransaction) database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,186 @@
+import type { ChainID, Descriptor, DiffID, Digest } from '#oci';
+import type { RecoverResult } from './recovery.ts';
+
+/** An image: a target (index or manifest) with the manifest and config of the platform chosen. */
+export interface ImageRecord {
+  /** Config digest: what Docker shows as the image ID. Unique. */
+  readonly id: Digest;
+  /** What names point to: an index, a manifest list or a manifest. */
+  readonly target: Descriptor;
+  /** The platform's manifest (equal to `target` unless that is an index). */
+  readonly manifest: Descriptor;
+  readonly diffIDs: readonly DiffID[];
+  /** Sum of the uncompressed layers, bytes. */
+  readonly sizeBytes: number;
+  /** From the config, milliseconds since the epoch; 0 when absent. */
+  readonly createdMs: number;
+  /** Classic build and commit remember the image they grew from. */
+  readonly parent?: Digest;
+  /** When it came into this store and when a name was last set, milliseconds. */
+  readonly storedMs: number;
+  readonly lastTaggedMs?: number;
+  /** Labels of the config, for filters. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Full names with tag, `docker.io/library/busybox:latest`, sorted. */
+  readonly names: readonly string[];
+  /** Full digested names, `docker.io/library/busybox@sha256:…`, sorted. */
+  readonly repoDigests: readonly string[];
+}
+
+export interface NewImage {
+  readonly id: Digest;
+  readonly target: Descriptor;
+  readonly manifest: Descriptor;
+  readonly diffIDs: readonly DiffID[];
+  readonly sizeBytes: number;
+  readonly createdMs: number;
+  readonly parent?: Digest;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Every blob this image keeps alive: target, manifests of it that are present, config, layers. */
+  readonly references: readonly Digest[];
+}
+
+export interface ImageTable {
+  get(id: Digest): ImageRecord | undefined;
+  byName(name: string): ImageRecord | undefined;
+  byTarget(digest: Digest): ImageRecord | undefined;
+  byRepoDigest(name: string): ImageRecord | undefined;
+  /** Images whose config digest's hex starts with `hexPrefix`; at most two, to see an ambiguity. */
+  byPrefix(hexPrefix: string): readonly ImageRecord[];
+  /** In the order they came. The same array until an image changes. */
+  list(): readonly ImageRecord[];
+  childrenOf(id: Digest): readonly Digest[];
+  /**
+   * Inserts or refreshes the image, points the names at it (taking them from other images) and adds the repo digests: one transaction.
+   * Referenced blobs without a row get one. A known image that has repo digests keeps its target when none are given.
+   * @throws `failed-precondition` when the bytes of a referenced blob are not in the store.
+   */
+  put(image: NewImage, names?: readonly string[], repoDigests?: readonly string[]): Promise<void>;
+  /** Points a name at an existing image. Answers the image that had it before. */
+  tag(id: Digest, name: string): Promise<Digest | undefined>;
+  /** Names and digested names; absent ones are fine. */
+  untag(names: readonly string[]): Promise<void>;
+  addRepoDigest(id: Digest, name: string): Promise<void>;
+  /** Removes image, names and repo digests; its blobs and layers become garbage when nothing else reaches them. */
+  remove(id: Digest): Promise<void>;
+}
+
+export interface LayerRecord {
+  readonly diffID: DiffID;
+  readonly sizeBytes: number;
+  readonly createdMs: number;
+}
+
+/** A compressed form ever seen of a layer, and where it lives. */
+export interface LayerOrigin {
+  readonly diffID: DiffID;
+  readonly descriptor: Descriptor;
+  /** `host/path` of the repository, or empty for a local one. */
+  readonly repository: string;
+}
+
+export interface LayerTable {
+  get(diffID: DiffID): LayerRecord | undefined;
+  list(): readonly LayerRecord[];
+  /** The blob and layer rows; the content must be in place, and a live lease must name the digest. */
+  put(layer: LayerRecord, origin?: LayerOrigin): Promise<void>;
+  origins(diffID: DiffID): readonly LayerOrigin[];
+  addOrigin(origin: LayerOrigin): Promise<void>;
+  byOrigin(compressed: Digest): LayerRecord | undefined;
+}
+
+export interface BlobTable {
+  has(digest: Digest): boolean;
+  list(): readonly { digest: Digest; sizeBytes: number }[];
+  put(digest: Digest, sizeBytes: number): Promise<void>;
+}
+
+/** Keeps digests from the collector until disposed; survives a crash until it expires, so that a restart resumes rather than loses. */
+export interface Lease extends AsyncDisposable {
+  readonly id: string;
+  add(...digests: readonly Digest[]): Promise<void>;
+}
+
+/** JSON documents by id with a unique name. Values are plain JSON; the module that owns them decodes. */
+export interface DocumentTable<T extends { readonly id: string; readonly name: string }> {
+  get(id: string): T | undefined;
+  byName(name: string): T | undefined;
+  /** At most two, to see an ambiguity. */
+  byPrefix(prefix: string): readonly T[];
+  list(): readonly T[];
+  /** @throws `already-exists` when another document has the name. `durable: false` allows the last writes to be lost by a power cut (never by a crash). */
+  put(document: T, options?: { durable?: boolean }): Promise<void>;
+  remove(id: string): Promise<void>;
+}
+
+export interface BuildCacheRecord {
+  /** Content-based key of the step. */
+  readonly key: string;
+  /** Image ID the step produced (a classic build's intermediate image), or the snapshot's diff. */
+  readonly result: { readonly diffIDs: readonly DiffID[]; readonly imageID?: Digest };
+  readonly description: string;
+  /** The parts the key was made of, for explanations. */
+  readonly components: unknown;
+  readonly sizeBytes: number;
+  readonly createdMs: number;
+  readonly lastUsedMs: number;
+  readonly usageCount: number;
+}
+
+export interface BuildCacheTable {
+  get(key: string): BuildCacheRecord | undefined;
+  list(): readonly BuildCacheRecord[];
+  /** Also keeps the result's layers alive. */
+  put(record: BuildCacheRecord): Promise<void>;
+  touch(key: string, atMs: number): Promise<void>;
+  remove(keys: readonly string[]): Promise<void>;
+}
+
+export interface CollectResult {
+  readonly blobs: readonly Digest[];
+  readonly layers: readonly DiffID[];
+  readonly freedBytes: number;
+}
+
+export interface Metadata extends AsyncDisposable {
+  readonly images: ImageTable;
+  readonly layers: LayerTable;
+  readonly blobs: BlobTable;
+  readonly containers: DocumentTable<ContainerDocument>;
+  readonly networks: DocumentTable<NamedDocument>;
+  readonly volumes: DocumentTable<NamedDocument>;
+  readonly buildCache: BuildCacheTable;
+  /**
+   * A lease lasts as long as its holder. `ttlMs`, counted from the last `add`, makes it outlive a crash by so much, for work that the next
+   * process resumes; without it a crash ends it.
+   */
+  lease(options?: { ttlMs?: number }): Promise<Lease>;
+  /**
+   * Deletes blobs, layers and derived files that no image, container, build cache record or live lease reaches. Beside everything
+   * else: takes a digest's lock, drops the row, unlinks. Calls are serialised.
+   */
+  collect(options?: { signal?: AbortSignal | undefined }): Promise<CollectResult>;
+  /**
+   * Once, before anything else: ends the leases of crashed processes, removes files that neither a row nor a live lease names, then collects.
+   */
+  recover(): Promise<RecoverResult>;
+  /** A value that survives restarts: the daemon's ID, say. */
+  setting(key: string): string | undefined;
+  setSetting(key: string, value: string): Promise<void>;
+  /** Rehashes every blob, compares rows, files and references; one line per fault. */
+  verify(options?: { signal?: AbortSignal | undefined }): AsyncIterable<string>;
+}
+
+export interface NamedDocument {
+  readonly id: string;
+  readonly name: string;
+  readonly body: unknown;
+}
+
+export interface ContainerDocument extends NamedDocument {
+  /** Layers this container's snapshot stands on: kept alive. */
+  readonly chain: readonly DiffID[];
+  readonly imageID?: Digest;
+}
+
+export type { ChainID };

@@ -1,0 +1,89 @@
+import type { DiffID, Digest } from '#oci';
+import type { SnapshotDriver } from '#snapshots';
+import { integer, type Row, text } from './connection.ts';
+import type { Leases } from './leases.ts';
+import { Rehasher } from './rehash.ts';
+import type { StoreContext } from './store-context.ts';
+import type { ImageTable } from './types.ts';
+
+export interface VerifyParts {
+  readonly context: StoreContext;
+  readonly leases: Leases;
+  readonly images: ImageTable;
+  readonly driver: Pick<SnapshotDriver, 'verify'> | undefined;
+}
+
+type Options = { readonly signal?: AbortSignal | undefined };
+
+/** Rehashes everything and cross-checks rows, files and references: one line per fault. May run beside work. */
+export async function* verifyStore(parts: VerifyParts, options: Options): AsyncGenerator<string> {
+  yield* await parts.context.writer.run('database.check', undefined);
+  yield* rehashBlobs(parts.context, options);
+  yield* checkReferences(parts);
+  yield* checkFiles(parts);
+  const knownLayers = () =>
+    parts.leases.anyHeld || parts.leases.anyRecorded ? undefined : new Set(layersOf(parts.context));
+  if (parts.driver) yield* parts.driver.verify(layersOf(parts.context), { knownLayers });
+  options.signal?.throwIfAborted();
+}
+
+async function* rehashBlobs(context: StoreContext, options: Options): AsyncGenerator<string> {
+  await using rehasher = new Rehasher();
+  for (const row of context.reader.all('SELECT digest, size FROM blobs ORDER BY digest')) {
+    options.signal?.throwIfAborted();
+    const blob = { digest: text(row, 'digest') as Digest, sizeBytes: integer(row, 'size') };
+    const fault = await rehasher.faultOf(context.content.path(blob.digest), blob, options);
+    // Collected meanwhile is no fault.
+    if (fault && hasRow(context, blob.digest)) yield `blob ${blob.digest}: ${fault}`;
+  }
+}
+
+function* checkReferences({ context, images }: VerifyParts): Generator<string> {
+  for (const image of images.list()) {
+    const wanted = [image.id, image.target.digest, image.manifest.digest, ...image.diffIDs];
+    for (const digest of new Set(wanted)) {
+      if (!hasRow(context, digest)) yield `image ${image.id}: ${digest} is not in the store`;
+    }
+    for (const diffID of new Set(image.diffIDs)) {
+      if (!hasLayer(context, diffID)) yield `image ${image.id}: layer ${diffID} has no record`;
+    }
+  }
+  for (const [table, owner, subject] of [
+    ['container_layers', 'container_id', 'container'],
+    ['build_cache_layers', 'key', 'build cache record'],
+  ] as const) {
+    const orphans = context.reader.all(
+      `SELECT ${owner} AS owner, diff_id FROM ${table} WHERE diff_id NOT IN (SELECT diff_id FROM layers)`,
+    );
+    for (const row of orphans)
+      yield `${subject} ${text(row, 'owner')}: layer ${text(row, 'diff_id')} is not in the store`;
+  }
+}
+
+/** Files nobody knows. While work is under way they may be on their way to a row, so only an idle store is judged. */
+async function* checkFiles({ context, leases }: VerifyParts): AsyncGenerator<string> {
+  const { content } = context;
+  for (const path of await content.strays()) yield `content/${path}: not a file of the store`;
+  if (leases.anyHeld) return;
+  const leased = leases.digests();
+  for await (const { digest } of content.list()) {
+    if (leased.has(digest) || hasRow(context, digest) || leases.anyHeld) continue;
+    yield `blob ${digest}: no record names this file`;
+  }
+  if (leases.anyRecorded) return;
+  for (const { name } of await content.ingests()) {
+    if (!leases.anyHeld) yield `content/ingest/${name}: left by an earlier run`;
+  }
+}
+
+function hasRow(context: StoreContext, digest: Digest): boolean {
+  return context.reader.get('SELECT 1 FROM blobs WHERE digest = ?', digest) !== undefined;
+}
+
+function hasLayer(context: StoreContext, diffID: DiffID): boolean {
+  return context.reader.get('SELECT 1 FROM layers WHERE diff_id = ?', diffID) !== undefined;
+}
+
+function layersOf(context: StoreContext): DiffID[] {
+  return context.reader.all('SELECT diff_id FROM layers').map((row: Row) => text(row, 'diff_id') as DiffID);
+}

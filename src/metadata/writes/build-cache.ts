@@ -1,0 +1,37 @@
+import type { Connection } from '../connection.ts';
+import type { BuildCacheRecord } from '../types.ts';
+import { recordChains, requireLayers } from './images.ts';
+
+/** The part of a record that never changes. */
+export type BuildCacheBody = Omit<BuildCacheRecord, 'lastUsedMs' | 'usageCount'>;
+
+export const buildCacheWrites = {
+  'buildCache.put'(database: Connection, record: BuildCacheRecord): void {
+    const { lastUsedMs, usageCount, ...body } = record;
+    requireLayers(database, record.result.diffIDs, `put build cache record ${record.key}`);
+    database.run(
+      `INSERT INTO build_cache (key, body, last_used_ms, usage_count) VALUES (?, ?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET body = excluded.body, last_used_ms = excluded.last_used_ms, usage_count = excluded.usage_count`,
+      record.key,
+      JSON.stringify(body satisfies BuildCacheBody),
+      lastUsedMs,
+      usageCount,
+    );
+    database.run('DELETE FROM build_cache_layers WHERE key = ?', record.key);
+    for (const diffID of new Set(record.result.diffIDs))
+      database.run('INSERT INTO build_cache_layers VALUES (?, ?)', record.key, diffID);
+    recordChains(database, record.result.diffIDs);
+  },
+
+  'buildCache.touch'(database: Connection, { key, atMs }: { key: string; atMs: number }): void {
+    database.run(
+      'UPDATE build_cache SET last_used_ms = max(last_used_ms, ?), usage_count = usage_count + 1 WHERE key = ?',
+      atMs,
+      key,
+    );
+  },
+
+  'buildCache.remove'(database: Connection, keys: readonly string[]): void {
+    for (const key of keys) database.run('DELETE FROM build_cache WHERE key = ?', key);
+  },
+};

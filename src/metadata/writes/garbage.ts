@@ -1,0 +1,52 @@
+import type { ChainID, Digest } from '#oci';
+import { type Connection, integer, text } from '../connection.ts';
+
+/** A row that is gone; its files are next. */
+export interface DroppedBlob {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  /** Present when it was a layer: the chains that ended in it. */
+  readonly chains: readonly ChainID[] | undefined;
+}
+
+/** Knowledge of compressed forms outlives the layer, for the next time it comes; not for ever. */
+const originMemoryMs = 90 * 24 * 3_600_000;
+
+export const garbageWrites = {
+  /** Drops the rows of those digests that are still garbage. */
+  'garbage.drop'(database: Connection, digests: readonly Digest[]): DroppedBlob[] {
+    return digests.flatMap((digest) => {
+      const row = database.get('SELECT size FROM garbage WHERE digest = ?', digest);
+      return row ? [drop(database, digest, integer(row, 'size'))] : [];
+    });
+  },
+
+  'garbage.forgetOrigins'(database: Connection, nowMs: number): void {
+    database.run(
+      'DELETE FROM origins WHERE seen_ms < ? AND diff_id NOT IN (SELECT diff_id FROM layers)',
+      nowMs - originMemoryMs,
+    );
+  },
+
+  /** SQLite's own checks: one line per fault. */
+  'database.check'(database: Connection): string[] {
+    const integrity = database.all('PRAGMA integrity_check').map((row) => text(row, 'integrity_check'));
+    const foreign = database
+      .all('PRAGMA foreign_key_check')
+      .map((row) => `a row of ${text(row, 'table')} refers to a missing row of ${text(row, 'parent')}`);
+    return [...integrity.filter((line) => line !== 'ok'), ...foreign].map((line) => `database: ${line}`);
+  },
+};
+
+function drop(database: Connection, digest: Digest, sizeBytes: number): DroppedBlob {
+  const isLayer = database.get('SELECT 1 FROM layers WHERE diff_id = ?', digest) !== undefined;
+  const chains = database.all('SELECT chain_id FROM chains WHERE diff_id = ?', digest);
+  database.run('DELETE FROM chains WHERE diff_id = ?', digest);
+  database.run('DELETE FROM layers WHERE diff_id = ?', digest);
+  database.run('DELETE FROM blobs WHERE digest = ?', digest);
+  return {
+    digest,
+    sizeBytes,
+    chains: isLayer ? chains.map((row) => text(row, 'chain_id') as ChainID) : undefined,
+  };
+}

@@ -1,0 +1,137 @@
+import { EngineError } from '#errdefs';
+import { chainIDs, type Digest } from '#oci';
+import { type Connection, text } from '../connection.ts';
+import type { NewImage } from '../types.ts';
+
+export interface PutImage {
+  readonly image: NewImage;
+  readonly names: readonly string[];
+  readonly repoDigests: readonly string[];
+  /** Sizes of the referenced blobs that have no row yet; their files are in place. */
+  readonly newBlobs: readonly { readonly digest: Digest; readonly sizeBytes: number }[];
+  readonly nowMs: number;
+}
+
+/** The part of an image that is one JSON document. */
+export type ImageBody = Pick<NewImage, 'target' | 'manifest' | 'diffIDs' | 'sizeBytes' | 'createdMs' | 'labels'>;
+
+/** Every operation answers the ids of the images whose records changed. */
+export const imageWrites = {
+  'images.put'(database: Connection, put: PutImage): Digest[] {
+    const { image, nowMs } = put;
+    for (const blob of put.newBlobs) {
+      database.run('INSERT INTO blobs VALUES (?, ?, ?) ON CONFLICT DO NOTHING', blob.digest, blob.sizeBytes, nowMs);
+    }
+    upsert(database, put);
+    for (const digest of new Set(image.references)) {
+      database.run('INSERT INTO image_blobs VALUES (?, ?) ON CONFLICT DO NOTHING', image.id, digest);
+    }
+    for (const digest of new Set([image.target.digest, image.manifest.digest])) {
+      database.run(
+        `INSERT INTO image_targets VALUES (?1, ?2, (SELECT coalesce(max(set_number), 0) + 1 FROM image_targets WHERE digest = ?1))
+         ON CONFLICT DO UPDATE SET set_number = excluded.set_number`,
+        digest,
+        image.id,
+      );
+    }
+    recordChains(database, image.diffIDs);
+    const changed = put.names.flatMap((name) => point(database, name, image.id));
+    for (const name of put.repoDigests) addRepoDigest(database, image.id, name);
+    if (put.names.length > 0) markTagged(database, image.id, nowMs);
+    return [...new Set([image.id, ...changed])];
+  },
+
+  'images.tag'(database: Connection, { id, name, nowMs }: { id: Digest; name: string; nowMs: number }): Digest[] {
+    requireImage(database, id);
+    const previous = point(database, name, id);
+    markTagged(database, id, nowMs);
+    return [id, ...previous];
+  },
+
+  'images.untag'(database: Connection, names: readonly string[]): Digest[] {
+    return names.flatMap((name) => {
+      const held = holder(database, name);
+      database.run('DELETE FROM names WHERE name = ?', name);
+      const digested = database.all('SELECT image_id FROM repo_digests WHERE name = ?', name);
+      database.run('DELETE FROM repo_digests WHERE name = ?', name);
+      return [...held, ...digested.map((row) => text(row, 'image_id') as Digest)];
+    });
+  },
+
+  'images.addRepoDigest'(database: Connection, { id, name }: { id: Digest; name: string }): Digest[] {
+    requireImage(database, id);
+    addRepoDigest(database, id, name);
+    return [id];
+  },
+
+  'images.remove'(database: Connection, id: Digest): Digest[] {
+    database.run('DELETE FROM images WHERE id = ?', id);
+    return [id];
+  },
+};
+
+/**
+ * An image that is known already keeps the target it was pulled by when the newcomer (a load, a commit, a build) has no registry to speak
+ * for: repo digests and pushes hang on those bytes.
+ */
+function upsert(database: Connection, put: PutImage): void {
+  const { image } = put;
+  const keepsTarget = put.repoDigests.length === 0 && hasRepoDigest(database, image.id);
+  const { target, manifest, diffIDs, sizeBytes, createdMs, labels } = image;
+  const body: ImageBody = { target, manifest, diffIDs, sizeBytes, createdMs, labels };
+  database.run(
+    `INSERT INTO images (id, body, parent, stored_ms) VALUES (?, ?, ?, ?)
+     ON CONFLICT (id) DO UPDATE SET body = iif(?, body, excluded.body), parent = coalesce(excluded.parent, parent)`,
+    image.id,
+    JSON.stringify(body),
+    image.parent ?? null,
+    put.nowMs,
+    keepsTarget ? 1 : 0,
+  );
+}
+
+function hasRepoDigest(database: Connection, id: Digest): boolean {
+  return database.get('SELECT 1 FROM repo_digests WHERE image_id = ? LIMIT 1', id) !== undefined;
+}
+
+function requireImage(database: Connection, id: Digest): void {
+  if (!database.get('SELECT 1 FROM images WHERE id = ?', id))
+    throw new EngineError('not-found', `No such image: ${id}`);
+}
+
+function holder(database: Connection, name: string): Digest[] {
+  const row = database.get('SELECT image_id FROM names WHERE name = ?', name);
+  return row ? [text(row, 'image_id') as Digest] : [];
+}
+
+/** Answers the image that had the name, when that is another one. */
+function point(database: Connection, name: string, id: Digest): Digest[] {
+  const previous = holder(database, name).filter((other) => other !== id);
+  database.run(
+    'INSERT INTO names VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id',
+    name,
+    id,
+  );
+  return previous;
+}
+
+function addRepoDigest(database: Connection, id: Digest, name: string): void {
+  database.run('INSERT INTO repo_digests VALUES (?, ?) ON CONFLICT DO NOTHING', name, id);
+}
+
+function markTagged(database: Connection, id: Digest, nowMs: number): void {
+  database.run('UPDATE images SET last_tagged_ms = ? WHERE id = ?', nowMs, id);
+}
+
+/** Remembers which chains end in which layer: drivers derive files for some of them. */
+export function recordChains(database: Connection, diffIDs: NewImage['diffIDs']): void {
+  for (const [index, chain] of chainIDs(diffIDs).entries()) {
+    database.run('INSERT INTO chains VALUES (?, ?) ON CONFLICT DO NOTHING', chain, diffIDs[index]!);
+  }
+}
+
+/** @throws `failed-precondition` naming the first layer that has no row: what stands on it would stand on nothing. */
+export function requireLayers(database: Connection, diffIDs: NewImage['diffIDs'], what: string): void {
+  const missing = diffIDs.find((diffID) => !database.get('SELECT 1 FROM layers WHERE diff_id = ?', diffID));
+  if (missing) throw new EngineError('failed-precondition', `${what}: layer ${missing} is not in the store`);
+}

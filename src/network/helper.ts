@@ -1,0 +1,137 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { getSystemErrorMap, getSystemErrorName } from 'node:util';
+import { EngineError, messageOf } from '#errdefs';
+import { refusalText } from './netlink/index.ts';
+import type { Program } from './program.ts';
+
+/** A program ended early: `code` is the system's name for the reason, `ENOENT` say. */
+export class NetworkError extends EngineError {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(code === 'EPERM' ? 'permission-denied' : 'internal', message);
+    this.code = code;
+  }
+}
+
+interface Waiting {
+  readonly program: Program;
+  readonly resolve: (output: Buffer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * The process that works inside namespaces. Started on first use and again when it has died; ends with this process, because its input does.
+ * Programs run one after another, in the order given. It keeps the event loop alive only while a program runs.
+ */
+export class NamespaceHelper implements AsyncDisposable {
+  readonly #waiting = new Map<number, Waiting>();
+  #child: ChildProcess | undefined;
+  #nextID = 1;
+
+  /** Runs a program to its end. Answers everything netlink said. @throws NetworkError, `unavailable` when the helper dies. */
+  run(program: Program): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const id = this.#nextID++ >>> 0;
+      const child = (this.#child ??= this.#start());
+      const body = program.encode();
+      const head = Buffer.alloc(8);
+      head.writeUInt32LE(4 + body.length, 0);
+      head.writeUInt32LE(id, 4);
+      this.#waiting.set(id, { program, resolve, reject });
+      if (this.#waiting.size === 1) hold(child);
+      child.stdin!.write(Buffer.concat([head, body]));
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const child = this.#child;
+    if (!child) return;
+    this.#child = undefined;
+    hold(child);
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.stdin!.end();
+    if (child.exitCode === null && child.signalCode === null) await ended;
+  }
+
+  #start(): ChildProcess {
+    const child = spawn(helperPath(), [], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const end = (why: string) => {
+      if (this.#child === child) this.#child = undefined;
+      this.#fail(new EngineError('unavailable', `network helper: ${why}`));
+    };
+    child.on('error', (error) => end(messageOf(error)));
+    child.stdin!.on('error', () => {});
+    child.on('exit', (code, signal) => end(`ended with ${signal ?? `code ${code}`}`));
+    void this.#read(child).catch((error) => {
+      child.kill('SIGKILL');
+      end(messageOf(error));
+    });
+    release(child);
+    return child;
+  }
+
+  #fail(error: EngineError): void {
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(error);
+  }
+
+  async #read(child: ChildProcess): Promise<void> {
+    let pending: Buffer = Buffer.alloc(0);
+    for await (const chunk of child.stdout!) {
+      pending = pending.length === 0 ? (chunk as Buffer) : Buffer.concat([pending, chunk as Buffer]);
+      while (pending.length >= 4 && pending.length >= 4 + pending.readUInt32LE(0)) {
+        const sizeBytes = 4 + pending.readUInt32LE(0);
+        this.#settle(pending.subarray(4, sizeBytes));
+        pending = pending.subarray(sizeBytes);
+        if (this.#waiting.size === 0) release(child);
+      }
+    }
+  }
+
+  #settle(answer: Buffer): void {
+    const id = answer.readUInt32LE(0);
+    const waiting = this.#waiting.get(id);
+    if (!waiting) return;
+    this.#waiting.delete(id);
+    const result = answer.readInt32LE(4);
+    const output = answer.subarray(12);
+    if (result === 0) {
+      waiting.resolve(output);
+      return;
+    }
+    const what = waiting.program.nameOf(answer.readUInt32LE(8));
+    const detail = refusalText(output);
+    const reason = getSystemErrorMap().get(result)?.[1] ?? `error ${-result}`;
+    waiting.reject(new NetworkError(errorName(result), `${what}: ${detail ? `${reason} (${detail})` : reason}`));
+  }
+}
+
+function errorName(result: number): string {
+  return getSystemErrorMap().has(result) ? getSystemErrorName(result) : `E${-result}`;
+}
+
+function hold(child: ChildProcess): void {
+  child.ref();
+  (child.stdout as Socket).ref();
+}
+
+function release(child: ChildProcess): void {
+  child.unref();
+  (child.stdout as Socket).unref();
+  (child.stdin as Socket).unref();
+}
+
+function helperPath(): string {
+  for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
+    const candidate = join(folder, 'native', 'build', `netns-${process.arch}`);
+    if (existsSync(candidate)) return candidate;
+    if (dirname(folder) === folder) {
+      throw new EngineError('failed-precondition', 'network helper not built: run `npm run setup`');
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isKind } from '#errdefs';
+import { addressText, parseAddress, parseCidr, subnetText } from './address.ts';
+import { Addresses, chooseSubnet, defaultPools } from './ipam.ts';
+
+const subnets = (...texts: string[]) => texts.map((text) => parseCidr(text).subnet);
+const chosen = (taken: string[], pools = defaultPools) => subnetText(chooseSubnet(pools, subnets(...taken)));
+
+test('the first pool that overlaps nothing is chosen', () => {
+  assert.equal(chosen([]), '172.17.0.0/16');
+  assert.equal(chosen(['172.17.0.0/16', '172.18.5.0/24']), '172.19.0.0/16');
+  assert.equal(chosen(['172.16.0.0/13']), '172.24.0.0/16');
+  assert.equal(chosen(['172.16.0.0/12']), '192.168.0.0/20');
+  assert.equal(chosen(['172.16.0.0/12', '192.168.1.0/24']), '192.168.16.0/20');
+});
+
+test('pools of the user are cut in order; bad and used-up ones are refused', () => {
+  const pools = [{ base: '10.10.0.0/23', size: 24 }];
+  assert.equal(chosen([], pools), '10.10.0.0/24');
+  assert.equal(chosen(['10.10.0.7/32'], pools), '10.10.1.0/24');
+  assert.throws(
+    () => chosen(['10.0.0.0/8'], pools),
+    (error) => isKind(error, 'failed-precondition'),
+  );
+  assert.throws(() => chosen([], [{ base: '10.10.0.0/24', size: 16 }]), /invalid default address pool/);
+  assert.throws(() => chosen([], [{ base: 'x', size: 16 }]), /invalid CIDR/);
+});
+
+test('the lowest free address is given, never the gateway or the ends', () => {
+  const [subnet] = subnets('10.0.0.0/29');
+  const addresses = new Addresses(subnet!, parseAddress('10.0.0.3'));
+  const given = Array.from({ length: 5 }, () => addressText(addresses.allocate()));
+  assert.deepEqual(given, ['10.0.0.1', '10.0.0.2', '10.0.0.4', '10.0.0.5', '10.0.0.6']);
+  assert.throws(() => addresses.allocate(), /no available IPv4 addresses/);
+  addresses.release(parseAddress('10.0.0.4'));
+  addresses.release(parseAddress('10.0.0.2'));
+  assert.equal(addressText(addresses.allocate()), '10.0.0.2');
+});
+
+test('a wanted address must be inside and free', () => {
+  const [subnet] = subnets('10.0.0.0/24');
+  const addresses = new Addresses(subnet!, parseAddress('10.0.0.1'));
+  assert.equal(addressText(addresses.reserve('10.0.0.9')), '10.0.0.9');
+  for (const taken of ['10.0.0.9', '10.0.0.1', '10.0.0.0', '10.0.0.255']) {
+    assert.throws(
+      () => addresses.reserve(taken),
+      (error) => isKind(error, 'conflict'),
+    );
+  }
+  assert.throws(
+    () => addresses.reserve('10.0.1.1'),
+    (error) => isKind(error, 'invalid-argument'),
+  );
+});
+
+test('a subnet of two addresses has no ends to spare', () => {
+  const [subnet] = subnets('10.0.0.0/31');
+  const addresses = new Addresses(subnet!, parseAddress('10.0.0.0'));
+  assert.equal(addressText(addresses.allocate()), '10.0.0.1');
+});

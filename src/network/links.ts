@@ -1,0 +1,112 @@
+import { log } from '#log';
+import { type Address, macOf, parseAddress } from './address.ts';
+import { type Bridge, listHostLinks } from './bridge.ts';
+import { forgetUdpFlows } from './flows.ts';
+import { NamespaceHelper, NetworkError } from './helper.ts';
+import { isLinkName } from './names.ts';
+import { configureLink, createVeth, deleteLink, deleteNeighbour, setHairpin } from './netlink/index.ts';
+import { Program } from './program.ts';
+import type { Endpoint } from './types.ts';
+
+const linkInside = 'eth0';
+
+/**
+ * What makes an endpoint's link: the pair, with its other end born inside the namespace, then (`between`, still outside) the rules that need it, then address and
+ * route inside.
+ */
+export function plugProgram(options: {
+  readonly endpoint: Endpoint;
+  readonly bridge: Bridge;
+  readonly mtu: number;
+  readonly namespacePath: string;
+  readonly between: (program: Program) => void;
+}): Program {
+  const { endpoint, bridge, mtu, namespacePath } = options;
+  const { hostLink, macAddress } = endpoint;
+  const address = parseAddress(endpoint.ipAddress);
+  const program = new Program();
+  if (macAddress !== macOf(address)) {
+    program.send('forget neighbour', deleteNeighbour(bridge.index, address), { lenient: true });
+  }
+  program
+    .send(
+      `create link ${hostLink}`,
+      createVeth({
+        hostName: hostLink,
+        peerName: linkInside,
+        macAddress,
+        mtu,
+        bridgeIndex: bridge.index,
+        namespacePath,
+      }),
+    )
+    .write(`/proc/sys/net/ipv6/conf/${hostLink}/disable_ipv6`, '1');
+  if (endpoint.ports.length > 0) program.send(`set hairpin mode of ${hostLink}`, setHairpin(hostLink));
+  options.between(program);
+  return program
+    .enter(namespacePath)
+    .write(`/proc/sys/net/ipv6/conf/${linkInside}/disable_ipv6`, '1')
+    .send(`configure ${linkInside}`, configureInside(address, bridge));
+}
+
+function configureInside(address: Address, bridge: Bridge) {
+  return configureLink({
+    name: linkInside,
+    address,
+    prefixLength: bridge.subnet.prefixLength,
+    gateway: bridge.gateway,
+  });
+}
+
+/**
+ * Takes links away. The kernel waits tens of milliseconds for each: a helper of its own, so that no connect waits behind it, and most of it in the background.
+ */
+export class LinkRemover implements AsyncDisposable {
+  readonly #helper = new NamespaceHelper();
+  readonly #running = new Set<Promise<void>>();
+
+  /** Absent is fine. */
+  async remove(name: string): Promise<void> {
+    try {
+      await this.#helper.run(new Program().send(`delete link ${name}`, deleteLink(name)));
+    } catch (error) {
+      if (!(error instanceof NetworkError && error.code === 'ENODEV')) throw error;
+    }
+  }
+
+  forgetFlows(endpoint: Endpoint): void {
+    if (endpoint.ports.some(({ protocol }) => protocol === 'udp')) {
+      this.inBackground(forgetUdpFlows(this.#helper, endpoint));
+    }
+  }
+
+  /** Work nobody waits for; a failure is logged. */
+  inBackground(work: Promise<void>): void {
+    const tracked: Promise<void> = work
+      .catch((error) => log.warn('network clean-up failed', { error }))
+      .finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+  }
+
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.settled();
+    await this.#helper[Symbol.asyncDispose]();
+  }
+}
+
+/** Host ends on the bridge that are neither in `known` nor start as one of `prefixes` does. */
+export async function strayLinks(
+  helper: NamespaceHelper,
+  bridge: Bridge,
+  known: ReadonlySet<string>,
+  prefixes: readonly string[],
+): Promise<readonly string[]> {
+  return (await listHostLinks(helper))
+    .filter(({ name, masterIndex }) => isLinkName(name) && masterIndex === bridge.index)
+    .map(({ name }) => name)
+    .filter((name) => !known.has(name) && !prefixes.some((prefix) => name.startsWith(prefix)));
+}

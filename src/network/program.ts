@@ -1,0 +1,82 @@
+/** Programs for the namespace helper, as `native/helpers/netns.c` reads them. */
+import type { Datagram } from './netlink/index.ts';
+
+const protocols = { route: 0, netfilter: 12 } as const;
+
+/** Instructions in order; each method answers the program itself. */
+export class Program {
+  readonly #parts: Buffer[] = [];
+  readonly #names: string[] = [];
+
+  /** A new namespace held at `path`, loopback up; the program goes on inside it. */
+  create(path: string): this {
+    return this.#add(`create network namespace ${path}`, letter('C'), string(path));
+  }
+
+  /** Goes on inside the namespace held at `path`. */
+  enter(path: string): this {
+    return this.#add(`enter network namespace ${path}`, letter('E'), string(path));
+  }
+
+  /** Lets go of the namespace held at `path`; absent is fine. */
+  remove(path: string): this {
+    return this.#add(`remove network namespace ${path}`, letter('R'), string(path));
+  }
+
+  /** Writes a file, a sysctl say; an absent file is fine. */
+  write(path: string, content: string): this {
+    return this.#add(`write ${path}`, letter('W'), string(path), string(content));
+  }
+
+  send(what: string, datagram: Datagram, options: { lenient?: boolean } = {}): this {
+    return this.#send(what, protocols.route, datagram, options.lenient ?? false);
+  }
+
+  sendFilter(what: string, datagram: Datagram, options: { lenient?: boolean } = {}): this {
+    return this.#send(what, protocols.netfilter, datagram, options.lenient ?? false);
+  }
+
+  /** What instruction `index` was for. */
+  nameOf(index: number): string {
+    return this.#names[index] ?? 'network helper';
+  }
+
+  encode(): Buffer {
+    return Buffer.concat(this.#parts);
+  }
+
+  #send(what: string, protocol: number, datagram: Datagram, lenient: boolean): this {
+    const head = Buffer.alloc(10);
+    head.writeUInt16LE(protocol, 0);
+    head.writeUInt16LE(lenient ? 1 : 0, 2);
+    head.writeUInt32LE(datagram.acks, 4);
+    head.writeUInt16LE(datagram.patches.length, 8);
+    const patches = datagram.patches.flatMap(({ offset, kind, value }) => [
+      size(offset),
+      letter(kind === 'namespace' ? 'F' : 'I'),
+      string(value),
+    ]);
+    return this.#add(what, letter('S'), head, ...patches, size(datagram.bytes.length), datagram.bytes);
+  }
+
+  #add(name: string, ...parts: Buffer[]): this {
+    this.#names.push(name);
+    this.#parts.push(...parts);
+    return this;
+  }
+}
+
+const letter = (value: string): Buffer => Buffer.from(value, 'latin1');
+
+function size(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+function string(value: string): Buffer {
+  const content = Buffer.from(value, 'utf8');
+  const length = Buffer.alloc(2);
+  length.writeUInt16LE(content.length);
+  return Buffer.concat([length, content]);
+}

@@ -1,0 +1,35 @@
+/**
+ * OCI image-spec v1.1 and Docker schema 2 documents: digests, descriptors, manifests, indexes, configs, platforms.
+ * Bytes <-> values only; no paths, no sockets. Imports errdefs.
+ *
+ * The parsers take hostile bytes: bounded, `invalid-argument` on anything that is not the document. The raw bytes stay with the caller.
+ */
+export { decodeRunConfig, maxConfigBytes, parseConfig } from './config.ts';
+export { decodeDescriptor } from './descriptor.ts';
+export {
+  chainID,
+  chainIDs,
+  createDigester,
+  type DigestAlgorithm,
+  type Digester,
+  digestAlgorithm,
+  digestHex,
+  digestOf,
+  isDigest,
+  parseDiffID,
+  parseDigest,
+} from './digest.ts';
+export { maxManifestBytes, parseIndex, parseManifest, parseTarget, type Target } from './manifest.ts';
+export {
+  isConfig,
+  isDockerMediaType,
+  isForeignLayer,
+  isIndex,
+  isLayer,
+  isManifest,
+  isSchema1,
+  manifestMediaTypes,
+} from './media-types.ts';
+export { formatPlatform, hostPlatform, normalisePlatform, parsePlatform } from './platform.ts';
+export { choosePlatform, compatiblePlatforms, platformRank } from './platform-choice.ts';
+export * from './types.ts';

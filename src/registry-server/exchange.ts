@@ -1,0 +1,61 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { isErrno } from '#errdefs';
+import { type Digest, isDigest } from '#oci';
+import { type ByteSource, toNodeReadable } from '#streams';
+import { ApiError } from './api-error.ts';
+
+/** One request with what handlers read of it. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly url: URL;
+}
+
+type Headers = Readonly<Record<string, string | number>>;
+
+export function sendEmpty({ response }: Exchange, status: number, headers: Headers = {}): void {
+  response.writeHead(status, { 'Content-Length': 0, ...headers }).end();
+}
+
+export function sendJson({ request, response }: Exchange, status: number, text: string, headers: Headers = {}): void {
+  const bytes = Buffer.from(text);
+  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': bytes.length, ...headers });
+  response.end(request.method === 'HEAD' ? undefined : bytes);
+}
+
+/** Streams a body; a reader that leaves early is no error of ours. */
+export async function sendStream(
+  { response }: Exchange,
+  status: number,
+  headers: Headers,
+  source: ByteSource,
+): Promise<void> {
+  response.writeHead(status, headers);
+  try {
+    await pipeline(toNodeReadable(source), response);
+  } catch (error) {
+    if (!isErrno(error, 'ERR_STREAM_PREMATURE_CLOSE')) throw error;
+  }
+}
+
+/** The digest of a path or query. @throws ApiError `DIGEST_INVALID`. */
+export function requireDigest(text: string | null): Digest {
+  if (text !== null && isDigest(text)) return text;
+  throw new ApiError('DIGEST_INVALID', 'provided digest did not match uploaded content', { detail: text });
+}
+
+/** distribution-spec v1.1 §listing-tags: `n` entries after `last`, and the link to what follows. */
+export function page(exchange: Exchange, entries: readonly string[]): { entries: readonly string[]; headers: Headers } {
+  const { url } = exchange;
+  const count = url.searchParams.get('n');
+  if (count !== null && !/^\d{1,9}$/.test(count)) {
+    throw new ApiError('PAGINATION_NUMBER_INVALID', 'invalid number of results requested', { detail: { n: count } });
+  }
+  const last = url.searchParams.get('last');
+  const rest = last === null ? entries : entries.filter((entry) => entry > last);
+  if (count === null || rest.length <= Number(count)) return { entries: rest, headers: {} };
+  const shown = rest.slice(0, Number(count));
+  const next = new URLSearchParams({ n: count, ...(shown.length > 0 ? { last: shown.at(-1)! } : {}) });
+  return { entries: shown, headers: shown.length > 0 ? { Link: `<${url.pathname}?${next}>; rel="next"` } : {} };
+}

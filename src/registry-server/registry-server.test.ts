@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { digestOf, mediaTypes } from '#oci';
+import { temporaryFolder } from '#testing';
+import { type RegistryServer, serveRegistry } from './index.ts';
+
+interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+async function withServer(body: (parts: { call: Call; server: RegistryServer; root: string }) => Promise<void>) {
+  await using folder = await temporaryFolder();
+  await using server = await serveRegistry({ root: folder.path, addr: '127.0.0.1:0' });
+  const call: Call = async (method, path, options = {}) => {
+    const url = path.startsWith('http') ? path : `http://${server.address}${path}`;
+    const answer = await fetch(url, { method, ...options } as RequestInit);
+    return { status: answer.status, headers: answer.headers, text: await answer.text() };
+  };
+  await body({ call, server, root: folder.path });
+}
+
+type Call = (
+  method: string,
+  path: string,
+  options?: { body?: string | Uint8Array; headers?: Record<string, string> },
+) => Promise<Reply>;
+
+async function pushBlob(call: Call, name: string, bytes: string | Uint8Array): Promise<string> {
+  const digest = digestOf(bytes);
+  const begun = await call('POST', `/v2/${name}/blobs/uploads/`);
+  assert.equal(begun.status, 202);
+  const put = await call('PUT', `${begun.headers.get('location')}?digest=${digest}`, { body: bytes });
+  assert.equal(put.status, 201);
+  assert.equal(put.headers.get('docker-content-digest'), digest);
+  return digest;
+}
+
+function codeOf(reply: Reply): string {
+  return (JSON.parse(reply.text) as { errors: { code: string }[] }).errors[0]!.code;
+}
+
+async function pushImage(
+  call: Call,
+  name: string,
+  tag: string,
+  layer = 'layer',
+): Promise<{ digest: string; text: string }> {
+  const config = await pushBlob(call, name, '{}');
+  const layerDigest = await pushBlob(call, name, layer);
+  const text = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    config: { mediaType: mediaTypes.ociConfig, digest: config, size: 2 },
+    layers: [{ mediaType: mediaTypes.ociLayerGzip, digest: layerDigest, size: layer.length }],
+  });
+  const put = await call('PUT', `/v2/${name}/manifests/${tag}`, {
+    body: text,
+    headers: { 'content-type': mediaTypes.ociManifest },
+  });
+  assert.equal(put.status, 201);
+  return { digest: digestOf(text), text };
+}
+
+test('the API announces itself', () =>
+  withServer(async ({ call }) => {
+    const reply = await call('GET', '/v2/');
+    assert.equal(reply.status, 200);
+    assert.equal(reply.headers.get('docker-distribution-api-version'), 'registry/2.0');
+    assert.equal(codeOf(await call('PUT', '/v2/')), 'UNSUPPORTED');
+  }));
+
+test('a blob goes up whole and comes back whole or in part', () =>
+  withServer(async ({ call }) => {
+    const digest = await pushBlob(call, 'a/b', '0123456789');
+    const path = `/v2/a/b/blobs/${digest}`;
+    const whole = await call('GET', path);
+    assert.equal(whole.text, '0123456789');
+    const head = await call('HEAD', path);
+    assert.equal(head.headers.get('content-length'), '10');
+    const ranged = (range: string) => call('GET', path, { headers: { range } });
+    const part = await ranged('bytes=3-5');
+    assert.deepEqual([part.status, part.text, part.headers.get('content-range')], [206, '345', 'bytes 3-5/10']);
+    assert.equal((await ranged('bytes=7-')).text, '789');
+    assert.equal((await ranged('bytes=-2')).text, '89');
+    assert.equal((await ranged('bytes=8-99')).text, '89');
+    const past = await ranged('bytes=10-');
+    assert.deepEqual([past.status, past.headers.get('content-range')], [416, 'bytes */10']);
+    assert.equal((await ranged('bytes=0-1,3-4')).status, 200);
+  }));
+
+test('a blob goes up in chunks, in order only', () =>
+  withServer(async ({ call }) => {
+    const begun = await call('POST', '/v2/x/blobs/uploads/');
+    const location = begun.headers.get('location')!;
+    const chunk = (text: string, start: number) =>
+      call('PATCH', location, { body: text, headers: { 'content-range': `${start}-${start + text.length - 1}` } });
+    assert.equal((await chunk('abc', 0)).headers.get('range'), '0-2');
+    const wrong = await chunk('zzz', 7);
+    assert.deepEqual([wrong.status, wrong.headers.get('range')], [416, '0-2']);
+    assert.equal((await chunk('def', 3)).status, 202);
+    const status = await call('GET', location);
+    assert.deepEqual([status.status, status.headers.get('range')], [204, '0-5']);
+    const digest = digestOf('abcdefgh');
+    assert.equal((await call('PUT', `${location}?digest=${digest}`, { body: 'gh' })).status, 201);
+    assert.equal((await call('GET', `/v2/x/blobs/${digest}`)).text, 'abcdefgh');
+    assert.equal(codeOf(await call('PATCH', location, { body: 'x' })), 'BLOB_UPLOAD_UNKNOWN');
+  }));
+
+test('one POST may carry the blob; sha512 is a digest, too', () =>
+  withServer(async ({ call }) => {
+    const digest = `sha512:${createHash('sha512').update('hello').digest('hex')}`;
+    assert.equal((await call('POST', `/v2/x/blobs/uploads/?digest=${digest}`, { body: 'hello' })).status, 201);
+    assert.equal((await call('GET', `/v2/x/blobs/${digest}`)).text, 'hello');
+  }));
+
+test('a wrong digest keeps nothing', () =>
+  withServer(async ({ call, root }) => {
+    const begun = await call('POST', '/v2/x/blobs/uploads/');
+    const wrong = await call('PUT', `${begun.headers.get('location')}?digest=${digestOf('other')}`, { body: 'bytes' });
+    assert.deepEqual([wrong.status, codeOf(wrong)], [400, 'DIGEST_INVALID']);
+    assert.deepEqual(await readdir(join(root, 'uploads')), []);
+    assert.deepEqual(await readdir(join(root, 'blobs', 'sha256')), []);
+    const bad = await call('POST', '/v2/x/blobs/uploads/?digest=sha256:..%2F..', { body: 'bytes' });
+    assert.equal(codeOf(bad), 'DIGEST_INVALID');
+  }));
+
+test('what a broken connection sent stays, for the client to go on', () =>
+  withServer(async ({ call, server }) => {
+    const begun = await call('POST', '/v2/x/blobs/uploads/');
+    const location = begun.headers.get('location')!;
+    await new Promise<void>((resolve) => {
+      const cut = httpRequest({
+        host: '127.0.0.1',
+        port: server.port,
+        path: location,
+        method: 'PATCH',
+        headers: { 'content-length': 100 },
+      });
+      cut.on('error', () => resolve());
+      cut.write('12345', () => setTimeout(() => cut.destroy(new Error('cut')), 50));
+    });
+    let range: string | null = '';
+    for (let tries = 0; tries < 50 && range !== '0-4'; tries++) {
+      range = (await call('GET', location)).headers.get('range');
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assert.equal(range, '0-4');
+    const digest = digestOf('1234567');
+    assert.equal((await call('PUT', `${location}?digest=${digest}`, { body: '67' })).status, 201);
+  }));
+
+test('a blob is mounted from a repository that has it', () =>
+  withServer(async ({ call }) => {
+    const digest = await pushBlob(call, 'from', 'shared');
+    assert.equal((await call('HEAD', `/v2/to/blobs/${digest}`)).status, 404);
+    assert.equal((await call('POST', `/v2/to/blobs/uploads/?mount=${digest}&from=from`)).status, 201);
+    assert.equal((await call('GET', `/v2/to/blobs/${digest}`)).text, 'shared');
+    const absent = await call('POST', `/v2/to/blobs/uploads/?mount=${digestOf('none')}&from=from`);
+    assert.equal(absent.status, 202);
+    assert.match(absent.headers.get('location')!, /^\/v2\/to\/blobs\/uploads\//);
+    assert.equal((await call('DELETE', absent.headers.get('location')!)).status, 204);
+  }));
+
+test('manifests are kept byte for byte, by tag and digest', () =>
+  withServer(async ({ call }) => {
+    const { digest, text } = await pushImage(call, 'app', 'v1');
+    for (const reference of ['v1', digest]) {
+      const got = await call('GET', `/v2/app/manifests/${reference}`);
+      assert.equal(got.text, text);
+      assert.equal(got.headers.get('content-type'), mediaTypes.ociManifest);
+      assert.equal(got.headers.get('docker-content-digest'), digest);
+    }
+    const head = await call('HEAD', '/v2/app/manifests/v1');
+    assert.deepEqual([head.status, head.headers.get('content-length'), head.text], [200, String(text.length), '']);
+    assert.equal(
+      (await call('GET', '/v2/app/manifests/v1', { headers: { 'if-none-match': `"${digest}"` } })).status,
+      304,
+    );
+    const missing = await call('GET', '/v2/app/manifests/v2');
+    assert.deepEqual([missing.status, codeOf(missing)], [404, 'MANIFEST_UNKNOWN']);
+    assert.equal(codeOf(await call('GET', '/v2/nobody/manifests/v2')), 'NAME_UNKNOWN');
+  }));
+
+test('manifests that are not right are refused', () =>
+  withServer(async ({ call }) => {
+    const put = (reference: string, body: string, type: string = mediaTypes.ociManifest) =>
+      call('PUT', `/v2/app/manifests/${reference}`, { body, headers: { 'content-type': type } });
+    const { text } = await pushImage(call, 'app', 'v1');
+    assert.equal(codeOf(await put('v2', '{nope')), 'MANIFEST_INVALID');
+    assert.equal(codeOf(await put('v2', text, mediaTypes.ociIndex)), 'MANIFEST_INVALID');
+    assert.equal(codeOf(await put(digestOf('other'), text)), 'DIGEST_INVALID');
+    const lacking = text.replace(digestOf('layer'), digestOf('absent'));
+    assert.equal(codeOf(await put('v2', lacking)), 'MANIFEST_BLOB_UNKNOWN');
+    const index = JSON.stringify({
+      schemaVersion: 2,
+      manifests: [{ mediaType: mediaTypes.ociManifest, digest: digestOf('absent'), size: 3 }],
+    });
+    assert.equal(codeOf(await put('v2', index, mediaTypes.ociIndex)), 'MANIFEST_BLOB_UNKNOWN');
+    assert.equal((await put('v2', ' '.repeat(5 << 20))).status, 413);
+    assert.deepEqual(JSON.parse((await call('GET', '/v2/app/tags/list')).text), { name: 'app', tags: ['v1'] });
+  }));
+
+test('tags and repositories are listed in pages', () =>
+  withServer(async ({ call }) => {
+    for (const tag of ['c', 'a', 'b']) await pushImage(call, 'deep/er/app', tag);
+    await pushImage(call, 'deep', 'x');
+    const first = await call('GET', '/v2/deep/er/app/tags/list?n=2');
+    assert.deepEqual(JSON.parse(first.text), { name: 'deep/er/app', tags: ['a', 'b'] });
+    const next = /<(.+)>; rel="next"/.exec(first.headers.get('link')!)![1]!;
+    const second = await call('GET', next);
+    assert.deepEqual(JSON.parse(second.text), { name: 'deep/er/app', tags: ['c'] });
+    assert.equal(second.headers.get('link'), null);
+    assert.deepEqual(JSON.parse((await call('GET', '/v2/_catalog')).text), { repositories: ['deep', 'deep/er/app'] });
+    assert.equal(codeOf(await call('GET', '/v2/nobody/tags/list')), 'NAME_UNKNOWN');
+    assert.equal((await call('GET', '/v2/deep/tags/list?n=-1')).status, 400);
+  }));
+
+test('deleting takes out tags, manifests and blobs', () =>
+  withServer(async ({ call }) => {
+    const { digest } = await pushImage(call, 'app', 'v1');
+    await pushImage(call, 'app', 'v2');
+    assert.equal((await call('DELETE', '/v2/app/manifests/v2')).status, 202);
+    assert.equal((await call('GET', '/v2/app/manifests/v1')).status, 200);
+    assert.equal((await call('DELETE', `/v2/app/manifests/${digest}`)).status, 202);
+    assert.equal((await call('GET', '/v2/app/manifests/v1')).status, 404);
+    const blob = digestOf('layer');
+    assert.equal((await call('DELETE', `/v2/app/blobs/${blob}`)).status, 202);
+    assert.equal(codeOf(await call('DELETE', `/v2/app/blobs/${blob}`)), 'BLOB_UNKNOWN');
+  }));
+
+test('referrers of a subject are an index', () =>
+  withServer(async ({ call }) => {
+    const { digest, text } = await pushImage(call, 'app', 'v1');
+    const signature = JSON.stringify({
+      ...(JSON.parse(text) as object),
+      artifactType: 'application/x.signature',
+      subject: { mediaType: mediaTypes.ociManifest, digest, size: text.length },
+      annotations: { by: 'me' },
+    });
+    const put = await call('PUT', `/v2/app/manifests/${digestOf(signature)}`, {
+      body: signature,
+      headers: { 'content-type': mediaTypes.ociManifest },
+    });
+    assert.equal(put.headers.get('oci-subject'), digest);
+    const list = async (query = '') =>
+      (JSON.parse((await call('GET', `/v2/app/referrers/${digest}${query}`)).text) as { manifests: unknown[] })
+        .manifests;
+    assert.deepEqual(await list(), [
+      {
+        mediaType: mediaTypes.ociManifest,
+        digest: digestOf(signature),
+        size: signature.length,
+        artifactType: 'application/x.signature',
+        annotations: { by: 'me' },
+      },
+    ]);
+    assert.deepEqual(await list('?artifactType=other'), []);
+    await call('DELETE', `/v2/app/manifests/${digestOf(signature)}`);
+    assert.deepEqual(await list(), []);
+  }));
+
+test('names that climb out of the folder are refused', () =>
+  withServer(async ({ call, root }) => {
+    for (const name of ['..%2f..%2fetc', 'a%2f..%2fb', 'A', '_manifests', 'a/_tags', 'a%00b', '.', 'a//b', '%zz']) {
+      const reply = await call('POST', `/v2/${name}/blobs/uploads/`);
+      assert.ok(reply.status === 400 || reply.status === 404, `${name}: ${reply.status}`);
+    }
+    assert.deepEqual(await readdir(root), ['blobs', 'uploads']);
+  }));
+
+test('everything is still there after a restart, uploads in flight are not', async () => {
+  await using folder = await temporaryFolder();
+  const image = await (async () => {
+    await using server = await serveRegistry({ root: folder.path, addr: '127.0.0.1:0' });
+    const call: Call = async (method, path, options) => {
+      const answer = await fetch(`http://${server.address}${path}`, { method, ...options } as RequestInit);
+      return { status: answer.status, headers: answer.headers, text: await answer.text() };
+    };
+    const begun = await call('POST', '/v2/app/blobs/uploads/');
+    await call('PATCH', begun.headers.get('location')!, { body: 'half' });
+    return await pushImage(call, 'app', 'v1');
+  })();
+  await using server = await serveRegistry({ root: folder.path, addr: '127.0.0.1:0' });
+  const answer = await fetch(`http://${server.address}/v2/app/manifests/v1`);
+  assert.equal(await answer.text(), image.text);
+  assert.deepEqual(await readdir(join(folder.path, 'uploads')), []);
+});
+
+test('a bad address is refused', async () => {
+  await using folder = await temporaryFolder();
+  for (const addr of ['nope', 'host:99999', '1:2:3']) {
+    await assert.rejects(serveRegistry({ root: folder.path, addr }), { kind: 'invalid-argument' });
+  }
+});

@@ -1,0 +1,57 @@
+import { existsSync } from 'node:fs';
+import type { ResourceLimits } from './types.ts';
+
+const cpuPeriodMicros = 100_000;
+const nanosPerCpu = 1_000_000_000;
+
+export interface CgroupFacts {
+  readonly version: 1 | 2;
+  /** Whether the kernel limits memory and swap together; without it a swap limit is an error, so it is left out. */
+  readonly swapLimit: boolean;
+}
+
+/** OCI runtime-spec v1.1 config-linux.md §control-groups, without devices. */
+export interface OciResources {
+  readonly memory?: { limit?: number; swap?: number; reservation?: number };
+  readonly cpu?: { shares?: number; quota?: number; period?: number; cpus?: string; mems?: string };
+  readonly pids?: { limit: number };
+}
+
+export function readSwapLimit(version: 1 | 2, memoryFolder: string | undefined): boolean {
+  if (memoryFolder === undefined) return false;
+  return version === 2 || existsSync(`${memoryFolder}/memory.memsw.limit_in_bytes`);
+}
+
+/** Docker's limits in the words of the runtime-spec; the runtime turns them into v1 or v2 files. */
+export function ociResources(limits: ResourceLimits, facts: CgroupFacts): OciResources {
+  const memory = memoryOf(limits, facts);
+  const cpu = cpuOf(limits);
+  const pids = limits.pidsLimit ?? 0;
+  return {
+    ...(Object.keys(memory).length > 0 && { memory }),
+    ...(Object.keys(cpu).length > 0 && { cpu }),
+    ...(pids > 0 && { pids: { limit: pids } }),
+  };
+}
+
+function memoryOf(limits: ResourceLimits, facts: CgroupFacts): NonNullable<OciResources['memory']> {
+  const limit = limits.memoryBytes ?? 0;
+  const swap = limits.memorySwapBytes || limit * 2;
+  return {
+    ...(limit > 0 && { limit }),
+    ...(limit > 0 && facts.swapLimit && { swap }),
+    ...(limits.memoryReservationBytes && { reservation: limits.memoryReservationBytes }),
+  };
+}
+
+function cpuOf(limits: ResourceLimits): NonNullable<OciResources['cpu']> {
+  const quota = limits.nanoCpus ? Math.round((limits.nanoCpus * cpuPeriodMicros) / nanosPerCpu) : limits.cpuQuota;
+  const period = limits.nanoCpus ? cpuPeriodMicros : limits.cpuPeriod;
+  return {
+    ...(limits.cpuShares && { shares: limits.cpuShares }),
+    ...(quota && { quota }),
+    ...(period && { period }),
+    ...(limits.cpusetCpus && { cpus: limits.cpusetCpus }),
+    ...(limits.cpusetMems && { mems: limits.cpusetMems }),
+  };
+}

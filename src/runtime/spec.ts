@@ -1,0 +1,156 @@
+import { join } from 'node:path';
+import { hostDevices, type OciDevice } from './host-devices.ts';
+import { defaultSeccomp, type SeccompProfile } from './seccomp.ts';
+import {
+  allDeviceRules,
+  type DeviceRule,
+  defaultDeviceRules,
+  defaultMaskedPaths,
+  defaultMounts,
+  defaultNetworkSysctls,
+  defaultReadonlyPaths,
+} from './spec-defaults.ts';
+import { type CgroupFacts, type OciResources, ociResources } from './spec-resources.ts';
+import type { ContainerSpec, ProcessSpec, SpecMount } from './types.ts';
+
+/** What the machine decides of a spec. */
+export interface HostFacts extends CgroupFacts {
+  /** `process.arch` and `uname -r`. */
+  readonly arch: string;
+  readonly kernelRelease: string;
+}
+
+/** OCI runtime-spec v1.1 config.md §process. */
+export interface OciProcess {
+  readonly terminal: boolean;
+  readonly consoleSize?: { readonly height: number; readonly width: number };
+  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly capabilities: {
+    readonly bounding: readonly string[];
+    readonly effective: readonly string[];
+    readonly permitted: readonly string[];
+  };
+  readonly rlimits?: readonly { readonly type: string; readonly soft: number; readonly hard: number }[];
+  readonly noNewPrivileges: boolean;
+  readonly oomScoreAdj: number;
+}
+
+/** OCI runtime-spec v1.1 config.md, as far as containers here use it. */
+export interface OciSpec {
+  readonly ociVersion: string;
+  readonly process: OciProcess;
+  readonly root: { readonly path: string; readonly readonly: boolean };
+  readonly hostname: string;
+  readonly mounts: readonly SpecMount[];
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly linux: {
+    readonly namespaces: readonly { readonly type: string; readonly path?: string }[];
+    readonly cgroupsPath: string;
+    readonly resources: OciResources & { readonly devices: readonly DeviceRule[] };
+    readonly devices: readonly OciDevice[];
+    readonly sysctl: Readonly<Record<string, string>>;
+    readonly maskedPaths: readonly string[];
+    readonly readonlyPaths: readonly string[];
+    readonly rootfsPropagation?: string;
+    readonly seccomp?: SeccompProfile;
+  };
+}
+
+const initDestination = '/sbin/docker-init';
+
+/** Cgroup of a container, from the root of each hierarchy. */
+export function cgroupPath(spec: Pick<ContainerSpec, 'cgroupParent' | 'id'>): string {
+  return join('/', spec.cgroupParent, spec.id);
+}
+
+/** The container as an OCI runtime is told of it, with Docker's defaults. */
+export function buildSpec(spec: ContainerSpec, host: HostFacts): OciSpec {
+  const seccomp = seccompOf(spec, host);
+  const propagation = rootPropagation(spec.mounts);
+  return {
+    ociVersion: '1.0.2',
+    process: buildProcess({ ...spec.process, args: commandOf(spec) }),
+    root: { path: spec.rootfs, readonly: spec.readonlyRootfs },
+    hostname: spec.hostname,
+    mounts: mountsOf(spec),
+    annotations: spec.annotations,
+    linux: {
+      namespaces: namespacesOf(spec, host),
+      cgroupsPath: cgroupPath(spec),
+      resources: {
+        devices: spec.privileged ? allDeviceRules : defaultDeviceRules,
+        ...ociResources(spec.resources, host),
+      },
+      devices: spec.privileged ? hostDevices() : [],
+      sysctl: { ...(spec.networkNamespace === 'host' ? {} : defaultNetworkSysctls), ...spec.sysctls },
+      maskedPaths: spec.maskedPaths ?? (spec.privileged ? [] : defaultMaskedPaths),
+      readonlyPaths: spec.readonlyPaths ?? (spec.privileged ? [] : defaultReadonlyPaths),
+      ...(propagation && { rootfsPropagation: propagation }),
+      ...(seccomp && { seccomp }),
+    },
+  };
+}
+
+/** Used for a container's init and for what `exec` adds to it. */
+export function buildProcess(process: ProcessSpec): OciProcess {
+  return {
+    terminal: process.terminal,
+    ...(process.terminal && process.consoleSize && { consoleSize: process.consoleSize }),
+    user: { uid: process.uid, gid: process.gid, additionalGids: process.additionalGids },
+    args: process.args,
+    env: process.env,
+    cwd: process.cwd,
+    capabilities: {
+      bounding: process.capabilities,
+      effective: process.capabilities,
+      permitted: process.capabilities,
+    },
+    ...(process.rlimits && process.rlimits.length > 0 && { rlimits: process.rlimits }),
+    noNewPrivileges: process.noNewPrivileges,
+    // conmon lowers its own to the minimum; without a value here the container would keep it.
+    oomScoreAdj: process.oomScoreAdj ?? 0,
+  };
+}
+
+function commandOf(spec: ContainerSpec): readonly string[] {
+  return spec.initPath === undefined ? spec.process.args : [initDestination, '--', ...spec.process.args];
+}
+
+/** A mount of the user's takes the place of the default at its destination; one on /dev that of all below it. */
+function mountsOf(spec: ContainerSpec): SpecMount[] {
+  const destinations = new Set(spec.mounts.map((mount) => mount.destination));
+  const replaced = ({ destination }: SpecMount) =>
+    destinations.has(destination) || (destinations.has('/dev') && destination.startsWith('/dev/'));
+  const init: SpecMount[] =
+    spec.initPath === undefined
+      ? []
+      : [{ destination: initDestination, type: 'bind', source: spec.initPath, options: ['bind', 'ro'] }];
+  const depth = (mount: SpecMount) => mount.destination.split('/').filter(Boolean).length;
+  return [
+    ...defaultMounts(spec).filter((mount) => !replaced(mount)),
+    ...init,
+    ...spec.mounts.toSorted((a, b) => depth(a) - depth(b)),
+  ];
+}
+
+function namespacesOf(spec: ContainerSpec, host: HostFacts): { type: string; path?: string }[] {
+  const network = spec.networkNamespace === 'host' ? [] : [{ type: 'network', path: spec.networkNamespace }];
+  const cgroup = host.version === 2 && !spec.privileged ? [{ type: 'cgroup' }] : [];
+  return [{ type: 'mount' }, ...network, { type: 'uts' }, { type: 'pid' }, { type: 'ipc' }, ...cgroup];
+}
+
+/** A bind that is to propagate needs a root that does. */
+function rootPropagation(mounts: readonly SpecMount[]): string | undefined {
+  const options = new Set(mounts.flatMap((mount) => mount.options));
+  if (options.has('shared') || options.has('rshared')) return 'shared';
+  if (options.has('slave') || options.has('rslave')) return 'rslave';
+  return undefined;
+}
+
+function seccompOf(spec: ContainerSpec, host: HostFacts): SeccompProfile | undefined {
+  if (spec.privileged || spec.seccomp === 'unconfined') return undefined;
+  return defaultSeccomp({ capabilities: spec.process.capabilities, ...host });
+}

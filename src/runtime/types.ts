@@ -1,0 +1,224 @@
+import { EngineError } from '#errdefs';
+import type { ByteSource } from '#streams';
+
+export interface RuntimeInfo {
+  /** `crun` or `runc`, and where it is. */
+  readonly name: string;
+  readonly path: string;
+  readonly version: string;
+  readonly conmonPath: string;
+  readonly conmonVersion: string;
+  readonly cgroupVersion: 1 | 2;
+  /** Hybrid cgroup hosts only: the helper that hides the v2 mount from the runtime, which then starts through it. */
+  readonly wrapperPath?: string;
+  /** Why this one and not another, for `docker info` and the log. */
+  readonly reason: string;
+}
+
+/** A process to be run in a container: OCI runtime-spec v1.1 config.md §process, as far as Docker sets it. */
+export interface ProcessSpec {
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly terminal: boolean;
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids: readonly number[];
+  readonly capabilities: readonly string[];
+  readonly noNewPrivileges: boolean;
+  readonly rlimits?: readonly { readonly type: string; readonly soft: number; readonly hard: number }[];
+  readonly consoleSize?: { readonly height: number; readonly width: number };
+  readonly oomScoreAdj?: number;
+}
+
+export interface SpecMount {
+  readonly destination: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+export interface ResourceLimits {
+  /** Bytes; 0 or absent is unlimited. */
+  readonly memoryBytes?: number;
+  /** Memory and swap together; -1 is unlimited, 0 or absent is twice the memory, as with Docker. */
+  readonly memorySwapBytes?: number;
+  readonly memoryReservationBytes?: number;
+  /** Billionths of a CPU. */
+  readonly nanoCpus?: number;
+  readonly cpuShares?: number;
+  readonly cpuPeriod?: number;
+  readonly cpuQuota?: number;
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+  readonly pidsLimit?: number;
+}
+
+/** Everything the runtime needs to know of a container; turned into an OCI spec by `buildSpec`. */
+export interface ContainerSpec {
+  readonly id: string;
+  readonly rootfs: string;
+  readonly readonlyRootfs: boolean;
+  readonly hostname: string;
+  readonly process: ProcessSpec;
+  /** Beyond Docker's default mounts (proc, dev, pts, sysfs, cgroup, mqueue, shm). */
+  readonly mounts: readonly SpecMount[];
+  readonly shmSizeBytes: number;
+  readonly resources: ResourceLimits;
+  /** Path of a prepared network namespace, or `host`. */
+  readonly networkNamespace: string;
+  readonly privileged: boolean;
+  /** `unconfined`, or absent for Docker's default profile. */
+  readonly seccomp?: 'unconfined';
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly maskedPaths?: readonly string[];
+  readonly readonlyPaths?: readonly string[];
+  readonly cgroupParent: string;
+  /** Put an init that reaps (`docker-init`/tini) in front; path of the binary on the host. */
+  readonly initPath?: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface ExitStatus {
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  readonly finishedAt: Date;
+}
+
+/** A container's or exec's output as it comes: `stdout`/`stderr` (a terminal has only stdout). */
+export interface OutputChunk {
+  readonly stream: 'stdout' | 'stderr';
+  readonly data: Uint8Array;
+}
+
+/** One client's hold on a process's stdio. Any number may be attached. */
+export interface Attachment extends AsyncDisposable {
+  /**
+   * Ends when the process's output ends. Nothing is dropped: while 1 MiB waits for a consumer, the process is held back,
+   * as with Docker, and the other attachments with it. Iterate once; leaving the iteration detaches.
+   */
+  readonly output: AsyncIterable<OutputChunk>;
+  /** Resolves once the bytes are on their way: await it for backpressure. What a process no longer reads is discarded. */
+  write(data: Uint8Array): Promise<void>;
+  /** Half-close: a process with `stdinOnce` reads end of file; any other keeps its input open for the next client. */
+  closeInput(): Promise<void>;
+}
+
+export interface RunningProcess {
+  readonly pid: number;
+  readonly startedAt: Date;
+  /** Resolves once, also for processes adopted from an earlier daemon. */
+  readonly exited: Promise<ExitStatus>;
+  /** `input`: this client holds the input; when it detaches from a process with `stdinOnce`, the process reads end of file. */
+  attach(options?: { input?: boolean }): Promise<Attachment>;
+  /** @throws `failed-precondition` without a terminal. */
+  resize(rows: number, columns: number): Promise<void>;
+}
+
+/** What is written to a container's log, in order; also after a restart of the daemon. */
+export interface LogRecord {
+  readonly time: Date;
+  /** Nanoseconds since the epoch, exact. */
+  readonly timeNs: bigint;
+  readonly stream: 'stdout' | 'stderr';
+  /** With its line feed when the process wrote one. */
+  readonly line: Uint8Array;
+  readonly partial: boolean;
+}
+
+export interface LogQuery {
+  /** Go on when the end is reached, until `ended` resolves and what was written by then is read. */
+  readonly follow?: boolean;
+  /** For `follow`: the container's `exited`. Absent: until the signal aborts. */
+  readonly ended?: Promise<unknown>;
+  readonly stdout?: boolean;
+  readonly stderr?: boolean;
+  readonly sinceNs?: bigint;
+  readonly untilNs?: bigint;
+  /** Last N records; absent is all. */
+  readonly tail?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface CreateOptions {
+  /** Keep stdin open as a pipe (`docker run -i`); otherwise it is /dev/null. */
+  readonly openStdin: boolean;
+  /** Close it for good when the client that holds it leaves (`StdinOnce`, what `docker run -i` asks for). */
+  readonly stdinOnce?: boolean;
+  /** Absent: nothing is logged. */
+  readonly logPath?: string;
+  /** The log starts anew beyond this size. */
+  readonly logMaxBytes?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ExecOptions {
+  readonly id: string;
+  readonly process: ProcessSpec;
+  readonly openStdin: boolean;
+  /** The command waits until output can be caught: the first `attach()` misses nothing. It must then be called, or the process blocks. */
+  readonly attach?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The command could not be started. `message` is what dockerd says for it, whichever runtime refused; `exitCode` is what Docker
+ * reports for the container: 127 no such file, 126 not executable, 128 for the rest. Kind `invalid-argument`.
+ */
+export class StartError extends EngineError {
+  readonly exitCode: 126 | 127 | 128;
+
+  constructor(message: string, exitCode: 126 | 127 | 128) {
+    super('invalid-argument', message);
+    this.name = 'StartError';
+    this.exitCode = exitCode;
+  }
+}
+
+/** A created container: its init exists and waits. */
+export interface CreatedContainer {
+  readonly pid: number;
+  /** Attach before `start` to miss nothing. */
+  readonly process: RunningProcess;
+  start(): Promise<void>;
+}
+
+export interface Runtime extends AsyncDisposable {
+  readonly info: RuntimeInfo;
+  /** A create or an exec is on its way: makes the machine ready for it in the background. Costs little when none comes. */
+  anticipate(): void;
+  /** Bundle, conmon, `runtime create`. Nothing is left when it fails. @throws StartError when the runtime refuses; `already-exists`. */
+  create(spec: ContainerSpec, options: CreateOptions): Promise<CreatedContainer>;
+  /**
+   * Takes over a container an earlier daemon started; its exit may already have happened (then `exited` is resolved). Undefined when
+   * nothing of it is left, or when it was created but never started (what there was of it is removed).
+   */
+  adopt(id: string): Promise<RunningProcess | undefined>;
+  kill(id: string, signal: number, options?: { all?: boolean }): Promise<void>;
+  pause(id: string): Promise<void>;
+  resume(id: string): Promise<void>;
+  update(id: string, resources: ResourceLimits): Promise<void>;
+  /** Removes what the runtime keeps (cgroup, state, bundle). The process must be gone or is killed with `force`. */
+  delete(id: string, options?: { force?: boolean }): Promise<void>;
+  /** Runs one more process in a container. It ends with the container. @throws StartError as `create` does. */
+  exec(containerID: string, options: ExecOptions): Promise<RunningProcess>;
+  /** Host pids of a container's processes. */
+  processes(id: string): Promise<readonly number[]>;
+  /** IDs the run root knows. */
+  list(): Promise<readonly string[]>;
+  /** The start-up pass: ends and removes what there is of containers not in `keep`, those just being made by a killed daemon included. */
+  recover(keep: ReadonlySet<string>): Promise<void>;
+  /** One line for each container not in `keep` that has files or processes here. */
+  verify(keep: ReadonlySet<string>): AsyncIterable<string>;
+  /** Records of a container's log, oldest first; with `follow` until the container has ended or the signal aborts. */
+  logs(logPath: string, query: LogQuery): AsyncIterable<LogRecord>;
+}
+
+export interface RuntimeOptions {
+  /** tmpfs: bundles, sockets, pid and exit files. */
+  readonly runRoot: string;
+  /** Runtime to use instead of probing for one; whether it needs the hybrid wrapper is still found out. */
+  readonly runtimePath?: string;
+}
+
+export type { ByteSource };

@@ -1,0 +1,52 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ErofsBacking } from '#mount';
+import { ErofsLayers } from './erofs-layers.ts';
+import { OverlayDriver } from './overlay-driver.ts';
+import type { DriverOptions, SnapshotDriver } from './types.ts';
+import { UnpackedLayers } from './unpacked-layers.ts';
+import { VfsDriver } from './vfs-driver.ts';
+import { SnapshotWorkers } from './workers.ts';
+
+type Status = readonly (readonly [string, string])[];
+
+/** Layers as they came, indexed and mounted as they stand. */
+export async function openErofs(
+  options: DriverOptions,
+  backing: ErofsBacking = 'file',
+  status: Status = [],
+): Promise<SnapshotDriver> {
+  const workers = new SnapshotWorkers();
+  const layers = new ErofsLayers({ ...options, backing, workers });
+  await mkdir(options.root, { recursive: true, mode: 0o711 });
+  await layers.load();
+  const { root, runRoot } = options;
+  return await OverlayDriver.open({ name: 'erofs', status, root, runRoot, layers, workers });
+}
+
+/** Layers unpacked once each and stacked by the kernel. */
+export async function openOverlay2(options: DriverOptions, status: Status = []): Promise<SnapshotDriver> {
+  const workers = new SnapshotWorkers();
+  const layers = await unpackedLayers(options, 'overlay2', 'overlay', workers);
+  const { root, runRoot } = options;
+  return await OverlayDriver.open({ name: 'overlay2', status, root, runRoot, layers, workers });
+}
+
+/** Plain copies. */
+export async function openVfs(options: DriverOptions, status: Status = []): Promise<SnapshotDriver> {
+  const workers = new SnapshotWorkers();
+  const layers = await unpackedLayers(options, 'vfs', 'plain', workers);
+  return await VfsDriver.open({ status, root: options.root, layers, workers });
+}
+
+async function unpackedLayers(
+  { root, contentPath }: DriverOptions,
+  name: string,
+  form: 'overlay' | 'plain',
+  workers: SnapshotWorkers,
+): Promise<UnpackedLayers> {
+  await mkdir(root, { recursive: true, mode: 0o711 });
+  const layers = new UnpackedLayers({ folder: join(root, 'layers', name), form, contentPath, workers });
+  await layers.load();
+  return layers;
+}

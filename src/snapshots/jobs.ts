@@ -1,0 +1,101 @@
+import { mkdirSync } from 'node:fs';
+import { type ByteString, bytesFromUtf8, bytesOf } from '#archive';
+import { mergeIndexes } from '#erofs';
+import { sys, umountFlags } from '#sys';
+import type { AbortFlag } from './abort-flag.ts';
+import { copyTree } from './copy-tree.ts';
+import { removeTree } from './create.ts';
+import { indexLayer, lookupIn } from './index-layer.ts';
+import { whiteoutUse } from './index-whiteouts.ts';
+import { readLayerTree, withFile } from './layer-file.ts';
+import { mergedRoot } from './merged.ts';
+import type { Job, JobResult } from './protocol.ts';
+import { sameBytes } from './same-bytes.ts';
+import { treeDifferences } from './tree-differences.ts';
+import { treeUsage } from './usage.ts';
+import { writeOverlayLayer } from './write-overlay.ts';
+import { writePlainLayer } from './write-plain.ts';
+
+const nothing: JobResult = { sizeBytes: 0, inodes: 0, standsAlone: false, whiteouts: 'none', faults: [] };
+/** More would be read by nobody. */
+const maxFaults = 20;
+
+/** Does one job, blocking; for worker threads. */
+export function runJob(job: Job, abort: AbortFlag): JobResult {
+  switch (job.kind) {
+    case 'unpack-overlay':
+      return unpackOverlay(job, abort);
+    case 'unpack-plain':
+      return unpackPlain(job, abort);
+    case 'copy-tree':
+      return copy(job, abort);
+    case 'remove-tree':
+      removeTree(bytesFromUtf8(job.path));
+      return nothing;
+    case 'unmount':
+      sys.umount(job.target, umountFlags.noFollow);
+      return nothing;
+    case 'index':
+      return { ...nothing, ...indexLayer(job, abort) };
+    case 'merge-indexes':
+      return merge(job);
+    case 'inspect-whiteouts':
+      return inspectWhiteouts(job);
+    case 'compare-files':
+      return { ...nothing, faults: sameBytes(job.left, job.right) ? [] : ['the index differs from its layer'] };
+    case 'compare-trees': {
+      const faults = [...treeDifferences(bytesFromUtf8(job.left), bytesFromUtf8(job.right)).take(maxFaults)];
+      return { ...nothing, faults };
+    }
+  }
+}
+
+type JobOf<K extends Job['kind']> = Extract<Job, { kind: K }>;
+
+function merge({ indexes, index, tars }: JobOf<'merge-indexes'>): JobResult {
+  const { sizeBytes, inodes } = mergeIndexes({ indexes, indexPath: index, tarOf: (tag) => tars[tag] ?? '' });
+  return { ...nothing, sizeBytes, inodes };
+}
+
+function inspectWhiteouts({ index, lower }: JobOf<'inspect-whiteouts'>): JobResult {
+  using resources = new DisposableStack();
+  const noTar = () => {
+    throw new Error('names are looked up, no data is read');
+  };
+  const whiteouts = whiteoutUse(index, lower && lookupIn(resources, lower, noTar));
+  return { ...nothing, whiteouts };
+}
+
+function unpackOverlay(job: JobOf<'unpack-overlay'>, abort: AbortFlag): JobResult {
+  const target = bytesFromUtf8(job.target);
+  const below = job.below.map(bytesFromUtf8);
+  withFile(job.tar, (tarFd) => {
+    const tree = readLayerTree(tarFd, mergedRoot(below), abort);
+    writeOverlayLayer({ tree, tarFd, abort }, target, below);
+  });
+  return measured(target);
+}
+
+function unpackPlain(job: JobOf<'unpack-plain'>, abort: AbortFlag): JobResult {
+  const target = bytesFromUtf8(job.target);
+  const staging = `${target}.links`;
+  mkdirSync(bytesOf(staging), 0o700);
+  if (job.parent !== undefined) copyTree(bytesFromUtf8(job.parent), target, abort);
+  withFile(job.tar, (tarFd) => {
+    const tree = readLayerTree(tarFd, mergedRoot([target]), abort);
+    writePlainLayer({ tree, tarFd, abort }, { root: target, staging, isBottom: job.parent === undefined });
+  });
+  removeTree(staging);
+  return measured(target);
+}
+
+function copy(job: JobOf<'copy-tree'>, abort: AbortFlag): JobResult {
+  copyTree(bytesFromUtf8(job.source), bytesFromUtf8(job.target), abort);
+  return nothing;
+}
+
+function measured(target: ByteString): JobResult {
+  let usage = { sizeBytes: 0, inodes: 0 };
+  for (const step of treeUsage(target)) usage = step;
+  return { ...nothing, ...usage };
+}

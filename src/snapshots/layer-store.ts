@@ -1,0 +1,25 @@
+import type { ChainID, DiffID } from '#oci';
+import type { Attributes } from './tree.ts';
+import type { Chain, SnapshotUsage, VerifyOptions } from './types.ts';
+
+/** A chain as folders to stack, theirs to use until released. */
+export interface HeldLayers extends AsyncDisposable {
+  /** Top first, in the form overlayfs stacks; empty for an empty chain. */
+  readonly folders: readonly string[];
+  /** What the root folder is for those who look at the chain. */
+  rootAttributes(): Attributes;
+}
+
+/** How an overlay driver makes folders of layers. What it derives from a tar it can make again. */
+export interface LayerStore extends AsyncDisposable {
+  /** Layers a chain may have to be stacked. */
+  readonly maxDepth: number;
+  unpack(chain: Chain, options?: { signal?: AbortSignal | undefined }): Promise<void>;
+  /** Unpacks what is missing, mounts what is to be mounted. */
+  hold(chain: Chain): Promise<HeldLayers>;
+  remove(diffID: DiffID, chains: readonly ChainID[]): Promise<void>;
+  usage(diffID: DiffID): Promise<SnapshotUsage>;
+  /** Removes what is half made, what belongs to layers not in `keep`, and mounts that no chain in `mounted` uses. */
+  recover(keep: ReadonlySet<DiffID>, mounted: readonly Chain[]): Promise<void>;
+  verify(layers: readonly DiffID[], options?: VerifyOptions): AsyncIterable<string>;
+}

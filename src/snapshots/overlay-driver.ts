@@ -1,0 +1,323 @@
+import { mkdir, rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { bytesFromUtf8 } from '#archive';
+import { KeyedLock } from '#concurrency';
+import { EngineError, isErrno } from '#errdefs';
+import { log } from '#log';
+import { CountedMounts, mountOverlay, mountsBelow, readMountTable, unmount } from '#mount';
+import type { ChainID, DiffID } from '#oci';
+import type { ByteSource } from '#streams';
+import { writeAttributes } from './attributes.ts';
+import { listChanges } from './changes.ts';
+import type { Upper } from './compare-upper.ts';
+import { diffTar } from './diff-tar.ts';
+import { InitLayers } from './init-layers.ts';
+import type { HeldLayers, LayerStore } from './layer-store.ts';
+import { type MergedFile, mergedRoot } from './merged.ts';
+import { type SnapshotRecord, SnapshotRecords, snapshotID } from './records.ts';
+import { inSlices } from './slices.ts';
+import type {
+  Chain,
+  Change,
+  DriverName,
+  KeepSets,
+  MountedSnapshot,
+  PrepareOptions,
+  SnapshotDriver,
+  SnapshotInfo,
+  SnapshotUsage,
+  VerifyOptions,
+} from './types.ts';
+import { treeUsage } from './usage.ts';
+import type { SnapshotWorkers } from './workers.ts';
+
+export interface OverlayDriverOptions {
+  readonly name: DriverName;
+  /** Rows of `docker info`. */
+  readonly status: readonly (readonly [string, string])[];
+  readonly root: string;
+  readonly runRoot: string;
+  readonly layers: LayerStore;
+  readonly workers: SnapshotWorkers;
+}
+
+/** Snapshots as overlays: layers from a {@link LayerStore}, the writable folder in `snapshots/<id>/upper`. */
+export class OverlayDriver implements SnapshotDriver {
+  readonly name: DriverName;
+  readonly #options: OverlayDriverOptions;
+  readonly #layers: LayerStore;
+  readonly #records: SnapshotRecords;
+  readonly #inits: InitLayers;
+  readonly #locks = new KeyedLock();
+  readonly #mounts: CountedMounts;
+  /** Layers under each mounted snapshot, by its target. */
+  readonly #held = new Map<string, HeldLayers>();
+  readonly #removals = new Set<Promise<void>>();
+
+  private constructor(options: OverlayDriverOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#layers = options.layers;
+    this.#records = new SnapshotRecords(join(options.root, 'snapshots'));
+    this.#inits = new InitLayers(join(options.root, 'layers', 'init'));
+    this.#mounts = new CountedMounts({ unmount: (target) => this.#unmountTarget(target) });
+  }
+
+  static async open(options: OverlayDriverOptions): Promise<OverlayDriver> {
+    const driver = new OverlayDriver(options);
+    await driver.#records.load();
+    await driver.#inits.load();
+    await mkdir(driver.#mountsFolder, { recursive: true, mode: 0o711 });
+    for (const empty of driver.#emptyFolders) await mkdir(empty, { recursive: true, mode: 0o755 });
+    return driver;
+  }
+
+  status(): readonly (readonly [string, string])[] {
+    return this.#options.status;
+  }
+
+  unpack(chain: Chain, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    return this.#layers.unpack(chain, options);
+  }
+
+  async removeLayer(diffID: DiffID, chains: readonly ChainID[]): Promise<void> {
+    await this.#layers.remove(diffID, chains);
+    await this.#inits.remove(chains);
+  }
+
+  layerUsage(diffID: DiffID): Promise<SnapshotUsage> {
+    return this.#layers.usage(diffID);
+  }
+
+  verify(layers: readonly DiffID[], options?: VerifyOptions): AsyncIterable<string> {
+    return this.#layers.verify(layers, options);
+  }
+
+  async prepare(key: string, chain: Chain, options: PrepareOptions = {}): Promise<void> {
+    this.#requireDepth(key, chain);
+    await using layers = await this.#layers.hold(chain);
+    const init = await this.#inits.ensure(chain, layers.folders, options.mountPoints ?? []);
+    const snapshot = { key, chain, kind: 'active', ephemeral: options.ephemeral ?? false, init } as const;
+    await this.#records.create(snapshot, async (folder) => {
+      const upper = join(folder, 'upper');
+      await Promise.all([mkdir(upper, { mode: 0o755 }), mkdir(join(folder, 'work'), { mode: 0o700 })]);
+      // The merged root is the upper folder: it starts as the chain's root is.
+      writeAttributes(bytesFromUtf8(upper), layers.rootAttributes());
+    });
+  }
+
+  async view(key: string, chain: Chain): Promise<void> {
+    this.#requireDepth(key, chain);
+    await this.#layers.unpack(chain);
+    await this.#records.create({ key, chain, kind: 'view', ephemeral: false }, async () => {});
+  }
+
+  /** @throws `failed-precondition`. */
+  #requireDepth(key: string, chain: Chain): void {
+    const { maxDepth } = this.#layers;
+    if (chain.length <= maxDepth) return;
+    const fact = `${chain.length} layers, the kernel stacks at most ${maxDepth} for the ${this.name} driver`;
+    throw new EngineError('failed-precondition', `snapshot ${key}: ${fact}`);
+  }
+
+  async mount(key: string): Promise<MountedSnapshot> {
+    const record = this.#records.get(key);
+    using _ = await this.#locks.acquire(record.id);
+    const target = this.#target(record.id);
+    await this.#mounts.hold(target, () => this.#mountFresh(record, target));
+    return { root: target };
+  }
+
+  async #mountFresh(record: SnapshotRecord, target: string): Promise<void> {
+    const layers = await this.#layers.hold(record.chain);
+    try {
+      await mkdir(target, { recursive: true, mode: 0o755 });
+      await this.#forgetVolatile(record);
+      mountOverlay(this.#overlayOf(record, this.#stack(record, layers), target));
+      this.#held.set(target, layers);
+    } catch (error) {
+      await layers[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  #overlayOf(record: SnapshotRecord, folders: readonly string[], target: string) {
+    if (record.kind === 'view') {
+      // overlayfs wants two lower folders where nothing is writable.
+      const lowers = folders.length > 1 ? folders : [...folders, ...this.#emptyFolders].slice(0, 2);
+      return { lowers, target };
+    }
+    const writable = {
+      upper: this.#records.path(record.id, 'upper'),
+      work: this.#records.path(record.id, 'work'),
+      volatile: record.ephemeral,
+    };
+    return { lowers: folders.length > 0 ? folders : this.#emptyFolders.slice(0, 1), writable, target };
+  }
+
+  /** overlayfs refuses a second volatile mount, for after a power cut; while the machine is up nothing was lost. */
+  async #forgetVolatile(record: SnapshotRecord): Promise<void> {
+    if (!record.ephemeral) return;
+    const mark = this.#records.path(record.id, 'work', 'work', 'incompat', 'volatile');
+    await rm(mark, { recursive: true, force: true });
+  }
+
+  async unmount(key: string): Promise<void> {
+    const { id } = this.#records.get(key);
+    using _ = await this.#locks.acquire(id);
+    const target = this.#target(id);
+    if (!this.#mounts.isHeld(target)) return;
+    await this.#mounts.release(target);
+    if (!this.#mounts.has(target)) await this.#letGo(target);
+  }
+
+  async adopt(key: string): Promise<MountedSnapshot> {
+    const { id, chain } = this.#records.get(key);
+    using _ = await this.#locks.acquire(id);
+    const target = this.#target(id);
+    if (!this.#mounts.has(target)) {
+      if (!readMountTable().some((mount) => mount.target === target))
+        throw new EngineError('not-found', `adopt snapshot ${key}: nothing is mounted on ${target}`);
+      this.#held.set(target, await this.#layers.hold(chain));
+    }
+    await this.#mounts.hold(target, () => {});
+    return { root: target };
+  }
+
+  async changes(key: string): Promise<readonly Change[]> {
+    const record = this.#records.get(key);
+    if (record.kind === 'view') return [];
+    await using layers = await this.#layers.hold(record.chain);
+    return await listChanges(this.#upper(record.id), this.#below(record, layers));
+  }
+
+  async *diff(key: string, options: { signal?: AbortSignal | undefined } = {}): ByteSource {
+    const record = this.#records.get(key);
+    if (record.kind === 'view') throw new EngineError('failed-precondition', `diff snapshot ${key}: it is a view`);
+    await using layers = await this.#layers.hold(record.chain);
+    const below = this.#below(record, layers);
+    yield* diffTar(this.#upper(record.id), { below, root: layers.rootAttributes() }, options);
+  }
+
+  /** What a snapshot stands on, top first. */
+  #stack({ init }: SnapshotRecord, layers: HeldLayers): readonly string[] {
+    return init === undefined ? layers.folders : [this.#inits.path(init), ...layers.folders];
+  }
+
+  #below(record: SnapshotRecord, layers: HeldLayers): MergedFile | undefined {
+    return mergedRoot(this.#stack(record, layers).map(bytesFromUtf8));
+  }
+
+  #upper(id: string): Upper {
+    return { root: bytesFromUtf8(this.#records.path(id, 'upper')), form: 'overlay' };
+  }
+
+  async usage(key: string): Promise<SnapshotUsage> {
+    const { id, kind } = this.#records.get(key);
+    let usage: SnapshotUsage = { sizeBytes: 0, inodes: 0 };
+    if (kind === 'view') return usage;
+    for await (const sum of inSlices(treeUsage(this.#upper(id).root))) usage = sum;
+    return usage;
+  }
+
+  async remove(key: string): Promise<void> {
+    if (!this.#records.has(key)) return;
+    const { id } = this.#records.get(key);
+    using _ = await this.#locks.acquire(id);
+    const target = this.#target(id);
+    if (this.#mounts.has(target)) await this.#mounts.force(target);
+    await this.#letGo(target);
+    const folder = await this.#records.detach(id);
+    if (folder) this.#removeLater(folder);
+  }
+
+  async #letGo(target: string): Promise<void> {
+    const layers = this.#held.get(target);
+    this.#held.delete(target);
+    await layers?.[Symbol.asyncDispose]();
+    await removeMountPoint(target);
+  }
+
+  /** The snapshot is gone as soon as its folder is renamed; its files follow while others go on. */
+  #removeLater(folder: string): void {
+    const removal = rm(folder, { recursive: true, force: true })
+      .catch((error: unknown) => log.warn('remove snapshot files failed', { folder, error }))
+      .finally(() => this.#removals.delete(removal));
+    this.#removals.add(removal);
+  }
+
+  list(): Promise<readonly SnapshotInfo[]> {
+    return Promise.resolve(this.#records.list().map(({ key, kind, chain }) => ({ key, kind, chain })));
+  }
+
+  async recover(keep: KeepSets): Promise<void> {
+    const kept = new Set([...keep.mounted].map((key) => this.#target(snapshotID(key))));
+    for (const { target } of mountsBelow(this.#mountsFolder)) {
+      if (kept.has(target) || this.#mounts.has(target)) continue;
+      await this.#unmountTarget(target);
+      await removeMountPoint(target);
+    }
+    for (const { key } of this.#records.list()) {
+      if (!keep.snapshots.has(key)) await this.remove(key);
+    }
+    for (const folder of await this.#records.leftovers(keep.snapshots)) {
+      await rm(folder, { recursive: true, force: true });
+    }
+    await this.#inits.recover(new Set(this.#records.list().flatMap(({ init }) => init ?? [])));
+    const mounted = this.#records.list().filter(({ key }) => keep.mounted.has(key));
+    await this.#layers.recover(
+      keep.layers,
+      mounted.map(({ chain }) => chain),
+    );
+  }
+
+  /** Mounts that somebody holds stay for the next daemon to adopt; everything else goes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#removals);
+    await this.#layers[Symbol.asyncDispose]();
+    await this.#options.workers[Symbol.asyncDispose]();
+  }
+
+  /** Unmounting writes the upper filesystem out, so it is done beside the event loop; a volatile mount writes nothing. */
+  async #unmountTarget(target: string): Promise<void> {
+    const id = target.slice(this.#mountsFolder.length + 1).split('/')[0]!;
+    const isVolatile = this.#records.list().some((record) => record.id === id && record.ephemeral);
+    if (!isVolatile && (await this.#unmountBeside(target))) return;
+    await unmount(target);
+  }
+
+  async #unmountBeside(target: string): Promise<boolean> {
+    try {
+      await this.#options.workers.run({ kind: 'unmount', target });
+      return true;
+    } catch (error) {
+      log.debug('unmount snapshot: trying again with patience', { target, error });
+      return false;
+    }
+  }
+
+  get #mountsFolder(): string {
+    return join(this.#options.runRoot, 'mounts');
+  }
+
+  get #emptyFolders(): string[] {
+    return ['a', 'b'].map((name) => join(this.#options.runRoot, 'empty', name));
+  }
+
+  #target(id: string): string {
+    return join(this.#mountsFolder, id, 'merged');
+  }
+}
+
+/** Never recursive: were the mount still there, its files would go. */
+async function removeMountPoint(target: string): Promise<void> {
+  for (const folder of [target, dirname(target)]) {
+    try {
+      await rmdir(folder);
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) continue;
+      log.warn('remove mount point failed', { folder, error });
+      return;
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bytesFromUtf8, endOfArchive, packHeader, packPadding } from '#archive';
+import { messageOf } from '#errdefs';
+import { type ErofsBacking, mountErofs, mountOverlay, unmount, unmountBelow } from '#mount';
+import { AbortFlag } from './abort-flag.ts';
+import { statOf } from './attributes.ts';
+import { indexLayer } from './index-layer.ts';
+import { isWhiteout } from './merged.ts';
+
+/** A kernel's answer to a trial: undefined when it works, else why not. */
+export type Refusal = string | undefined;
+
+const content = 'probe';
+
+/** Mounts an index over its tar inside the data root, and an overlay with an upper folder above both. */
+export async function probeErofs(root: string, backing: ErofsBacking): Promise<Refusal> {
+  return await tryIn(root, async (folder) => {
+    const [tar, index, layer] = [join(folder, 'layer.tar'), join(folder, 'layer.erofs'), join(folder, 'layer')];
+    const header = packHeader({ type: 'file', path: 'file', mode: 0o644, sizeBytes: content.length });
+    await writeFile(tar, Buffer.concat([header, Buffer.from(content), packPadding(content.length), endOfArchive]));
+    indexLayer({ tar, tag: 'probe', index }, new AbortFlag());
+    await mkdir(layer);
+    await mountErofs({ image: index, devices: [tar], target: layer }, backing);
+    await tryOverlay(folder, layer);
+  });
+}
+
+/** Mounts an overlay of two plain folders inside the data root. */
+export async function probeOverlay(root: string): Promise<Refusal> {
+  return await tryIn(root, async (folder) => {
+    const layer = join(folder, 'layer');
+    await mkdir(layer);
+    await writeFile(join(layer, 'file'), content);
+    await tryOverlay(folder, layer);
+  });
+}
+
+/** Reads through the overlay, and removes through it: the upper folder must take whiteouts. */
+async function tryOverlay(folder: string, layer: string): Promise<void> {
+  const [upper, work, target] = [join(folder, 'upper'), join(folder, 'work'), join(folder, 'merged')];
+  for (const path of [upper, work, target]) await mkdir(path);
+  mountOverlay({ lowers: [layer], writable: { upper, work, volatile: true }, target });
+  const read = await readFile(join(target, 'file'), 'utf8');
+  if (read !== content) throw new Error('a file reads wrong through the overlay');
+  await unlink(join(target, 'file'));
+  await unmount(target);
+  const stat = statOf(bytesFromUtf8(join(upper, 'file')));
+  if (stat === undefined || !isWhiteout(stat)) throw new Error('the upper folder takes no whiteouts');
+}
+
+const folderPrefix = '.probe-';
+
+/** Trials that a process was killed in. The caller owns the data root. */
+export async function removeTrials(root: string): Promise<void> {
+  for (const name of await readdir(root)) {
+    if (!name.startsWith(folderPrefix)) continue;
+    await unmountBelow(join(root, name));
+    await rm(join(root, name), { recursive: true, force: true });
+  }
+}
+
+async function tryIn(root: string, work: (folder: string) => Promise<void>): Promise<Refusal> {
+  const folder = join(root, `${folderPrefix}${randomBytes(6).toString('hex')}`);
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await work(folder);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  } finally {
+    await unmountBelow(folder);
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,57 @@
+import type { ErrorKind } from '#errdefs';
+import type { IndexSource } from './index-layer.ts';
+import type { WhiteoutUse } from './index-whiteouts.ts';
+
+/** Work for a snapshot worker thread: plain values, paths as text. */
+export type Job =
+  /** Writes a layer into the empty folder `target` in overlay form, above the folders `below` (top first). */
+  | {
+      readonly kind: 'unpack-overlay';
+      readonly tar: string;
+      readonly target: string;
+      readonly below: readonly string[];
+    }
+  /** Fills the empty folder `target` with a copy of `parent` and applies a layer to it. */
+  | {
+      readonly kind: 'unpack-plain';
+      readonly tar: string;
+      readonly target: string;
+      readonly parent: string | undefined;
+    }
+  | { readonly kind: 'copy-tree'; readonly source: string; readonly target: string }
+  | { readonly kind: 'remove-tree'; readonly path: string }
+  /** Unmounting an overlay writes the filesystem under it out, which may take seconds. */
+  | { readonly kind: 'unmount'; readonly target: string }
+  /** Indexes a tar into the fresh file `index`: by itself, or with the indexes of the chain below, top first. */
+  | ({ readonly kind: 'index' } & IndexSource)
+  /** Merges the indexes of a chain, top first, into the fresh file `index`. */
+  | {
+      readonly kind: 'merge-indexes';
+      readonly indexes: readonly string[];
+      readonly index: string;
+      readonly tars: Readonly<Record<string, string>>;
+    }
+  /** Looks for whiteouts in an index; with the indexes of the chain below (top first) also at what they hide. */
+  | { readonly kind: 'inspect-whiteouts'; readonly index: string; readonly lower?: readonly string[] }
+  | { readonly kind: 'compare-files'; readonly left: string; readonly right: string }
+  | { readonly kind: 'compare-trees'; readonly left: string; readonly right: string };
+
+export interface JobResult {
+  /** Of what was unpacked. */
+  readonly sizeBytes: number;
+  readonly inodes: number;
+  /** An index says all about its layer without the chain below. */
+  readonly standsAlone: boolean;
+  readonly whiteouts: WhiteoutUse;
+  /** Faults found, for jobs that look for them. */
+  readonly faults: readonly string[];
+}
+
+export interface JobRequest {
+  readonly job: Job;
+  readonly abort: SharedArrayBuffer;
+}
+
+export type JobReply =
+  | { readonly ok: true; readonly result: JobResult }
+  | { readonly ok: false; readonly kind: ErrorKind; readonly message: string };

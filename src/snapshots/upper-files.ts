@@ -1,0 +1,66 @@
+import { closeSync, constants, fstatSync, openSync, read, readSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { type ByteString, bytesOf } from '#archive';
+import { isErrno } from '#errdefs';
+import { resolveFlags, sys } from '#sys';
+
+const readAsync = promisify(read);
+const chunkBytes = 1 << 20;
+const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+/** Not there any more, or no plain way to it. */
+const vanished = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'];
+
+/**
+ * Data of the files below a folder that a running container may be changing. A step of the path, or the file itself, may have
+ * become a symlink to anywhere a moment ago: the kernel refuses to follow (CVE-2018-15664). What vanished reads as zeros.
+ */
+export class UpperFiles implements Disposable {
+  readonly #rootFd: number;
+
+  constructor(root: ByteString) {
+    this.#rootFd = openSync(bytesOf(root), constants.O_RDONLY | constants.O_DIRECTORY);
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#rootFd);
+  }
+
+  /** The first `sizeBytes`, read at once. */
+  readWhole(path: ByteString, sizeBytes: number): Buffer {
+    const buffer = Buffer.alloc(sizeBytes);
+    using file = this.#open(path);
+    for (let at = 0; file && at < sizeBytes; ) {
+      const size = readSync(file.fd, buffer, at, sizeBytes - at, at);
+      if (size === 0) break;
+      at += size;
+    }
+    return buffer;
+  }
+
+  /** The first `sizeBytes` in chunks. */
+  async *readChunks(path: ByteString, sizeBytes: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
+    using file = this.#open(path);
+    for (let at = 0; at < sizeBytes; ) {
+      signal?.throwIfAborted();
+      const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, sizeBytes - at));
+      const bytesRead = file ? (await readAsync(file.fd, buffer, 0, buffer.length, at)).bytesRead : 0;
+      const chunk = bytesRead > 0 ? buffer.subarray(0, bytesRead) : buffer.fill(0);
+      yield chunk;
+      at += chunk.length;
+    }
+  }
+
+  #open(path: ByteString): (Disposable & { readonly fd: number }) | undefined {
+    let fd: number;
+    try {
+      fd = sys.openInRoot(this.#rootFd, bytesOf(path), openFlags, 0, resolveFlags.noSymlinks);
+    } catch (error) {
+      if (vanished.some((code) => isErrno(error, code))) return undefined;
+      throw error;
+    }
+    const file = { fd, [Symbol.dispose]: () => closeSync(fd) };
+    if (fstatSync(fd).isFile()) return file;
+    file[Symbol.dispose]();
+    return undefined;
+  }
+}

@@ -1,0 +1,129 @@
+import { type ByteString, bytesOf } from '#archive';
+import type { EngineError } from '#errdefs';
+import { sys } from '#sys';
+import type { AbortFlag } from './abort-flag.ts';
+import { readAttributes, typeBits, typeOfStat, writeAttributes } from './attributes.ts';
+import { applying, createFile, defaultFolder, fileData, linkFile, tarData } from './create.ts';
+import { type MergedFile, mergedRoot } from './merged.ts';
+import { refusedCall } from './names.ts';
+import { type Attributes, type Inode, isFolder, type LayerFolder, type LayerTree } from './tree.ts';
+
+export interface LayerSource {
+  readonly tree: LayerTree;
+  /** The layer's tar, for the data. */
+  readonly tarFd: number;
+  readonly abort: AbortFlag;
+}
+
+/** Looked up only where the layer leaves something to the chain below. */
+type Below = () => MergedFile | undefined;
+
+/**
+ * Writes a layer into an empty folder in the form overlayfs stacks: whiteouts as devices 0/0, opaque folders by attribute.
+ * `below` are the folders of the chain under it, top first. Blocking.
+ */
+export function writeOverlayLayer(source: LayerSource, target: ByteString, below: readonly ByteString[]): void {
+  new OverlayWriter(source, below).write(target);
+}
+
+class OverlayWriter {
+  readonly #source: LayerSource;
+  readonly #below: MergedFile | undefined;
+  readonly #written = new Map<Inode, ByteString>();
+
+  constructor(source: LayerSource, below: readonly ByteString[]) {
+    this.#source = source;
+    this.#below = mergedRoot(below);
+  }
+
+  write(target: ByteString): void {
+    const { root } = this.#source.tree;
+    this.#contents(root, target, () => this.#below);
+    // overlayfs merges the roots of a stack whatever their attributes say, so an opaque root hides name by name.
+    if (root.opaque) this.#hideRoot(root, target);
+    this.#finish(root, target, () => this.#below);
+  }
+
+  #hideRoot(root: LayerFolder, target: ByteString): void {
+    for (const name of this.#below?.folder?.candidates() ?? []) {
+      if (root.whiteouts.has(name)) continue;
+      const child = root.children.get(name);
+      if (child === undefined) this.#whiteout(`${target}/${name}`);
+      else if (isFolder(child)) markOpaque(`${target}/${name}`);
+    }
+  }
+
+  #contents(folder: LayerFolder, path: ByteString, below: Below): void {
+    this.#source.abort.check();
+    this.#whiteouts(folder, path, below);
+    for (const [name, child] of folder.children) {
+      const childPath = `${path}/${name}`;
+      if (!isFolder(child)) {
+        applying(childPath, () => this.#file(child, childPath));
+        continue;
+      }
+      const isHidden = folder.opaque || folder.whiteouts.has(name);
+      const childBelow = isHidden ? () => undefined : once(() => below()?.folder?.child(name));
+      applying(childPath, () => createFile(childPath, defaultFolder, () => {}));
+      if (folder.whiteouts.has(name)) markOpaque(childPath);
+      this.#contents(child, childPath, childBelow);
+      this.#finish(child, childPath, childBelow);
+    }
+  }
+
+  /** Only where there is something to hide: in a folder it does not merge, overlayfs lists a whiteout as a name. */
+  #whiteouts(folder: LayerFolder, path: ByteString, below: Below): void {
+    if (folder.opaque) return;
+    for (const name of folder.whiteouts) {
+      if (folder.children.has(name) || below()?.folder?.child(name) === undefined) continue;
+      this.#whiteout(`${path}/${name}`);
+    }
+  }
+
+  /** A folder's own attributes come last: what is made in it changes its time. */
+  #finish(folder: LayerFolder, path: ByteString, below: Below): void {
+    applying(path, () => writeAttributes(path, folder.attributes ?? impliedAttributes(below())));
+    if (folder.opaque) markOpaque(path);
+  }
+
+  #whiteout(path: ByteString): void {
+    applying(path, () => sys.mknod(bytesOf(path), typeBits.char, 0, 0));
+  }
+
+  #file(inode: Inode, path: ByteString): void {
+    const first = this.#written.get(inode);
+    if (first !== undefined) {
+      linkFile(first, path);
+      return;
+    }
+    if (inode.from === 'tar') createFile(path, inode.attributes, tarData(inode, this.#source.tarFd));
+    else this.#copyUp(inode.path, path);
+    this.#written.set(inode, path);
+  }
+
+  #copyUp(parts: readonly ByteString[], path: ByteString): void {
+    const origin = this.#below?.folder?.find(parts);
+    if (origin === undefined || typeOfStat(origin.stat) === 'directory') throw noLinkTarget(parts);
+    const attributes = readAttributes(origin.path, origin.stat);
+    createFile(path, attributes, fileData(origin.path, attributes.sizeBytes));
+  }
+}
+
+/** A parent that the layer does not describe is what the chain below says it is. */
+function impliedAttributes(below: MergedFile | undefined): Attributes {
+  if (below === undefined || typeOfStat(below.stat) !== 'directory') return defaultFolder;
+  return readAttributes(below.path, below.stat);
+}
+
+export function noLinkTarget(parts: readonly ByteString[]): EngineError {
+  return refusedCall('linkat', parts.join('/'), 'no such file or directory');
+}
+
+function markOpaque(path: ByteString): void {
+  sys.lsetxattr(bytesOf(path), 'trusted.overlay.opaque', Buffer.from('y'));
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}

@@ -1,0 +1,3 @@
+/** Fixtures for tests; production code never imports this. */
+export { requireRoot } from './require-root.ts';
+export { temporaryFolder } from './temporary-folder.ts';

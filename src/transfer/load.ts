@@ -1,0 +1,117 @@
+import { decompress } from '#archive';
+import { cleanup, withTaskGroup } from '#concurrency';
+import type { Lease } from '#metadata';
+import type { Digest, Platform } from '#oci';
+import { familiarString, formatReference, type Reference } from '#reference';
+import type { ByteSource } from '#streams';
+import { externalDecompressors } from './import-compression.ts';
+import { LoadArchive } from './load-archive.ts';
+import { inDockersWords } from './load-errors.ts';
+import { findImages, type LoadableImage, type LoadContext } from './load-images.ts';
+import { LoadLayers } from './load-layers.ts';
+import type { OnProgress, TransferredImage, TransferStores } from './types.ts';
+
+export interface LoadOptions {
+  /** Leaves out the layers' progress; what was loaded is said all the same. */
+  readonly quiet?: boolean;
+  /** Takes only images of this platform. */
+  readonly platform?: Platform;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Stores = Pick<TransferStores, 'content' | 'metadata' | 'layers' | 'snapshots' | 'platform'>;
+
+/**
+ * `docker load`: lease → read (once, front to back: layers are ingested as they pass, documents held) → find the images → unpack → record →
+ * release. Takes `docker save` archives of every age and OCI layouts; plain, gzip, zstd, xz or bzip2.
+ *
+ * Either every image of the archive is recorded, or none and nothing is left behind.
+ * @throws `invalid-argument` for what is no such archive, `data-loss` for bytes that are not what their digest says.
+ */
+export async function loadImages(
+  stores: Stores,
+  source: ByteSource,
+  options: LoadOptions = {},
+): Promise<readonly TransferredImage[]> {
+  const lease = await stores.metadata.lease();
+  try {
+    const context = await readArchive(stores, lease, source, options);
+    const images = await findImages(context);
+    for (const { description } of images) {
+      await lease.add(...description.references);
+      await stores.snapshots.unpack(description.diffIDs, { signal: options.signal });
+    }
+    options.signal?.throwIfAborted();
+    const recorded: TransferredImage[] = [];
+    for (const image of images) recorded.push(await record(stores, image, options.onProgress));
+    return merged(recorded);
+  } catch (error) {
+    throw inDockersWords(error);
+  } finally {
+    // What no image took, be it after a failure or because the archive held more than it listed.
+    await lease[Symbol.asyncDispose]();
+    await cleanup('load', () => stores.metadata.collect());
+  }
+}
+
+async function readArchive(
+  stores: Stores,
+  lease: Lease,
+  source: ByteSource,
+  options: LoadOptions,
+): Promise<LoadContext> {
+  return withTaskGroup(
+    async (group) => {
+      const layers = new LoadLayers({
+        metadata: stores.metadata,
+        content: stores.content,
+        ingester: stores.layers,
+        lease,
+        onProgress: options.quiet ? undefined : options.onProgress,
+        signal: group.signal,
+        run: (work) => group.run(work),
+      });
+      const plain = decompress(stopping(source, group.signal), { external: externalDecompressors });
+      const archive = await LoadArchive.read(plain, layers.take);
+      return { stores, lease, archive, layers, platform: options.platform };
+    },
+    { signal: options.signal },
+  );
+}
+
+/** Ends the reading when a layer has failed. */
+async function* stopping(source: ByteSource, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    signal.throwIfAborted();
+    yield chunk;
+  }
+}
+
+async function record(
+  stores: Stores,
+  { description, references }: LoadableImage,
+  onProgress: OnProgress | undefined,
+): Promise<TransferredImage> {
+  const say = (line: string) => onProgress?.({ stream: `${line}\n` });
+  for (const reference of references) sayRenamed(stores, description.id, reference, say);
+  const names = references.map(formatReference);
+  await stores.metadata.images.put(description, names);
+  for (const reference of references) say(`Loaded image: ${familiarString(reference)}`);
+  if (references.length === 0) say(`Loaded image ID: ${description.id}`);
+  return { id: description.id, names };
+}
+
+function sayRenamed(stores: Stores, id: Digest, reference: Reference, say: (line: string) => void): void {
+  const holder = stores.metadata.images.byName(formatReference(reference));
+  if (holder === undefined || holder.id === id) return;
+  const name = familiarString(reference);
+  say(`The image ${name} already exists, renaming the old one with ID ${holder.id} to empty string`);
+}
+
+/** A layout lists an image once per name. */
+function merged(images: readonly TransferredImage[]): readonly TransferredImage[] {
+  const names = new Map<Digest, string[]>();
+  for (const image of images) names.set(image.id, [...(names.get(image.id) ?? []), ...image.names]);
+  return [...names].map(([id, all]) => ({ id, names: [...new Set(all)] }));
+}

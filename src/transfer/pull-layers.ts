@@ -1,0 +1,153 @@
+import { type TaskGroup, withTaskGroup } from '#concurrency';
+import { EngineError, isKind, messageOf } from '#errdefs';
+import type { Descriptor, DiffID, Manifest } from '#oci';
+import { fullName } from '#reference';
+import { type ProgressLine, progressLine, shortID } from './progress.ts';
+import type { PullCall } from './pull-documents.ts';
+import { sharedLimits } from './pull-push-limits.ts';
+import { resumable } from './pull-source.ts';
+import type { OnProgress } from './types.ts';
+
+interface LayerJob {
+  readonly descriptor: Descriptor;
+  readonly diffID: DiffID;
+  readonly line: ProgressLine;
+}
+
+/**
+ * Brings in what is missing, in parallel, and makes the chain mountable from the bottom up while what is above still comes.
+ * Answers the sum of the uncompressed layers, bytes.
+ */
+export async function pullLayers(
+  call: PullCall,
+  manifest: Manifest,
+  diffIDs: readonly DiffID[],
+  onProgress: OnProgress,
+): Promise<number> {
+  await call.lease.add(...new Set(diffIDs));
+  await withTaskGroup(
+    async (group) => {
+      const arrivals = await startLayers(call, group, manifest, diffIDs, onProgress);
+      await unpackInOrder(call, diffIDs, arrivals, group.signal);
+    },
+    { signal: call.signal },
+  );
+  return diffIDs.reduce((sum, diffID) => sum + (call.stores.metadata.layers.get(diffID)?.sizeBytes ?? 0), 0);
+}
+
+interface Arrival {
+  readonly job: LayerJob;
+  readonly arrived: Promise<void>;
+}
+
+/** One arrival per distinct layer that is not here yet, by position. */
+async function startLayers(
+  call: PullCall,
+  group: TaskGroup,
+  manifest: Manifest,
+  diffIDs: readonly DiffID[],
+  onProgress: OnProgress,
+): Promise<readonly (Arrival | undefined)[]> {
+  const jobs: (LayerJob | undefined)[] = [];
+  const seen = new Set<DiffID>();
+  // Of an image that is here dockerd names no layers.
+  const isKnown = call.stores.metadata.images.get(manifest.config.digest) !== undefined;
+  for (const [position, descriptor] of manifest.layers.entries()) {
+    const diffID = diffIDs[position]!;
+    const line = progressLine(onProgress, shortID(descriptor.digest));
+    const isHere = await isPresent(call, diffID);
+    if (!isHere) line.status('Pulling fs layer');
+    else if (!isKnown) line.status('Already exists');
+    jobs.push(isHere || seen.has(diffID) ? undefined : { descriptor, diffID, line });
+    seen.add(diffID);
+  }
+  return jobs.map((job) => job && { job, arrived: group.run((signal) => pullLayer({ ...call, signal }, job)) });
+}
+
+async function isPresent(call: PullCall, diffID: DiffID): Promise<boolean> {
+  const { metadata, content } = call.stores;
+  return metadata.layers.get(diffID) !== undefined && (await content.stat(diffID)) !== undefined;
+}
+
+async function pullLayer(call: PullCall, job: LayerJob): Promise<void> {
+  const { downloads, layers } = sharedLimits(call.stores);
+  const waiting = setTimeout(() => job.line.status('Waiting'), waitingAfterMs);
+  try {
+    using _layer = await layers.acquire(job.diffID, { signal: call.signal });
+    if (await isPresent(call, job.diffID)) {
+      job.line.status('Download complete');
+      return;
+    }
+    using _place = await downloads.acquire({ signal: call.signal });
+    clearTimeout(waiting);
+    await fetchLayer(call, job);
+  } finally {
+    clearTimeout(waiting);
+  }
+}
+
+/** Whoever has a place at once does not wait. */
+const waitingAfterMs = 5;
+
+/** Fetch, verify, inflate, hash, index, commit: one pass. Then the rows. */
+async function fetchLayer(call: PullCall, { descriptor, diffID, line }: LayerJob): Promise<void> {
+  const { stores, reference, auth, signal } = call;
+  const source = resumable((offset) => stores.registry.blob(reference, descriptor.digest, { auth, signal, offset }), {
+    what: `fetch blob ${descriptor.digest}`,
+    sizeBytes: descriptor.size,
+    signal,
+    onRetry: (delayMs) => line.status(retryText(delayMs)),
+  });
+  let isRead = false;
+  try {
+    const layer = await stores.layers.ingest(source, {
+      expected: { digest: descriptor.digest, compressedBytes: descriptor.size, diffID },
+      signal,
+      onProgress: (readBytes) => {
+        if (!isRead) line.bytes('Downloading', readBytes, descriptor.size);
+        if (!isRead && readBytes >= descriptor.size) line.status('Verifying Checksum');
+        isRead ||= readBytes >= descriptor.size;
+      },
+    });
+    await stores.metadata.layers.put(
+      { diffID, sizeBytes: layer.sizeBytes, createdMs: Date.now() },
+      { diffID, descriptor: plain(descriptor), repository: fullName(reference) },
+    );
+  } catch (cause) {
+    signal?.throwIfAborted();
+    if (!isKind(cause, 'data-loss')) throw cause;
+    throw new EngineError(
+      'data-loss',
+      `filesystem layer verification failed for digest ${descriptor.digest}: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
+  line.status('Download complete');
+}
+
+function retryText(delayMs: number): string {
+  const seconds = Math.max(1, Math.round(delayMs / 1000));
+  return `Retrying in ${seconds} second${seconds === 1 ? '' : 's'}`;
+}
+
+/** What names the compressed bytes, without what one manifest says about them. */
+function plain({ mediaType, digest, size }: Descriptor): Descriptor {
+  return { mediaType, digest, size };
+}
+
+async function unpackInOrder(
+  call: PullCall,
+  diffIDs: readonly DiffID[],
+  arrivals: readonly (Arrival | undefined)[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const [position, arrival] of arrivals.entries()) {
+    if (!arrival) continue;
+    const { job, arrived } = arrival;
+    await arrived;
+    job.line.bytes('Extracting', job.descriptor.size, job.descriptor.size);
+    await call.stores.snapshots.unpack(diffIDs.slice(0, position + 1), { signal });
+    job.line.status('Pull complete');
+  }
+  await call.stores.snapshots.unpack(diffIDs, { signal });
+}

@@ -1,0 +1,371 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { zstdCompressSync } from 'node:zlib';
+import { isKind } from '#errdefs';
+import { digestOf, hostPlatform, mediaTypes } from '#oci';
+import { formatReference, type Reference } from '#reference';
+import { pullAllTags, pullImage } from './pull.ts';
+import { configFor, randomLayer } from './testsuite-load.ts';
+import { type Machine, publish, publishIndex, type RegistryFixture, registryFixture } from './testsuite-registry.ts';
+
+const other = { os: 'linux', architecture: 's390x' };
+
+function pull({ stores, fixture }: Machine, reference: Reference, options: object = {}) {
+  return pullImage(stores, reference, { onProgress: fixture.onProgress, ...options });
+}
+
+function statuses(machine: Machine): string[] {
+  return machine.fixture.said.map(({ id, status }) => (id ? `${id}: ${status}` : `${status}`));
+}
+
+function blobRequests(registry: RegistryFixture): string[] {
+  return registry.requests.filter((line) => /^GET .*\/blobs\//.test(line));
+}
+
+async function leavesNothing({ fixture }: Machine): Promise<void> {
+  assert.deepEqual(await fixture.contents(), []);
+  assert.deepEqual(await fixture.verify(), []);
+}
+
+test('an image is pulled, with the progress of dockerd', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layers = [await randomLayer(), await randomLayer(300_000), await randomLayer()];
+  const reference = registry.reference('team/app:v1');
+  const { descriptor, configDigest, blobs } = await publish(registry.client, reference, layers);
+  const pulled = await pull(machine, reference);
+  assert.deepEqual(pulled, { id: configDigest, names: [formatReference(reference)] });
+  const image = machine.fixture.metadata.images.get(configDigest)!;
+  assert.deepEqual(image.target, descriptor);
+  assert.deepEqual(
+    image.diffIDs,
+    layers.map((layer) => digestOf(layer)),
+  );
+  assert.equal(
+    image.sizeBytes,
+    layers.reduce((sum, layer) => sum + layer.length, 0),
+  );
+  assert.deepEqual(image.repoDigests, [`${registry.address}/team/app@${descriptor.digest}`]);
+  const said = statuses(machine);
+  const ids = blobs.map((digest) => digest.slice(7, 19));
+  assert.deepEqual(said.slice(0, 4), ['v1: Pulling from team/app', ...ids.map((id) => `${id}: Pulling fs layer`)]);
+  for (const id of ids) {
+    const own = said.filter((line) => line.startsWith(id)).map((line) => line.slice(14));
+    const once = own.filter((line, index) => line !== own[index - 1] && line !== 'Waiting');
+    assert.deepEqual(once, [
+      'Pulling fs layer',
+      'Downloading',
+      'Verifying Checksum',
+      'Download complete',
+      'Extracting',
+      'Pull complete',
+    ]);
+  }
+  const completed = said.filter((line) => line.endsWith('Pull complete'));
+  assert.deepEqual(
+    completed,
+    ids.map((id) => `${id}: Pull complete`),
+    'from the bottom up',
+  );
+  assert.deepEqual(said.slice(-2), [
+    `Digest: ${descriptor.digest}`,
+    `Status: Downloaded newer image for ${registry.address}/team/app:v1`,
+  ]);
+  assert.deepEqual(await machine.fixture.verify(), []);
+});
+
+test('a second pull asks one question', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const reference = registry.reference('team/app:v1');
+  const { descriptor } = await publish(registry.client, reference, [await randomLayer()]);
+  await pull(machine, reference);
+  machine.fixture.said.length = 0;
+  registry.requests.length = 0;
+  await pull(machine, reference);
+  assert.deepEqual(registry.requests, ['HEAD /v2/team/app/manifests/v1']);
+  assert.deepEqual(statuses(machine), [
+    'v1: Pulling from team/app',
+    `Digest: ${descriptor.digest}`,
+    `Status: Image is up to date for ${registry.address}/team/app:v1`,
+  ]);
+});
+
+test('layers that are here are not fetched, whatever they were compressed with', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const shared = await randomLayer();
+  const own = await randomLayer();
+  await pull(machine, await published(registry, 'a:1', [shared]));
+  registry.requests.length = 0;
+  machine.fixture.said.length = 0;
+  const reference = registry.reference('b:1');
+  const { blobs } = await publish(registry.client, reference, [shared, own], { compress: zstdCompressSync });
+  await pull(machine, reference);
+  assert.deepEqual(
+    blobRequests(registry).filter((line) => line.includes(blobs[0]!)),
+    [],
+  );
+  assert.ok(statuses(machine).includes(`${blobs[0]!.slice(7, 19)}: Already exists`));
+  assert.deepEqual(await machine.fixture.verify(), []);
+});
+
+async function published(registry: RegistryFixture, name: string, layers: readonly Buffer[], options = {}) {
+  const reference = registry.reference(name);
+  await publish(registry.client, reference, layers, options);
+  return reference;
+}
+
+test('an image with the same layer twice, and one with none', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layer = await randomLayer();
+  const twice = await pull(machine, await published(registry, 'twice:1', [layer, layer]));
+  assert.equal(machine.fixture.metadata.images.get(twice.id)!.sizeBytes, 2 * layer.length);
+  const none = await pull(machine, await published(registry, 'none:1', []));
+  assert.deepEqual(machine.fixture.metadata.images.get(none.id)!.diffIDs, []);
+  assert.deepEqual(await machine.fixture.verify(), []);
+});
+
+test('docker schema 2 with plain layers, and OCI with zstd', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layer = await randomLayer();
+  for (const [name, options] of [
+    ['docker:1', { family: 'docker' }],
+    ['zstd:1', { compress: (bytes: Buffer) => zstdCompressSync(bytes) }],
+    ['plain:1', { compress: (bytes: Buffer) => bytes }],
+  ] as const) {
+    const { id } = await pull(machine, await published(registry, name, [layer, await randomLayer()], options));
+    assert.ok(machine.fixture.metadata.images.get(id));
+  }
+  assert.deepEqual(await machine.fixture.verify(), []);
+});
+
+test('an index gives the platform, also from a nested one', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const { client } = registry;
+  const reference = registry.reference('multi:1');
+  const { domain, path } = reference;
+  const bare = { domain, path, tag: 'scratch' };
+  const here = await publish(client, bare, [await randomLayer()]);
+  const there = await publish(client, bare, [await randomLayer()], { platform: other });
+  const attestation = { ...here.descriptor, platform: { os: 'unknown', architecture: 'unknown' } };
+  const nested = await publishIndex(client, bare, [{ ...there.descriptor, platform: other }]);
+  const index = await publishIndex(client, reference, [
+    attestation,
+    { ...here.descriptor, platform: hostPlatform() },
+    { ...nested, platform: other },
+  ]);
+  assert.equal((await pull(machine, reference)).id, here.configDigest);
+  assert.deepEqual(machine.fixture.metadata.images.get(here.configDigest)!.target, index);
+  assert.equal((await pull(machine, reference, { platform: other })).id, there.configDigest);
+  assert.equal(machine.fixture.metadata.images.byName(formatReference(reference))!.id, there.configDigest);
+  await assert.rejects(pull(machine, reference, { platform: { os: 'linux', architecture: 'riscv64' } }), {
+    kind: 'not-found',
+    message: 'no matching manifest for linux/riscv64 in the manifest list entries',
+  });
+  assert.deepEqual(await machine.fixture.verify(), []);
+});
+
+test('a single manifest for another platform is taken with a warning', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const reference = await published(registry, 'app:1', [await randomLayer()]);
+  await pull(machine, reference, { platform: other });
+  const { os, architecture } = hostPlatform();
+  assert.equal(
+    statuses(machine).at(-1),
+    `WARNING: image with reference ${registry.address}/app:1 was found but its platform (${os}/${architecture}) does not match the specified platform (linux/s390x)`,
+  );
+});
+
+test('by digest: no tag moves', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const reference = registry.reference('app:1');
+  const { descriptor, configDigest } = await publish(registry.client, reference, [await randomLayer()]);
+  await pull(machine, { ...reference, digest: descriptor.digest });
+  const image = machine.fixture.metadata.images.get(configDigest)!;
+  assert.deepEqual(image.names, []);
+  assert.equal(statuses(machine)[0], `${registry.address}/app:1@${descriptor.digest}: Pulling from app`);
+  await pull(machine, { ...reference, digest: descriptor.digest });
+  assert.match(statuses(machine).at(-1)!, /^Status: Image is up to date for /);
+});
+
+test('a tag that moved on the registry moves here', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const reference = await published(registry, 'app:1', [await randomLayer()]);
+  const first = await pull(machine, reference);
+  await publish(registry.client, reference, [await randomLayer()]);
+  const second = await pull(machine, reference);
+  assert.notEqual(first.id, second.id);
+  assert.deepEqual(machine.fixture.metadata.images.get(first.id)!.names, []);
+  assert.deepEqual(machine.fixture.metadata.images.get(second.id)!.names, [formatReference(reference)]);
+});
+
+test('all tags of a repository', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layer = await randomLayer();
+  for (const tag of ['v1', 'v2']) await published(registry, `team/app:${tag}`, [layer]);
+  const { domain, path } = registry.reference('team/app');
+  const images = await pullAllTags(machine.stores, { domain, path }, { onProgress: machine.fixture.onProgress });
+  assert.equal(images.length, 2);
+  const said = statuses(machine);
+  assert.ok(said.includes('v1: Pulling from team/app') && said.includes('v2: Pulling from team/app'));
+  assert.equal(said.at(-1), `Status: Downloaded newer image for ${registry.address}/team/app`);
+  await assert.rejects(
+    pullAllTags(machine.stores, { domain, path: 'none' }, { onProgress: machine.fixture.onProgress }),
+    { message: `repository ${registry.address}/none not found: name unknown: repository name not known to registry` },
+  );
+});
+
+test('connections that break are resumed where they stopped', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layer = await randomLayer(900_000);
+  const reference = await published(registry, 'app:1', [layer], { compress: (bytes: Buffer) => bytes });
+  const ranges: (string | undefined)[] = [];
+  registry.before = (request, response) => {
+    if (request.method !== 'GET' || !request.url?.includes(digestOf(layer))) return false;
+    ranges.push(request.headers.range);
+    if (ranges.length > 4) return false;
+    const offset = Number(/\d+/.exec(request.headers.range ?? '0')![0]);
+    const status = offset > 0 ? 206 : 200;
+    response.writeHead(status, {
+      'content-length': layer.length - offset,
+      'content-range': `bytes ${offset}-${layer.length - 1}/${layer.length}`,
+    });
+    response.write(layer.subarray(offset, offset + 200_000), () => setTimeout(() => response.socket?.destroy(), 20));
+    return true;
+  };
+  await pull(machine, reference);
+  assert.deepEqual(ranges, [undefined, 'bytes=200000-', 'bytes=400000-', 'bytes=600000-', 'bytes=800000-']);
+  assert.deepEqual(await machine.fixture.verify(), []);
+});
+
+test('a server that ignores ranges is read past what is known', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layer = await randomLayer(500_000);
+  const reference = await published(registry, 'app:1', [layer], { compress: (bytes: Buffer) => bytes });
+  let tries = 0;
+  registry.before = (request, response) => {
+    if (request.method !== 'GET' || !request.url?.includes(digestOf(layer))) return false;
+    delete request.headers.range;
+    if (tries++ > 0) return false;
+    response.writeHead(200, { 'content-length': layer.length });
+    response.write(layer.subarray(0, 123_457), () => setTimeout(() => response.socket?.destroy(), 20));
+    return true;
+  };
+  await pull(machine, reference);
+  assert.equal(tries, 2);
+  assert.deepEqual(await machine.fixture.verify(), []);
+});
+
+test('bytes that are not what the digest says are refused, and nothing stays', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layers = [await randomLayer(), await randomLayer()];
+  const reference = registry.reference('app:1');
+  const { blobs } = await publish(registry.client, reference, layers, { compress: (bytes) => bytes });
+  registry.before = (request, response) => {
+    if (request.method !== 'GET' || !request.url?.includes(blobs[1]!)) return false;
+    const wrong = Buffer.from(layers[1]!);
+    wrong[wrong.length - 2000]! ^= 1;
+    response.writeHead(200, { 'content-length': wrong.length }).end(wrong);
+    return true;
+  };
+  await assert.rejects(pull(machine, reference), (error: Error) => {
+    assert.ok(isKind(error, 'data-loss'));
+    assert.match(error.message, new RegExp(`^filesystem layer verification failed for digest ${blobs[1]}`));
+    return true;
+  });
+  await leavesNothing(machine);
+});
+
+test('layers and configs that do not belong together are refused', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layers = [await randomLayer()];
+  const lying = configFor([await randomLayer()]);
+  await assert.rejects(pull(machine, await published(registry, 'lie:1', layers, { config: lying })), {
+    kind: 'data-loss',
+  });
+  const short = configFor([...layers, ...layers]);
+  await assert.rejects(pull(machine, await published(registry, 'short:1', layers, { config: short })), {
+    kind: 'invalid-argument',
+    message: 'invalid manifest, layers length mismatch: expected 1, got 2',
+  });
+  const windows = configFor(layers, { os: 'windows', architecture: 'amd64' });
+  await assert.rejects(pull(machine, await published(registry, 'win:1', layers, { config: windows })), {
+    message: 'image operating system "windows" cannot be used on this platform: operating system is not supported',
+  });
+  await assert.rejects(pull(machine, await published(registry, 'junk:1', layers, { config: Buffer.from('{') })), {
+    kind: 'invalid-argument',
+  });
+  await leavesNothing(machine);
+});
+
+test('what is no image is refused', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const reference = registry.reference('chart:1');
+  const config = Buffer.from('{}');
+  await publish(registry.client, reference, [], { config });
+  const bytes = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: mediaTypes.ociManifest,
+      config: { mediaType: 'application/vnd.cncf.helm.config.v1+json', digest: digestOf(config), size: config.length },
+      layers: [],
+    }),
+  );
+  await registry.client.putManifest(reference, { mediaType: mediaTypes.ociManifest, bytes });
+  await assert.rejects(pull(machine, reference), {
+    message: 'unsupported media type application/vnd.cncf.helm.config.v1+json',
+  });
+  const scratch = { domain: 'docker.io', path: 'library/scratch', tag: 'x' };
+  await assert.rejects(pull(machine, scratch), { kind: 'permission-denied', message: "'scratch' is a reserved name" });
+  await assert.rejects(pull(machine, registry.reference('chart:none')), {
+    kind: 'not-found',
+    message: `manifest for ${registry.address}/chart:none not found: manifest unknown: manifest unknown`,
+  });
+  await leavesNothing(machine);
+});
+
+test('an abort in the middle ends it and leaves nothing', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layer = await randomLayer(500_000);
+  const reference = await published(registry, 'app:1', [await randomLayer(), layer], {
+    compress: (bytes: Buffer) => bytes,
+  });
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  registry.before = (request, response) => {
+    if (request.method !== 'GET' || !request.url?.includes(digestOf(layer))) return false;
+    response.writeHead(200, { 'content-length': layer.length });
+    response.write(layer.subarray(0, 100_000), () => setTimeout(() => controller.abort(reason), 20));
+    return true;
+  };
+  await assert.rejects(pull(machine, reference, { signal: controller.signal }), reason);
+  await leavesNothing(machine);
+});
+
+test('two pulls at once fetch a layer once', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layer = await randomLayer(300_000);
+  const a = registry.reference('a:1');
+  const b = registry.reference('b:1');
+  const { blobs } = await publish(registry.client, a, [layer]);
+  await publish(registry.client, b, [layer, await randomLayer()]);
+  registry.requests.length = 0;
+  await Promise.all([pull(machine, a), pull(machine, b)]);
+  assert.equal(blobRequests(registry).filter((line) => line.includes(blobs[0]!)).length, 1);
+  assert.deepEqual(await machine.fixture.verify(), []);
+});

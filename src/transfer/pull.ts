@@ -1,0 +1,125 @@
+import { cleanup } from '#concurrency';
+import { EngineError } from '#errdefs';
+import { describeImage, platformOf } from '#image';
+import { type Digest, formatPlatform, type Platform, platformRank } from '#oci';
+import { familiarName, familiarString, formatReference, fullName, type Reference, withTag } from '#reference';
+import type { RegistryAuth } from '#registry';
+import { fetchConfig, fetchManifest, fetchTarget, type PullCall } from './pull-documents.ts';
+import { pullLayers } from './pull-layers.ts';
+import type { OnProgress, TransferredImage, TransferStores } from './types.ts';
+
+export interface PullOptions {
+  /** Left out: the engine's own, without a word when the image is for another. */
+  readonly platform?: Platform;
+  readonly auth?: RegistryAuth | undefined;
+  readonly onProgress: OnProgress;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Pulls one image. A tag moves to it; a reference with a digest adds no tag, as in Docker. Progress is dockerd's, line by line.
+ * Failure or abort leaves nothing behind.
+ *
+ * @throws `not-found`, `permission-denied`, RegistryError in Docker's words; `data-loss` for bytes that are not what their digest says.
+ */
+export async function pullImage(
+  stores: TransferStores,
+  reference: Reference,
+  options: PullOptions,
+): Promise<TransferredImage> {
+  const { image, isNew, warning } = await pullOne(stores, reference, options);
+  tellStatus(options.onProgress, familiarString(reference), isNew);
+  if (warning) options.onProgress({ status: warning });
+  return image;
+}
+
+/** Pulls every tag of the repository, in the registry's order. */
+export async function pullAllTags(
+  stores: TransferStores,
+  reference: Reference,
+  options: PullOptions,
+): Promise<readonly TransferredImage[]> {
+  requirePullable(reference);
+  const { auth, signal } = options;
+  const tags = await Array.fromAsync(stores.registry.tags(reference, { auth, signal }));
+  const images: TransferredImage[] = [];
+  let isNew = false;
+  for (const tag of tags) {
+    const pulled = await pullOne(stores, withTag(reference, tag), options);
+    images.push(pulled.image);
+    isNew ||= pulled.isNew;
+  }
+  tellStatus(options.onProgress, familiarName(reference), isNew);
+  return images;
+}
+
+interface Pulled {
+  readonly image: TransferredImage;
+  /** The reference pointed elsewhere, or nowhere, before. */
+  readonly isNew: boolean;
+  readonly warning?: string;
+}
+
+/** Lease, resolve, choose, fetch, unpack, record. */
+async function pullOne(stores: TransferStores, reference: Reference, options: PullOptions): Promise<Pulled> {
+  requirePullable(reference);
+  try {
+    await using lease = await stores.metadata.lease();
+    const { auth, signal } = options;
+    return await pullUnderLease({ stores, reference, lease, auth, signal }, options);
+  } catch (error) {
+    await cleanup('after a failed pull', (signal) => stores.metadata.collect({ signal }));
+    throw error;
+  }
+}
+
+async function pullUnderLease(call: PullCall, options: PullOptions): Promise<Pulled> {
+  const { stores, reference } = call;
+  const { onProgress } = options;
+  const target = await fetchTarget(call);
+  onProgress({
+    status: `Pulling from ${reference.path}`,
+    id: reference.digest ? familiarString(reference) : (reference.tag ?? ''),
+  });
+  const documents = await fetchManifest(call, target, options.platform ?? stores.platform);
+  const config = await fetchConfig(call, documents.manifest);
+  const diffIDs = config.rootfs.diff_ids;
+  const sizeBytes = await pullLayers(call, documents.manifest, diffIDs, onProgress);
+  onProgress({ status: `Digest: ${documents.target.digest}` });
+  const platform = platformOf(config);
+  const description = describeImage(
+    { ...documents, config, diffIDs, platform },
+    { sizeBytes, documents: documents.kept },
+  );
+  const { id } = description;
+  const isNew = currentImage(stores, reference) !== id;
+  const names = reference.digest || !reference.tag ? [] : [formatReference(reference)];
+  await stores.metadata.images.put(description, names, [`${fullName(reference)}@${documents.target.digest}`]);
+  const warning = options.platform && mismatch(reference, platform, options.platform);
+  return { image: { id, names: [formatReference(reference)] }, isNew, ...(warning ? { warning } : {}) };
+}
+
+function currentImage(stores: TransferStores, reference: Reference): Digest | undefined {
+  const { images } = stores.metadata;
+  const found = reference.digest
+    ? images.byRepoDigest(`${fullName(reference)}@${reference.digest}`)
+    : images.byName(formatReference(reference));
+  return found?.id;
+}
+
+function requirePullable(reference: Reference): void {
+  if (familiarName(reference) === 'scratch') {
+    throw new EngineError('permission-denied', "'scratch' is a reserved name");
+  }
+}
+
+/** A single manifest is taken whatever it is for, with a word of warning. */
+function mismatch(reference: Reference, platform: Platform, wanted: Platform): string | undefined {
+  if (platformRank(platform, wanted) !== undefined) return undefined;
+  return `WARNING: image with reference ${familiarString(reference)} was found but its platform (${formatPlatform(platform)}) does not match the specified platform (${formatPlatform(wanted)})`;
+}
+
+function tellStatus(onProgress: OnProgress, name: string, isNew: boolean): void {
+  const text = isNew ? 'Downloaded newer image' : 'Image is up to date';
+  onProgress({ status: `Status: ${text} for ${name}` });
+}

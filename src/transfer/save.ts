@@ -1,0 +1,62 @@
+import { type PackEntry, packTar } from '#archive';
+import type { Platform } from '#oci';
+import type { ByteSource } from '#streams';
+import { resolveSaveNames } from './save-names.ts';
+import { planSave, type SaveBlob, type SavePlan } from './save-plan.ts';
+import type { TransferStores } from './types.ts';
+
+export interface SaveOptions {
+  /** Every image must be of this platform. */
+  readonly platform?: Platform;
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Entry = { entry: PackEntry; body?: ByteSource | Uint8Array };
+
+/**
+ * `docker save`: resolve → lease → plan → write. One tar, an OCI layout with `manifest.json` and `repositories` beside it; layers uncompressed,
+ * shared ones once, members sorted. The same images give the same bytes.
+ *
+ * Everything that can be refused is refused before the first chunk, so that a caller may still answer with a status.
+ * @throws `not-found` for an unknown name, `data-loss` when a layer's bytes are gone.
+ */
+export async function* saveImages(
+  stores: Pick<TransferStores, 'content' | 'metadata'>,
+  names: readonly string[],
+  options: SaveOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const selected = resolveSaveNames(stores.metadata.images, names);
+  await using lease = await stores.metadata.lease();
+  await lease.add(...new Set(selected.flatMap(({ image }) => [image.id, ...image.diffIDs])));
+  const plan = await planSave(stores, selected, options.platform);
+  for await (const chunk of packTar(entriesOf(plan, stores))) {
+    options.signal?.throwIfAborted();
+    yield chunk;
+  }
+}
+
+function* entriesOf(plan: SavePlan, stores: Pick<TransferStores, 'content'>): Generator<Entry> {
+  yield folder('blobs');
+  for (const algorithm of new Set(plan.blobs.map((blob) => blob.path.split('/')[1]!)))
+    yield folder(`blobs/${algorithm}`);
+  for (const blob of plan.blobs) yield file(blob, stores);
+  for (const { name, text } of plan.documents) {
+    const bytes = Buffer.from(text);
+    yield { entry: fileEntry(name, bytes.length, 0), body: bytes };
+  }
+}
+
+function folder(path: string): Entry {
+  return { entry: { type: 'directory', path, mode: 0o755 } };
+}
+
+function file(blob: SaveBlob, stores: Pick<TransferStores, 'content'>): Entry {
+  return {
+    entry: fileEntry(blob.path, blob.sizeBytes, blob.mtimeSec),
+    body: blob.bytes ?? stores.content.open(blob.digest),
+  };
+}
+
+function fileEntry(path: string, sizeBytes: number, mtimeSec: number): PackEntry {
+  return { type: 'file', path, mode: 0o644, sizeBytes, mtime: { sec: mtimeSec, nsec: 0 } };
+}

@@ -1,0 +1,121 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { type Descriptor, type Digest, digestOf, mediaTypes, type Platform } from '#oci';
+import { parseReference, type Reference } from '#reference';
+import { createRegistryClient, type RegistryClient } from '#registry';
+import { serveRegistry } from '#registry-server';
+import { fromBytes } from '#streams';
+import { temporaryFolder } from '#testing';
+import { configFor, type TransferFixture, transferFixture } from './testsuite-load.ts';
+import type { TransferStores } from './types.ts';
+
+type Before = (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
+
+/** A registry of the test's own with a store that pulls from it. */
+export interface RegistryFixture extends AsyncDisposable {
+  readonly address: string;
+  readonly client: RegistryClient;
+  /** Every request that was made: `GET /v2/…`. */
+  readonly requests: string[];
+  /** Answers requests before the registry sees them. */
+  before: Before;
+  reference(name: string): Reference;
+  /** A machine with an empty store. */
+  machine(): Promise<Machine>;
+}
+
+export interface Machine extends AsyncDisposable {
+  readonly stores: TransferStores;
+  readonly fixture: TransferFixture;
+}
+
+export async function registryFixture(): Promise<RegistryFixture> {
+  const folder = await temporaryFolder();
+  const requests: string[] = [];
+  const server = await serveRegistry({
+    root: folder.path,
+    addr: '127.0.0.1:0',
+    before: (request, response) => {
+      requests.push(`${request.method} ${request.url}`);
+      return registry.before(request, response);
+    },
+  });
+  const client = createRegistryClient({ retry: { firstDelayMs: 1, maxDelayMs: 5 } });
+  const registry: RegistryFixture = {
+    address: server.address,
+    client,
+    requests,
+    before: () => false,
+    reference: (name) => parseReference(`${server.address}/${name}`),
+    machine: async () => {
+      const fixture = await transferFixture();
+      const stores = { ...fixture.stores, registry: client, maxConcurrentDownloads: 3, maxConcurrentUploads: 5 };
+      return { stores, fixture, [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose]() };
+    },
+    [Symbol.asyncDispose]: async () => {
+      await client[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+  return registry;
+}
+
+export interface PublishOptions {
+  readonly platform?: Platform;
+  readonly family?: 'oci' | 'docker';
+  readonly compress?: (layer: Buffer) => Buffer;
+  readonly config?: Buffer;
+}
+
+export interface Published {
+  readonly descriptor: Descriptor;
+  readonly configDigest: Digest;
+  readonly blobs: readonly Digest[];
+}
+
+/** Puts an image of these layers into the registry, as another tool would. */
+export async function publish(
+  client: RegistryClient,
+  reference: Reference,
+  layers: readonly Buffer[],
+  options: PublishOptions = {},
+): Promise<Published> {
+  const { family = 'oci', compress = (layer) => gzipSync(layer) } = options;
+  const config = options.config ?? configFor(layers, options.platform);
+  const isDocker = family === 'docker';
+  const blobs = layers.map((layer) => compress(layer));
+  for (const bytes of [config, ...blobs]) {
+    const digest = digestOf(bytes);
+    await client.pushBlob(reference, { digest, sizeBytes: bytes.length, open: () => fromBytes(bytes) });
+  }
+  const describe = (bytes: Buffer, mediaType: string) => ({ mediaType, digest: digestOf(bytes), size: bytes.length });
+  const mediaType = isDocker ? mediaTypes.dockerManifest : mediaTypes.ociManifest;
+  const layerType = isDocker ? mediaTypes.dockerLayerGzip : mediaTypes.ociLayerGzip;
+  const manifest = {
+    schemaVersion: 2,
+    mediaType,
+    config: describe(config, isDocker ? mediaTypes.dockerConfig : mediaTypes.ociConfig),
+    layers: blobs.map((blob) => describe(blob, layerType)),
+    annotations: { 'org.example.kept': 'byte for byte' },
+  };
+  const bytes = Buffer.from(JSON.stringify(manifest, undefined, 3));
+  const digest = await client.putManifest(reference, { mediaType, bytes });
+  return {
+    descriptor: { mediaType, digest, size: bytes.length },
+    configDigest: digestOf(config),
+    blobs: blobs.map((blob) => digestOf(blob)),
+  };
+}
+
+/** An index over manifests that the repository has. */
+export async function publishIndex(
+  client: RegistryClient,
+  reference: Reference,
+  manifests: readonly Descriptor[],
+): Promise<Descriptor> {
+  const mediaType = mediaTypes.ociIndex;
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests }));
+  const digest = await client.putManifest(reference, { mediaType, bytes });
+  return { mediaType, digest, size: bytes.length };
+}

@@ -1,0 +1,72 @@
+export interface VolumeInfo {
+  readonly name: string;
+  readonly driver: 'local';
+  readonly mountpoint: string;
+  readonly createdAt: Date;
+  /** As given: null when there were none. */
+  readonly labels: Readonly<Record<string, string>> | null;
+  readonly options: Readonly<Record<string, string>> | null;
+  /** Made without a name: removed with its container, and by a prune without `all`. */
+  readonly anonymous: boolean;
+}
+
+export interface CreateVolume {
+  /** Absent or empty: 64 hex digits, and the volume is anonymous. */
+  readonly name?: string;
+  /** Absent or empty is `local`, the only one there is. */
+  readonly driver?: string;
+  readonly labels?: Readonly<Record<string, string>> | null;
+  readonly options?: Readonly<Record<string, string>> | null;
+  /** Says that a given name was made up by the engine. */
+  readonly anonymous?: boolean;
+}
+
+export interface VolumeDocument {
+  readonly id: string;
+  readonly name: string;
+  readonly body: unknown;
+}
+
+/** What volumes need of a document table (`metadata.volumes`). */
+export interface VolumeTable {
+  byName(name: string): VolumeDocument | undefined;
+  list(): readonly VolumeDocument[];
+  put(document: VolumeDocument): Promise<void>;
+  remove(id: string): Promise<void>;
+}
+
+/**
+ * Local volumes: a row and a folder each. The row is what makes a volume; it is written after the folder is there and goes before the folder's contents
+ * do. Whether a volume is in use is the caller's to know.
+ */
+export interface Volumes {
+  find(name: string): VolumeInfo | undefined;
+  /** By name. */
+  list(): readonly VolumeInfo[];
+  /**
+   * An existing volume is answered as it is, as Docker does.
+   * @throws `invalid-argument` for a bad name or option, `not-found` for another driver, `not-implemented` for driver options: in Docker's words where
+   * it has words.
+   */
+  create(wish?: CreateVolume): Promise<VolumeInfo>;
+  /** Removes row and contents. @throws `not-found`, `conflict` when something is mounted inside. */
+  remove(name: string): Promise<void>;
+  /**
+   * Fills a volume that is empty with what `sourceFolder` holds, itself included: owner, mode, times, extended attributes, links, devices. A volume that
+   * is not empty, and a source that is no folder, leave everything as it is. The source must not change meanwhile.
+   * @returns whether the volume took the source's content.
+   */
+  populate(name: string, sourceFolder: string, options?: { signal?: AbortSignal | undefined }): Promise<boolean>;
+  /** Bytes of its files, each counted once, as Docker counts. */
+  usageBytes(name: string, options?: { signal?: AbortSignal | undefined }): Promise<number>;
+  /** After a crash: finishes removals, takes away what an unfinished create or populate left. Call before anything else. */
+  recover(): Promise<void>;
+  /** One line per row without folder and folder without row. */
+  verify(): AsyncIterable<string>;
+}
+
+export interface VolumeOptions {
+  /** `volumes/` of the data root; made when it is not there. */
+  readonly root: string;
+  readonly table: VolumeTable;
+}

@@ -1,0 +1,189 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { KeyedLock } from '#concurrency';
+import { EngineError, isErrno } from '#errdefs';
+import { fsyncFolder } from '#files';
+import { log } from '#log';
+import { decodeVolume, encodeVolume } from './documents.ts';
+import { checkDriverOptions } from './driver-options.ts';
+import { checkVolumeName } from './names.ts';
+import { populateFolder, stagingName } from './populate.ts';
+import type { CreateVolume, VolumeInfo, VolumeOptions, Volumes, VolumeTable } from './types.ts';
+import { sizeOfTree } from './usage.ts';
+
+/** No volume's name starts so. */
+const removingPrefix = '.removing-';
+const anonymousLabel = 'com.docker.volume.anonymous';
+
+/** Volumes under a data root. The root folder can be crossed by the users of containers, not listed. */
+export async function openVolumes(options: VolumeOptions): Promise<Volumes> {
+  const root = resolve(options.root);
+  await mkdir(root, { recursive: true, mode: 0o701 });
+  await chmod(root, 0o701);
+  return new LocalVolumes(root, options.table);
+}
+
+class LocalVolumes implements Volumes {
+  readonly #root: string;
+  readonly #table: VolumeTable;
+  readonly #lock = new KeyedLock();
+
+  constructor(root: string, table: VolumeTable) {
+    this.#root = root;
+    this.#table = table;
+  }
+
+  find(name: string): VolumeInfo | undefined {
+    const document = this.#table.byName(name);
+    return document && decodeVolume(this.#root, document);
+  }
+
+  list(): readonly VolumeInfo[] {
+    return this.#table
+      .list()
+      .map((document) => decodeVolume(this.#root, document))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async create(wish: CreateVolume = {}): Promise<VolumeInfo> {
+    const name = wish.name ? wish.name : randomBytes(32).toString('hex');
+    if (wish.driver && wish.driver !== 'local') {
+      throw new EngineError(
+        'not-found',
+        `create ${name}: error looking up volume plugin ${wish.driver}: plugin "${wish.driver}" not found`,
+      );
+    }
+    checkVolumeName(name);
+    using _held = await this.#lock.acquire(name);
+    const existing = this.find(name);
+    if (existing) return existing;
+    checkDriverOptions(name, wish.options ?? {});
+    const volume = this.#describe(name, wish);
+    await this.#makeFolder(name);
+    await this.#table.put(encodeVolume(volume));
+    return volume;
+  }
+
+  async remove(name: string): Promise<void> {
+    using _held = await this.#lock.acquire(name);
+    this.#require(name);
+    const folder = join(this.#root, name);
+    const mounted = await mountInside(folder);
+    if (mounted !== undefined) {
+      throw new EngineError('conflict', `remove ${name}: volume is in use: ${mounted} is a mount point`);
+    }
+    const removing = join(this.#root, removingPrefix + name);
+    // Renamed first: a crash from here on ends as a removal. A folder that is gone already is no reason to keep the row.
+    await rename(folder, removing).catch((error) => {
+      if (!isErrno(error, 'ENOENT')) throw error;
+    });
+    await fsyncFolder(this.#root);
+    await this.#table.remove(name);
+    await rm(removing, { recursive: true, force: true });
+  }
+
+  async populate(
+    name: string,
+    sourceFolder: string,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<boolean> {
+    using _held = await this.#lock.acquire(name, options);
+    this.#require(name);
+    return await populateFolder(join(this.#root, name), sourceFolder, options.signal);
+  }
+
+  async usageBytes(name: string, options: { signal?: AbortSignal | undefined } = {}): Promise<number> {
+    return await sizeOfTree(this.#require(name).mountpoint, options.signal);
+  }
+
+  async recover(): Promise<void> {
+    for (const entry of await readdir(this.#root)) {
+      if (entry.startsWith(removingPrefix)) await this.#finishRemoval(entry.slice(removingPrefix.length));
+      else if (!this.find(entry)) await this.#dropUnfinished(entry);
+    }
+    for (const { name } of this.list()) {
+      await rm(join(this.#root, name, stagingName), { recursive: true, force: true });
+    }
+  }
+
+  async *verify(): AsyncGenerator<string> {
+    for (const { name, mountpoint } of this.list()) {
+      if (!(await isFolder(mountpoint))) yield `volume ${name}: ${mountpoint} is missing`;
+      if (await isFolder(join(this.#root, name, stagingName))) yield `volume ${name}: an unfinished copy is left`;
+    }
+    for (const entry of await readdir(this.#root)) {
+      if (!this.find(entry)) yield `volume folder ${entry} belongs to no volume`;
+    }
+  }
+
+  #describe(name: string, wish: CreateVolume): VolumeInfo {
+    const anonymous = wish.anonymous ?? !wish.name;
+    return {
+      name,
+      driver: 'local',
+      mountpoint: join(this.#root, name, '_data'),
+      createdAt: new Date(),
+      labels: anonymous ? { ...wish.labels, [anonymousLabel]: '' } : (wish.labels ?? null),
+      options: wish.options ?? null,
+      anonymous,
+    };
+  }
+
+  /** What an earlier, unfinished create left under the name is used. */
+  async #makeFolder(name: string): Promise<void> {
+    const folder = join(this.#root, name);
+    const data = join(folder, '_data');
+    await mkdir(data, { recursive: true });
+    await chmod(folder, 0o701);
+    await chmod(data, 0o755);
+    await fsyncFolder(folder);
+    await fsyncFolder(this.#root);
+  }
+
+  #require(name: string): VolumeInfo {
+    const volume = this.find(name);
+    if (!volume) throw new EngineError('not-found', `get ${name}: no such volume`);
+    return volume;
+  }
+
+  async #finishRemoval(name: string): Promise<void> {
+    if (this.find(name) && !(await isFolder(join(this.#root, name)))) await this.#table.remove(name);
+    await rm(join(this.#root, removingPrefix + name), { recursive: true, force: true });
+  }
+
+  /** Only what is surely ours and holds nothing; data without a row is left for its owner, and `verify` tells of it. */
+  async #dropUnfinished(name: string): Promise<void> {
+    try {
+      await rmdir(join(this.#root, name, '_data')).catch(ignoreAbsent);
+      await rmdir(join(this.#root, name));
+    } catch (error) {
+      log.warn('folder among the volumes belongs to none', { name, error });
+    }
+  }
+}
+
+function ignoreAbsent(error: unknown): void {
+  if (!isErrno(error, 'ENOENT')) throw error;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) return false;
+    throw error;
+  }
+}
+
+/** A mount point below `folder`, if there is one: removing the folder would empty what is mounted there. */
+async function mountInside(folder: string): Promise<string | undefined> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8');
+  const targets = table.split('\n').map((line) => line.split(' ')[4] ?? '');
+  return targets.map(unescaped).find((target) => target.startsWith(`${folder}/`));
+}
+
+/** proc(5): spaces and the like are written as octal escapes. */
+function unescaped(path: string): string {
+  return path.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+}

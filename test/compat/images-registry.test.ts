@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { serveRegistry } from '#registry-server';
+import { curl, debianRegistry, imageSetup, load, type Setup, tarOf, verify } from './images-fixture.ts';
+
+const lower = tarOf({ a: 'one', 'd/f': 'x'.repeat(5000) });
+const upper = tarOf({ b: 'two' });
+const lines = (text: string) => text.split('\n').filter((line) => line !== '');
+
+test("images go to Debian's docker-registry and come back", async (t) => {
+  await using setup = await imageSetup(t);
+  if (!setup) return;
+  await using registry = await debianRegistry(setup.folder);
+  if (!registry) return t.skip('needs docker-registry (Debian package docker-registry)');
+  await thereAndBack(t, setup, registry.address);
+});
+
+test('images go to our own registry and come back', async (t) => {
+  await using setup = await imageSetup(t);
+  if (!setup) return;
+  await using registry = await serveRegistry({ root: `${setup.folder}/own`, addr: '127.0.0.1:0' });
+  await thereAndBack(t, setup, registry.address);
+});
+
+/** Push, delete, pull by tag, by digest and all tags; the digests stay. */
+async function thereAndBack(t: TestContext, setup: Setup, address: string): Promise<void> {
+  const { docker } = setup;
+  const id = await load(setup, { layers: [lower, upper], tags: ['app:1'] });
+  const name = `${address}/team/app`;
+  await docker.ok('tag', 'app:1', `${name}:1`);
+  const pushed = await docker.ok('push', `${name}:1`);
+  const digest = /^1: digest: (sha256:[0-9a-f]{64}) size: \d+$/m.exec(pushed)?.[1];
+  assert.ok(digest, pushed);
+  assert.match(pushed, new RegExp(`^The push refers to repository \\[${name}\\]\n[\\s\\S]*: Pushed\n`));
+  assert.match(await docker.ok('push', `${name}:1`), /: Layer already exists\n[\s\S]*1: digest: /);
+  assert.equal(await docker.ok('push', '-q', `${name}:1`), `${name}:1\n`);
+  await docker.ok('tag', 'app:1', `${name}:2`);
+  const both = await docker.ok('push', '-a', name);
+  assert.ok(both.includes(`1: digest: ${digest}`) && both.includes(`2: digest: ${digest}`), both);
+
+  const asked = JSON.parse((await curl(setup, 'GET', `/distribution/${name}:1/json`)).body);
+  assert.equal(asked.Descriptor.digest, digest);
+  assert.deepEqual([asked.Platforms.length, asked.Platforms[0].os], [1, 'linux']);
+  const absent = await curl(setup, 'GET', `/distribution/${name}:none/json`);
+  assert.equal(absent.status, 404);
+  assert.match(JSON.parse(absent.body).message, /^manifest unknown: /);
+
+  await docker.ok('rmi', 'app:1', `${name}:1`, `${name}:2`);
+  assert.equal(await docker.ok('images', '-aq'), '');
+  const pulled = await docker.ok('pull', `${name}:1`);
+  assert.ok(pulled.startsWith('1: Pulling from team/app\n'), pulled);
+  assert.ok(pulled.endsWith(`Digest: ${digest}\nStatus: Downloaded newer image for ${name}:1\n${name}:1\n`), pulled);
+  assert.match(await docker.ok('pull', `${name}:1`), /Status: Image is up to date for /);
+  assert.equal((await docker.ok('images', '-q', '--no-trunc', `${name}:1`)).trim(), id);
+  assert.equal((await docker.ok('image', 'inspect', '-f', '{{index .RepoDigests 0}}', id)).trim(), `${name}@${digest}`);
+  await docker.ok('rmi', `${name}:1`);
+  assert.equal(await docker.ok('images', '-aq'), '', 'the digest goes with the last tag');
+
+  assert.equal(await docker.ok('pull', '-q', `${name}@${digest}`), `${name}@${digest}\n`);
+  assert.match(await docker.ok('images', '--digests', name), new RegExp(`app +<none> +${digest} `));
+  await docker.ok('pull', '-qa', name);
+  assert.deepEqual(lines(await docker.ok('images', '--format', '{{.Tag}}', name)).sort(), ['1', '2']);
+  await refusals(t, setup, name);
+  const checked = verify(setup);
+  assert.equal(checked.status, 0, checked.output);
+}
+
+async function refusals(t: TestContext, { docker }: Setup, name: string): Promise<void> {
+  const platform = process.arch === 'arm64' ? 'linux/arm64' : 'linux/amd64';
+  const mismatch = `image with reference ${name}:1 was found but its platform (${platform}) does not match the specified platform (linux/s390x)`;
+  const cases: [args: string[], message: RegExp][] = [
+    [['pull', `${name}:none`], /^Error response from daemon: manifest for .*:none not found: manifest unknown: /],
+    [
+      ['pull', '127.0.0.1:1/x'],
+      /^Error response from daemon: Get "http:\/\/127\.0\.0\.1:1\/v2\/": dial tcp 127\.0\.0\.1:1: connect: connection refused\n$/,
+    ],
+    [['push', `${name}:none`], /tag does not exist: /],
+    [['push', `${name}x`], /An image does not exist locally with the tag: /],
+    [['search', '127.0.0.1:1/x'], /connection refused|connect/],
+  ];
+  if (docker.olderThan(28)) t.diagnostic('this docker CLI has no push --platform: left out');
+  else cases.push([['push', '--platform', 'linux/s390x', `${name}:1`], new RegExp(mismatch.replace(/[().]/g, '\\$&'))]);
+  for (const [args, message] of cases) {
+    const ran = await docker.run(args);
+    assert.equal(ran.status, 1, args.join(' '));
+    assert.match(ran.stderr, message);
+  }
+}
+
+test('a registry behind a password: login, push, pull, logout', async (t) => {
+  await using setup = await imageSetup(t);
+  if (!setup) return;
+  const expected = `Basic ${Buffer.from('ann:secret').toString('base64')}`;
+  await using registry = await serveRegistry({
+    root: `${setup.folder}/own`,
+    addr: '127.0.0.1:0',
+    before(request, response) {
+      if (request.headers.authorization === expected) return false;
+      response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="test"', 'Content-Type': 'application/json' });
+      response.end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}');
+      return true;
+    },
+  });
+  const { docker } = setup;
+  const name = `${registry.address}/private:1`;
+  await load(setup, { layers: [lower], tags: [name] });
+  const anonymous = await docker.run(['push', name]);
+  assert.equal(anonymous.status, 1);
+  assert.match(anonymous.stderr, /no basic auth credentials|authentication required|unauthorized/);
+  const wrong = await docker.run(['login', '-u', 'ann', '--password-stdin', registry.address], { input: 'wrong' });
+  assert.equal(wrong.status, 1);
+  assert.match(wrong.stderr, /unauthorized|401/i);
+  const login = await docker.run(['login', '-u', 'ann', '--password-stdin', registry.address], { input: 'secret' });
+  assert.deepEqual([login.status, login.stdout.includes('Login Succeeded')], [0, true], login.stderr);
+  await docker.ok('push', '-q', name);
+  await docker.ok('rmi', name);
+  await docker.ok('pull', '-q', name);
+  await docker.ok('logout', registry.address);
+  await docker.ok('rmi', name);
+  assert.equal((await docker.run(['pull', name])).status, 1);
+  assert.equal(setup.daemon.log.includes('secret'), false);
+});

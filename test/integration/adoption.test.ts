@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Engine } from '#api-types';
+import { requireRoot } from '#testing';
+import { TestDaemon } from '../support/daemon.ts';
+import { mountsBelow, tracesOf } from './crash-traces.ts';
+import { eventually, logText, patient, run, withBase } from './daemon-fixture.ts';
+
+const shell = (script: string) => ({ Cmd: ['sh', '-c', script] });
+const counting = 'i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo line $i; sleep 0.01; done';
+
+/** Kills the daemon, lets time pass without one, and starts the next. */
+async function crash(daemon: TestDaemon, downMs: number): Promise<{ killed: number; started: number }> {
+  await daemon.kill();
+  const killed = Date.now();
+  await wait(downMs);
+  const started = Date.now();
+  await daemon.start();
+  return { killed, started };
+}
+
+/** As after a power cut: no process, no mount, nothing of the run root. */
+async function endMachine(daemon: TestDaemon, pids: readonly number[]): Promise<void> {
+  for (const pid of pids) {
+    process.kill(parentOf(pid), 'SIGKILL');
+    process.kill(pid, 'SIGKILL');
+  }
+  await eventually(() => pids.every((pid) => !existsSync(`/proc/${pid}`)));
+  const runRoot = join(daemon.folder, 'run');
+  for (const target of mountsBelow(runRoot).reverse()) execFileSync('umount', [target]);
+  await rm(runRoot, { recursive: true });
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
+
+async function outputOf(engine: Engine, container: string, ...command: string[]): Promise<string> {
+  const { Id } = await engine.execs.create(container, { Cmd: command, AttachStdout: true, AttachStderr: true });
+  await using streams = await engine.execs.start(Id, { detach: false, tty: false });
+  return (await Array.fromAsync(streams!.output, ({ data }) => Buffer.from(data).toString())).join('');
+}
+
+test('containers that end while no daemon runs are told of by the next', async (t) => {
+  if (!requireRoot(t)) return;
+  await using daemon = await TestDaemon.start();
+  await using engine = await withBase(daemon.host);
+  const limits = { Memory: 16 << 20 };
+  const ends = await run(engine, 'ends', shell('sleep 0.7; echo last; exit 11'));
+  const eats = await run(engine, 'eats', { ...shell('sleep 0.7; tail /dev/zero'), HostConfig: limits });
+  const goes = await run(engine, 'goes', {
+    ...shell('sleep 0.7'),
+    Volumes: { '/v': {} },
+    HostConfig: { AutoRemove: true },
+  });
+  const times = await crash(daemon, 1500);
+
+  const ended = (await engine.containers.inspect(ends)).State;
+  assert.deepEqual([ended.Status, ended.ExitCode, ended.OOMKilled, ended.Pid], ['exited', 11, false, 0]);
+  const finished = Date.parse(ended.FinishedAt);
+  assert.ok(finished >= times.killed - 20 && finished <= times.started, `${ended.FinishedAt} is not when it ended`);
+  assert.equal(await logText(engine, ends), 'last\n');
+  const { result } = await engine.containers.wait(ends);
+  assert.equal((await result).StatusCode, 11);
+
+  const eaten = (await engine.containers.inspect(eats)).State;
+  assert.deepEqual([eaten.ExitCode, eaten.OOMKilled], [137, true]);
+  await assert.rejects(engine.containers.inspect(goes), /No such container/);
+  assert.deepEqual((await engine.volumes.list()).Volumes ?? [], []);
+  const { snapshots, folders, ...rest } = tracesOf(daemon.folder);
+  assert.deepEqual([snapshots, folders], [[ends, eats].sort(), [ends, eats].sort()]);
+  assert.ok(Object.values(rest).every((value) => value === 0 || (Array.isArray(value) && value.length === 0)));
+
+  await engine.containers.start(ends);
+  assert.equal((await (await engine.containers.wait(ends)).result).StatusCode, 11);
+});
+
+test('containers that live on are used as before', async (t) => {
+  if (!requireRoot(t)) return;
+  await using daemon = await TestDaemon.start();
+  await using engine = await withBase(daemon.host);
+  const counts = await run(engine, 'counts', shell(counting));
+  const echoes = await run(engine, 'echoes', { Cmd: ['cat'], OpenStdin: true });
+  const serves = await run(engine, 'serves', {
+    ...shell('echo page > /srv/index.html; echo kept > /data/file; exec httpd -f -p 80 -h /srv'),
+    ExposedPorts: { '80/tcp': {} },
+    HostConfig: { PortBindings: { '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '' }] }, Binds: ['named:/data'] },
+  });
+  const goes = await run(engine, 'goes', { Cmd: patient, HostConfig: { AutoRemove: true } });
+  const sleeps = await run(engine, 'sleeps', { Cmd: patient });
+  await engine.containers.pause(sleeps);
+  const port = (await engine.containers.inspect(serves)).NetworkSettings.Ports?.['80/tcp']?.[0]?.HostPort;
+  const page = async () => (await fetch(`http://127.0.0.1:${port}/`)).text();
+  assert.equal(await eventually(() => page().catch(() => '')), 'page\n');
+  await crash(daemon, 300);
+
+  assert.equal(await page(), 'page\n');
+  assert.equal((await engine.containers.inspect(serves)).NetworkSettings.Ports?.['80/tcp']?.[0]?.HostPort, port);
+  assert.equal(await outputOf(engine, serves, 'cat', '/data/file'), 'kept\n');
+  await assert.rejects(run(engine, 'serves', { Cmd: patient }), /name "\/serves" is already in use/);
+  await assert.rejects(engine.volumes.remove('named'), /volume is in use/);
+
+  {
+    await using streams = await engine.containers.attach(echoes, { stdin: true, stdout: true, stream: true });
+    await streams.write(Buffer.from('hello\n'));
+    for await (const { data } of streams.output) {
+      assert.equal(Buffer.from(data).toString(), 'hello\n');
+      break;
+    }
+  }
+
+  const following = engine.containers.logs(counts, { stdout: true, follow: true });
+  const { result } = await engine.containers.wait(counts);
+  assert.equal((await result).StatusCode, 0);
+  const lines = Array.from({ length: 400 }, (_, index) => `line ${index + 1}\n`).join('');
+  assert.equal(await logText(engine, counts), lines);
+  const followed = await Array.fromAsync((await following).output, ({ data }) => Buffer.from(data).toString());
+  assert.equal(followed.join(''), lines);
+
+  assert.equal((await engine.containers.inspect(sleeps)).State.Status, 'paused');
+  await engine.containers.unpause(sleeps);
+  await engine.containers.stop(sleeps, { timeoutSeconds: 5 });
+  assert.equal((await engine.containers.inspect(sleeps)).State.ExitCode, 7);
+  await engine.containers.stop(goes, { timeoutSeconds: 5 });
+  assert.equal(await eventually(async () => !existsSync(`${daemon.dataRoot}/containers/${goes}`)), true);
+  await assert.rejects(engine.containers.inspect(goes), /No such container/);
+  for (const id of [counts, echoes, serves, sleeps]) await engine.containers.remove(id, { force: true });
+});
+
+test('a machine that went down takes containers along, and the daemon says so', async (t) => {
+  if (!requireRoot(t)) return;
+  await using daemon = await TestDaemon.start();
+  await using engine = await withBase(daemon.host);
+  const id = await run(engine, 'lost', { Cmd: patient });
+  const gone = await run(engine, 'gone', { Cmd: patient, HostConfig: { AutoRemove: true } });
+  const pids = await Promise.all([id, gone].map(async (one) => (await engine.containers.inspect(one)).State.Pid));
+  await daemon.kill();
+  await endMachine(daemon, pids);
+  await daemon.start();
+  const { State } = await engine.containers.inspect(id);
+  assert.deepEqual([State.Status, State.ExitCode, State.Pid], ['exited', 255, 0]);
+  await assert.rejects(engine.containers.inspect(gone), /No such container/);
+  await engine.containers.start(id);
+  await engine.containers.remove(id, { force: true });
+});

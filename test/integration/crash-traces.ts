@@ -1,0 +1,96 @@
+/** What a daemon's containers leave on the machine, seen from outside: each kind as the sorted IDs (or names) it is there for. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Traces {
+  readonly mounts: readonly string[];
+  readonly namespaces: readonly string[];
+  readonly monitors: readonly string[];
+  readonly bundles: readonly string[];
+  readonly snapshots: readonly string[];
+  readonly folders: readonly string[];
+  /** Host ends on the bridge. */
+  readonly links: number;
+  /** Addresses and ports in the firewall's maps. */
+  readonly mapped: number;
+  /** Anything in places that hold something only during work. */
+  readonly scratch: readonly string[];
+}
+
+export function instanceOf(dataRoot: string): string {
+  return createHash('sha256').update(realpathSync(dataRoot)).digest('hex').slice(0, 8);
+}
+
+/** Of the daemon with `folder/data` and `folder/run`. */
+export function tracesOf(folder: string): Traces {
+  const [data, run] = [join(folder, 'data'), join(folder, 'run')];
+  const instance = instanceOf(data);
+  return {
+    mounts: mountsBelow(join(run, 'mounts')).map((target) => target.split('/').at(-2) ?? target),
+    namespaces: names(join(run, 'netns')),
+    monitors: monitors(join(run, 'state')),
+    bundles: names(join(run, 'containers')),
+    snapshots: names(join(data, 'snapshots')),
+    folders: names(join(data, 'containers')),
+    links: linksOn(`wh-${instance}`),
+    mapped: mapped(`wherry-${instance}`),
+    scratch: [
+      ...['tmp', 'content/ingest'].flatMap((name) => names(join(data, name)).map((entry) => `${name}/${entry}`)),
+      ...names(join(run, 'steps')).map((entry) => `steps/${entry}`),
+      ...[...names(data), ...names(run)].filter((entry) => entry.startsWith('.probe-') || entry.startsWith('trial-')),
+      ...names(join(data, 'layers')).filter((entry) => /^\.|\.(tmp|new)/.test(entry)),
+      ...mountsBelow(data),
+    ],
+  };
+}
+
+function names(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder).sort() : [];
+}
+
+export function mountsBelow(folder: string): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((target) => target.startsWith(`${folder}/`))
+    .sort();
+}
+
+/** One entry for each conmon, so that two for a container are seen. Those of execs are left out. */
+function monitors(stateFolder: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => commandLine(pid))
+    .filter((args) => args.includes(`--root=${stateFolder}`) && args.includes('--cid') && !args.includes('--exec'))
+    .map((args) => args[args.indexOf('--cid') + 1] ?? '')
+    .sort();
+}
+
+function commandLine(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
+
+function linksOn(bridge: string): number {
+  const folder = `/sys/class/net/${bridge}/brif`;
+  return existsSync(folder) ? readdirSync(folder).length : 0;
+}
+
+function mapped(table: string): number {
+  let text: string;
+  try {
+    text = execFileSync('nft', ['-j', 'list', 'table', 'ip', table], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+  } catch {
+    return 0;
+  }
+  const { nftables } = JSON.parse(text) as { nftables: { map?: { elem?: unknown[] } }[] };
+  return nftables.reduce((sum, { map }) => sum + (map?.elem?.length ?? 0), 0);
+}

@@ -1,0 +1,65 @@
+import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { connect } from '#client';
+import { serveRegistry } from '#registry-server';
+import { requireRoot, temporaryFolder } from '#testing';
+import { baseImageTar } from '../../scripts/base-image.ts';
+import { TestDaemon } from '../support/daemon.ts';
+import { Clients, drain, inPieces, noise, randomOf, tarOf, verifies } from './crash-fixture.ts';
+import { builds, lives, loads, pulls, runs, tags } from './crash-jobs.ts';
+
+/** More are worth it now and then: WHERRY_CRASHES=150. */
+const crashes = Number(process.env['WHERRY_CRASHES'] ?? 8);
+const seed = Number(process.env['WHERRY_SEED'] ?? randomInt(2 ** 31));
+const driver = process.env['WHERRY_STORAGE_DRIVER'];
+
+/** Base image, archives to load, images in the registry to pull. */
+async function stock(daemon: TestDaemon, registry: string) {
+  await using engine = connect(daemon.host);
+  const changes = ['ENV PATH=/bin'];
+  await drain(engine.images.import(inPieces(baseImageTar()), { repo: 'base', changes }));
+  const archives = new Map<string, Buffer>();
+  const references: string[] = [];
+  for (let index = 0; index < 3; index++) {
+    const name = `loaded-${index}:latest`;
+    const remote = `${registry}/crash/pulled-${index}:latest`;
+    const context = tarOf({ Dockerfile: 'FROM base\nCOPY a /a\nCOPY b /b\n', a: noise(6 << 20), b: noise(3 << 20) });
+    await drain(engine.build(inPieces(context), { t: [name, remote] }));
+    archives.set(name, Buffer.concat(await Array.fromAsync(engine.images.save([name]))));
+    await drain(engine.images.push(remote));
+    await engine.images.remove(name);
+    await engine.images.remove(remote);
+    references.push(remote);
+  }
+  await engine.pruneBuildCache({ all: true });
+  return { archives, references, base: (await engine.images.inspect('base')).Id };
+}
+
+test('a daemon killed at any moment keeps what is finished, loses what is not, and leaks nothing', async (t) => {
+  if (!requireRoot(t)) return;
+  t.diagnostic(`WHERRY_SEED=${seed}`);
+  const random = randomOf(seed);
+  await using folder = await temporaryFolder('wherry-crash-registry-');
+  await using registry = await serveRegistry({ root: join(folder.path, 'data'), addr: '127.0.0.1:0' });
+  await using daemon = await TestDaemon.start({ flags: driver ? ['--storage-driver', driver] : [] });
+  const { archives, references, base } = await stock(daemon, registry.address.replace(/^https?:\/\//, ''));
+  const clients = new Clients(daemon, random);
+  const jobs = [loads(archives), pulls(references), builds, tags, lives('a'), lives('b'), runs];
+  clients.start([]);
+  await clients.tag('import', 'base:latest', async () => base);
+
+  for (let crash = 0; crash < crashes; crash++) {
+    const work = clients.start(jobs);
+    await wait(100 + random(2500));
+    clients.expectEnd();
+    await daemon.kill();
+    await work.stop();
+    if (crash % 4 === 1) await verifies(daemon);
+    await daemon.start();
+    await clients.settle();
+    await verifies(daemon);
+  }
+  t.diagnostic(`answered: ${JSON.stringify(Object.fromEntries(clients.counts))}`);
+});

@@ -1,0 +1,25 @@
+/** Runs `network/bridge.body.ts` in a network namespace of its own, so that no link or rule of this machine is touched. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { requireRoot } from '#testing';
+
+test('the default bridge, in a namespace of the test', { timeout: 120_000 }, (t) => {
+  if (!requireRoot(t)) return;
+  const name = `wherry-test-${process.pid}`;
+  execFileSync('ip', ['netns', 'add', name]);
+  try {
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const body = join(import.meta.dirname, 'network', 'bridge.body.ts');
+    const run = spawnSync('nsenter', [`--net=/run/netns/${name}`, process.execPath, body], {
+      env,
+      encoding: 'utf8',
+      timeout: 110_000,
+    });
+    assert.equal(run.status, 0, `${run.stdout}\n${run.stderr}`);
+    assert.match(run.stdout, /fail 0/);
+  } finally {
+    execFileSync('ip', ['netns', 'delete', name]);
+  }
+});
