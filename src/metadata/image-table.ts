@@ -2,7 +2,7 @@ import type { Digest } from '#oci';
 import { type Connection, integer, optionalInteger, optionalText, type Row, text } from './connection.ts';
 import { RecordCache } from './record-cache.ts';
 import { lockDigests, type StoreContext, vouchForBlobs } from './store-context.ts';
-import type { ImageRecord, ImageTable, NewImage } from './types.ts';
+import type { ExpectedImage, ImageRecord, ImageTable, NewImage, RemoveImageOutcome } from './types.ts';
 import type { ImageBody } from './writes/images.ts';
 
 const columns = 'id, body, parent, stored_ms, last_tagged_ms';
@@ -76,16 +76,18 @@ export class SqliteImageTable implements ImageTable {
     return changed[1];
   }
 
-  async untag(names: readonly string[]): Promise<void> {
-    this.#cache.changed(await this.#context.writer.run('images.untag', names));
+  async untag(id: Digest, names: readonly string[]): Promise<void> {
+    this.#cache.changed(await this.#context.writer.run('images.untag', { id, names }));
   }
 
   async addRepoDigest(id: Digest, name: string): Promise<void> {
     this.#cache.changed(await this.#context.writer.run('images.addRepoDigest', { id, name }));
   }
 
-  async remove(id: Digest): Promise<void> {
-    this.#cache.changed(await this.#context.writer.run('images.remove', id));
+  async remove(id: Digest, expected?: ExpectedImage): Promise<RemoveImageOutcome> {
+    const outcome = await this.#context.writer.run('images.remove', { id, expected });
+    this.#cache.changed([id]);
+    return outcome;
   }
 
   #first(sql: string, value: string): ImageRecord | undefined {

@@ -53,7 +53,11 @@ const migrations: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX lease_digests_by_digest ON lease_digests (digest);
 
-  CREATE TABLE containers (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
+  CREATE TABLE containers (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL,
+    image_id TEXT GENERATED ALWAYS AS (body ->> '$.imageID') VIRTUAL
+  );
+  CREATE INDEX containers_by_image ON containers (image_id);
   CREATE TABLE container_layers (
     container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE, diff_id TEXT NOT NULL, PRIMARY KEY (container_id, diff_id)
   ) WITHOUT ROWID;

@@ -40,7 +40,7 @@ test('an image is found by every handle, and its names move', async () => {
 
   assert.equal(await images.tag(first.id, busybox), second.id);
   assert.deepEqual(images.byName(busybox)?.id, first.id);
-  await images.untag([busybox, digested]);
+  await images.untag(first.id, [busybox, digested]);
   assert.equal(images.byName(busybox), undefined);
   assert.deepEqual(images.get(first.id)?.repoDigests, []);
   await assert.rejects(images.tag(digestOf('none'), busybox), kind('not-found'));
@@ -57,6 +57,44 @@ test('an image is found by every handle, and its names move', async () => {
     fixture.metadata.images.list().map((image) => image.parent),
     [first.id],
   );
+});
+
+test('an image is removed only while it is what the caller saw', async () => {
+  await using fixture = await metadataFixture();
+  const { images, containers } = fixture.metadata;
+  const layer = await addLayer(fixture);
+  const image = await makeImage(fixture.content, [layer]);
+  const seen = { names: [busybox], unused: true };
+  const put = (names: readonly string[]) => images.put(image, names);
+  const container = { id: 'c1', name: 'c', body: {}, chain: [layer], imageID: image.id };
+
+  await put([busybox]);
+  const [, tagged] = await Promise.all([
+    images.tag(image.id, 'docker.io/library/new:1'),
+    images.remove(image.id, seen),
+  ]);
+  assert.deepEqual(tagged, { kind: 'kept' });
+  assert.deepEqual(images.get(image.id)?.names, [busybox, 'docker.io/library/new:1']);
+  await images.untag(image.id, ['docker.io/library/new:1']);
+
+  const child = await makeImage(fixture.content, [layer], { parent: image.id });
+  await images.put(child);
+  assert.deepEqual(await images.remove(image.id, seen), { kind: 'kept' });
+  await images.remove(child.id);
+
+  const [, used] = await Promise.all([containers.put(container), images.remove(image.id, seen)]);
+  assert.deepEqual(used, { kind: 'kept', usedBy: 'c1' });
+  assert.deepEqual(await images.remove(image.id, { ...seen, unused: false }), { kind: 'removed' });
+  assert.equal(images.byName(busybox), undefined);
+
+  await containers.put({ ...container, body: { ended: true } });
+  await assert.rejects(containers.put({ ...container, id: 'c2', name: 'd' }), kind('not-found'));
+  await put([busybox]);
+  await images.untag(image.id, ['docker.io/library/absent:1']);
+  const other = await makeImage(fixture.content, []);
+  await images.put(other, [busybox]);
+  await images.untag(image.id, [busybox]);
+  assert.equal(images.byName(busybox)?.id, other.id);
 });
 
 test('an image needs its bytes, a layer its lease', async () => {

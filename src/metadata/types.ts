@@ -58,11 +58,25 @@ export interface ImageTable {
   put(image: NewImage, names?: readonly string[], repoDigests?: readonly string[]): Promise<void>;
   /** Points a name at an existing image. Answers the image that had it before. */
   tag(id: Digest, name: string): Promise<Digest | undefined>;
-  /** Names and digested names; absent ones are fine. */
-  untag(names: readonly string[]): Promise<void>;
+  /** Names and digested names of this image; absent ones, and those that meanwhile point elsewhere, are fine. */
+  untag(id: Digest, names: readonly string[]): Promise<void>;
   addRepoDigest(id: Digest, name: string): Promise<void>;
-  /** Removes image, names and repo digests; its blobs and layers become garbage when nothing else reaches them. */
-  remove(id: Digest): Promise<void>;
+  /**
+   * Removes image, names and repo digests in one step, if it is still what the caller decided about: a pull, tag, build or create that came
+   * in between is not undone. Without `expected`, whatever it is by now. Its blobs and layers become garbage when nothing else reaches them.
+   */
+  remove(id: Digest, expected?: ExpectedImage): Promise<RemoveImageOutcome>;
+}
+
+/** `kept`: it has other names or children now, or the container `usedBy` stands on it. */
+export type RemoveImageOutcome = { readonly kind: 'removed' } | { readonly kind: 'kept'; readonly usedBy?: string };
+
+/** What an image may have and still be removed. Never one with children. */
+export interface ExpectedImage {
+  /** Names and digested names; having fewer is fine. */
+  readonly names: readonly string[];
+  /** No container may stand on it. */
+  readonly unused: boolean;
 }
 
 export interface LayerRecord {

@@ -21,16 +21,18 @@ export function deleteConflict(
     return { hard: true, used: false, message: 'image has dependent child images' };
   }
   const running = containerUsing(ctx, image, { running: true });
-  if (running)
-    return { hard: true, used: true, message: `image is being used by running container ${shortID(running)}` };
+  if (running) return usedConflict('running', running);
   if (options.force) return undefined;
   if (!options.ignoreNames && image.names.length + image.repoDigests.length > 0) {
     return { hard: false, used: false, message: 'image is referenced in multiple repositories' };
   }
   const stopped = containerUsing(ctx, image, { running: false });
-  if (stopped)
-    return { hard: false, used: true, message: `image is being used by stopped container ${shortID(stopped)}` };
-  return undefined;
+  return stopped === undefined ? undefined : usedConflict('stopped', stopped);
+}
+
+export function usedConflict(state: 'running' | 'stopped', containerID: string): DeleteConflict {
+  const message = `image is being used by ${state} container ${shortID(containerID)}`;
+  return { hard: state === 'running', used: true, message };
 }
 
 export function conflictError(image: ImageRecord, conflict: DeleteConflict): EngineError {

@@ -8,7 +8,7 @@ import type { EngineContext } from '../context.ts';
 import { booleanFilter, checkFilterKeys, matchesLabels } from '../filters.ts';
 import { shortID } from '../ids.ts';
 import { collectGarbage } from './collect.ts';
-import { conflictError, containerUsing, deleteConflict } from './conflicts.ts';
+import { conflictError, containerUsing, deleteConflict, usedConflict } from './conflicts.ts';
 import { checkPlatform } from './inspect.ts';
 import { untilMs } from './list.ts';
 import { resolveImage } from './resolve.ts';
@@ -75,7 +75,8 @@ class Removal {
     }
     const reference = withDefaultTag(parseReference(name));
     await this.#untag(image, [formatReference(reference)]);
-    const left = this.#ctx.metadata.images.get(image.id)!;
+    const left = this.#ctx.metadata.images.get(image.id);
+    if (!left) return;
     const orphans = orphanedDigests(left, reference);
     await this.#untag(left, orphans);
     if (left.names.length + left.repoDigests.length > orphans.length) return;
@@ -101,8 +102,14 @@ class Removal {
       if (options.quiet && (!dangles || conflict.used)) return;
       throw conflictError(current, conflict);
     }
-    await this.#untag(current, [...current.names, ...current.repoDigests]);
-    await this.#ctx.metadata.images.remove(current.id);
+    const names = [...current.names, ...current.repoDigests];
+    const outcome = await this.#ctx.metadata.images.remove(current.id, { names, unused: !options.force });
+    if (outcome.kind === 'kept') {
+      if (outcome.usedBy === undefined) return await this.#delete(image, options);
+      if (options.quiet) return;
+      throw conflictError(current, usedConflict('stopped', outcome.usedBy));
+    }
+    this.#tellUntagged(current, names);
     this.answer.push({ Deleted: current.id });
     this.#ctx.events.emit({ type: 'image', action: 'delete', id: current.id, attributes: { name: current.id } });
     this.answer.push(...lostChains(this.#ctx, current).map((chain) => ({ Deleted: chain })));
@@ -117,7 +124,11 @@ class Removal {
 
   async #untag(image: ImageRecord, names: readonly string[]): Promise<void> {
     if (names.length === 0) return;
-    await this.#ctx.metadata.images.untag(names);
+    await this.#ctx.metadata.images.untag(image.id, names);
+    this.#tellUntagged(image, names);
+  }
+
+  #tellUntagged(image: ImageRecord, names: readonly string[]): void {
     const attributes = { ...image.labels, name: image.id };
     for (const name of names) {
       this.answer.push({ Untagged: familiarString(parseReference(name)) });

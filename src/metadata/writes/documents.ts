@@ -1,7 +1,7 @@
 import { EngineError } from '#errdefs';
 import type { DiffID, Digest } from '#oci';
 import { type Connection, text } from '../connection.ts';
-import { recordChains, requireLayers } from './images.ts';
+import { recordChains, requireImage, requireLayers } from './images.ts';
 
 export type DocumentTableName = 'containers' | 'networks' | 'volumes';
 
@@ -24,13 +24,16 @@ export const documentWrites = {
         'already-exists',
         `put ${table.slice(0, -1)}: the name ${JSON.stringify(name)} is already in use by ${text(holder, 'id')}`,
       );
+    const isNew = !database.get(`SELECT 1 FROM ${table} WHERE id = ?`, id);
     database.run(
       `INSERT INTO ${table} (id, name, body) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, body = excluded.body`,
       id,
       name,
       body,
     );
-    if (table === 'containers') putChain(database, id, put.chain);
+    if (table !== 'containers') return;
+    if (isNew) requireImageOf(database, id);
+    putChain(database, id, put.chain);
   },
 
   'documents.remove'(database: Connection, { table, id }: { table: DocumentTableName; id: string }): void {
@@ -45,6 +48,12 @@ export const documentWrites = {
     );
   },
 };
+
+/** Its image may have been removed since the container's creation resolved it. */
+function requireImageOf(database: Connection, id: string): void {
+  const row = database.get('SELECT image_id FROM containers WHERE id = ? AND image_id IS NOT NULL', id);
+  if (row) requireImage(database, text(row, 'image_id') as Digest);
+}
 
 /** Layers are checked only when the chain is new: a container whose layers were lost must still be able to record its end. */
 function putChain(database: Connection, id: string, chain: readonly DiffID[]): void {

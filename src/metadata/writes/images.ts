@@ -1,7 +1,7 @@
 import { EngineError } from '#errdefs';
 import { chainIDs, type Digest } from '#oci';
 import { type Connection, text } from '../connection.ts';
-import type { NewImage } from '../types.ts';
+import type { ExpectedImage, NewImage, RemoveImageOutcome } from '../types.ts';
 
 export interface PutImage {
   readonly image: NewImage;
@@ -15,7 +15,7 @@ export interface PutImage {
 /** The part of an image that is one JSON document. */
 export type ImageBody = Pick<NewImage, 'target' | 'manifest' | 'diffIDs' | 'sizeBytes' | 'createdMs' | 'labels'>;
 
-/** Every operation answers the ids of the images whose records changed. */
+/** An operation answers the ids of the images whose records changed, unless it says otherwise. */
 export const imageWrites = {
   'images.put'(database: Connection, put: PutImage): Digest[] {
     const { image, nowMs } = put;
@@ -48,14 +48,12 @@ export const imageWrites = {
     return [id, ...previous];
   },
 
-  'images.untag'(database: Connection, names: readonly string[]): Digest[] {
-    return names.flatMap((name) => {
-      const held = holder(database, name);
-      database.run('DELETE FROM names WHERE name = ?', name);
-      const digested = database.all('SELECT image_id FROM repo_digests WHERE name = ?', name);
-      database.run('DELETE FROM repo_digests WHERE name = ?', name);
-      return [...held, ...digested.map((row) => text(row, 'image_id') as Digest)];
-    });
+  'images.untag'(database: Connection, { id, names }: { id: Digest; names: readonly string[] }): Digest[] {
+    for (const name of names) {
+      database.run('DELETE FROM names WHERE name = ? AND image_id = ?', name, id);
+      database.run('DELETE FROM repo_digests WHERE name = ? AND image_id = ?', name, id);
+    }
+    return [id];
   },
 
   'images.addRepoDigest'(database: Connection, { id, name }: { id: Digest; name: string }): Digest[] {
@@ -64,9 +62,14 @@ export const imageWrites = {
     return [id];
   },
 
-  'images.remove'(database: Connection, id: Digest): Digest[] {
+  'images.remove'(
+    database: Connection,
+    { id, expected }: { id: Digest; expected: ExpectedImage | undefined },
+  ): RemoveImageOutcome {
+    const kept = expected && whyKept(database, id, expected);
+    if (kept) return kept;
     database.run('DELETE FROM images WHERE id = ?', id);
-    return [id];
+    return { kind: 'removed' };
   },
 };
 
@@ -94,7 +97,22 @@ function hasRepoDigest(database: Connection, id: Digest): boolean {
   return database.get('SELECT 1 FROM repo_digests WHERE image_id = ? LIMIT 1', id) !== undefined;
 }
 
-function requireImage(database: Connection, id: Digest): void {
+function whyKept(database: Connection, id: Digest, expected: ExpectedImage): RemoveImageOutcome | undefined {
+  const user = expected.unused && database.get('SELECT id FROM containers WHERE image_id = ? LIMIT 1', id);
+  if (user) return { kind: 'kept', usedBy: text(user, 'id') };
+  const child = database.get('SELECT 1 FROM images WHERE parent = ? LIMIT 1', id);
+  return child || hasOtherNames(database, id, expected.names) ? { kind: 'kept' } : undefined;
+}
+
+function hasOtherNames(database: Connection, id: Digest, names: readonly string[]): boolean {
+  const rows = database.all(
+    'SELECT name FROM names WHERE image_id = ?1 UNION ALL SELECT name FROM repo_digests WHERE image_id = ?1',
+    id,
+  );
+  return rows.some((row) => !names.includes(text(row, 'name')));
+}
+
+export function requireImage(database: Connection, id: Digest): void {
   if (!database.get('SELECT 1 FROM images WHERE id = ?', id))
     throw new EngineError('not-found', `No such image: ${id}`);
 }
