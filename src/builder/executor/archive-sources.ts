@@ -69,7 +69,9 @@ async function putLink(
 }
 
 function nodeOf(item: TarItem): TreeNode {
-  const { mode, uid, gid, sizeBytes, linkPath, mtime, devMajor, devMinor } = item;
+  const { uid, gid, sizeBytes, linkPath, mtime, devMajor, devMinor } = item;
   const type = item.type as NodeType;
+  // Linux knows one mode of symlinks, whatever the archive says.
+  const mode = type === 'symlink' ? 0o777 : item.mode;
   return { type, mode, uid, gid, sizeBytes, linkPath, mtime, devMajor, devMinor, inode: undefined };
 }
