@@ -1,6 +1,7 @@
 import { withTaskGroup } from '#concurrency';
 import { EngineError, kindOf, messageOf } from '#errdefs';
 import type { BuildPlan, PlannedStage, ResolvedBase } from './convert/index.ts';
+import { atStep } from './failed-step.ts';
 import type { Transcript } from './transcript.ts';
 import type { BuilderHost, BuildRequest } from './types.ts';
 
@@ -69,20 +70,4 @@ async function copyImage(
     request.signal.throwIfAborted();
     throw new EngineError(kindOf(error), `invalid from flag value ${reference}: ${messageOf(error)}`, { cause: error });
   }
-}
-
-/** Errors remember the step they came from, so that what came before it can be printed first. */
-const failedSteps = new WeakMap<object, number>();
-
-export async function atStep<T>(step: number, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (typeof error === 'object' && error !== null && !failedSteps.has(error)) failedSteps.set(error, step);
-    throw error;
-  }
-}
-
-export function failedStep(error: unknown): number | undefined {
-  return typeof error === 'object' && error !== null ? failedSteps.get(error) : undefined;
 }

@@ -5,7 +5,12 @@ import { Transcript } from './transcript.ts';
 
 function recorded(totalSteps: number, quiet = false) {
   const messages: ProgressMessage[] = [];
-  const transcript = new Transcript({ totalSteps, quiet, onProgress: (message) => messages.push(message) });
+  const transcript = new Transcript({
+    totalSteps,
+    quiet,
+    keepSteps: 'failed',
+    onProgress: (message) => messages.push(message),
+  });
   return { transcript, text: () => messages.map((message) => message.stream ?? '').join('') };
 }
 

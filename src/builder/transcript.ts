@@ -21,13 +21,20 @@ export class Transcript {
   readonly #total: number;
   readonly #send: OnProgress;
   readonly #quiet: boolean;
+  readonly #keepsAll: boolean;
   readonly #quieted: ProgressMessage[] = [];
   readonly #slots = new Map<number, Slot>();
   #turn = 1;
 
-  constructor(options: { totalSteps: number; onProgress: OnProgress; quiet: boolean }) {
+  constructor(options: {
+    totalSteps: number;
+    onProgress: OnProgress;
+    quiet: boolean;
+    keepSteps: 'failed' | 'all' | 'none';
+  }) {
     this.#total = options.totalSteps;
     this.#quiet = options.quiet;
+    this.#keepsAll = options.keepSteps === 'all';
     this.#send = options.onProgress;
   }
 
@@ -67,8 +74,9 @@ export class Transcript {
     }
   }
 
-  /** A step that only changes the configuration runs in no container, but clients are used to seeing one. */
+  /** A step that only changes the configuration runs in no container, but clients are used to seeing one; not where it would have to be there afterwards. */
   pretendContainer(step: number): void {
+    if (this.#keepsAll) return;
     const id = randomBytes(6).toString('hex');
     this.line(step, ` ---> Running in ${id}`);
     this.line(step, ` ---> Removed intermediate container ${id}`);

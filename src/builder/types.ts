@@ -1,7 +1,7 @@
 import type { ContentStore } from '#content';
 import type { LayerIngester } from '#diff';
 import type { Metadata } from '#metadata';
-import type { Digest, ImageConfig, Platform } from '#oci';
+import type { DiffID, Digest, ImageConfig, Platform } from '#oci';
 import type { SnapshotDriver } from '#snapshots';
 import type { ByteSource } from '#streams';
 import type { OnProgress } from '#transfer';
@@ -37,6 +37,18 @@ export interface StepRun {
   readonly signal: AbortSignal;
 }
 
+/** A RUN step whose container outlives it. Its snapshot, not mounted, has the step's ID as key. */
+export interface KeptStep {
+  readonly step: StepRun;
+  readonly exitCode: number;
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number;
+  /** The image it ran above; undefined for scratch. */
+  readonly imageID: Digest | undefined;
+  readonly image: ImageConfig;
+  readonly chain: readonly DiffID[];
+}
+
 /** What the builder needs of the engine. */
 export interface BuilderHost {
   readonly content: ContentStore;
@@ -44,8 +56,12 @@ export interface BuilderHost {
   readonly layers: LayerIngester;
   readonly snapshots: SnapshotDriver;
   readonly platform: Platform;
-  /** Runs one step to its end; answers the exit code. The container is gone when it returns. */
+  /** IDs of the steps that have a snapshot now; the builder writes here. */
+  readonly steps: Set<string>;
+  /** Runs one step to its end; answers the exit code. Nothing of it runs or is mounted by the engine when it returns. */
   runStep(step: StepRun): Promise<number>;
+  /** Makes what a step left a stopped container, to be looked at, committed, started again, removed. */
+  keepStep(kept: KeptStep): Promise<void>;
   /** A local image by reference, pulled when missing or when `pull` says so. */
   baseImage(
     reference: string,
@@ -65,6 +81,8 @@ export interface BuildRequest {
   readonly noCache: boolean;
   readonly pull: boolean;
   readonly quiet: boolean;
+  /** Whose containers stay: those of steps that failed (`--rm`, the default), all (`--rm=false`), none (`--force-rm`). A cancelled build's never do. */
+  readonly keepSteps: 'failed' | 'all' | 'none';
   readonly networkMode: string;
   readonly platform?: string;
   readonly extraHosts: readonly string[];

@@ -21,14 +21,13 @@ import type { EngineContext } from './context.ts';
 const sigkill = 9;
 
 /**
- * Runs one RUN step to its end and answers its exit code: a container without a record, gone when this returns. An abort kills it
- * within moments.
+ * Runs one RUN step to its end and answers its exit code: a container without a record, of which only the snapshot is there when this returns. An abort
+ * kills it within moments.
  */
 export async function runBuildStep(ctx: EngineContext, step: StepRun): Promise<number> {
   step.signal.throwIfAborted();
   const { id } = step;
   const folder = join(ctx.execRoot, 'steps', id);
-  ctx.buildSteps.add(id);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   try {
     const networkNamespace = await connectStep(ctx, step, id);
@@ -40,7 +39,6 @@ export async function runBuildStep(ctx: EngineContext, step: StepRun): Promise<n
       await disconnectStep(ctx, step, id);
       await rm(folder, { recursive: true, force: true });
     });
-    ctx.buildSteps.delete(id);
   }
 }
 

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import type { BuildCachePruned, BuildOptions, Filters, ProgressMessage } from '#api-types';
 import { type BuilderHost, type BuildRequest, buildImage, type StepRun } from '#builder';
 import { cleanup } from '#concurrency';
+import { EngineError } from '#errdefs';
 import { readConfig } from '#image';
 import type { ImageRecord } from '#metadata';
 import { familiarString, parseReference, withDefaultTag } from '#reference';
 import { runBuildStep } from './build-step.ts';
+import { keepBuildStep } from './build-step-kept.ts';
 import { cacheSelection } from './cache-filters.ts';
 import type { EngineContext } from './context.ts';
 import { collectGarbage } from './images/collect.ts';
@@ -22,6 +24,9 @@ export function build(
 ): AsyncIterable<ProgressMessage> {
   return progressStream(async (report, signal) => {
     const tags = (options.t ?? []).map((tag) => withDefaultTag(parseReference(tag)));
+    if (tags.some((tag) => tag.digest !== undefined)) {
+      throw new EngineError('invalid-argument', 'build tag cannot contain a digest');
+    }
     const scratchRoot = join(ctx.root, 'tmp');
     await mkdir(scratchRoot, { recursive: true });
     const scratchDir = await mkdtemp(join(scratchRoot, 'build-'));
@@ -56,12 +61,19 @@ function requestFields(
     noCache: options.nocache ?? false,
     pull: options.pull ?? false,
     quiet: options.q ?? false,
+    keepSteps: keptSteps(options),
     networkMode: options.networkmode ?? 'default',
     extraHosts: options.extrahosts ?? [],
     limits: limitsOf(options),
     ...(options.platform ? { platform: options.platform } : {}),
     ...(options.shmsize ? { shmSizeBytes: options.shmsize } : {}),
   };
+}
+
+/** `--force-rm` counts for more than `--rm=false`. */
+function keptSteps({ rm, forcerm }: BuildOptions): BuildRequest['keepSteps'] {
+  if (forcerm) return 'none';
+  return rm === false ? 'all' : 'failed';
 }
 
 function limitsOf(options: BuildOptions): StepRun['limits'] {
@@ -84,7 +96,9 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
     layers: ctx.layers,
     snapshots: ctx.snapshots,
     platform: ctx.platform,
+    steps: ctx.buildSteps,
     runStep: (step) => runBuildStep(ctx, step),
+    keepStep: (kept) => keepBuildStep(ctx, kept),
     async baseImage(reference, { pull, platform, onProgress, signal }) {
       if (pull || findImage(ctx, reference) === undefined) {
         const { domain } = parseReference(reference);

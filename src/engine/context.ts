@@ -32,7 +32,7 @@ export interface EngineContext {
   readonly maxConcurrentUploads: number;
   readonly events: EventLog;
   readonly containers: ContainerRegistry;
-  /** IDs of the build steps that run now: containers without a record. */
+  /** IDs of the build steps that run now, and keys of their snapshots: containers without a record. */
   readonly buildSteps: Set<string>;
   /** Scratch folders of the builds that run now. */
   readonly buildFolders: Set<string>;

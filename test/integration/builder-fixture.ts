@@ -3,7 +3,14 @@ import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type PackEntry, packTar } from '#archive';
-import { type BuilderHost, type BuildRequest, type BuildResult, buildImage, type StepRun } from '#builder';
+import {
+  type BuilderHost,
+  type BuildRequest,
+  type BuildResult,
+  buildImage,
+  type KeptStep,
+  type StepRun,
+} from '#builder';
 import { openContentStore } from '#content';
 import { createLayerIngester } from '#diff';
 import { assembleImage, readConfig } from '#image';
@@ -19,6 +26,8 @@ export interface Workshop extends AsyncDisposable {
   readonly host: BuilderHost;
   readonly root: string;
   readonly steps: StepRun[];
+  /** Steps whose containers were to stay; their snapshots are theirs. */
+  readonly kept: KeptStep[];
   build(options: BuildInput): Promise<Built>;
   config(id: Digest): Promise<ImageConfig>;
   /** Paths, types, owners and modes of an image, one line each. */
@@ -46,12 +55,15 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
   const metadata = await openMetadata({ root, content, driver: snapshots });
   const layers = createLayerIngester({ content });
   const steps: StepRun[] = [];
+  const kept: KeptStep[] = [];
   const host: BuilderHost = {
     content,
     metadata,
     layers,
     snapshots,
     platform: hostPlatform(),
+    steps: new Set(),
+    keepStep: async (step) => void kept.push(step),
     runStep: (step) => {
       steps.push(step);
       return chroot(step);
@@ -67,6 +79,7 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
     host,
     root,
     steps,
+    kept,
     build: (input) => build(host, folder.path, input),
     config: (id) => readConfig(content, id),
     files: (id) => listFiles(host.snapshots, host, id),
@@ -174,6 +187,7 @@ async function build(host: BuilderHost, folder: string, input: BuildInput): Prom
       noCache: false,
       pull: false,
       quiet: false,
+      keepSteps: 'none',
       networkMode: 'default',
       extraHosts: [],
       limits: {},

@@ -7,8 +7,9 @@ import {
   type Stage,
   SyntaxFault,
 } from '#dockerfile';
-import { EngineError } from '#errdefs';
-import type { Digest, ImageConfig, Platform, RunConfig } from '#oci';
+import { EngineError, messageOf } from '#errdefs';
+import { type Digest, type ImageConfig, type Platform, parsePlatform, type RunConfig } from '#oci';
+import { atStepSync } from '../failed-step.ts';
 import { ArgumentScope, type GivenArguments, platformArguments, unusedArguments } from './arguments.ts';
 import { convertInstruction, type StageScope } from './convert.ts';
 import type { Operation, PlannedStage, PlannedStep } from './operations.ts';
@@ -136,6 +137,7 @@ export class BuildPlan {
       throw new LocationError(`base name (${stage.baseName}) should not be blank`, stage.range);
     }
     const platform = stage.platform === '' ? '' : this.#expandMeta(stage.platform, stage);
+    checkPlatform(platform, stage);
     const earlier = stageNamed(stages, stage.index, reference);
     if (earlier !== undefined) return { kind: 'stage', stage: earlier };
     return reference === 'scratch' ? { kind: 'scratch' } : { kind: 'image', reference, platform };
@@ -160,8 +162,9 @@ export class BuildPlan {
     };
     const from = this.#fromStep(draft, { ...start, config }, triggers ?? [], scope);
     const steps = draft.stage.instructions.map((instruction, index): PlannedStep => {
-      const operations = [convertInstruction(instruction, scope)];
-      return { number: draft.firstStep + 1 + index, text: instruction.source, operations };
+      const number = draft.firstStep + 1 + index;
+      const operations = [atStepSync(number, () => convertInstruction(instruction, scope))];
+      return { number, text: instruction.source, operations };
     });
     return { steps: [from, ...steps], config: scope.config };
   }
@@ -183,7 +186,8 @@ export class BuildPlan {
 
   #fromStep(draft: DraftStage, start: Operation, triggers: readonly string[], scope: StageScope): PlannedStep {
     const { stage, firstStep } = draft;
-    const operations = [start, ...triggers.map((text) => this.#trigger(text, scope))];
+    const triggered = atStepSync(firstStep, () => triggers.map((text) => this.#trigger(text, scope)));
+    const operations = [start, ...triggered];
     const step = { number: firstStep, text: stage.source, operations };
     if (triggers.length === 0) return step;
     return { ...step, preface: `# Executing ${triggers.length} build trigger${triggers.length > 1 ? 's' : ''}\n` };
@@ -204,6 +208,14 @@ export class BuildPlan {
     const stage = stageNamed(scope.stages, scope.stageIndex, from);
     if (stage === undefined || this.stages[stage]!.needed) return;
     throw new EngineError('not-implemented', `ONBUILD trigger: COPY --from=${from} of a stage that nothing else uses`);
+  }
+}
+
+function checkPlatform(platform: string, { range }: Stage): void {
+  try {
+    if (platform !== '') parsePlatform(platform);
+  } catch (cause) {
+    throw new LocationError(`failed to parse platform ${platform}: ${messageOf(cause)}`, range, { cause });
   }
 }
 

@@ -2,10 +2,7 @@ import { chmod, lchown, mkdir, open } from 'node:fs/promises';
 import type { ByteString } from '#archive';
 import { type FullStat, sys } from '#sys';
 import { DiskTree } from './disk-tree.ts';
-import { cleanTreePath, joinTree, parentOf, resolvePath, toBytes } from './source-tree.ts';
-
-const folders = ['proc', 'sys', 'dev', 'etc'];
-const files = ['etc/resolv.conf', 'etc/hosts', 'etc/hostname'];
+import { parentOf, resolvePath, toBytes } from './source-tree.ts';
 
 interface Touched {
   readonly path: ByteString;
@@ -13,8 +10,8 @@ interface Touched {
 }
 
 /**
- * What a container needs in a root before it can start, and how to keep it out of the layer: dockerd has a layer of its own for this. Volumes too:
- * what a step writes below one is dropped, as if the volume had been a place of its own.
+ * What one step needs in its root and what does not belong into its layer: what is written below a volume, as if that had been a place of its own,
+ * and the script of a heredoc. What every container needs there is the driver's to make, between the chain and the writable layer.
  */
 export class MountPoints {
   readonly #root: string;
@@ -36,8 +33,6 @@ export class MountPoints {
     script?: { readonly path: string; readonly content: string },
   ): Promise<MountPoints> {
     const points = new MountPoints(root);
-    for (const folder of folders) await points.#makeFolder(folder);
-    for (const file of files) await points.#makeFile(file);
     for (const volume of volumes) await points.#makeVolume(volume);
     if (script) await points.#makeScript(script);
     points.#remember();
@@ -63,27 +58,10 @@ export class MountPoints {
     return (path) => out.has(path) || isBelowVolume(path);
   }
 
-  async #makeFolder(name: string): Promise<ByteString> {
-    const path = await resolvePath(this.#tree, toBytes(name));
-    await this.#makeFolders(path);
-    return path;
-  }
-
   async #makeFolders(path: ByteString): Promise<void> {
     if (path === '' || (await this.#tree.lstat(path))) return;
     await this.#makeFolders(parentOf(path));
     await mkdir(this.#full(path), 0o755);
-    this.#made.add(path);
-  }
-
-  async #makeFile(name: string): Promise<void> {
-    const path = cleanTreePath(
-      joinTree(await resolvePath(this.#tree, parentOf(name)), name.slice(parentOf(name).length)),
-    );
-    if (await this.#tree.lstat(path)) return;
-    if ((await this.#tree.lstat(parentOf(path)))?.type !== 'directory') return;
-    const file = await open(this.#full(path), 'wx', 0o644);
-    await file.close();
     this.#made.add(path);
   }
 

@@ -15,7 +15,7 @@ import type { Op } from '../solver/index.ts';
 import { makeWorkdir } from './copy.ts';
 import { CopyOp } from './copy-op.ts';
 import { runCommand } from './run.ts';
-import { type BuildSession, chainOf } from './session.ts';
+import type { BuildSession } from './session.ts';
 import type { StepState } from './state.ts';
 import { stepKey } from './step-key.ts';
 
@@ -129,7 +129,7 @@ function runOp(session: BuildSession, operation: RunOperation): StepOp {
       }),
     async execute([parent], work) {
       await session.recorder.hold(parent!);
-      const layer = await runCommand(session, chainOf(parent!), operation, work);
+      const layer = await runCommand(session, parent!, operation, work);
       return session.recorder.next(parent!, { ...operation, ...(layer ? { layer } : {}) });
     },
   };

@@ -3,57 +3,71 @@ import { type ByteString, endOfArchive, packHeader, packPadding, readTar } from 
 import { cleanup } from '#concurrency';
 import { ExitError } from '#errdefs';
 import type { StoredLayer } from '#image';
-import type { DiffID } from '#oci';
+import { dockerMountPoints } from '#snapshots';
 import type { ByteSource } from '#streams';
 import type { RunOperation } from '../convert/index.ts';
 import type { Work } from '../solver/index.ts';
+import type { KeptStep, StepRun } from '../types.ts';
 import { MountPoints } from './mount-points.ts';
 import type { StepReport } from './report.ts';
-import type { BuildSession } from './session.ts';
+import { type BuildSession, chainOf } from './session.ts';
 import { cleanTreePath } from './source-tree.ts';
-import { snapshotKey } from './views.ts';
+import type { StepState } from './state.ts';
 
 const whiteout = '.wh.';
 const opaqueMarker = '.wh..wh..opq';
 
 /**
- * Runs a command above a chain and answers the layer it left, or undefined when it changed nothing. The snapshot is gone when this returns.
+ * Runs a command above a state and answers the layer it left, or undefined when it changed nothing. The snapshot is gone when this returns, unless the
+ * step's container was asked to stay.
  * @throws ExitError with Docker's message when the command fails
  */
 export async function runCommand(
   session: BuildSession,
-  chain: readonly DiffID[],
+  parent: StepState,
   operation: RunOperation,
   work: Work,
 ): Promise<StoredLayer | undefined> {
-  const { snapshots } = session.host;
+  const { snapshots, steps } = session.host;
+  const chain = chainOf(parent);
   await snapshots.unpack(chain, { signal: work.signal });
-  const key = snapshotKey();
+  const id = randomBytes(32).toString('hex');
+  let kept = false;
+  steps.add(id);
   try {
-    await snapshots.prepare(key, chain, { ephemeral: true });
-    const { root } = await snapshots.mount(key);
+    await snapshots.prepare(id, chain, { ephemeral: true, mountPoints: dockerMountPoints });
+    const { root } = await snapshots.mount(id);
     const points = await MountPoints.prepare(root, operation.volumes, operation.script);
-    await execute(session, root, operation, work);
-    const changes = (await snapshots.changes(key)).map((change) => change.path);
+    const ended = await execute(session, { id, root, operation }, work);
+    const changes = (await snapshots.changes(id)).map((change) => change.path);
     const isLeftOut = await points.leftOut(changes);
-    await snapshots.unmount(key);
+    await snapshots.unmount(id);
+    kept = await keepIfAsked(session, parent, ended);
+    requireSuccess(operation, ended.exitCode);
+    if (!kept) work.report({ kind: 'removed', id } satisfies StepReport);
     if (changes.every((path) => isLeftOut(Buffer.from(path).toString('latin1').slice(1)))) return undefined;
-    const diff = snapshots.diff(key, { signal: work.signal });
+    const diff = snapshots.diff(id, { signal: work.signal });
     return await session.ingest(
       changes.some((path) => isLeftOut(path.slice(1))) ? without(diff, isLeftOut) : diff,
       work,
     );
   } finally {
-    await cleanup(`build snapshot ${key}`, () => snapshots.remove(key));
+    if (!kept) await cleanup(`build snapshot ${id}`, () => snapshots.remove(id));
+    steps.delete(id);
   }
 }
 
-async function execute(session: BuildSession, root: string, operation: RunOperation, work: Work): Promise<void> {
+type Ended = Pick<KeptStep, 'step' | 'exitCode' | 'startedAtMs' | 'finishedAtMs'>;
+
+async function execute(
+  session: BuildSession,
+  { id, root, operation }: { id: string; root: string; operation: RunOperation },
+  work: Work,
+): Promise<Ended> {
   const { request, host } = session;
-  const id = randomBytes(32).toString('hex');
   const report = (event: StepReport) => work.report(event);
   report({ kind: 'container', id });
-  const code = await host.runStep({
+  const step: StepRun = {
     id,
     rootfs: root,
     args: operation.args,
@@ -66,13 +80,24 @@ async function execute(session: BuildSession, root: string, operation: RunOperat
     extraHosts: request.extraHosts,
     onOutput: (stream, data) => report({ kind: 'output', stream, data: Buffer.from(data) }),
     signal: work.signal,
-  });
+  };
+  const startedAtMs = Date.now();
+  const exitCode = await host.runStep(step);
   work.signal.throwIfAborted();
-  if (code === 0) {
-    report({ kind: 'removed', id });
-    return;
-  }
-  throw new ExitError(`The command '${operation.shownCommand}' returned a non-zero code: ${code}`, { code });
+  return { step, exitCode, startedAtMs, finishedAtMs: Date.now() };
+}
+
+/** Answers whether the step's container stays. The image below it has to be written by then. */
+async function keepIfAsked(session: BuildSession, parent: StepState, ended: Ended): Promise<boolean> {
+  const { keepSteps } = session.request;
+  if (keepSteps === 'none' || (keepSteps === 'failed' && ended.exitCode === 0)) return false;
+  await session.recorder.flush();
+  await session.host.keepStep({ ...ended, imageID: parent.imageID, image: parent.config, chain: chainOf(parent) });
+  return true;
+}
+
+function requireSuccess({ shownCommand }: RunOperation, code: number): void {
+  if (code !== 0) throw new ExitError(`The command '${shownCommand}' returned a non-zero code: ${code}`, { code });
 }
 
 /** A layer's tar without some of its paths. */

@@ -91,7 +91,8 @@ function createWarnings(host: HostConfig): string[] {
   return host.NetworkMode === 'host' && published ? ['Published ports are discarded when using host network mode'] : [];
 }
 
-function claimName(ctx: EngineContext, given: string | undefined, id: string): string {
+/** Takes the name that was given, or one that is free. */
+export function claimName(ctx: EngineContext, given: string | undefined, id: string): string {
   if (given !== undefined && given !== '') {
     const name = given.replace(/^\//, '');
     if (!namePattern.test(name)) {

@@ -25,7 +25,7 @@ export async function inspectContainer(
     ResolvConfPath: networked ? paths.resolvConf : '',
     HostnamePath: networked ? paths.hostname : '',
     HostsPath: networked ? paths.hosts : '',
-    LogPath: networked ? paths.log : '',
+    LogPath: networked && body.hostConfig.LogConfig?.Type !== 'none' ? paths.log : '',
     Name: `/${container.name}`,
     RestartCount: body.restartCount,
     Driver: body.driver,

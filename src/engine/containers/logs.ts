@@ -16,6 +16,9 @@ export async function containerLogs(
   if (!options.stdout && !options.stderr) {
     throw new EngineError('invalid-argument', 'Bad parameters: you must choose at least one stream');
   }
+  if (container.body.hostConfig.LogConfig?.Type === 'none') {
+    throw new EngineError('not-implemented', 'configured logging driver does not support reading');
+  }
   const query = logQuery(options);
   return {
     tty: container.body.config.Tty ?? false,

@@ -45,11 +45,11 @@ async function launch(ctx: EngineContext, container: Container): Promise<void> {
   );
   emitVolumeMounts(ctx, container);
   const spec = containerSpec(ctx, container, { root, networkNamespace });
-  const { config } = container.body;
+  const { config, hostConfig } = container.body;
   const stdio = {
     openStdin: config.OpenStdin ?? false,
     stdinOnce: config.StdinOnce ?? false,
-    logPath: containerPaths(ctx, id).log,
+    ...(hostConfig.LogConfig?.Type === 'none' ? {} : { logPath: containerPaths(ctx, id).log }),
   };
   const created = await traced('runtime-create', id, () => ctx.runtime.create(spec, stdio));
   await traced('attach', id, () => container.connectPending(created.process));
