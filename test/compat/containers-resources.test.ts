@@ -63,6 +63,8 @@ test('volumes, mounts, networks and ports', async (t) => {
     } finally {
       sys.umount(join(bound, 'sub'), 0);
     }
+    const file = ['-v', `${join(bound, 'inside')}:/file:ro`];
+    assert.equal(await sh(file, 'cat /file; echo x 2>/dev/null >> /file || echo ro'), 'from\nro');
     assert.match(await message(['--mount', `type=bind,src=${bound}/no,dst=/b`]), /bind source path does not exist: /);
     assert.equal(await message(['-v', `${bound}:/b:ro,rw`]), 'invalid mode: ro,rw');
     assert.equal(await message(['-v', `${bound}:/b`, '-v', `${bound}/sub:/b`]), 'Duplicate mount point: /b');

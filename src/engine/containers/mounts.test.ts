@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { MountOptions } from '#api-types';
 import { temporaryFolder } from '#testing';
@@ -23,4 +25,7 @@ test('a read-only bind is read-only down to what is mounted below, unless asked 
   assert.deepEqual(options(bind({}), true), flat);
   assert.deepEqual(options(bind({ BindOptions: { ReadOnlyNonRecursive: true } })), flat);
   assert.deepEqual(options(bind({ BindOptions: { ReadOnlyNonRecursive: false } })), deep);
+  const file = join(source, 'file');
+  await writeFile(file, '');
+  assert.deepEqual(options({ Binds: [`${file}:/b:ro`] }), flat, 'nothing is mounted below a file');
 });

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
 import type { ContainerConfig, ContainerCreateOptions, HostConfig, MountOptions, MountPoint } from '#api-types';
 import { EngineError } from '#errdefs';
@@ -301,12 +301,15 @@ const depth = (path: string) => path.split('/').length;
 
 type BindAccess = Pick<
   Extract<PlannedMount, { kind: 'bind' }>,
-  'propagation' | 'readOnly' | 'recursive' | 'readOnlyNonRecursive'
+  'source' | 'propagation' | 'readOnly' | 'recursive' | 'readOnlyNonRecursive'
 >;
 
-function bindOptions({ propagation, readOnly, recursive, readOnlyNonRecursive }: BindAccess): string[] {
-  // What is mounted below a read-only bind is not writable through it either, unless asked for.
-  const access = readOnly ? (recursive && !readOnlyNonRecursive ? ['ro', 'rro'] : ['ro']) : ['rw'];
+function bindOptions({ source, propagation, readOnly, recursive, readOnlyNonRecursive }: BindAccess): string[] {
+  if (!readOnly) return [recursive ? 'rbind' : 'bind', 'rw', propagation];
+  // What is mounted below a read-only bind is not writable through it either, unless asked for. Nothing is mounted
+  // below a file, and crun opens the target of `rro` as a folder.
+  const deep = recursive && !readOnlyNonRecursive && statSync(source).isDirectory();
+  const access = deep ? ['ro', 'rro'] : ['ro'];
   return [recursive ? 'rbind' : 'bind', ...access, propagation];
 }
 
