@@ -80,6 +80,11 @@ const migrations: readonly string[] = [
     AND NOT EXISTS (SELECT 1 FROM build_cache_layers WHERE diff_id = blobs.digest)
     AND NOT EXISTS (SELECT 1 FROM lease_digests WHERE lease_digests.digest = blobs.digest);
   `,
+  // Unknown for chains recorded before; the next image with such a chain fills it in.
+  `
+  ALTER TABLE chains ADD COLUMN parent_id TEXT;
+  CREATE INDEX chains_by_parent ON chains (parent_id);
+  `,
 ];
 
 /** The schema this program writes. */

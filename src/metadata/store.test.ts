@@ -72,6 +72,24 @@ test('collect takes what nothing reaches, tells the driver, and keeps the rest',
   assert.deepEqual([...(await metadata.collect()).layers].sort(), [contained, cached].sort());
 });
 
+test('a layer that goes takes the chains above it along, whose last layers live on elsewhere', async () => {
+  const forgotten: [DiffID, readonly ChainID[]][] = [];
+  await using fixture = await metadataFixture({
+    removeLayer: async (diffID, chains) => {
+      forgotten.push([diffID, [...chains].sort()]);
+    },
+    async *verify() {},
+  });
+  const { metadata, content } = fixture;
+  const [base, own, common] = await Promise.all([1, 2, 3].map(() => addLayer(fixture, 1000)));
+  await metadata.images.put(await makeImage(content, [base!, common!]), ['docker.io/library/kept:1']);
+  const gone = await makeImage(content, [base!, own!, common!]);
+  await metadata.images.put(gone);
+  await metadata.images.remove(gone.id);
+  assert.deepEqual((await metadata.collect()).layers, [own]);
+  assert.deepEqual(forgotten, [[own, [chainID([base!, own!]), chainID([base!, own!, common!])].sort()]]);
+});
+
 test('a crash ends the leases that promised no time; the others keep their digests', async () => {
   await using fixture = await metadataFixture();
   const { metadata } = fixture;

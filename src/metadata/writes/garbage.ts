@@ -5,7 +5,7 @@ import { type Connection, integer, text } from '../connection.ts';
 export interface DroppedBlob {
   readonly digest: Digest;
   readonly sizeBytes: number;
-  /** Present when it was a layer: the chains that ended in it. */
+  /** Present when it was a layer: the chains it was part of. */
   readonly chains: readonly ChainID[] | undefined;
 }
 
@@ -40,13 +40,25 @@ export const garbageWrites = {
 
 function drop(database: Connection, digest: Digest, sizeBytes: number): DroppedBlob {
   const isLayer = database.get('SELECT 1 FROM layers WHERE diff_id = ?', digest) !== undefined;
-  const chains = database.all('SELECT chain_id FROM chains WHERE diff_id = ?', digest);
-  database.run('DELETE FROM chains WHERE diff_id = ?', digest);
+  const chains = chainsThrough(database, digest);
+  for (const chain of chains) database.run('DELETE FROM chains WHERE chain_id = ?', chain);
   database.run('DELETE FROM layers WHERE diff_id = ?', digest);
   database.run('DELETE FROM blobs WHERE digest = ?', digest);
   return {
     digest,
     sizeBytes,
-    chains: isLayer ? chains.map((row) => text(row, 'chain_id') as ChainID) : undefined,
+    chains: isLayer ? chains : undefined,
   };
+}
+
+/** Those that end in the layer, and those that stand on them: their own last layer may live on in another chain. */
+function chainsThrough(database: Connection, diffID: Digest): ChainID[] {
+  const rows = database.all(
+    `WITH RECURSIVE through (chain_id) AS (
+       SELECT chain_id FROM chains WHERE diff_id = ?
+       UNION SELECT chains.chain_id FROM chains JOIN through ON chains.parent_id = through.chain_id
+     ) SELECT chain_id FROM through`,
+    diffID,
+  );
+  return rows.map((row) => text(row, 'chain_id') as ChainID);
 }

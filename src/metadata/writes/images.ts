@@ -141,10 +141,17 @@ function markTagged(database: Connection, id: Digest, nowMs: number): void {
   database.run('UPDATE images SET last_tagged_ms = ? WHERE id = ?', nowMs, id);
 }
 
-/** Remembers which chains end in which layer: drivers derive files for some of them. */
+/** Remembers which chains go through which layers: drivers derive files for some of them. */
 export function recordChains(database: Connection, diffIDs: NewImage['diffIDs']): void {
-  for (const [index, chain] of chainIDs(diffIDs).entries()) {
-    database.run('INSERT INTO chains VALUES (?, ?) ON CONFLICT DO NOTHING', chain, diffIDs[index]!);
+  const chains = chainIDs(diffIDs);
+  for (const [index, chain] of chains.entries()) {
+    database.run(
+      `INSERT INTO chains (chain_id, diff_id, parent_id) VALUES (?, ?, ?)
+       ON CONFLICT DO UPDATE SET parent_id = excluded.parent_id WHERE parent_id IS NOT excluded.parent_id`,
+      chain,
+      diffIDs[index]!,
+      chains[index - 1] ?? null,
+    );
   }
 }
 
