@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { EngineError, isErrno } from '#errdefs';
 import { log } from '#log';
 import { CountedMounts, type ErofsBacking, mountErofs, mountsBelow, unmount } from '#mount';
-import { type ChainID, chainIDs, type DiffID } from '#oci';
+import { chainIDs, type DiffID } from '#oci';
 import { IndexStore, rootOf } from './index-store.ts';
 import type { LayerIndex } from './layer-index.ts';
 import type { HeldLayers, LayerStore } from './layer-store.ts';
@@ -35,6 +35,7 @@ export class ErofsLayers implements LayerStore {
   async load(): Promise<void> {
     await mkdir(join(this.#options.root, 'layers'), { recursive: true, mode: 0o700 });
     await mkdir(this.#mountsFolder, { recursive: true, mode: 0o700 });
+    await this.#indexes.load();
     for (const { target } of mountsBelow(this.#mountsFolder)) this.#mounts.adopt(target);
   }
 
@@ -79,13 +80,13 @@ export class ErofsLayers implements LayerStore {
     await mountErofs({ image: index.path, devices, target }, this.#options.backing);
   }
 
-  async remove(diffID: DiffID, chains: readonly ChainID[]): Promise<void> {
-    for (const path of this.#indexes.pathsOf([diffID], chains)) {
+  async remove(diffID: DiffID): Promise<void> {
+    for (const path of this.#indexes.pathsThrough(diffID)) {
       const target = this.#target(path);
       if (this.#mounts.has(target) && !(await this.#mounts.drop(target)))
         throw new EngineError('conflict', `remove layer ${diffID}: a snapshot uses it`);
     }
-    await this.#indexes.remove(diffID, chains);
+    await this.#indexes.remove(diffID);
   }
 
   usage(diffID: DiffID): Promise<SnapshotUsage> {

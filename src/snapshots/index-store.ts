@@ -48,6 +48,8 @@ export class IndexStore {
   readonly #locks = new KeyedLock();
   /** The index of each chain's top layer, once known. */
   readonly #known = new Map<ChainID, LayerIndex>();
+  /** Files that are for one chain each. */
+  readonly #chainFiles = new Map<string, Chain>();
   /** Layers known to lean on what is below. */
   readonly #leaning = new Set<DiffID>();
 
@@ -57,6 +59,10 @@ export class IndexStore {
 
   get #folder(): string {
     return join(this.#options.root, 'layers');
+  }
+
+  async load(): Promise<void> {
+    for (const { path, chain } of await this.#chainIndexes()) this.#chainFiles.set(path, chain);
   }
 
   /** The indexes to stack for a chain, from the bottom up; not more than the kernel takes. */
@@ -162,6 +168,7 @@ export class IndexStore {
       const temporary = temporaryIndex(path);
       try {
         await make(temporary);
+        this.#chainFiles.set(path, chain);
         await writeAtomic(recordPath(path), JSON.stringify({ version: 1, chain }));
         await placeIndex(temporary, path);
       } finally {
@@ -209,12 +216,21 @@ export class IndexStore {
     ];
   }
 
-  async remove(diffID: DiffID, chains: readonly ChainID[]): Promise<void> {
+  /** Every place where an index may be that has to do with the layer: its own, and those of chains it is in. */
+  pathsThrough(diffID: DiffID): string[] {
+    const chains = [...this.#chainFiles].filter(([, chain]) => chain.includes(diffID));
+    return [layerIndexPath(this.#options.root, diffID), ...chains.map(([path]) => path)];
+  }
+
+  async remove(diffID: DiffID): Promise<void> {
     this.#leaning.delete(diffID);
-    for (const id of chains) this.#known.delete(id);
-    for (const path of this.pathsOf([diffID], chains)) {
+    const paths = new Set(this.pathsThrough(diffID));
+    // Also of chains that never came to be an image's, such as of a pull that broke off.
+    for (const [id, { path }] of this.#known) if (paths.has(path)) this.#known.delete(id);
+    for (const path of paths) {
       await removeIfPresent(path);
       await removeIfPresent(recordPath(path));
+      this.#chainFiles.delete(path);
     }
   }
 
@@ -234,6 +250,8 @@ export class IndexStore {
     for (const name of await this.#strays(() => keep)) await rm(join(this.#folder, name), { force: true });
     this.#known.clear();
     this.#leaning.clear();
+    this.#chainFiles.clear();
+    await this.load();
   }
 
   /** Files that belong to none of the layers; `known` is asked once the files are listed. */

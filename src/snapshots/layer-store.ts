@@ -1,4 +1,4 @@
-import type { ChainID, DiffID } from '#oci';
+import type { DiffID } from '#oci';
 import type { Attributes } from './tree.ts';
 import type { Chain, SnapshotUsage, VerifyOptions } from './types.ts';
 
@@ -17,7 +17,8 @@ export interface LayerStore extends AsyncDisposable {
   unpack(chain: Chain, options?: { signal?: AbortSignal | undefined }): Promise<void>;
   /** Unpacks what is missing, mounts what is to be mounted. */
   hold(chain: Chain): Promise<HeldLayers>;
-  remove(diffID: DiffID, chains: readonly ChainID[]): Promise<void>;
+  /** Everything derived from the layer, by itself and in whatever chain. Absent is fine. */
+  remove(diffID: DiffID): Promise<void>;
   usage(diffID: DiffID): Promise<SnapshotUsage>;
   /** Removes what is half made, what belongs to layers not in `keep`, and mounts that no chain in `mounted` uses. */
   recover(keep: ReadonlySet<DiffID>, mounted: readonly Chain[]): Promise<void>;

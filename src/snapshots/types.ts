@@ -95,7 +95,7 @@ export interface SnapshotDriver extends AsyncDisposable {
    * calls for one layer do the work once. @throws `data-loss` when a tar is missing or cannot be applied; `invalid-argument` for a hostile one.
    */
   unpack(chain: Chain, options?: { signal?: AbortSignal | undefined }): Promise<void>;
-  /** Forgets what was derived from a layer that is gone, and from the chains it was part of. Absent is fine. */
+  /** Forgets what was derived from a layer that is gone, by itself and in whatever chain; `chains` are those known to have had it. Absent is fine. */
   removeLayer(diffID: DiffID, chains: readonly ChainID[]): Promise<void>;
   /** Bytes on disk derived from a layer (beside its tar). */
   layerUsage(diffID: DiffID): Promise<SnapshotUsage>;

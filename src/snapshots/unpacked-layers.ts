@@ -36,7 +36,8 @@ interface LayerRecord {
 export class UnpackedLayers implements LayerStore {
   readonly maxDepth: number;
   readonly #options: UnpackedLayersOptions;
-  readonly #known = new Set<ChainID>();
+  /** Each folder's chain; undefined where its record is unreadable, until the start-up pass removes it. */
+  readonly #known = new Map<ChainID, Chain | undefined>();
   readonly #locks = new KeyedLock();
 
   constructor(options: UnpackedLayersOptions) {
@@ -47,7 +48,7 @@ export class UnpackedLayers implements LayerStore {
 
   async load(): Promise<void> {
     await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
-    for (const name of await this.#names()) this.#known.add(name.replace('-', ':') as ChainID);
+    for (const name of await this.#names()) this.#known.set(chainOf(name), (await this.#record(name))?.chain);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -95,7 +96,7 @@ export class UnpackedLayers implements LayerStore {
       await cleanup('unpacked layer', () => this.#removeTree(temporary));
       throw error;
     }
-    this.#known.add(id);
+    this.#known.set(id, chain);
   }
 
   async #fill(chain: Chain, temporary: string, signal: AbortSignal | undefined): Promise<JobResult> {
@@ -113,8 +114,10 @@ export class UnpackedLayers implements LayerStore {
     return await workers.run(job, { signal });
   }
 
-  async remove(_diffID: DiffID, chains: readonly ChainID[]): Promise<void> {
-    for (const id of chains) await this.#removeChain(id);
+  /** Every tree the layer is in, also those of chains that never came to be an image's. */
+  async remove(diffID: DiffID): Promise<void> {
+    const chains = [...this.#known].filter(([, chain]) => chain?.includes(diffID));
+    for (const [id] of chains) await this.#removeChain(id);
   }
 
   async #removeChain(id: ChainID): Promise<void> {
@@ -147,9 +150,8 @@ export class UnpackedLayers implements LayerStore {
 
   async recover(keep: ReadonlySet<DiffID>): Promise<void> {
     for (const name of await readdir(this.#options.folder)) {
-      const record = name.startsWith('.') ? undefined : await this.#record(name);
-      if (record?.chain.every((diffID) => keep.has(diffID))) continue;
-      this.#known.delete(name.replace('-', ':') as ChainID);
+      if (this.#known.get(chainOf(name))?.every((diffID) => keep.has(diffID))) continue;
+      this.#known.delete(chainOf(name));
       await this.#removeTree(join(this.#options.folder, name));
     }
   }
@@ -193,6 +195,8 @@ export class UnpackedLayers implements LayerStore {
     return bytes && decodeRecord(bytes.toString());
   }
 }
+
+const chainOf = (name: string) => name.replace('-', ':') as ChainID;
 
 /** @throws `data-loss` when the content store has lost a layer. */
 export async function requireTar(diffID: DiffID, path: string): Promise<void> {

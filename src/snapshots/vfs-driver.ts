@@ -70,7 +70,7 @@ export class VfsDriver implements SnapshotDriver {
   }
 
   async removeLayer(diffID: DiffID, chains: readonly ChainID[]): Promise<void> {
-    await this.#layers.remove(diffID, chains);
+    await this.#layers.remove(diffID);
     await this.#inits.remove(chains);
   }
 

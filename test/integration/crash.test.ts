@@ -45,7 +45,7 @@ test('a daemon killed at any moment keeps what is finished, loses what is not, a
   await using registry = await serveRegistry({ root: join(folder.path, 'data'), addr: '127.0.0.1:0' });
   await using daemon = await TestDaemon.start({ flags: driver ? ['--storage-driver', driver] : [] });
   const { archives, references, base } = await stock(daemon, registry.address.replace(/^https?:\/\//, ''));
-  const clients = new Clients(daemon, random);
+  const clients = new Clients(daemon, random, { mounts: driver !== 'vfs' });
   const jobs = [loads(archives), pulls(references), builds, tags, lives('a'), lives('b'), runs];
   clients.start([]);
   await clients.tag('import', 'base:latest', async () => base);
