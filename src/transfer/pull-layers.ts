@@ -58,10 +58,24 @@ async function startLayers(
     const isHere = await isPresent(call, diffID);
     if (!isHere) line.status('Pulling fs layer');
     else if (!isKnown) line.status('Already exists');
+    if (isHere) await noteRepository(call, descriptor, diffID);
     jobs.push(isHere || seen.has(diffID) ? undefined : { descriptor, diffID, line });
     seen.add(diffID);
   }
   return jobs.map((job) => job && { job, arrived: group.run((signal) => pullLayer({ ...call, signal }, job)) });
+}
+
+/**
+ * The repository has this blob too: a push to its registry can mount it from there, and the manifest keeps its digest. Only of a blob that was
+ * once seen to be this layer; a manifest's word alone is not believed.
+ */
+async function noteRepository({ stores, reference }: PullCall, descriptor: Descriptor, diffID: DiffID): Promise<void> {
+  const repository = fullName(reference);
+  const seen = stores.metadata.layers
+    .origins(diffID)
+    .filter((origin) => origin.descriptor.digest === descriptor.digest);
+  if (seen.length === 0 || seen.some((origin) => origin.repository === repository)) return;
+  await stores.metadata.layers.addOrigin({ diffID, descriptor: plain(descriptor), repository });
 }
 
 async function isPresent(call: PullCall, diffID: DiffID): Promise<boolean> {
@@ -75,6 +89,7 @@ async function pullLayer(call: PullCall, job: LayerJob): Promise<void> {
   try {
     using _layer = await layers.acquire(job.diffID, { signal: call.signal });
     if (await isPresent(call, job.diffID)) {
+      await noteRepository(call, job.descriptor, job.diffID);
       job.line.status('Download complete');
       return;
     }

@@ -150,6 +150,25 @@ test('a pulled image goes to another registry byte for byte', async () => {
   assert.deepEqual(there.bytes, (await source.client.manifest(from)).bytes);
 });
 
+test('what was here when a repository was pulled is mounted from there', async () => {
+  await using first = await registryFixture();
+  await using second = await registryFixture();
+  await using machine = await first.machine();
+  const layers = [await randomLayer(), await randomLayer()];
+  const [from, again] = [first.reference('app:1'), second.reference('team/app:1')];
+  const { descriptor, configDigest } = await publish(first.client, from, layers);
+  await publish(second.client, again, layers);
+  await pull(machine, from);
+  await pull(machine, again);
+  machine.fixture.said.length = 0;
+  first.requests.length = 0;
+  const to = second.reference('copy:1');
+  await machine.fixture.metadata.images.tag(configDigest, formatReference(to));
+  assert.equal((await push(machine, to)).target.digest, descriptor.digest);
+  assert.equal(statuses(machine).filter((line) => line.endsWith('Mounted from team/app')).length, 2);
+  assert.deepEqual(first.requests, []);
+});
+
 test('when the original is out of reach it is compressed anew, and said so', async () => {
   await using source = await registryFixture();
   await using target = await registryFixture();
