@@ -102,5 +102,6 @@ export interface ImageSearchResult {
 
 export interface DistributionInspect {
   readonly Descriptor: Descriptor;
-  readonly Platforms: readonly Platform[];
+  /** Null for an OCI manifest, of which dockerd does not tell. */
+  readonly Platforms: readonly Platform[] | null;
 }

@@ -41,6 +41,21 @@ async function thereAndBack(t: TestContext, setup: Setup, address: string): Prom
   const asked = JSON.parse((await curl(setup, 'GET', `/distribution/${name}:1/json`)).body);
   assert.equal(asked.Descriptor.digest, digest);
   assert.deepEqual([asked.Platforms.length, asked.Platforms[0].os], [1, 'linux']);
+  // An index, and in it an index: the child is listed and says nothing.
+  const child = { mediaType: asked.Descriptor.mediaType, digest, size: asked.Descriptor.size };
+  const index = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json' };
+  const platform = { variant: 'v8', os: 'linux', architecture: 'arm64' };
+  const [host, ...path] = name.split('/');
+  const put = await fetch(`http://${host}/v2/${path.join('/')}/manifests/index`, {
+    method: 'PUT',
+    headers: { 'content-type': index.mediaType },
+    body: JSON.stringify({ ...index, manifests: [{ ...child, platform }, child] }),
+  });
+  assert.equal(put.status, 201);
+  const listed = await curl(setup, 'GET', `/distribution/${name}:index/json`);
+  const platforms = '"Platforms":[{"architecture":"arm64","os":"linux","variant":"v8"},{"architecture":"","os":""}]';
+  assert.ok(listed.body.includes(platforms), listed.body);
+
   const absent = await curl(setup, 'GET', `/distribution/${name}:none/json`);
   assert.equal(absent.status, 404);
   assert.match(JSON.parse(absent.body).message, /^manifest unknown: /);

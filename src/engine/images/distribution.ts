@@ -1,6 +1,6 @@
 import type { AuthConfig, DistributionInspect, Filters, ImageSearchResult } from '#api-types';
 import { EngineError } from '#errdefs';
-import { isIndex, type Platform, parseConfig, parseTarget } from '#oci';
+import { isDockerMediaType, isIndex, type Platform, parseConfig, parseTarget } from '#oci';
 import type { Reference } from '#reference';
 import { RegistryError } from '#registry';
 import { readAll } from '#streams';
@@ -23,20 +23,26 @@ export async function distributionInspect(
   const { descriptor, bytes } = await ctx.registry.manifest(reference, options).catch(asRegistrySaid);
   const target = parseTarget(bytes, descriptor.mediaType);
   if (isIndex(descriptor.mediaType) && target.kind === 'index') {
-    const platforms = target.index.manifests.flatMap((child) => (child.platform ? [child.platform] : []));
-    return { Descriptor: descriptor, Platforms: platforms };
+    return { Descriptor: descriptor, Platforms: target.index.manifests.map(({ platform }) => asListed(platform)) };
   }
   if (target.kind !== 'manifest')
     throw new EngineError('invalid-argument', `unsupported manifest type ${descriptor.mediaType}`);
+  // dockerd asks for the config of schema 2 only.
+  if (!isDockerMediaType(descriptor.mediaType)) return { Descriptor: descriptor, Platforms: null };
   const { source } = await ctx.registry.blob(reference, target.manifest.config.digest, options);
   const config = parseConfig(await readAll(source, maxConfigBytes, 'image config'));
-  const platform: Platform = {
-    architecture: config.architecture,
-    os: config.os,
-    ...(config.variant ? { variant: config.variant } : {}),
-    ...(config['os.version'] ? { 'os.version': config['os.version'] } : {}),
+  return { Descriptor: descriptor, Platforms: [asListed(config)] };
+}
+
+/** Fields in dockerd's order; a child that says nothing about itself, such as an index, is listed as well. */
+function asListed(platform: Partial<Platform> | undefined): Platform {
+  return {
+    architecture: platform?.architecture ?? '',
+    os: platform?.os ?? '',
+    ...(platform?.['os.version'] ? { 'os.version': platform['os.version'] } : {}),
+    ...(platform?.['os.features']?.length ? { 'os.features': platform['os.features'] } : {}),
+    ...(platform?.variant ? { variant: platform.variant } : {}),
   };
-  return { Descriptor: descriptor, Platforms: [platform] };
 }
 
 /** The client words a refusal as `docker pull` does; here the registry's own words count. */
