@@ -27,9 +27,14 @@ function say(text: string): void {
   console.log(`\n\u001b[1m${text}\u001b[0m`);
 }
 
+/** As it would be typed; no word here has a single quote. */
+function shellWord(text: string): string {
+  return /[\s"$]/.test(text) ? `'${text}'` : text;
+}
+
 /** Runs `wherry …` as a user would type it, its output shown. */
 async function wherry(...args: string[]): Promise<void> {
-  console.log(`$ wherry ${args.map((arg) => (/[\s"]/.test(arg) ? JSON.stringify(arg) : arg)).join(' ')}`);
+  console.log(`$ wherry ${args.map(shellWord).join(' ')}`);
   const child = spawn(join(home, 'bin/wherry'), args, {
     stdio: 'inherit',
     env: { ...process.env, WHERRY_HOST: `unix://${socket}` },
@@ -80,8 +85,9 @@ async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return;
   const ended = new Promise((resolve) => child.once('close', resolve));
   child.kill('SIGTERM');
-  await Promise.race([ended, wait(20_000)]);
-  if (child.exitCode === null) child.kill('SIGKILL');
+  const patience = setTimeout(() => child.kill('SIGKILL'), 20_000);
+  await ended;
+  clearTimeout(patience);
 }
 
 async function mainJob(): Promise<void> {
