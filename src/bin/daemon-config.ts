@@ -18,6 +18,8 @@ export interface DaemonConfig {
   readonly dataRoot: string;
   readonly execRoot: string | undefined;
   readonly pidFile: string | undefined;
+  /** The socket's group, when one was asked for. */
+  readonly group: string | undefined;
   readonly debug: boolean;
   readonly logLevel: LogLevel;
   readonly storageDriver: string | undefined;
@@ -37,6 +39,8 @@ export interface DaemonConfig {
   readonly liveRestore: boolean;
   /** The OCI runtime's path or name; undefined lets the engine choose. */
   readonly runtimePath: string | undefined;
+  /** The name it was asked for by. */
+  readonly runtimeName: string | undefined;
   readonly labels: readonly string[];
 }
 
@@ -48,6 +52,8 @@ export type Invocation =
 
 const defaultConfigFile = '/etc/wherry/daemon.json';
 const defaultHost = 'unix:///run/wherry.sock';
+/** Shared with where it exists; any other has to. */
+export const defaultGroup = 'docker';
 const defaultDataRoot = '/var/lib/wherry';
 
 /**
@@ -127,13 +133,18 @@ function buildConfig(values: Values): DaemonConfig {
   const flag = (name: string, fallback = false) => (values.get(name) as boolean | undefined) ?? fallback;
   const list = (name: string) => (values.get(name) as readonly string[] | undefined) ?? [];
   refuseUnsupported(values);
+  if (text('bridge') !== undefined && text('bip') !== undefined) {
+    const message = 'You specified -b & --bip, mutually exclusive options. Please specify only one';
+    throw new EngineError('invalid-argument', message);
+  }
   const tls = tlsFiles(values);
   return {
-    hosts: hosts(list('host'), tls !== undefined, text('group') ?? 'docker'),
+    hosts: hosts(list('host'), tls !== undefined, text('group') ?? defaultGroup),
     tls,
     dataRoot: text('data-root') ?? defaultDataRoot,
     execRoot: text('exec-root'),
     pidFile: text('pidfile'),
+    group: text('group'),
     debug: flag('debug'),
     logLevel: logLevel(text('log-level'), flag('debug')),
     storageDriver: storageDriver(text('storage-driver')),
@@ -152,6 +163,7 @@ function buildConfig(values: Values): DaemonConfig {
     shutdownTimeoutSeconds: (values.get('shutdown-timeout') as number | undefined) ?? 15,
     liveRestore: flag('live-restore'),
     runtimePath: runtimePath(values),
+    runtimeName: text('default-runtime'),
     labels: list('label'),
   };
 }
@@ -208,6 +220,11 @@ function storageDriver(name: string | undefined): string | undefined {
 function runtimePath(values: Values): string | undefined {
   const name = values.get('default-runtime') as string | undefined;
   const runtimes = (values.get('add-runtime') as Readonly<Record<string, string>> | undefined) ?? {};
+  const other = Object.keys(runtimes).find((one) => one !== name);
+  if (other !== undefined) {
+    const fact = 'containers cannot choose their runtime yet; make it the one of all with --default-runtime';
+    throw new EngineError('not-implemented', `add-runtime ${other}: ${fact}`);
+  }
   if (name === undefined || name === '') return undefined;
   if (Object.hasOwn(runtimes, name)) return runtimes[name];
   if (name === 'runc' || name === 'crun') return name;

@@ -11,6 +11,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     ...(config.execRoot ? { execRoot: config.execRoot } : {}),
     ...(config.storageDriver ? { storageDriver: config.storageDriver } : {}),
     ...(config.runtimePath ? { runtimePath: config.runtimePath } : {}),
+    ...(config.runtimeName ? { runtimeName: config.runtimeName } : {}),
     network: {
       firewall: config.iptables,
       dns: config.dns,

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { apiServer } from '#api';
 import type { Engine } from '#api-types';
 import { EngineError, isKind, messageOf } from '#errdefs';
-import { type Listener, listen, requireFreeAddress, type ServerTls } from '#http';
+import { hasGroup, type Listener, listen, requireFreeAddress, type ServerTls } from '#http';
 import { log, setLevel } from '#log';
-import { type DaemonConfig, readInvocation } from './daemon-config.ts';
+import { type DaemonConfig, defaultGroup, readInvocation } from './daemon-config.ts';
 import { UsageError, usage } from './daemon-flags.ts';
 import { engineOptions } from './engine-options.ts';
 import { claimPidFile } from './pid-file.ts';
@@ -63,6 +63,9 @@ async function serve(config: DaemonConfig): Promise<number> {
   // Whatever can refuse does so before containers are touched: an engine that opens and closes again would stop those that live on.
   await using _pidFile = await claimPidFile(config.pidFile);
   const tls = await serverTls(config);
+  if (config.group !== undefined && config.group !== defaultGroup && !(await hasGroup(config.group))) {
+    throw new EngineError('invalid-argument', `failed to load listeners: group ${config.group} not found`);
+  }
   for (const host of config.hosts) await requireFreeAddress(host);
   const { openEngine } = await import('#engine');
   const engine = await openEngine(engineOptions(config));

@@ -55,7 +55,7 @@ function bodyOf(ctx: EngineContext, { step, imageID, image, chain, ...ended }: K
     imageID: imageID ?? '',
     chain,
     config: mergeConfig(step.id, { ...create, HostConfig: given }, image.config),
-    hostConfig: completeHostConfig(given, ctx.runtime.info.name, ctx.runtime.info.cgroupVersion),
+    hostConfig: completeHostConfig(given, ctx.runtime.info.shownName, ctx.runtime.info.cgroupVersion),
     path: step.args[0] ?? '',
     args: step.args.slice(1),
     mounts: [],

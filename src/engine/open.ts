@@ -70,7 +70,11 @@ async function openContext(
   log.info('storage driver chosen', { driver: snapshots.name, reason: chosen.reason });
   const metadata = held.use(await openMetadata({ root, content, driver: snapshots }));
   const [runtime, networks] = await Promise.all([
-    openRuntime({ runRoot: execRoot, ...(options.runtimePath ? { runtimePath: options.runtimePath } : {}) }),
+    openRuntime({
+      runRoot: execRoot,
+      ...(options.runtimePath ? { runtimePath: options.runtimePath } : {}),
+      ...(options.runtimeName ? { runtimeName: options.runtimeName } : {}),
+    }),
     startNetworks(instance, execRoot, options),
   ]);
   held.use(networks);

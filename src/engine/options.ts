@@ -7,8 +7,10 @@ export interface EngineOptions {
   readonly execRoot?: string;
   /** `erofs`, `overlay2`, `vfs`; chosen by probing when absent. */
   readonly storageDriver?: string;
-  /** An OCI runtime's path; probed (crun, then runc) when absent. */
+  /** An OCI runtime's path or bare name; probed (crun, then runc) when absent. */
   readonly runtimePath?: string;
+  /** The name that one goes by in `docker info`. */
+  readonly runtimeName?: string;
   readonly network?: {
     readonly bridge?: string;
     readonly bip?: string;
@@ -33,6 +35,7 @@ export interface EngineOptions {
   readonly sockets?: readonly string[];
   /** Containers go on when the engine closes (`--live-restore`). Off: they are stopped. */
   readonly liveRestore?: boolean;
+  /** How long closing waits for containers that have no stop timeout of their own (they get 10 seconds at most). */
   readonly shutdownTimeoutSeconds?: number;
   readonly debug?: boolean;
   readonly labels?: readonly string[];

@@ -11,7 +11,7 @@ export {
 } from './client.ts';
 export { Connection, isDisconnect, wentAway } from './connection.ts';
 export { type ClientTls, type Endpoint, parseHost } from './endpoint.ts';
-export { type ListenAddress, type Listener, listen, requireFreeAddress } from './listen.ts';
+export { hasGroup, type ListenAddress, type Listener, listen, requireFreeAddress } from './listen.ts';
 export { NdjsonWriter, readLines, readNdjson, writeWithPressure } from './ndjson.ts';
 export { formatQuery, parseBool, parseInteger, Query } from './query.ts';
 export { type Method, parseTarget, type Route, type RouteMatch, RouteTable, type Target } from './route-table.ts';

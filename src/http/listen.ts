@@ -136,6 +136,11 @@ async function shareWithGroup(path: string, group: string | undefined): Promise<
   return group === undefined || gid !== undefined;
 }
 
+/** Whether a socket can be shared with a group: by name, or by number, which always can. */
+export async function hasGroup(group: string): Promise<boolean> {
+  return (await groupID(group)) !== undefined;
+}
+
 async function groupID(group: string): Promise<number | undefined> {
   if (/^[0-9]+$/.test(group)) return Number(group);
   const table = await readFile('/etc/group', 'utf8').catch(() => '');

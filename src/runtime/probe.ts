@@ -56,6 +56,7 @@ export async function probe(options: RuntimeOptions): Promise<{ info: RuntimeInf
     const info = {
       ...candidate,
       ...versions,
+      shownName: options.runtimeName ?? versions.name,
       conmonPath,
       cgroupVersion: cgroups.version,
       reason: [`${describe(candidate)} runs containers here`, ...refused].join('; '),
@@ -70,13 +71,18 @@ export async function probe(options: RuntimeOptions): Promise<{ info: RuntimeInf
 function candidates(options: RuntimeOptions, cgroups: Cgroups): Candidate[] {
   const paths =
     options.runtimePath !== undefined
-      ? [options.runtimePath]
+      ? [absolute(options.runtimePath)]
       : preferred.map((name) => find(name, folders)).filter((path) => path !== undefined);
   if (cgroups.version === 2) return paths.map((path) => ({ path }));
   const wrapperPath = helperPath('runtime-wrapper');
   return paths.flatMap((path) =>
     basename(path) === 'crun' && isHybrid() ? [{ path, wrapperPath }] : [{ path }, { path, wrapperPath }],
   );
+}
+
+/** conmon looks for nothing along the PATH. */
+function absolute(runtime: string): string {
+  return runtime.includes('/') ? runtime : (find(runtime, folders) ?? runtime);
 }
 
 /** crun refuses a v2 hierarchy beside v1 ones unless it offers nothing. */
@@ -129,7 +135,7 @@ async function removeTrials(runRoot: string, cgroups: Cgroups): Promise<void> {
 async function trial(candidate: Candidate, runRoot: string): Promise<string | undefined> {
   const folder = mkdtempSync(join(runRoot, trialPrefix));
   const id = trialID(basename(folder));
-  const info = { ...candidate, name: '', version: '', conmonPath: '', conmonVersion: '', reason: '' };
+  const info = { ...candidate, name: '', shownName: '', version: '', conmonPath: '', conmonVersion: '', reason: '' };
   const env = runtimeEnvironment({ ...info, cgroupVersion: 1 });
   const run = (...args: string[]) =>
     runCommand(candidate.wrapperPath ?? candidate.path, [`--root=${folder}/state`, ...args], {

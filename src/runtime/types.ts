@@ -4,6 +4,8 @@ import type { ByteSource } from '#streams';
 export interface RuntimeInfo {
   /** `crun` or `runc`, and where it is. */
   readonly name: string;
+  /** What users call it: the name it was registered under, else its own. */
+  readonly shownName: string;
   readonly path: string;
   readonly version: string;
   readonly conmonPath: string;
@@ -217,8 +219,10 @@ export interface Runtime extends AsyncDisposable {
 export interface RuntimeOptions {
   /** tmpfs: bundles, sockets, pid and exit files. */
   readonly runRoot: string;
-  /** Runtime to use instead of probing for one; whether it needs the hybrid wrapper is still found out. */
+  /** Path or bare name of the runtime to use instead of probing for one; whether it needs the hybrid wrapper is still found out. */
   readonly runtimePath?: string;
+  /** The name users know that one by. */
+  readonly runtimeName?: string;
 }
 
 export type { ByteSource };

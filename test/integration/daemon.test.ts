@@ -126,6 +126,45 @@ test('SIGTERM stops containers and takes everything along', async (t) => {
   await assert.rejects(engine.containers.inspect(gone), /No such container/);
 });
 
+test('at SIGTERM a stop timeout of its own counts for more than --shutdown-timeout', async (t) => {
+  if (!requireRoot(t)) return;
+  await using daemon = await TestDaemon.start({ flags: ['--shutdown-timeout=0'] });
+  await using engine = await withBase(daemon.host);
+  const slow = ['sh', '-c', "trap 'sleep 1; exit 7' TERM; sleep 1000 & while :; do wait; done"];
+  const own = await run(engine, 'own', { Cmd: slow, StopTimeout: 60 });
+  const none = await run(engine, 'none', { Cmd: slow });
+  for (const id of [own, none]) await eventually(async () => (await engine.containers.top(id)).Processes.length > 1);
+  await daemon.stop();
+  await daemon.start();
+  const codes = await Promise.all([own, none].map(async (id) => (await engine.containers.inspect(id)).State.ExitCode));
+  assert.deepEqual(codes, [7, 137]);
+});
+
+test('a group that is not there is refused, as nobody of it could connect', async (t) => {
+  if (!requireRoot(t)) return;
+  const refused = await wherryd('--data-root=/nonexistent/wherry', '--group=no-such-group', '-H=unix:///nonexistent/s');
+  assert.equal(refused.output, 'failed to start daemon: failed to load listeners: group no-such-group not found\n');
+});
+
+test('a runtime by its bare name and one under a name of its own run containers and go by that name', async (t) => {
+  if (!requireRoot(t)) return;
+  const path = ['/usr/sbin/runc', '/usr/bin/runc'].find((one) => existsSync(one));
+  if (!path) return t.skip('runc is not installed');
+  for (const [name, flags] of [
+    ['runc', []],
+    ['mine', [`--add-runtime=mine=${path}`]],
+  ] as const) {
+    await using daemon = await TestDaemon.start({ flags: [...flags, `--default-runtime=${name}`, '--bridge=none'] });
+    await using engine = await withBase(daemon.host);
+    const id = await run(engine, 'runs', { Cmd: ['sleep', '1000'], HostConfig: { NetworkMode: 'none' } });
+    const { State, HostConfig } = await engine.containers.inspect(id);
+    assert.deepEqual([State.Running, HostConfig.Runtime], [true, name]);
+    const { DefaultRuntime, Runtimes } = await engine.system.info();
+    assert.deepEqual([DefaultRuntime, Object.keys(Runtimes)], [name, [name]]);
+    await engine.containers.remove(id, { force: true });
+  }
+});
+
 test('with --live-restore containers go on, also when a start is refused meanwhile', async (t) => {
   if (!requireRoot(t)) return;
   await using daemon = await TestDaemon.start({ flags: ['--live-restore'] });

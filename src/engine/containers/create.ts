@@ -123,7 +123,7 @@ function draftBody(
 ): ContainerBody {
   const given = create.HostConfig;
   const config = mergeConfig(id, create, imageConfig.config as RunConfig | undefined);
-  const hostConfig = completeHostConfig(given ?? {}, ctx.runtime.info.name, ctx.runtime.info.cgroupVersion);
+  const hostConfig = completeHostConfig(given ?? {}, ctx.runtime.info.shownName, ctx.runtime.info.cgroupVersion);
   const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   if (command.length === 0 || command[0] === undefined)
     throw new EngineError('invalid-argument', 'no command specified');

@@ -3,15 +3,21 @@ import type { EngineContext } from '../context.ts';
 import { stopContainer } from './stop.ts';
 
 const defaultShutdownSeconds = 15;
+const defaultStopSeconds = 10;
 
-/** Stops every running container at once, each within its own stop timeout and all within the engine's. */
+/**
+ * Stops every running container at once. A stop timeout of its own counts, however long (-1 waits for ever), as somebody said what the container needs;
+ * the others get Docker's ten seconds, or the engine's limit where that is shorter.
+ */
 export async function shutDownContainers(ctx: EngineContext): Promise<void> {
   const limitSeconds = ctx.options.shutdownTimeoutSeconds ?? defaultShutdownSeconds;
   const running = [...ctx.containers.all()].filter((container) => container.isRunning);
   const stops = await Promise.allSettled(
     running.map((container) => {
-      const wanted = container.body.config.StopTimeout ?? 10;
-      return stopContainer(ctx, container.id, { timeoutSeconds: Math.min(Math.max(wanted, 0), limitSeconds) });
+      const own = container.body.config.StopTimeout;
+      const timeoutSeconds =
+        own ?? (limitSeconds < 0 ? defaultStopSeconds : Math.min(defaultStopSeconds, limitSeconds));
+      return stopContainer(ctx, container.id, { timeoutSeconds });
     }),
   );
   for (const [index, stop] of stops.entries()) {

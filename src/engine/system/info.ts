@@ -60,8 +60,8 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     Labels: ctx.options.labels ?? [],
     ExperimentalBuild: false,
     ServerVersion: engineVersion,
-    Runtimes: { [runtime.name]: { path: runtime.path } },
-    DefaultRuntime: runtime.name,
+    Runtimes: { [runtime.shownName]: { path: runtime.path } },
+    DefaultRuntime: runtime.shownName,
     Swarm: {
       NodeID: '',
       NodeAddr: '',
