@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { digestOf } from '#oci';
 import { serveRegistry } from '#registry-server';
 import { curl, debianRegistry, imageSetup, load, type Setup, tarOf, verify } from './images-fixture.ts';
 
@@ -46,13 +47,14 @@ async function thereAndBack(t: TestContext, setup: Setup, address: string): Prom
   const index = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json' };
   const platform = { variant: 'v8', os: 'linux', architecture: 'arm64' };
   const [host, ...path] = name.split('/');
-  const put = await fetch(`http://${host}/v2/${path.join('/')}/manifests/index`, {
+  const body = JSON.stringify({ ...index, manifests: [{ ...child, platform }, child] });
+  const put = await fetch(`http://${host}/v2/${path.join('/')}/manifests/${digestOf(body)}`, {
     method: 'PUT',
     headers: { 'content-type': index.mediaType },
-    body: JSON.stringify({ ...index, manifests: [{ ...child, platform }, child] }),
+    body,
   });
   assert.equal(put.status, 201);
-  const listed = await curl(setup, 'GET', `/distribution/${name}:index/json`);
+  const listed = await curl(setup, 'GET', `/distribution/${name}@${digestOf(body)}/json`);
   const platforms = '"Platforms":[{"architecture":"arm64","os":"linux","variant":"v8"},{"architecture":"","os":""}]';
   assert.ok(listed.body.includes(platforms), listed.body);
 
