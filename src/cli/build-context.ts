@@ -11,11 +11,12 @@ const maxIgnoreBytes = 4 << 20;
 /**
  * A folder as a build context: a tar without what `.dockerignore` (or `<Dockerfile>.dockerignore`) leaves out. The Dockerfile and the ignore file always
  * travel, as the daemon needs them. Owners are root's, so that the context does not depend on who sends it.
- * {@link checkContext} comes first.
+ * `content` is a Dockerfile that is not in the folder. {@link checkContext} comes first otherwise.
  */
-export async function* contextTar(root: string, dockerfile: string): AsyncGenerator<Uint8Array> {
+export async function* contextTar(root: string, dockerfile: string, content?: Uint8Array): AsyncGenerator<Uint8Array> {
   const matcher = new IgnoreMatcher([...(await ignorePatterns(root, dockerfile)), `!${dockerfile}`, '!.dockerignore']);
   yield* folderEntries(root, '', matcher);
+  if (content) yield* fileEntry(dockerfile, content);
   yield endOfArchive;
 }
 
@@ -92,8 +93,12 @@ async function* file(
 
 /** A context of one file. */
 export async function* singleFileTar(name: string, bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield* fileEntry(name, bytes);
+  yield endOfArchive;
+}
+
+function* fileEntry(name: string, bytes: Uint8Array): Generator<Uint8Array> {
   yield packHeader({ type: 'file', path: bytesFromUtf8(name), mode: 0o644, sizeBytes: bytes.byteLength });
   yield bytes;
   yield packPadding(bytes.byteLength);
-  yield endOfArchive;
 }

@@ -1,6 +1,6 @@
 import type { Engine } from '#api-types';
 import { connect } from '#client';
-import { messageOf } from '#errdefs';
+import { ExitError, messageOf } from '#errdefs';
 import type { Command, Terminal } from './command.ts';
 import { commandTable, findCommand } from './commands.ts';
 import { errorText } from './error-text.ts';
@@ -110,8 +110,13 @@ function explain(error: unknown, command: Command | undefined, terminal: Termina
     );
     return error.exitCode;
   }
-  say(`${command?.name === 'run' ? 'wherry: ' : ''}${errorText(error)}`);
-  return command?.name === 'run' ? runStatus(messageOf(error)) : 1;
+  if (command?.name !== 'run') {
+    say(errorText(error));
+    // A build ends with the status of the command that failed in it.
+    return error instanceof ExitError ? error.code : 1;
+  }
+  say(`wherry: ${errorText(error)}\n\nRun 'wherry run --help' for more information`);
+  return runStatus(messageOf(error));
 }
 
 /** Docker's statuses of a `run` that never ran: 127 not found, 126 cannot be executed, 125 the engine's own. */

@@ -1,4 +1,5 @@
 import type { ContainerSummary, Port } from '#api-types';
+import { isKind } from '#errdefs';
 import type { Command, CommandContext } from '../command.ts';
 import { errorText } from '../error-text.ts';
 import { runInteractive } from '../interactive.ts';
@@ -82,7 +83,8 @@ async function forEach(context: CommandContext, call: (name: string) => Promise<
       context.terminal.stdout.write(`${name}\n`);
     } catch (error) {
       context.terminal.stderr.write(`${errorText(error)}\n`);
-      status = 1;
+      // `rm -f` of what is not there has what it wants.
+      if (!(context.flags.has('force') && context.flags.on('force') && isKind(error, 'not-found'))) status = 1;
     }
   }
   return status;

@@ -1,4 +1,6 @@
 import type { Filters, ImageSummary } from '#api-types';
+import { EngineError, isKind, messageOf } from '#errdefs';
+import { parseReference } from '#reference';
 import type { Command } from '../command.ts';
 import { errorText } from '../error-text.ts';
 import { UsageError } from '../flags.ts';
@@ -123,11 +125,21 @@ export const tagCommand: Command = {
   flags: [],
   async run({ args, engine }) {
     const [source = '', target = ''] = args;
+    checkName(target);
     const tagged = /^(.*):([^:/]+)$/.exec(target);
     await engine().images.tag(source, tagged ? tagged[1]! : target, tagged?.[2]);
     return 0;
   },
 };
+
+function checkName(name: string): void {
+  try {
+    parseReference(name);
+  } catch (cause) {
+    const fact = `${JSON.stringify(name)} is not a valid repository/tag: ${messageOf(cause)}`;
+    throw new EngineError('invalid-argument', `Error parsing reference: ${fact}`, { cause });
+  }
+}
 
 export const rmiCommand: Command = {
   name: 'rmi',
@@ -151,7 +163,7 @@ export const rmiCommand: Command = {
         }
       } catch (error) {
         terminal.stderr.write(`${errorText(error)}\n`);
-        status = 1;
+        if (!(flags.on('force') && isKind(error, 'not-found'))) status = 1;
       }
     }
     return status;

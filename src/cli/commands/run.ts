@@ -95,7 +95,7 @@ async function runForeground(context: CommandContext, engine: Engine, id: string
     await engine.containers.start(id);
   } catch (error) {
     await streams[Symbol.asyncDispose]();
-    if (flags.on('rm')) await engine.containers.remove(id, { force: true, volumes: true });
+    if (flags.on('rm')) await removeUnlessGone(engine, id);
     throw error;
   }
   const forward = (signal: NodeJS.Signals) => void engine.containers.kill(id, { signal }).catch(() => {});
@@ -112,6 +112,15 @@ async function runForeground(context: CommandContext, engine: Engine, id: string
     return (await result).StatusCode;
   } finally {
     for (const signal of signals) process.off(signal, forward);
+  }
+}
+
+/** The daemon removes a container with `--rm` that could not start; it may be the faster one. */
+async function removeUnlessGone(engine: Engine, id: string): Promise<void> {
+  try {
+    await engine.containers.remove(id, { force: true, volumes: true });
+  } catch (error) {
+    if (!isKind(error, 'not-found') && !isKind(error, 'conflict')) throw error;
   }
 }
 

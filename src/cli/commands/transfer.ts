@@ -1,10 +1,13 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { EngineError, isErrno } from '#errdefs';
 import { familiarString, parseReference, withDefaultTag } from '#reference';
 import type { Command, CommandContext } from '../command.ts';
 import { credentialsFor } from '../credentials.ts';
+import { openInput } from '../input-file.ts';
 import { drawProgress } from '../progress.ts';
 
 const allTags = { name: 'all-tags', short: 'a', type: 'toggle' } as const;
@@ -82,6 +85,10 @@ export const pushCommand: Command = {
   async run(context) {
     const { flags, terminal } = context;
     const reference = context.args[0]!;
+    const parsed = parseReference(reference);
+    if (!flags.on('all-tags') && !flags.on('quiet') && parsed.tag === undefined && parsed.digest === undefined) {
+      terminal.stdout.write('Using default tag: latest\n');
+    }
     const messages = context.engine().images.push(reference, {
       ...(flags.on('all-tags') ? { allTags: true } : {}),
       ...(flags.text('platform') ? { platform: flags.text('platform')! } : {}),
@@ -106,6 +113,7 @@ export const saveCommand: Command = {
     if (output === undefined && context.terminal.stdout.isTTY) {
       throw new Error('cowardly refusing to save to a terminal. Use the -o flag or redirect');
     }
+    if (output !== undefined) await checkOutput(output);
     const archive = context.engine().images.save(context.args, {
       ...(context.flags.text('platform') ? { platform: context.flags.text('platform')! } : {}),
       signal: context.signal,
@@ -116,6 +124,16 @@ export const saveCommand: Command = {
     return 0;
   },
 };
+
+async function checkOutput(path: string): Promise<void> {
+  try {
+    await stat(dirname(path));
+  } catch (cause) {
+    if (!isErrno(cause, 'ENOENT')) throw cause;
+    const fact = `stat ${dirname(path)}: no such file or directory`;
+    throw new EngineError('not-found', `failed to save image: invalid output path: ${fact}`, { cause });
+  }
+}
 
 /** The file appears only when the archive is whole. */
 async function writeWhole(archive: AsyncIterable<Uint8Array>, path: string): Promise<void> {
@@ -145,7 +163,7 @@ export const loadCommand: Command = {
     const input = context.flags.text('input');
     if (input === undefined && context.terminal.stdin.isTTY)
       throw new Error('requested load from stdin, but stdin is empty');
-    const archive = input === undefined ? context.terminal.stdin : createReadStream(input, { highWaterMark: 1 << 20 });
+    const archive = input === undefined ? context.terminal.stdin : await openInput(input);
     const messages = context.engine().images.load(archive as AsyncIterable<Uint8Array>, {
       quiet: context.flags.on('quiet') || !context.terminal.stdout.isTTY,
       ...(context.flags.text('platform') ? { platform: context.flags.text('platform')! } : {}),
@@ -170,7 +188,7 @@ export const importCommand: Command = {
   ],
   async run(context) {
     const [source = '-', name] = context.args;
-    const archive = source === '-' ? context.terminal.stdin : createReadStream(source, { highWaterMark: 1 << 20 });
+    const archive = source === '-' ? context.terminal.stdin : await openInput(source);
     const reference = name === undefined ? undefined : withDefaultTag(parseReference(name));
     const messages = context.engine().images.import(archive as AsyncIterable<Uint8Array>, {
       ...(reference ? { repo: familiarString(reference).replace(/:[^:/]*$/, ''), tag: reference.tag ?? 'latest' } : {}),

@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import { relative, resolve } from 'node:path';
+import { EngineError } from '#errdefs';
+import { readBounded } from '#files';
+import { readAll } from '#streams';
+import { checkContext, contextTar, singleFileTar } from './build-context.ts';
+import { humanSize } from './table.ts';
+
+const maxDockerfileBytes = 16 << 20;
+/** A tar header: enough to tell an archive from a Dockerfile. */
+const headBytes = 512;
+const drawEveryMs = 100;
+
+export interface BuildContext {
+  readonly archive: AsyncIterable<Uint8Array>;
+  readonly dockerfile: string;
+}
+
+/** What `PATH` or `-`, and `--file`, say is to be built. */
+export async function buildContext(
+  path: string,
+  file: string | undefined,
+  stdin: AsyncIterable<Uint8Array | string>,
+): Promise<BuildContext> {
+  if (path === '-' && file === '-') {
+    throw new EngineError(
+      'invalid-argument',
+      "invalid argument: can't use stdin for both build context and dockerfile",
+    );
+  }
+  const input = stdin as AsyncIterable<Uint8Array>;
+  return path === '-' ? await stdinContext(input, file) : await folderContext(resolve(path), file, input);
+}
+
+/** A Dockerfile that is not in the folder, or comes from standard input, travels under a name of its own. */
+async function folderContext(
+  root: string,
+  file: string | undefined,
+  stdin: AsyncIterable<Uint8Array>,
+): Promise<BuildContext> {
+  if (file === '-') return withDockerfile(root, await readAll(stdin, maxDockerfileBytes, 'standard input'));
+  const path = file === undefined ? 'Dockerfile' : relative(root, resolve(file));
+  if (!path.startsWith('..')) {
+    await checkContext(root, path);
+    return { archive: contextTar(root, path), dockerfile: path };
+  }
+  const bytes = await readBounded(resolve(file!), maxDockerfileBytes);
+  if (bytes) return withDockerfile(root, bytes);
+  const fact = `lstat ${resolve(file!)}: no such file or directory`;
+  throw new EngineError(
+    'not-found',
+    `unable to prepare context: unable to evaluate symlinks in Dockerfile path: ${fact}`,
+  );
+}
+
+function withDockerfile(root: string, bytes: Uint8Array): BuildContext {
+  const dockerfile = `.dockerfile.${randomBytes(10).toString('hex')}`;
+  return { archive: contextTar(root, dockerfile, bytes), dockerfile };
+}
+
+/** Standard input is a context when it is an archive, else a Dockerfile alone. */
+async function stdinContext(stdin: AsyncIterable<Uint8Array>, file: string | undefined): Promise<BuildContext> {
+  const iterator = stdin[Symbol.asyncIterator]();
+  const start: Uint8Array[] = [];
+  for (let length = 0; length < headBytes; length = start.reduce((sum, chunk) => sum + chunk.byteLength, 0)) {
+    const next = await iterator.next();
+    if (next.done) break;
+    start.push(next.value);
+  }
+  const whole = joined(start, iterator);
+  if (isArchive(Buffer.concat(start))) return { archive: whole, dockerfile: file ?? 'Dockerfile' };
+  const bytes = await readAll(whole, maxDockerfileBytes, 'standard input');
+  return { archive: singleFileTar('Dockerfile', bytes), dockerfile: 'Dockerfile' };
+}
+
+async function* joined(start: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* start;
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
+}
+
+const magics = ['1f8b', '28b52ffd', '425a68', 'fd377a585a00'];
+
+function isArchive(head: Buffer): boolean {
+  const hex = head.toString('hex', 0, 6);
+  return head.toString('latin1', 257, 262) === 'ustar' || magics.some((magic) => hex.startsWith(magic));
+}
+
+/** Says how much is sent: on a terminal while it is, elsewhere once. */
+export async function* announced(
+  archive: AsyncIterable<Uint8Array>,
+  out: NodeJS.WriteStream,
+): AsyncGenerator<Uint8Array> {
+  let sentBytes = 0;
+  let drawnMs = 0;
+  const draw = (end: string) => out.write(`Sending build context to Wherry daemon  ${humanSize(sentBytes, 4)}${end}`);
+  for await (const chunk of archive) {
+    yield chunk;
+    sentBytes += chunk.byteLength;
+    if (!out.isTTY || Date.now() - drawnMs < drawEveryMs) continue;
+    drawnMs = Date.now();
+    draw('\r');
+  }
+  draw('\n');
+}

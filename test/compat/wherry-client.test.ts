@@ -1,0 +1,86 @@
+/** The `wherry` command where the docker CLI's answers are known: words and statuses were taken from docker 28. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { requireRoot, temporaryFolder } from '#testing';
+import { baseImageTar } from '../../scripts/base-image.ts';
+import { TestDaemon } from '../support/daemon.ts';
+import { tarOf } from './images-fixture.ts';
+
+const program = join(import.meta.dirname, '..', '..', 'bin/wherry');
+
+function client(daemon: TestDaemon, cwd: string) {
+  return async (args: readonly string[], input: string | Buffer = '') => {
+    const child = spawn(program, ['-H', daemon.host, ...args], { cwd });
+    child.stdin.end(input);
+    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    const status = child.exitCode ?? (await new Promise<number>((resolve) => child.once('close', resolve)));
+    return { status, stdout, stderr };
+  };
+}
+
+async function text(stream: AsyncIterable<Buffer>): Promise<string> {
+  return Buffer.concat(await Array.fromAsync(stream)).toString('utf8');
+}
+
+test('what goes wrong is said in the words of docker, with its status', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  await using daemon = await TestDaemon.start();
+  const wherry = client(daemon, folder.path);
+  assert.equal((await wherry(['import', '-', 'base'], baseImageTar())).status, 0);
+  const cases: readonly (readonly [string, number, RegExp])[] = [
+    ['run --rm base nosuch', 127, /exec: "nosuch": executable file not found in \$PATH\n\nRun 'wherry run --help' for/],
+    ['run --rm base /etc', 126, /exec: "\/etc": is a directory/],
+    ['run --rm --network nonet base true', 125, /network nonet not found\n/],
+    ['load -i /nonexistent', 1, /^open \/nonexistent: no such file or directory\n$/],
+    ['import /nonexistent', 1, /^open \/nonexistent: no such file or directory\n$/],
+    ['save -o /nonexistent/x base', 1, /^failed to save image: invalid output path: stat \/nonexistent: no such file/],
+    ['tag base BAD', 1, /^Error parsing reference: "BAD" is not a valid repository\/tag: invalid reference format/],
+    ['build -t BAD .', 125, /^invalid argument "BAD" for "-t, --tag" flag: invalid reference format/],
+    ['build -f nope .', 1, /^unable to prepare context: .* lstat \S+\/nope: no such file or directory\n$/],
+    ['rmi -f nosuch', 0, /No such image: nosuch/],
+    ['rm -f nosuch', 0, /No such container: nosuch/],
+    ['rm nosuch', 1, /No such container: nosuch/],
+  ];
+  for (const [line, status, words] of cases) {
+    const ran = await wherry(line.split(' '));
+    assert.equal(ran.status, status, `${line}: ${ran.stderr}`);
+    assert.match(ran.stderr, words, line);
+  }
+  assert.match((await wherry(['push', '127.0.0.1:1/x'])).stdout, /^Using default tag: latest\n/);
+});
+
+test('build: contexts and Dockerfiles from folders and standard input, -q, --rm=false, what is sent', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  await using daemon = await TestDaemon.start();
+  const wherry = client(daemon, folder.path);
+  await wherry(['import', '-', 'base'], baseImageTar());
+  const context = join(folder.path, 'context');
+  await mkdir(context);
+  await writeFile(join(context, 'f'), 'from the context\n');
+  await writeFile(join(folder.path, 'Outside'), 'FROM base\nCOPY f /f\nRUN cat /f\n');
+  const outside = await wherry(['build', '-f', 'Outside', 'context']);
+  assert.match(outside.stdout, /^Sending build context to Wherry daemon {2}\S+kB\nStep 1\/3/, outside.stderr);
+  assert.match(outside.stdout, /\nfrom the context\n/);
+  const piped = await wherry(['build', '-f', '-', 'context'], 'FROM base\nCOPY f /g\nRUN cat /g\n');
+  assert.match(piped.stdout, /\nfrom the context\n/, piped.stderr);
+  const large = { D: 'FROM base\nCOPY big /\nRUN wc -c /big\n', big: Buffer.alloc(20 << 20, 1) };
+  const archive = await wherry(['build', '-f', 'D', '-'], tarOf(large));
+  assert.match(archive.stdout, /\n20971520 \/big\n/, archive.stderr);
+  assert.match((await wherry(['build', '-'], 'abc')).stderr, /unknown instruction: abc/);
+  const quiet = await wherry(['build', '-q', '-'], 'FROM base\nRUN echo said; exit 4\n');
+  assert.deepEqual([quiet.status, quiet.stdout], [4, '']);
+  assert.match(quiet.stderr, /said\n(.*\n)*.*returned a non-zero code: 4/);
+  const built = await wherry(['build', '-q', '-'], 'FROM base\nENV A=1\n');
+  assert.match(built.stdout, /^sha256:[0-9a-f]{64}\n$/);
+  const names = async () => (await wherry(['ps', '-aq'])).stdout.split('\n').filter(Boolean);
+  await wherry(['rm', ...(await names())]);
+  await wherry(['build', '--force-rm', '-'], 'FROM base\nRUN false\n');
+  assert.deepEqual(await names(), []);
+  await wherry(['build', '--rm=false', '-'], 'FROM base\nRUN echo stays\n');
+  assert.equal((await names()).length, 1);
+});
