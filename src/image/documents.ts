@@ -10,6 +10,7 @@ import {
   type Target,
 } from '#oci';
 import { readAll } from '#streams';
+import { recentConfig, rememberConfig } from './recent-configs.ts';
 
 /** No image config comes near this; what a registry or an archive brings must not fill the memory. */
 export const maxConfigBytes = 8 << 20;
@@ -23,6 +24,16 @@ export async function readTarget(content: Pick<Provider, 'open'>, descriptor: De
 /** @throws `not-found`, `invalid-argument`. */
 export async function readConfig(content: Pick<Provider, 'open'>, digest: Digest): Promise<ImageConfig> {
   return parseConfig(await readDocument(content, digest, maxConfigBytes, 'image config'));
+}
+
+/** The config of an image that the caller knows to be here: what was read lately is answered from memory. @throws as {@link readConfig}. */
+export async function readKnownConfig(content: Pick<Provider, 'open'>, imageID: Digest): Promise<ImageConfig> {
+  const known = recentConfig(content, imageID);
+  if (known) return known;
+  const bytes = await readDocument(content, imageID, maxConfigBytes, 'image config');
+  const config = parseConfig(bytes);
+  rememberConfig(content, imageID, config, bytes.length);
+  return config;
 }
 
 /** A small document's raw bytes: the truth about it. */

@@ -4,7 +4,14 @@ import { type FileContentStore, openContentStore } from '#content';
 import { type ErrorKind, isKind } from '#errdefs';
 import { type Descriptor, type DiffID, digestOf, type Index, mediaTypes, type Platform } from '#oci';
 import { temporaryFolder } from '#testing';
-import { assembleImage, createdMsOf, describeImage, presentManifests, resolveTarget } from './index.ts';
+import {
+  assembleImage,
+  createdMsOf,
+  describeImage,
+  presentManifests,
+  readKnownConfig,
+  resolveTarget,
+} from './index.ts';
 
 const amd64: Platform = { os: 'linux', architecture: 'amd64' };
 const arm64: Platform = { os: 'linux', architecture: 'arm64' };
@@ -31,6 +38,33 @@ async function putIndex(content: FileContentStore, manifests: readonly Descripto
   const { digest, sizeBytes } = await content.put(Buffer.from(JSON.stringify(index)));
   return { mediaType: mediaTypes.ociIndex, digest, size: sizeBytes };
 }
+
+test('the config of a known image is read once while others are not many, and a missing one is missing', () =>
+  withStore(async (content) => {
+    let opened = 0;
+    const counting: Pick<FileContentStore, 'open'> = {
+      open: (digest, range) => {
+        opened++;
+        return content.open(digest, range);
+      },
+    };
+    const idOf = async (note: string) => {
+      const { architecture, os } = amd64;
+      const rootfs = { type: 'layers', diff_ids: [layer.diffID] };
+      return (await content.put(Buffer.from(JSON.stringify({ architecture, os, author: note, rootfs })))).digest;
+    };
+    const first = await idOf('first');
+    for (let times = 0; times < 3; times++) assert.equal((await readKnownConfig(counting, first)).author, 'first');
+    assert.equal(opened, 1);
+    for (let index = 0; index < 100; index++) await readKnownConfig(counting, await idOf(`other ${index}`));
+    assert.equal((await readKnownConfig(counting, first)).author, 'first');
+    assert.equal(opened, 102, 'what is remembered is bounded');
+    const large = await idOf('x'.repeat(100_000));
+    for (let times = 0; times < 2; times++) await readKnownConfig(counting, large);
+    assert.equal(opened, 104, 'nor is anything large remembered');
+    for (let times = 0; times < 2; times++)
+      await assert.rejects(readKnownConfig(counting, digestOf('absent')), kind('not-found'));
+  }));
 
 test('an assembled image resolves to itself', () =>
   withStore(async (content) => {

@@ -9,6 +9,6 @@ export {
   manifestOf,
   type NewImageParts,
 } from './assemble.ts';
-export { maxConfigBytes, readConfig, readDocument, readTarget } from './documents.ts';
+export { maxConfigBytes, readConfig, readDocument, readKnownConfig, readTarget } from './documents.ts';
 export { type ImageSource, platformOf, presentManifests, requireSameLength, resolveTarget } from './resolve.ts';
 export * from './types.ts';

@@ -3,7 +3,7 @@ import type { ContainerCreateConfig, ContainerCreated, ContainerCreateOptions, H
 import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { resolveInRoot } from '#files';
-import { readConfig } from '#image';
+import { readKnownConfig } from '#image';
 import type { ImageRecord } from '#metadata';
 import { parseExtraHost } from '#network';
 import type { ImageConfig, RunConfig } from '#oci';
@@ -47,7 +47,7 @@ async function createAs(
 ): Promise<ContainerCreated> {
   if (!config.Image) throw new EngineError('invalid-argument', 'no image specified');
   const image = resolveImage(ctx, config.Image);
-  const imageConfig = await readConfig(ctx.content, image.id);
+  const imageConfig = await readKnownConfig(ctx.content, image.id);
   checkPlatform(image, imageConfig, config.Image, options.platform);
   const draft = draftBody(ctx, id, config, image, imageConfig);
   const decided = decideMounts(draft.config, draft.hostConfig, options);

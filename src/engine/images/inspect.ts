@@ -1,6 +1,6 @@
 import type { HistoryItem, ImageInspect, InspectedImageConfig } from '#api-types';
 import { EngineError } from '#errdefs';
-import { readConfig } from '#image';
+import { readKnownConfig } from '#image';
 import type { ImageRecord } from '#metadata';
 import { formatPlatform, type ImageConfig, parsePlatform, platformRank } from '#oci';
 import type { EngineContext } from '../context.ts';
@@ -15,7 +15,7 @@ export async function inspectImage(
   options: { platform?: string } = {},
 ): Promise<ImageInspect> {
   const image = resolveImage(ctx, name);
-  const config = await readConfig(ctx.content, image.id);
+  const config = await readKnownConfig(ctx.content, image.id);
   checkPlatform(image, config, name, options.platform);
   const names = familiarNames(image);
   return {
@@ -87,7 +87,7 @@ export async function imageHistory(
   options: { platform?: string } = {},
 ): Promise<HistoryItem[]> {
   const image = resolveImage(ctx, name);
-  const config = await readConfig(ctx.content, image.id);
+  const config = await readKnownConfig(ctx.content, image.id);
   checkPlatform(image, config, name, options.platform);
   const items = historyItems(ctx, config);
   let ancestor: ImageRecord | undefined = image;

@@ -1,6 +1,6 @@
 import type { Filters, ImageDeleteItem, ImagesPruned } from '#api-types';
 import { EngineError } from '#errdefs';
-import { readConfig } from '#image';
+import { readKnownConfig } from '#image';
 import type { ImageRecord } from '#metadata';
 import { chainIDs } from '#oci';
 import { familiarString, formatReference, parseReference, type Reference, withDefaultTag } from '#reference';
@@ -47,7 +47,7 @@ async function checkPlatforms(
   platforms: readonly string[],
 ): Promise<void> {
   if (platforms.length === 0) return;
-  const config = await readConfig(ctx.content, image.id);
+  const config = await readKnownConfig(ctx.content, image.id);
   for (const platform of platforms) checkPlatform(image, config, name, platform);
 }
 

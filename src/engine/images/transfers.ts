@@ -1,7 +1,7 @@
 import type { AuthConfig, ProgressMessage } from '#api-types';
 import { parseChanges } from '#dockerfile';
 import { EngineError } from '#errdefs';
-import { readConfig } from '#image';
+import { readKnownConfig } from '#image';
 import { type Platform, parsePlatform } from '#oci';
 import {
   familiarName,
@@ -187,6 +187,6 @@ async function pushedPlatform(
   if (!platform) return {};
   const name = familiarString(withDefaultTag(reference));
   const image = resolveImage(ctx, name);
-  checkPlatform(image, await readConfig(ctx.content, image.id), name, platform);
+  checkPlatform(image, await readKnownConfig(ctx.content, image.id), name, platform);
   return { platform: parsePlatform(platform) };
 }
