@@ -1,6 +1,6 @@
 import type { Engine } from '#api-types';
-import { connect } from '#client';
-import { ExitError, messageOf } from '#errdefs';
+import { connect, InBandError } from '#client';
+import { messageOf } from '#errdefs';
 import type { Command, Terminal } from './command.ts';
 import { commandTable, findCommand } from './commands.ts';
 import { errorText } from './error-text.ts';
@@ -113,7 +113,7 @@ function explain(error: unknown, command: Command | undefined, terminal: Termina
   if (command?.name !== 'run') {
     say(errorText(error));
     // A build ends with the status of the command that failed in it.
-    return error instanceof ExitError ? error.code : 1;
+    return error instanceof InBandError ? (error.code ?? 1) : 1;
   }
   say(`wherry: ${errorText(error)}\n\nRun 'wherry run --help' for more information`);
   return runStatus(messageOf(error));
