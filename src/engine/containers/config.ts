@@ -52,7 +52,7 @@ function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]
 
 const nonEmpty = (list: readonly string[] | null | undefined) => (list && list.length > 0 ? list : undefined);
 
-function mergeSets(
+export function mergeSets(
   ours: Readonly<Record<string, object>> | null | undefined,
   theirs: Readonly<Record<string, object>> | null | undefined,
 ): Record<string, Record<string, never>> | undefined {
@@ -61,7 +61,7 @@ function mergeSets(
 }
 
 /** The container's variables first, then the image's that it does not set. */
-function mergeEnv(ours: readonly string[], theirs: readonly string[]): string[] {
+export function mergeEnv(ours: readonly string[], theirs: readonly string[]): string[] {
   const names = new Set(ours.map((item) => item.split('=', 1)[0]));
   return [...ours, ...theirs.filter((item) => !names.has(item.split('=', 1)[0]))];
 }

@@ -4,6 +4,7 @@ import { EngineError } from '#errdefs';
 import { assembleImage, readConfig } from '#image';
 import type { HistoryEntry, ImageConfig, RunConfig } from '#oci';
 import { familiarString, formatReference } from '#reference';
+import { mergeEnv, mergeSets } from '../containers/config.ts';
 import type { Container } from '../containers/container.ts';
 import { emitContainer } from '../containers/events.ts';
 import type { EngineContext } from '../context.ts';
@@ -39,7 +40,7 @@ export async function commitContainer(
   await ctx.snapshots.unpack(image.diffIDs, { signal: options.signal });
   await ctx.metadata.images.put(image, target ? [formatReference(target)] : []);
   if (target) {
-    const attributes = { name: familiarString(target) };
+    const attributes = { ...config.config?.Labels, name: familiarString(target) };
     ctx.events.emit({ type: 'image', action: 'tag', id: image.id, attributes });
   }
   const imageRef = target ? { imageRef: familiarString(target) } : {};
@@ -93,8 +94,9 @@ function committedConfig(
   change: <T extends RunConfig>(config: T) => T,
 ): ImageConfig {
   const created = formatNs(nowNs());
-  const own = container.body.config;
-  const run: RunConfig = change({ ...(own as RunConfig), ...definedFields(options.config) } as RunConfig);
+  const own = container.body.config as RunConfig;
+  // Changes see what they change: the container's configuration, or the request's where there is one.
+  const run = options.config ? mergeRun(change(definedFields(options.config)), own) : change(own);
   const {
     container: _container,
     container_config: _config,
@@ -117,6 +119,21 @@ function committedConfig(
     container: container.id,
     rootfs: { type: 'layers', diff_ids: [...container.body.chain, diffID] },
     history: [...history, entry],
+  };
+}
+
+/** The request's configuration over the container's, as dockerd merges them: lists and maps are joined, an entrypoint sets aside the container's command. */
+function mergeRun(given: Partial<RunConfig>, own: RunConfig): RunConfig {
+  const hasEntrypoint = (given.Entrypoint ?? []).length > 0;
+  const exposed = mergeSets(given.ExposedPorts, own.ExposedPorts);
+  return {
+    ...own,
+    ...given,
+    ...(exposed ? { ExposedPorts: exposed } : {}),
+    Env: mergeEnv(given.Env ?? [], own.Env ?? []),
+    Labels: { ...own.Labels, ...given.Labels },
+    Volumes: mergeSets(given.Volumes, own.Volumes) ?? null,
+    Cmd: given.Cmd ?? (hasEntrypoint ? null : (own.Cmd ?? null)),
   };
 }
 
