@@ -135,10 +135,12 @@ test('exec start: streams, detaches, and says inside the stream why it failed', 
   await using api = await serveScript({
     'execs.inspect': async (id: string) => {
       if (id === 'nope') throw new EngineError('not-found', 'No such exec instance: nope');
-      return { ID: id, OpenStdin: false };
+      return { ID: id, OpenStdin: false, Running: false, ExitCode: id === 'spent' ? 0 : null };
     },
     'execs.start': async (id: string, options: { detach: boolean }) => {
       if (id === 'bad') throw new EngineError('invalid-argument', 'OCI runtime exec failed');
+      if (id === 'paused') throw new EngineError('conflict', 'Container c is paused');
+      if (id === 'spent') throw new EngineError('conflict', 'exec command spent has already run');
       return options.detach ? undefined : process();
     },
   });
@@ -157,8 +159,13 @@ test('exec start: streams, detaches, and says inside the stream why it failed', 
     /^HTTP\/1\.1 400 [\s\S]*\{"message":"OCI runtime exec failed"\}\n$/,
   );
   assert.match(await start('e', '{"Detach":true}', close), /^HTTP\/1\.1 200 OK\r\n/);
+  assert.match(await start('paused', '{}'), /^HTTP\/1\.1 409 [\s\S]*\{"message":"Container c is paused"\}\n$/);
+  assert.equal(body(await start('spent', '{}')), frame('stdout', 'exec command spent has already run\r\n'));
   assert.match(await start('nope', '{}'), /^HTTP\/1\.1 404 [\s\S]*\{"message":"No such exec instance: nope"\}\n$/);
-  assert.match(await start('e', '{"Tty":"x"}'), /cannot unmarshal string into Go struct field \.Tty of type bool/);
+  assert.match(
+    await start('e', '{"Tty":"x"}'),
+    /cannot unmarshal string into Go struct field ExecStartOptions\.Tty of type bool/,
+  );
 });
 
 test('exec create needs a command', async () => {

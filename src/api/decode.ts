@@ -139,7 +139,13 @@ export const stringOrList: Decoder<readonly string[]> = {
   },
 };
 
-export function object<T extends object>(goType: string, fields: Fields<T>): Decoder<T> {
+/** `embedded`: Go's type for the whole body has this one inside, which leaves the type's name out of its errors. */
+export function object<T extends object>(
+  goType: string,
+  fields: Fields<T>,
+  { embedded = false }: { embedded?: boolean } = {},
+): Decoder<T> {
+  const root = embedded ? '' : goType.slice(goType.lastIndexOf('.') + 1);
   const byLowerCase = new Map(
     Object.entries(fields).map(([name, decoder]) => [name.toLowerCase(), [name, decoder as Decoder<unknown>]] as const),
   );
@@ -151,7 +157,7 @@ export function object<T extends object>(goType: string, fields: Fields<T>): Dec
       for (const [key, element] of Object.entries(value)) {
         const field = byLowerCase.get(key.toLowerCase());
         if (field === undefined || element === null) continue;
-        decoded[field[0]] = field[1].decode(element, `${path}.${escapeKey(key)}`);
+        decoded[field[0]] = field[1].decode(element, `${path || root}.${escapeKey(key)}`);
       }
       // Every decoder produced the type of its field; absent fields are optional in all of these shapes.
       return decoded as T;

@@ -1,10 +1,9 @@
 import type { AttachedStreams } from '#api-types';
 import { isKind, messageOf } from '#errdefs';
-import { type Connection, encodeFrame, isDisconnect } from '#http';
+import { type Connection, encodeFrame, isDisconnect, untilDetached } from '#http';
 import { log } from '#log';
 import type { ByteSource } from '#streams';
 import type { Call } from './call.ts';
-import { untilDetached } from './detach-keys.ts';
 
 type OutputChunk = { readonly stream: 'stdout' | 'stderr'; readonly data: Uint8Array };
 

@@ -1,4 +1,5 @@
 import type { Command } from './command.ts';
+import { attachCommand } from './commands/attach.ts';
 import { buildCommand } from './commands/build.ts';
 import { commitCommand, execCommand, logsCommand, psCommand, rmCommand, stopCommand } from './commands/containers.ts';
 import { historyCommand, imagesCommand, rmiCommand, tagCommand } from './commands/images.ts';
@@ -12,6 +13,7 @@ import { importCommand, loadCommand, pullCommand, pushCommand, saveCommand } fro
 export const commandTable: readonly Command[] = [
   runCommand,
   execCommand,
+  attachCommand,
   psCommand,
   buildCommand,
   pullCommand,

@@ -1,6 +1,6 @@
 /**
- * HTTP edges shared by servers and clients: route table, Go's query rules, bounded bodies, NDJSON, hijacked connections, Docker's stream multiplexing,
- * listeners on UNIX and TCP sockets, and the client half. Knows no resource of any API. Imports errdefs, streams, log.
+ * HTTP edges shared by servers and clients: route table, Go's query rules, bounded bodies, NDJSON, hijacked connections, Docker's stream multiplexing
+ * and detach keys, listeners on UNIX and TCP sockets, and the client half. Knows no resource of any API. Imports errdefs, streams, log.
  */
 export { readBody, requestBody } from './body.ts';
 export {
@@ -10,6 +10,7 @@ export {
   HttpClient,
 } from './client.ts';
 export { Connection, isDisconnect, wentAway } from './connection.ts';
+export { parseDetachKeys, untilDetached } from './detach-keys.ts';
 export { type ClientTls, type Endpoint, parseHost } from './endpoint.ts';
 export { hasGroup, type ListenAddress, type Listener, listen, requireFreeAddress } from './listen.ts';
 export { NdjsonWriter, readLines, readNdjson, writeWithPressure } from './ndjson.ts';

@@ -113,7 +113,8 @@ export class Console {
   async leave(client: Client): Promise<void> {
     if (!this.#clients.delete(client)) return;
     client.queue.discard();
-    if (client.holdsInput) await this.endInput();
+    // Who leaves a terminal may come back: only pipes end with the client that fed them.
+    if (client.holdsInput && !this.#options.terminal) await this.endInput();
     const inputHangsOnIt = this.#options.openStdin && this.#options.stdinOnce && !this.#inputEnded;
     if (this.#clients.size === 0 && !inputHangsOnIt) this.#disconnect();
   }

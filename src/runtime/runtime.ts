@@ -89,7 +89,8 @@ class OciRuntime implements Runtime {
     const facts: ContainerFacts = {
       terminal: spec.process.terminal,
       openStdin: options.openStdin,
-      stdinOnce: options.stdinOnce ?? false,
+      // A terminal's input is never closed by who leaves: the next client types on.
+      stdinOnce: (options.stdinOnce ?? false) && !spec.process.terminal,
       cgroupPath: cgroupPath(spec),
     };
     const oci = buildSpec(spec, this.#facts);

@@ -110,6 +110,11 @@ test('standard streams', async (t) => {
       () => exec('host', 'test', '-e', '/tmp/made'),
       ({ status }) => status === 0,
     );
+    const limited = ['--ulimit', 'nofile=99:99', '--cap-drop', 'ALL'];
+    await docker.ok('run', '-d', '--name', 'limited', ...limited, 'base', 'sleep', '100');
+    const seen = 'ulimit -n; grep CapEff /proc/self/status';
+    assert.equal((await exec('limited', 'sh', '-c', seen)).stdout, '99\nCapEff:\t0000000000000000\n');
+    await docker.ok('rm', '-f', 'limited');
     await docker.ok('pause', 'host');
     assert.match((await exec('host', 'true')).stderr, /Container host is paused, unpause the container before exec/);
     await docker.ok('rm', '-f', 'host');

@@ -68,7 +68,9 @@ const configFields: Fields<ContainerConfig> = {
 };
 
 /** `POST /commit`'s body. */
-export const containerConfig = object<ContainerConfig>('container.CreateRequest', configFields);
+export const containerConfig = object<ContainerConfig>('container.CreateRequest', configFields, {
+  embedded: true,
+});
 
 /** Names of the fields that make a create body a non-empty configuration, in lower case. */
 export const configFieldNames: ReadonlySet<string> = new Set(
@@ -239,13 +241,17 @@ const endpoint = object<EndpointSettings>('network.EndpointSettings', {
 });
 
 /** `POST /containers/create`'s body. */
-export const createConfig = object<ContainerCreateConfig>('container.CreateRequest', {
-  ...configFields,
-  HostConfig: hostConfig,
-  NetworkingConfig: object<NetworkingConfig>('network.NetworkingConfig', {
-    EndpointsConfig: nullableMap(endpoint, 'map[string]*network.EndpointSettings'),
-  }),
-});
+export const createConfig = object<ContainerCreateConfig>(
+  'container.CreateRequest',
+  {
+    ...configFields,
+    HostConfig: hostConfig,
+    NetworkingConfig: object<NetworkingConfig>('network.NetworkingConfig', {
+      EndpointsConfig: nullableMap(endpoint, 'map[string]*network.EndpointSettings'),
+    }),
+  },
+  { embedded: true },
+);
 
 /** `POST /containers/{id}/exec`'s body. */
 export const execConfig = object<ExecCreateConfig>('container.ExecOptions', {

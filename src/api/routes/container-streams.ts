@@ -1,9 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 import type { AttachedStreams } from '#api-types';
 import { EngineError, kindOf, messageOf } from '#errdefs';
-import { encodeFrame } from '#http';
+import { encodeFrame, parseDetachKeys } from '#http';
 import type { ApiRoute, Call } from '../call.ts';
-import { parseDetachKeys } from '../detach-keys.ts';
 import { httpStatus } from '../http-status.ts';
 import { notYet } from '../not-yet.ts';
 import { acceptHijack, joinStreams, rawStream, streamType, wireBytes } from '../streams.ts';
@@ -51,9 +50,10 @@ async function logs(call: Call): Promise<void> {
 async function attach(call: Call): Promise<void> {
   const { query } = call;
   const stdin = query.bool('stdin');
-  const detachKeys = parseDetachKeys(query.text('detachKeys'));
+  let detachKeys: Uint8Array;
   let attached: AttachedStreams;
   try {
+    detachKeys = parseDetachKeys(query.text('detachKeys'));
     attached = await call.engine.containers.attach(call.param('name'), {
       stdin,
       stdout: query.bool('stdout'),

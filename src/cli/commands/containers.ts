@@ -2,7 +2,7 @@ import type { ContainerSummary, Port } from '#api-types';
 import { isKind } from '#errdefs';
 import type { Command, CommandContext } from '../command.ts';
 import { errorText } from '../error-text.ts';
-import { runInteractive } from '../interactive.ts';
+import { detachKeysFlag, detachKeysOf, runInteractive, sayDetached } from '../interactive.ts';
 import { ellipsis, formatTable, humanAge, humanSize, shortID } from '../table.ts';
 import { parseFilters } from './images.ts';
 
@@ -192,6 +192,7 @@ export const execCommand: Command = {
   interspersed: false,
   flags: [
     { name: 'detach', short: 'd', type: 'toggle', help: 'Detached mode: run command in the background' },
+    detachKeysFlag,
     { name: 'env', short: 'e', type: 'list', help: 'Set environment variables' },
     { name: 'interactive', short: 'i', type: 'toggle', help: 'Keep STDIN open even if not attached' },
     { name: 'privileged', type: 'toggle', help: 'Give extended privileges to the command' },
@@ -204,6 +205,7 @@ export const execCommand: Command = {
     const [container = '', ...command] = args;
     const detach = flags.on('detach');
     const tty = flags.on('tty');
+    const { detachKeys } = detachKeysOf(flags);
     const { Id } = await engine().execs.create(container, {
       Cmd: command,
       Env: flags.list('env'),
@@ -214,16 +216,18 @@ export const execCommand: Command = {
       AttachStdin: !detach && flags.on('interactive'),
       AttachStdout: !detach,
       AttachStderr: !detach,
+      ...(detachKeys === undefined ? {} : { DetachKeys: detachKeys }),
     });
     const consoleSize =
       tty && terminal.stdout.isTTY ? ([terminal.stdout.rows, terminal.stdout.columns] as const) : undefined;
     const streams = await engine().execs.start(Id, { detach, tty, ...(consoleSize ? { consoleSize } : {}) });
     if (!streams) return 0;
-    await runInteractive(context, streams, {
+    const end = await runInteractive(context, streams, {
       stdin: flags.on('interactive'),
       tty,
       resize: (size) => engine().execs.resize(Id, size),
     });
+    if (end === 'detached') return sayDetached(terminal);
     return (await engine().execs.inspect(Id)).ExitCode ?? 0;
   },
 };

@@ -3,7 +3,7 @@ import { isKind } from '#errdefs';
 import { readBounded } from '#files';
 import type { Command, CommandContext } from '../command.ts';
 import { type Flags, UsageError } from '../flags.ts';
-import { runInteractive } from '../interactive.ts';
+import { detachKeysFlag, detachKeysOf, runInteractive } from '../interactive.ts';
 import { parsePublish } from '../ports.ts';
 import { pullImage } from './transfer.ts';
 
@@ -23,6 +23,7 @@ export const runCommand: Command = {
     { name: 'cpu-shares', short: 'c', type: 'int', help: 'CPU shares (relative weight)' },
     { name: 'cpus', type: 'decimal', help: 'Number of CPUs' },
     { name: 'detach', short: 'd', type: 'toggle', help: 'Run container in background and print container ID' },
+    detachKeysFlag,
     { name: 'dns', type: 'list', help: 'Set custom DNS servers' },
     { name: 'entrypoint', type: 'string', help: 'Overwrite the default ENTRYPOINT of the image' },
     { name: 'env', short: 'e', type: 'list', help: 'Set environment variables' },
@@ -88,6 +89,7 @@ async function runForeground(context: CommandContext, engine: Engine, id: string
     stdin: flags.on('interactive'),
     stdout: true,
     stderr: true,
+    ...detachKeysOf(flags),
   });
   const condition = flags.on('rm') ? 'removed' : 'next-exit';
   const { result } = await engine.containers.wait(id, { condition });
@@ -104,12 +106,12 @@ async function runForeground(context: CommandContext, engine: Engine, id: string
     : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
   for (const signal of signals) process.on(signal, forward);
   try {
-    await runInteractive(context, streams, {
+    const end = await runInteractive(context, streams, {
       stdin: flags.on('interactive'),
       tty: flags.on('tty'),
       resize: (size) => engine.containers.resize(id, size),
     });
-    return (await result).StatusCode;
+    return end === 'detached' ? 0 : (await result).StatusCode;
   } finally {
     for (const signal of signals) process.off(signal, forward);
   }

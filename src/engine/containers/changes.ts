@@ -61,7 +61,9 @@ export async function containerTop(ctx: EngineContext, reference: string, psArgs
   const container = ctx.containers.resolve(reference);
   if (!container.isRunning) throw notRunning(container);
   const pids = new Set((await ctx.runtime.processes(container.id)).map(String));
-  const text = await runPs(psArgs === '' ? ['-ef'] : psArgs.split(/\s+/));
+  const args = psArgs === '' ? ['-ef'] : psArgs.split(/\s+/);
+  // By number: `-o pid,args` alone shows what shares the daemon's terminal. Some options do not go with it.
+  const text = await runPs([...args, `-q${[...pids].join(',')}`]).catch(() => runPs(args));
   const [header = '', ...rows] = text.split('\n').filter((line) => line.trim() !== '');
   const titles = header.trim().split(/\s+/);
   const pidColumn = titles.indexOf('PID');

@@ -8,7 +8,7 @@ import { availableCapabilities } from './capabilities.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { parseSecurity } from './security.ts';
-import { processEnv } from './spec.ts';
+import { processEnv, processLimits } from './spec.ts';
 import { resolveUser } from './user.ts';
 
 interface StartOptions {
@@ -33,6 +33,8 @@ const rememberedExecs = 256;
 export class ExecTable {
   readonly #execs = new Map<string, Exec>();
   readonly #ended: string[] = [];
+  /** Containers whose removal is waited for. */
+  readonly #watched = new WeakSet<Container>();
   readonly #ctx: EngineContext;
 
   constructor(ctx: EngineContext) {
@@ -47,6 +49,7 @@ export class ExecTable {
     if (config.User) resolveUser(rootOf(container), config.User);
     this.#ctx.runtime.anticipate();
     const id = newID();
+    this.#forgetWith(container);
     this.#execs.set(id, { id, container, config, started: false, exitCode: null });
     container.execIDs.add(id);
     emitContainer(this.#ctx, container, `exec_create: ${eventCommand(config)}`, { execID: id });
@@ -56,8 +59,8 @@ export class ExecTable {
   async start(id: string, options: StartOptions): Promise<AttachedStreams | undefined> {
     const exec = this.#get(id);
     const { container, config } = exec;
-    if (exec.exitCode !== null) throw new EngineError('conflict', `Error: Exec command ${id} has already run`);
-    if (exec.started) throw new EngineError('conflict', `Error: Exec command ${id} is already running`);
+    if (exec.exitCode !== null) throw new EngineError('conflict', `exec command ${id} has already run`);
+    if (exec.started) throw new EngineError('conflict', `exec command ${id} is already running`);
     checkRunning(container);
     exec.started = true;
     try {
@@ -88,9 +91,8 @@ export class ExecTable {
 
   async resize(id: string, size: { height: number; width: number }): Promise<void> {
     const exec = this.#get(id);
-    if (!exec.process || exec.exitCode !== null) {
-      throw new EngineError('conflict', `exec ${id} is not running`);
-    }
+    if (exec.exitCode !== null) throw new EngineError('not-found', `process does not exist ${id}: not found`);
+    if (!exec.process) throw new EngineError('conflict', `exec ${id} is not running`);
     await exec.process.resize(size.height, size.width);
   }
 
@@ -119,12 +121,6 @@ export class ExecTable {
     };
   }
 
-  /** A removed container's execs answer "no such exec" from then on. */
-  forgetContainer(container: Container): void {
-    for (const id of container.execIDs) this.#execs.delete(id);
-    container.execIDs.clear();
-  }
-
   async #launch(exec: Exec, options: StartOptions): Promise<RunningProcess> {
     const root = rootOf(exec.container);
     const [height = 0, width = 0] = options.consoleSize ?? exec.config.ConsoleSize ?? [];
@@ -149,6 +145,15 @@ export class ExecTable {
     exec.exitCode = exitCode;
     emitContainer(this.#ctx, exec.container, 'exec_die', { execID: exec.id, exitCode: String(exitCode) });
     this.#forget(exec);
+  }
+
+  /** A removed container's execs answer "no such exec" from then on. */
+  #forgetWith(container: Container): void {
+    if (this.#watched.has(container)) return;
+    this.#watched.add(container);
+    void container.removed().then(() => {
+      for (const exec of [...this.#execs.values()]) if (exec.container === container) this.#execs.delete(exec.id);
+    });
   }
 
   #forget(exec: Exec): void {
@@ -189,5 +194,7 @@ function execProcess(container: Container, config: ExecCreateConfig, root: strin
     additionalGids: user.additionalGids,
     capabilities: config.Privileged ? availableCapabilities() : security.capabilities,
     noNewPrivileges: security.noNewPrivileges,
+    rlimits: processLimits(container.body.hostConfig),
+    oomScoreAdj: container.body.hostConfig.OomScoreAdj ?? 0,
   };
 }

@@ -68,14 +68,19 @@ function initProcess(container: Container, root: string, security: ReturnType<ty
     additionalGids: user.additionalGids,
     capabilities: security.capabilities,
     noNewPrivileges: security.noNewPrivileges,
-    rlimits: (hostConfig.Ulimits ?? []).map((limit) => ({
-      type: `RLIMIT_${limit.Name.toUpperCase()}`,
-      soft: limit.Soft,
-      hard: limit.Hard,
-    })),
+    rlimits: processLimits(hostConfig),
     ...(height > 0 && width > 0 ? { consoleSize: { height, width } } : {}),
     oomScoreAdj: hostConfig.OomScoreAdj ?? 0,
   };
+}
+
+/** `Ulimits` in the words of the runtime-spec. */
+export function processLimits(host: HostConfig): NonNullable<ProcessSpec['rlimits']> {
+  return (host.Ulimits ?? []).map((limit) => ({
+    type: `RLIMIT_${limit.Name.toUpperCase()}`,
+    soft: limit.Soft,
+    hard: limit.Hard,
+  }));
 }
 
 /** The variables a process gets: Docker's own first, each replaced by the container's when it sets one of that name; HOME last. */

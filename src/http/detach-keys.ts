@@ -5,9 +5,9 @@ const defaultKeys = Uint8Array.of(16, 17);
 
 /**
  * The bytes of `--detach-keys`: single characters and `ctrl-` with a letter or one of `@[\]^_`, joined by commas.
- * @throws `invalid-argument` in dockerd's words.
+ * @throws `invalid-argument` in dockerd's words, which call them escape keys when an exec is made.
  */
-export function parseDetachKeys(text: string | undefined): Uint8Array {
+export function parseDetachKeys(text: string | undefined, what: 'detach' | 'escape' = 'detach'): Uint8Array {
   if (text === undefined || text === '') return defaultKeys;
   const bytes = text.split(',').map((key) => {
     if (key.length === 1) return key.charCodeAt(0);
@@ -15,7 +15,7 @@ export function parseDetachKeys(text: string | undefined): Uint8Array {
     return control === undefined ? -1 : control.toUpperCase().charCodeAt(0) & 0x1f;
   });
   if (bytes.some((byte) => byte < 0 || byte > 127)) {
-    throw new EngineError('invalid-argument', `Invalid detach keys (${text}) provided`);
+    throw new EngineError('invalid-argument', `Invalid ${what} keys (${text}) provided`);
   }
   return Uint8Array.from(bytes);
 }
