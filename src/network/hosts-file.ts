@@ -23,7 +23,9 @@ export interface HostsOptions {
 
 export function hostsFile(options: HostsOptions): string {
   if (options.hostText !== undefined && !options.extraHosts?.length) return options.hostText;
-  const names = options.domainname ? `${options.hostname}.${options.domainname} ${options.hostname}` : options.hostname;
+  const whole = options.domainname ? `${options.hostname}.${options.domainname}` : options.hostname;
+  const [first = ''] = whole.split('.', 1);
+  const names = first === whole || first === '' ? whole : `${whole} ${first}`;
   return [
     ...standard,
     ...(options.extraHosts ?? []).map(({ name, address }) => [address, name] as const),

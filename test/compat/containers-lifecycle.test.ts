@@ -3,12 +3,14 @@ import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { HttpClient, parseHost } from '#http';
+import { readAll } from '#streams';
 import { containerSetup, lines, notFoundWords, until } from './containers-fixture.ts';
 
 test('the life of a container', async (t) => {
   await using setup = await containerSetup(t);
   if (!setup) return;
-  const { docker, folder } = setup;
+  const { docker, daemon, folder } = setup;
   const fails = async (args: readonly string[], message: string | RegExp) => {
     const { status, stderr } = await docker.run(args);
     assert.equal(status, 1, args.join(' '));
@@ -44,7 +46,10 @@ test('the life of a container', async (t) => {
     await fails(['kill', 'trap'], /^cannot kill container: trap: container [0-9a-f]{64} is not running$/);
     await fails(['kill', '-s', 'BOGUS', 'trap'], 'cannot kill container: trap: invalid signal: BOGUS');
     await docker.ok('stop', 'trap');
-    await docker.ok('rm', 'trap');
+    await docker.ok('start', 'trap');
+    await fails(['stop', '-s', 'BOGUS', 'trap'], 'cannot stop container: trap: invalid signal: BOGUS');
+    await fails(['restart', '-s', 'BOGUS', 'trap'], 'Cannot restart container trap: invalid signal: BOGUS');
+    await docker.ok('rm', '-f', 'trap');
     await fails(['start', 'trap'], 'No such container: trap');
     await sleeping('slow', '--stop-timeout', '1', '--stop-signal', 'USR1');
     await docker.ok('stop', 'slow');
@@ -179,6 +184,36 @@ test('the life of a container', async (t) => {
       /^created 127 .*not found in \$PATH$/,
     );
     await docker.ok('rm', 'bad');
+  });
+
+  await t.test('over the API: execs go with their container, and a commit joins two configurations', async () => {
+    const api = new HttpClient(parseHost(daemon.host));
+    const ask = async (method: string, path: string, body?: object) => {
+      const headers = { 'Content-Type': 'application/json' };
+      const response = await api.request({ method, path, headers, ...(body && { body: JSON.stringify(body) }) });
+      const text = (await readAll(response.body, 1 << 20, 'answer')).toString();
+      return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+    };
+    await sleeping('api', '-e', 'Q=1', '-e', 'R=2', '-l', 'x=y', '-w', '/w', '-p', '80', '--entrypoint', 'env');
+    const exec = await ask('POST', '/containers/api/exec', { Cmd: ['true'] });
+    await ask('POST', `/exec/${exec.body.Id}/start`, { Detach: true });
+    assert.equal((await ask('GET', `/exec/${exec.body.Id}/json`)).status, 200);
+    assert.equal((await ask('POST', '/containers/api/unpause')).status, 500);
+    const waiting = await ask('POST', '/containers/api/exec', { Cmd: ['true'] });
+    await docker.ok('pause', 'api');
+    assert.equal((await ask('POST', `/exec/${waiting.body.Id}/start`, {})).status, 409);
+    await docker.ok('unpause', 'api');
+
+    const given = { Env: ['Z=1', 'Q=2'], Labels: { a: 'b' }, ExposedPorts: { '44/tcp': {} }, Entrypoint: ['e'] };
+    assert.equal((await ask('POST', '/commit?container=api&repo=joined', given)).status, 201);
+    const { Config } = JSON.parse(await docker.ok('image', 'inspect', 'joined'))[0];
+    assert.deepEqual(Config.Env.slice(0, 3), ['Z=1', 'Q=2', 'R=2']);
+    assert.deepEqual([Config.Labels.a, Config.Labels.x, Config.WorkingDir], ['b', 'y', '/w']);
+    assert.deepEqual(Object.keys(Config.ExposedPorts), ['44/tcp', '80/tcp']);
+    assert.deepEqual([Config.Entrypoint, Config.Cmd], [['e'], null]);
+    await docker.ok('rm', '-f', 'api');
+    for (const { body } of [exec, waiting]) assert.equal((await ask('GET', `/exec/${body.Id}/json`)).status, 404);
+    await docker.ok('rmi', 'joined');
   });
 
   await t.test('events tell the whole story in order', async () => {

@@ -62,6 +62,13 @@ test('docker run', async (t) => {
     assert.match(hosts, /^1\.2\.3\.4\tq$/m);
     assert.match(hosts, /^\d+\.\d+\.\d+\.1\tg$/m);
     assert.match(hosts, /^\d+\.\d+\.\d+\.\d+\th1$/m);
+    const own = async (...flags: string[]) =>
+      lines(await sh(flags, 'cat /etc/hosts'))
+        .at(-1)
+        ?.split('\t')[1];
+    assert.equal(await own('--hostname', 'a.b.c'), 'a.b.c a');
+    assert.equal(await own('--hostname', 'a', '--domainname', 'b.c'), 'a.b.c a');
+    assert.equal(await own('--hostname', 'a.b', '--domainname', 'c'), 'a.b.c a');
     const resolv = await sh(
       ['--dns', '9.9.9.9', '--dns-search', 'x.y', '--dns-option', 'ndots:2'],
       'cat /etc/resolv.conf',

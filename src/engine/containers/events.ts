@@ -38,3 +38,12 @@ export function emitVolumeUnmounts(ctx: EngineContext, container: Container): vo
     ctx.events.emit({ type: 'volume', action: 'unmount', id: mount.name, attributes });
   }
 }
+
+/** Of a container that has just been put on its network, if it has one of its own. */
+export function emitNetworkConnect(ctx: EngineContext, container: Container): void {
+  const networkID = container.body.endpoint?.networkID;
+  const network = ctx.networks.list().find((candidate) => candidate.id === networkID);
+  if (!network) return;
+  const attributes = { container: container.id, name: network.name, type: network.driver };
+  ctx.events.emit({ type: 'network', action: 'connect', id: network.id, attributes });
+}

@@ -34,12 +34,6 @@ export async function connectNetwork(ctx: EngineContext, container: Container): 
     ports: boundPorts(Object.keys(container.body.ports), endpoint.ports),
   };
   await writeAccountFiles(ctx, container, [endpoint.ipAddress]);
-  ctx.events.emit({
-    type: 'network',
-    action: 'connect',
-    id: network.id,
-    attributes: { container: container.id, name: network.name, type: network.driver },
-  });
   return namespace.path;
 }
 

@@ -6,13 +6,13 @@ import type { EngineContext } from '../context.ts';
 import { formatMs } from '../time.ts';
 import { traced } from '../trace.ts';
 import type { Container } from './container.ts';
-import { emitContainer, emitVolumeMounts } from './events.ts';
+import { emitContainer, emitNetworkConnect, emitVolumeMounts } from './events.ts';
 import { handleExit, releaseResources } from './exit.ts';
 import { connectNetwork } from './networking.ts';
 import { containerPaths } from './paths.ts';
 import { removeLocked } from './remove.ts';
 import { containerSpec } from './spec.ts';
-import { type StopOptions, stopContainer } from './stop.ts';
+import { type StopOptions, stopContainer, stopSignal } from './stop.ts';
 import { saveContainer } from './store.ts';
 
 /**
@@ -44,6 +44,7 @@ async function launch(ctx: EngineContext, container: Container): Promise<void> {
     traced('network', id, () => connectNetwork(ctx, container)),
   );
   emitVolumeMounts(ctx, container);
+  emitNetworkConnect(ctx, container);
   const spec = containerSpec(ctx, container, { root, networkNamespace });
   const { config, hostConfig } = container.body;
   const stdio = {
@@ -106,6 +107,7 @@ export async function restartContainer(
   options: StopOptions = {},
 ): Promise<void> {
   const container = ctx.containers.resolve(reference);
+  stopSignal(container, options, `Cannot restart container ${reference}`);
   if (container.isRunning) await stopContainer(ctx, container.id, options);
   await startContainer(ctx, container.id);
   emitContainer(ctx, container, 'restart');

@@ -22,13 +22,22 @@ export interface StopOptions {
 export async function stopContainer(ctx: EngineContext, reference: string, options: StopOptions = {}): Promise<void> {
   const container = ctx.containers.resolve(reference);
   if (!container.isRunning) throw new EngineError('not-modified', '');
-  const signal = parseSignal(options.signal || container.body.config.StopSignal || 'SIGTERM');
+  const signal = stopSignal(container, options, `cannot stop container: ${reference}`);
   const seconds = options.timeoutSeconds ?? container.body.config.StopTimeout ?? defaultStopSeconds;
   container.stopRequested = true;
   const exited = container.nextExit();
   await sendSignal(ctx, container, signal);
   if (!(await endsWithin(exited, seconds))) await killAndWait(ctx, container, exited);
   emitContainer(ctx, container, 'stop');
+}
+
+/** Asked before anything is done. dockerd answers a signal it does not know with 500 here, and with 400 to `kill`. */
+export function stopSignal(container: Container, { signal }: StopOptions, failure: string): number {
+  try {
+    return parseSignal(signal || container.body.config.StopSignal || 'SIGTERM');
+  } catch (cause) {
+    throw new EngineError('internal', `${failure}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 async function endsWithin(exited: Promise<unknown>, seconds: number): Promise<boolean> {
@@ -101,7 +110,7 @@ export async function setPaused(ctx: EngineContext, reference: string, paused: b
   using _frozen = await ctx.locks.acquire(`freeze ${container.id}`);
   using _held = await container.lock.acquire();
   const { status } = container.body.state;
-  if (!paused && status !== 'paused') throw new EngineError('conflict', `Container ${container.id} is not paused`);
+  if (!paused && status !== 'paused') throw new EngineError('internal', `Container ${container.id} is not paused`);
   if (!container.isRunning) throw notRunning(container);
   if (paused && status === 'paused') throw new EngineError('conflict', `Container ${container.id} is already paused`);
   await (paused ? ctx.runtime.pause(container.id) : ctx.runtime.resume(container.id));

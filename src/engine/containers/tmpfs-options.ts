@@ -33,5 +33,5 @@ function subjectOf(option: string): string {
   if (group) return group[0]!;
   const at = option.indexOf('=');
   if (at > 0 && settings.has(option.slice(0, at))) return option.slice(0, at);
-  throw new EngineError('invalid-argument', `invalid tmpfs option "${option}"`);
+  throw new EngineError('invalid-argument', `invalid tmpfs option "${at > 0 ? option.slice(0, at) : option}"`);
 }
