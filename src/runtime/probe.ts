@@ -16,6 +16,7 @@ import { helperPath } from '#sys';
 import { Cgroup, type Cgroups, findCgroups } from './cgroups.ts';
 import { runtimeEnvironment } from './conmon.ts';
 import { runCommand } from './host-command.ts';
+import { requireOwnRoot } from './own-root.ts';
 import type { RuntimeInfo, RuntimeOptions } from './types.ts';
 
 const folders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
@@ -39,6 +40,7 @@ interface Candidate {
 export async function probe(options: RuntimeOptions): Promise<{ info: RuntimeInfo; cgroups: Cgroups }> {
   const cgroups = findCgroups();
   await removeTrials(options.runRoot, cgroups);
+  await requireOwnRoot(options.runRoot);
   const conmonPath = find('conmon', conmonFolders);
   if (conmonPath === undefined) {
     throw new EngineError('failed-precondition', 'find conmon: it is not installed (package "conmon")');
