@@ -18,6 +18,8 @@ export class Collector {
   readonly #driver: Pick<SnapshotDriver, 'removeLayer'> | undefined;
   readonly #turn = new Semaphore(1);
   #spared = false;
+  /** Rows are gone, files are not: a container that was being made had hold of them. */
+  readonly #left = new Map<Digest, DroppedBlob>();
 
   constructor(context: StoreContext, leases: Leases, driver: Pick<SnapshotDriver, 'removeLayer'> | undefined) {
     this.#context = context;
@@ -29,6 +31,7 @@ export class Collector {
     using _turn = await this.#turn.acquire(options);
     const { reader, writer, nowMs } = this.#context;
     await this.#leases.expire();
+    await this.#removeLeft();
     const garbage = this.#unclaimed(
       reader.all('SELECT digest FROM garbage').map((row) => text(row, 'digest') as Digest),
     );
@@ -69,13 +72,26 @@ export class Collector {
     return dropped;
   }
 
-  /** A file that can't be removed now has no row any more: the next start tries again. */
+  /** Tries again what could not be removed, unless somebody has brought it back or is about to. */
+  async #removeLeft(): Promise<void> {
+    for (const digest of this.#unclaimed([...this.#left.keys()])) {
+      using _held = await lockDigests(this.#context.digests, [digest]);
+      const blob = this.#left.get(digest)!;
+      this.#left.delete(digest);
+      const isWanted = this.#context.reader.get('SELECT 1 FROM blobs WHERE digest = ?', digest) !== undefined;
+      if (isWanted || this.#leases.digests().has(digest)) continue;
+      await this.#removeFiles(blob, performance.now());
+    }
+  }
+
+  /** A file that can't be removed now has no row any more: the next collection tries again, or the next start. */
   async #removeFiles(blob: DroppedBlob, storedBefore: number): Promise<void> {
     try {
       if (blob.chains) await this.#driver?.removeLayer(blob.digest as DiffID, blob.chains);
       await this.#context.content.delete(blob.digest, { storedBefore });
     } catch (error) {
       log.warn('collect: could not remove files', { digest: blob.digest, error });
+      this.#left.set(blob.digest, blob);
     }
   }
 }

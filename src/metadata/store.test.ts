@@ -3,7 +3,7 @@ import { readFile, rename, truncate, unlink, utimes, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { isKind } from '#errdefs';
+import { EngineError, isKind } from '#errdefs';
 import type { ChainID, DiffID } from '#oci';
 import { chainID } from '#oci';
 import { schemaVersion } from './migrations.ts';
@@ -88,6 +88,31 @@ test('a layer that goes takes the chains above it along, whose last layers live 
   await metadata.images.remove(gone.id);
   assert.deepEqual((await metadata.collect()).layers, [own]);
   assert.deepEqual(forgotten, [[own, [chainID([base!, own!]), chainID([base!, own!, common!])].sort()]]);
+});
+
+test('files that somebody had hold of go with the next collection, unless they are wanted again', async () => {
+  let isBusy = true;
+  await using fixture = await metadataFixture({
+    removeLayer: async () => {
+      if (isBusy) throw new EngineError('conflict', 'a snapshot uses it');
+    },
+    async *verify() {},
+  });
+  const { metadata, content } = fixture;
+  const [gone, back] = await Promise.all([1, 2].map(() => addLayer(fixture, 1000)));
+  await metadata.collect();
+  assert.ok((await content.stat(gone!)) && (await content.stat(back!)));
+  {
+    await using lease = await metadata.lease();
+    await lease.add(back!);
+    await metadata.layers.put({ diffID: back!, sizeBytes: 1000, createdMs: 0 });
+    await metadata.containers.put({ id: 'c', name: 'c', body: {}, chain: [back!] });
+  }
+  isBusy = false;
+  await metadata.collect();
+  assert.equal(await content.stat(gone!), undefined);
+  assert.ok(await content.stat(back!));
+  assert.deepEqual(await collectLines(metadata.verify()), []);
 });
 
 test('a crash ends the leases that promised no time; the others keep their digests', async () => {
