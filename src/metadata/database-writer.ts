@@ -60,6 +60,8 @@ export class DatabaseWriter implements AsyncDisposable {
   /** Finishes the writes under way, folds the log into the database file and ends the thread. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended) return;
+    // The thread closes the database at once: a write that came after would find none.
+    this.#ended = new EngineError('internal', 'the database is closed');
     this.#worker.ref();
     const exited = once(this.#worker, 'exit');
     this.#post({ kind: 'close' });

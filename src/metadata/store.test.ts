@@ -30,6 +30,14 @@ test('a database of a newer program is refused, and so is what is not a database
   fixture.metadata = await openMetadata({ root: fixture.root, content: fixture.content });
 });
 
+test('a write that comes while the store closes is refused', async () => {
+  await using fixture = await metadataFixture();
+  const closing = fixture.metadata[Symbol.asyncDispose]();
+  await assert.rejects(fixture.metadata.buildCache.remove(['k']), /the database is closed/);
+  await closing;
+  fixture.metadata = await openMetadata({ root: fixture.root, content: fixture.content });
+});
+
 test('collect takes what nothing reaches, tells the driver, and keeps the rest', async () => {
   const forgotten: [DiffID, readonly ChainID[]][] = [];
   await using fixture = await metadataFixture({
