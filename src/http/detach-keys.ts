@@ -5,7 +5,7 @@ const defaultKeys = Uint8Array.of(16, 17);
 
 /**
  * The bytes of `--detach-keys`: single characters and `ctrl-` with a letter or one of `@[\]^_`, joined by commas.
- * @throws `invalid-argument` in dockerd's words, which call them escape keys when an exec is made.
+ * @throws `invalid-argument` in dockerd's words, which call them escape keys when an exec is made, and answer `internal` there.
  */
 export function parseDetachKeys(text: string | undefined, what: 'detach' | 'escape' = 'detach'): Uint8Array {
   if (text === undefined || text === '') return defaultKeys;
@@ -15,7 +15,10 @@ export function parseDetachKeys(text: string | undefined, what: 'detach' | 'esca
     return control === undefined ? -1 : control.toUpperCase().charCodeAt(0) & 0x1f;
   });
   if (bytes.some((byte) => byte < 0 || byte > 127)) {
-    throw new EngineError('invalid-argument', `Invalid ${what} keys (${text}) provided`);
+    throw new EngineError(
+      what === 'escape' ? 'internal' : 'invalid-argument',
+      `Invalid ${what} keys (${text}) provided`,
+    );
   }
   return Uint8Array.from(bytes);
 }

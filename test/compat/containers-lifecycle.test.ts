@@ -194,11 +194,26 @@ test('the life of a container', async (t) => {
       const text = (await readAll(response.body, 1 << 20, 'answer')).toString();
       return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
     };
+    const create = (HostConfig: object) =>
+      ask('POST', '/containers/create?name=refused', { Image: 'base', Cmd: ['true'], HostConfig });
+    const mismatched = [{ Type: 'volume', Target: '/q', BindOptions: { Propagation: 'rslave' } }];
+    assert.equal(
+      (await create({ Mounts: mismatched })).body.message,
+      'BindOptions must not be specified on mount type "volume"',
+    );
+    assert.equal((await create({ Annotations: { '': '1' } })).status, 400);
+    assert.equal((await create({ Dns: ['x'] })).status, 201);
+    await fails(['start', 'refused'], /^bad nameserver address x$/);
+    await docker.ok('rm', 'refused');
     await sleeping('api', '-e', 'Q=1', '-e', 'R=2', '-l', 'x=y', '-w', '/w', '-p', '80', '--entrypoint', 'env');
     const exec = await ask('POST', '/containers/api/exec', { Cmd: ['true'] });
     await ask('POST', `/exec/${exec.body.Id}/start`, { Detach: true });
     assert.equal((await ask('GET', `/exec/${exec.body.Id}/json`)).status, 200);
     assert.equal((await ask('POST', '/containers/api/unpause')).status, 500);
+    assert.deepEqual(await ask('POST', '/containers/api/exec', { Cmd: ['true'], DetachKeys: 'no' }), {
+      status: 500,
+      body: { message: 'Invalid escape keys (no) provided' },
+    });
     const waiting = await ask('POST', '/containers/api/exec', { Cmd: ['true'] });
     await docker.ok('pause', 'api');
     assert.equal((await ask('POST', `/exec/${waiting.body.Id}/start`, {})).status, 409);

@@ -66,15 +66,15 @@ export async function putArchive(
   options: { noOverwriteDirNonDir?: boolean; copyUIDGID?: boolean; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const container = ctx.containers.resolve(reference);
-  if (
-    container.body.hostConfig.ReadonlyRootfs &&
-    !container.body.mounts.some((mount) => path.startsWith(mount.destination))
-  ) {
-    throw new EngineError('permission-denied', 'container rootfs is marked read-only');
-  }
   await using view = await openRootView(ctx, container, path);
   const folderFd = openFolderInRoot(view.fd, view.path, `${path} in container ${reference}`);
   try {
+    if (
+      container.body.hostConfig.ReadonlyRootfs &&
+      !container.body.mounts.some((mount) => path.startsWith(mount.destination))
+    ) {
+      throw new EngineError('permission-denied', 'container rootfs is marked read-only');
+    }
     await extractInto(view.fd, view.path, archive, options);
   } finally {
     closeSync(folderFd);

@@ -132,6 +132,12 @@ function draftBody(
   wantedPorts(hostConfig, []);
   for (const host of hostConfig.ExtraHosts ?? []) parseExtraHost(host, '');
   parseSecurity(hostConfig);
+  if ('' in (hostConfig.Annotations ?? {})) {
+    throw new EngineError(
+      'invalid-argument',
+      'invalid Annotations: the empty string is not permitted as an annotation key',
+    );
+  }
   return {
     created: formatNs(nowNs()),
     image: create.Image ?? '',

@@ -91,7 +91,7 @@ export class ExecTable {
 
   async resize(id: string, size: { height: number; width: number }): Promise<void> {
     const exec = this.#get(id);
-    if (exec.exitCode !== null) throw new EngineError('not-found', `process does not exist ${id}: not found`);
+    if (exec.exitCode !== null) throw new EngineError('not-found', `NotFound: process does not exist ${id}: not found`);
     if (!exec.process) throw new EngineError('conflict', `exec ${id} is not running`);
     await exec.process.resize(size.height, size.width);
   }

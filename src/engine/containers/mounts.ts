@@ -191,6 +191,7 @@ function parseMountOptions(options: MountOptions, readOnlyNonRecursive: boolean)
   const target = options.Target ?? '';
   const type = options.Type ?? 'volume';
   const fault = (message: string) => invalid(`invalid mount config for type "${type}": ${message}`);
+  checkOptionKinds(options, type);
   if (target === '') throw fault('field Target must not be empty');
   if (!target.startsWith('/')) throw fault(`invalid mount path: '${target}' mount path must be absolute`);
   const destination = cleanDestination(target);
@@ -223,6 +224,21 @@ function parseMountOptions(options: MountOptions, readOnlyNonRecursive: boolean)
     }
     default:
       throw fault('mount type unknown');
+  }
+}
+
+const optionKinds = {
+  BindOptions: 'bind',
+  VolumeOptions: 'volume',
+  TmpfsOptions: 'tmpfs',
+  ImageOptions: 'image',
+} as const;
+
+/** Options of another type of mount would have no effect. */
+function checkOptionKinds(options: MountOptions, type: string): void {
+  for (const [field, kind] of Object.entries(optionKinds)) {
+    if (kind === type || !options[field as keyof typeof optionKinds]) continue;
+    throw invalid(`${field} must not be specified on mount type "${type}"`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import type { HostConfig, PortMap } from '#api-types';
 import { EngineError, isErrno, kindOf, messageOf } from '#errdefs';
@@ -145,6 +146,9 @@ async function writeAccountFiles(
     extraHosts: (hostConfig.ExtraHosts ?? []).map((item) => parseExtraHost(item, gateway)),
     ...(onHost ? { hostText: readHostFile('/etc/hosts') } : {}),
   });
+  for (const server of hostConfig.Dns ?? []) {
+    if (isIP(server) === 0) throw new EngineError('internal', `bad nameserver address ${server}`);
+  }
   const defaults = ctx.options.network;
   const host = await readHostResolvConf(onHost ? 'host' : 'legacy');
   const resolv = resolvConf(host.hostText, {
