@@ -653,6 +653,14 @@ static napi_value do_pidfd_open(napi_env env, napi_callback_info info) {
   return fd < 0 ? throw_errno(env, errno, "pidfd_open", NULL) : make_number(env, (double)fd);
 }
 
+static napi_value do_pidfd_getfd(napi_env env, napi_callback_info info) {
+  napi_value args[2];
+  int pidfd, target;
+  if (!get_args(env, info, 2, args) || !get_fd(env, args[0], &pidfd) || !get_fd(env, args[1], &target)) return NULL;
+  long fd = syscall(SYS_pidfd_getfd, pidfd, target, 0); /* close-on-exec by nature */
+  return fd < 0 ? throw_errno(env, errno, "pidfd_getfd", NULL) : make_number(env, (double)fd);
+}
+
 static napi_value do_pidfd_signal(napi_env env, napi_callback_info info) {
   napi_value args[2];
   int fd;
@@ -1286,6 +1294,7 @@ static const struct {
     {"tryLock", do_try_lock},
     {"pidfdOpen", do_pidfd_open},
     {"pidfdSignal", do_pidfd_signal},
+    {"pidfdGetfd", do_pidfd_getfd},
     {"setSubreaper", do_set_subreaper},
     {"reap", do_reap},
     {"spawnSession", do_spawn_session},

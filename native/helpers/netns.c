@@ -14,6 +14,10 @@
  *   H                     continue in the namespace the helper was started in
  *   R path                let go of the namespace held at path; absent is fine
  *   W path text           write text to a file (a sysctl of the namespace); an absent file is fine
+ *   L u8 kind, u32 address, u16 port
+ *                         a socket of this namespace on an IPv4 address: kind 0 a UDP socket, 1 a listening TCP one; port 0 is any.
+ *                         Adds u32 descriptor, u32 port to the output. It stays open here for somebody to take over (pidfd_getfd).
+ *   X u32 descriptor      close one of those
  *   S u16 protocol, u16 flags, u32 acks, u16 n, n patches, u32 size, bytes
  *                         send bytes as one netlink datagram and add everything received to the output until `acks`
  *                         acknowledgements or ends of dumps have come. flag 1: an error answer does not end the program.
@@ -22,9 +26,11 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -136,6 +142,33 @@ static int write_file(const char *path, const char *text) {
   ssize_t size = (ssize_t)strlen(text);
   int result = write(fd, text, size) == size ? 0 : -errno;
   close(fd);
+  return result;
+}
+
+static int listening_socket(uint8_t kind, uint32_t address, uint16_t port, uint32_t answer[2]) {
+  int fd = socket(AF_INET, (kind ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(address) };
+  socklen_t size = sizeof name;
+  if (bind(fd, (struct sockaddr *)&name, size) || (kind && listen(fd, 128)) || getsockname(fd, (struct sockaddr *)&name, &size)) {
+    int result = -errno;
+    close(fd);
+    return result;
+  }
+  answer[0] = (uint32_t)fd;
+  answer[1] = ntohs(name.sin_port);
+  return fd;
+}
+
+static int run_listen(struct input *in, struct output *out) {
+  uint8_t kind = *(const uint8_t *)take(in, 1);
+  uint32_t address = take_u32(in), answer[2];
+  uint16_t port = take_u16(in);
+  if (in->bad || kind > 1) return -EINVAL;
+  int fd = listening_socket(kind, address, port, answer);
+  if (fd < 0) return fd;
+  int result = append(out, answer, sizeof answer);
+  if (result) close(fd);
   return result;
 }
 
@@ -279,6 +312,8 @@ static int run_one(struct input *in, struct output *out) {
   uint8_t letter = *(const uint8_t *)take(in, 1);
   if (letter == 'S') return run_send(in, out);
   if (letter == 'H') return go_home();
+  if (letter == 'L') return run_listen(in, out);
+  if (letter == 'X') return close((int)take_u32(in)) ? -errno : 0;
   if (take_string(in, path, sizeof path)) return -EINVAL;
   switch (letter) {
     case 'C': return create_namespace(path);

@@ -22,6 +22,10 @@ import type {
   ImageSearchResult,
   ImageSummary,
   ImagesPruned,
+  NetworkConnectConfig,
+  NetworkCreateConfig,
+  NetworkCreated,
+  NetworkDisconnectConfig,
   NetworkInspect,
   NetworksPruned,
   ProgressMessage,
@@ -227,6 +231,12 @@ export interface Execs {
 export interface Networks {
   list(options?: { filters?: Filters }): Promise<readonly NetworkInspect[]>;
   inspect(id: string, options?: { verbose?: boolean; scope?: string }): Promise<NetworkInspect>;
+  create(config: NetworkCreateConfig): Promise<NetworkCreated>;
+  /** @throws `permission-denied` while a running container is on it. */
+  remove(id: string): Promise<void>;
+  /** At once when the container runs, else from its next start on. */
+  connect(id: string, config: NetworkConnectConfig): Promise<void>;
+  disconnect(id: string, config: NetworkDisconnectConfig): Promise<void>;
   prune(options?: { filters?: Filters }): Promise<NetworksPruned>;
 }
 

@@ -101,6 +101,42 @@ export interface NetworkInspect {
   readonly Labels: StringMap | null;
 }
 
+/** `POST /networks/create`. */
+export interface NetworkCreateConfig {
+  readonly Name?: string;
+  /** Always so since API 1.44. */
+  readonly CheckDuplicate?: boolean;
+  readonly Driver?: string;
+  readonly Scope?: string;
+  readonly EnableIPv4?: boolean;
+  readonly EnableIPv6?: boolean;
+  readonly IPAM?: Partial<IPAM> | null;
+  readonly Internal?: boolean;
+  readonly Attachable?: boolean;
+  readonly Ingress?: boolean;
+  readonly ConfigOnly?: boolean;
+  readonly ConfigFrom?: { readonly Network?: string } | null;
+  readonly Options?: StringMap | null;
+  readonly Labels?: StringMap | null;
+}
+
+export interface NetworkCreated {
+  readonly Id: string;
+  readonly Warning: string;
+}
+
+/** `POST /networks/{id}/connect`. */
+export interface NetworkConnectConfig {
+  readonly Container?: string;
+  readonly EndpointConfig?: EndpointSettings | null;
+}
+
+/** `POST /networks/{id}/disconnect`. */
+export interface NetworkDisconnectConfig {
+  readonly Container?: string;
+  readonly Force?: boolean;
+}
+
 export interface NetworksPruned {
   readonly NetworksDeleted: readonly string[] | null;
 }

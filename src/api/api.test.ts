@@ -116,13 +116,7 @@ test('fields and parameters that are not honoured are refused by name', async ()
   for (const query of ['ulimits=%5B%7B%7D%5D', 'remote=http://x', 'cachefrom=%5B%22a%22%5D', 'version=2']) {
     assert.equal((await api.send(`POST /build?${query}`, { body: '' })).status, 501, query);
   }
-  for (const path of [
-    'POST /session',
-    'POST /grpc',
-    'GET /containers/a/stats',
-    'POST /networks/create',
-    'POST /swarm/init',
-  ]) {
+  for (const path of ['POST /session', 'POST /grpc', 'GET /containers/a/stats', 'POST /swarm/init']) {
     const answer = await api.send(path, { body: '{}' });
     assert.equal(answer.status, 501, path);
     assert.match(answer.body, /^\{"message":".* not supported yet/, path);
@@ -433,7 +427,8 @@ test('statuses without bodies, and swarm as a node that is in none', async () =>
     'containers.remove': fails('conflict', 'container is running'),
     'images.tag': async () => {},
     'networks.list': async () => [],
-    'networks.inspect': async () => ({ Name: 'bridge' }),
+    'networks.remove': fails('permission-denied', 'bridge is a pre-defined network and cannot be removed'),
+    'networks.connect': async () => {},
   });
   assert.deepEqual(
     [(await api.send('POST /containers/a/start')).status, (await api.send('POST /containers/a/kill')).status],
@@ -443,6 +438,10 @@ test('statuses without bodies, and swarm as a node that is in none', async () =>
   assert.equal((await api.send('POST /images/a/tag?repo=b')).status, 201);
   assert.equal((await api.send('GET /v1.51/networks/')).body, '[]\n');
   assert.equal((await api.send('DELETE /networks/bridge')).status, 403);
+  const connect = (body: string) => api.send('POST /networks/n/connect', { body, headers: json });
+  assert.equal((await connect('{"Container":"c","EndpointConfig":{"Aliases":["a"]}}')).status, 200);
+  assert.equal((await connect('{"Container":"c","EndpointConfig":{"DriverOpts":{"a":"b"}}}')).status, 501);
+  assert.equal((await connect('{"Container":7}')).status, 400);
   const swarm = await api.send('GET /services');
   assert.equal(swarm.status, 503);
   assert.match(swarm.body, /This node is not a swarm manager/);

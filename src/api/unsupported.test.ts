@@ -40,13 +40,23 @@ test('a plain docker run asks for nothing that is missing', () => {
   refuseUnsupportedConfig({ Image: 'x', HostConfig: { IpcMode: 'private', LogConfig: { Type: 'json-file' } } });
 });
 
+test('networks of users, with addresses, names and links, are honoured', () => {
+  const endpoint = { Aliases: ['a'], Links: ['c:d'], MacAddress: '02:00:00:00:00:01', GwPriority: 1 };
+  refuseUnsupportedConfig({
+    Image: 'x',
+    MacAddress: '02:00:00:00:00:01',
+    HostConfig: { NetworkMode: 'net', Links: ['c:d'] },
+    NetworkingConfig: { EndpointsConfig: { net: { ...endpoint, IPAMConfig: { IPv4Address: '10.0.0.2' } } } },
+  });
+  refuseUnsupportedConfig({ Image: 'x', HostConfig: { NetworkMode: 'container:x' } });
+});
+
 const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
   ['Healthcheck', { Healthcheck: { Test: ['CMD', 'true'] } }],
-  ['MacAddress', { MacAddress: '02:00:00:00:00:01' }],
   ...(
     [
       ['RestartPolicy', { RestartPolicy: { Name: 'always' } }],
-      ['NetworkMode', { NetworkMode: 'container:x' }],
+      ['Links', { Links: ['a:b'] }],
       ['LogConfig', { LogConfig: { Type: 'syslog' } }],
       ['LogConfig', { LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } } }],
       ['MemorySwappiness', { MemorySwappiness: 60 }],
@@ -64,10 +74,13 @@ const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
       ],
     ] as readonly (readonly [string, HostConfig])[]
   ).map(([name, host]) => [`HostConfig.${name}`, { HostConfig: host }] as const),
-  ['NetworkingConfig.EndpointsConfig[other]', { NetworkingConfig: { EndpointsConfig: { other: {} } } }],
   [
-    'NetworkingConfig.EndpointsConfig[bridge].Aliases',
-    { HostConfig: { NetworkMode: 'bridge' }, NetworkingConfig: { EndpointsConfig: { bridge: { Aliases: ['a'] } } } },
+    'NetworkingConfig.EndpointsConfig[other].DriverOpts',
+    { NetworkingConfig: { EndpointsConfig: { other: { DriverOpts: { a: 'b' } } } } },
+  ],
+  [
+    'NetworkingConfig.EndpointsConfig[other].IPAMConfig',
+    { NetworkingConfig: { EndpointsConfig: { other: { IPAMConfig: { IPv6Address: '2001:db8::1' } } } } },
   ],
 ];
 

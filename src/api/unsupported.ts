@@ -29,7 +29,6 @@ const configRules: Rules<ContainerCreateConfig> = {
   // `--no-healthcheck` asks for what happens anyway.
   Healthcheck: (value) => unset(value) || (value as { Test?: readonly string[] }).Test?.[0] === 'NONE',
   NetworkDisabled: unset,
-  MacAddress: unset,
   OnBuild: unset,
   Shell: unset,
 };
@@ -39,7 +38,6 @@ const hostRules: Rules<HostConfig> = {
     const log = value as NonNullable<HostConfig['LogConfig']>;
     return unset(log) || (oneOf('json-file')(log.Type) && unset(log.Config));
   },
-  NetworkMode: (value) => !String(value ?? '').startsWith('container:'),
   RestartPolicy: (value) => {
     const policy = value as NonNullable<HostConfig['RestartPolicy']>;
     return unset(policy) || (oneOf('no')(policy.Name) && unset(policy.MaximumRetryCount));
@@ -49,7 +47,6 @@ const hostRules: Rules<HostConfig> = {
   CgroupnsMode: unset,
   IpcMode: oneOf('private'),
   Cgroup: unset,
-  Links: unset,
   PidMode: unset,
   StorageOpt: unset,
   UTSMode: unset,
@@ -99,19 +96,26 @@ const tmpfsRules: Rules<NonNullable<MountOptions['TmpfsOptions']>> = { Options: 
 
 /** Fields from `NetworkID` on are the engine's own: clients send back what they once read, and dockerd overwrites it. */
 const endpointRules: Rules<EndpointSettings> = {
-  IPAMConfig: (value) => unset(value) || Object.values(value as object).every(unset),
-  Links: unset,
-  Aliases: unset,
-  MacAddress: unset,
+  IPAMConfig: (value) => {
+    const { IPv4Address: _honoured, ...others } = (value ?? {}) as NonNullable<EndpointSettings['IPAMConfig']>;
+    return Object.values(others).every(unset);
+  },
   DriverOpts: unset,
-  GwPriority: unset,
 };
+
+/** @throws `not-implemented` naming the first field that is set and not honoured. */
+export function refuseUnsupportedEndpoint(settings: EndpointSettings, path: string): void {
+  check(settings, endpointRules, path);
+}
 
 /** @throws `not-implemented` naming the first field of a create body that is known, set and not honoured. */
 export function refuseUnsupportedConfig(config: ContainerCreateConfig): void {
   check(config, configRules, '');
   const host = config.HostConfig ?? {};
   check(host, hostRules, 'HostConfig.');
+  // Links between containers of a network with names are honoured; those of the default bridge, which has none, are not.
+  const mode = host.NetworkMode || 'default';
+  if (['default', 'bridge'].includes(mode)) check(host, { Links: unset }, 'HostConfig.');
   host.Mounts?.forEach((mount, at) => {
     const path = `HostConfig.Mounts[${at}].`;
     check(mount, mountRules, path);
@@ -119,12 +123,8 @@ export function refuseUnsupportedConfig(config: ContainerCreateConfig): void {
     check(mount.VolumeOptions ?? {}, volumeRules, `${path}VolumeOptions.`);
     check(mount.TmpfsOptions ?? {}, tmpfsRules, `${path}TmpfsOptions.`);
   });
-  const mode = host.NetworkMode || 'default';
-  const own = mode === 'default' || mode === 'bridge' ? ['default', 'bridge'] : [mode];
   for (const [name, endpoint] of Object.entries(config.NetworkingConfig?.EndpointsConfig ?? {})) {
-    const path = `NetworkingConfig.EndpointsConfig[${name}]`;
-    if (!own.includes(name)) throw refusal(path, 'a second network');
-    check(endpoint ?? {}, endpointRules, `${path}.`);
+    refuseUnsupportedEndpoint(endpoint ?? {}, `NetworkingConfig.EndpointsConfig[${name}].`);
   }
 }
 

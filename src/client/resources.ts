@@ -9,6 +9,11 @@ export function networks(transport: Transport): Networks {
       transport.json('GET', `/networks/${encodeURIComponent(id)}`, {
         query: { verbose: options.verbose, scope: options.scope },
       }),
+    create: (config) => transport.json('POST', '/networks/create', { json: config }),
+    remove: (id) => transport.call('DELETE', `/networks/${encodeURIComponent(id)}`),
+    connect: (id, config) => transport.call('POST', `/networks/${encodeURIComponent(id)}/connect`, { json: config }),
+    disconnect: (id, config) =>
+      transport.call('POST', `/networks/${encodeURIComponent(id)}/disconnect`, { json: config }),
     prune: (options = {}) =>
       transport.json('POST', '/networks/prune', { query: { filters: filtersQuery(options.filters) } }),
   };

@@ -66,6 +66,7 @@ function bodyOf(ctx: EngineContext, { step, imageID, image, chain, ...ended }: K
       startedAt: formatMs(ended.startedAtMs),
       finishedAt: formatMs(ended.finishedAtMs),
     },
+    networks: {},
     ports: {},
     driver: ctx.snapshots.name,
     restartCount: 0,

@@ -11,9 +11,9 @@ import {
   defaultReadonlyPaths,
   type SpecMount,
 } from '#runtime';
+import { readHostFile } from './containers/account-files.ts';
 import { defaultCapabilities } from './containers/capabilities.ts';
 import { defaultShmBytes } from './containers/config.ts';
-import { readHostFile } from './containers/networking.ts';
 import { processEnv } from './containers/spec.ts';
 import { resolveUser } from './containers/user.ts';
 import type { EngineContext } from './context.ts';

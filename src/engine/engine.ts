@@ -22,7 +22,10 @@ import { listImages } from './images/list.ts';
 import { pruneImages, removeImage } from './images/remove.ts';
 import { tagImage } from './images/tag.ts';
 import { importRootfs, load, pull, push, save } from './images/transfers.ts';
-import { inspectNetwork, listNetworks, pruneNetworks } from './networks.ts';
+import { connectContainer, disconnectContainer } from './networks/connect.ts';
+import { createNetwork } from './networks/create.ts';
+import { inspectNetwork, listNetworks } from './networks/list.ts';
+import { pruneNetworks, removeNetwork } from './networks/remove.ts';
 import { diskUsage } from './system/df.ts';
 import { systemInfo, systemVersion } from './system/info.ts';
 import { verifyEngine } from './system/verify.ts';
@@ -81,7 +84,11 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
     networks: {
       list: async (options) => listNetworks(ctx, options),
       inspect: async (id) => inspectNetwork(ctx, id),
-      prune: async (options) => pruneNetworks(options),
+      create: (config) => createNetwork(ctx, config),
+      remove: (id) => removeNetwork(ctx, id),
+      connect: (id, config) => connectContainer(ctx, id, config),
+      disconnect: (id, config) => disconnectContainer(ctx, id, config),
+      prune: (options) => pruneNetworks(ctx, options),
     },
     volumes: {
       list: async (options) => listVolumes(ctx, options),

@@ -7,7 +7,7 @@ import { openContentStore } from '#content';
 import { createLayerIngester } from '#diff';
 import { log } from '#log';
 import { lockDataRoot, openMetadata } from '#metadata';
-import { openNetworks } from '#network';
+import { type NetworkSpec, openNetworks } from '#network';
 import { hostPlatform } from '#oci';
 import { createRegistryClient } from '#registry';
 import { openRuntime } from '#runtime';
@@ -21,6 +21,7 @@ import { loadContainers } from './containers/store.ts';
 import type { EngineContext } from './context.ts';
 import { engineOver } from './engine.ts';
 import { EventLog } from './events.ts';
+import { networkSpecs } from './networks/store.ts';
 import type { EngineOptions } from './options.ts';
 import { removeStrayFolders } from './system/stray-folders.ts';
 
@@ -75,7 +76,7 @@ async function openContext(
       ...(options.runtimePath ? { runtimePath: options.runtimePath } : {}),
       ...(options.runtimeName ? { runtimeName: options.runtimeName } : {}),
     }),
-    startNetworks(instance, execRoot, options),
+    startNetworks(instance, execRoot, options, networkSpecs(metadata)),
   ]);
   held.use(networks);
   held.use(runtime);
@@ -112,7 +113,7 @@ async function openContext(
   };
 }
 
-async function startNetworks(instance: string, runRoot: string, options: EngineOptions) {
+async function startNetworks(instance: string, runRoot: string, options: EngineOptions, known: readonly NetworkSpec[]) {
   const { bridge, bip, addressPools, mtu, firewall } = options.network ?? {};
   const networks = await openNetworks({
     instance,
@@ -123,7 +124,7 @@ async function startNetworks(instance: string, runRoot: string, options: EngineO
     ...(addressPools ? { addressPools } : {}),
     ...(mtu ? { mtu } : {}),
   });
-  await networks.start();
+  await networks.start(known);
   return networks;
 }
 

@@ -49,6 +49,20 @@ export function contains(subnet: Subnet, address: Address): boolean {
   return networkOf(address, subnet.prefixLength) === subnet.base;
 }
 
+/** `172.18.0.0/16` and an address in text; false for what is neither. */
+export function isAddressIn(subnet: string, address: string): boolean {
+  return isIPv4(address) && subnet !== '' && contains(parseCidr(subnet).subnet, parseAddress(address));
+}
+
+/** The subnet a CIDR text lies in, as text: `10.0.0.5/24` is in `10.0.0.0/24`. Undefined for what is none. */
+export function subnetBase(text: string): string | undefined {
+  try {
+    return subnetText(parseCidr(text).subnet);
+  } catch {
+    return undefined;
+  }
+}
+
 export function overlap(a: Subnet, b: Subnet): boolean {
   return a.prefixLength <= b.prefixLength ? contains(a, b.base) : contains(b, a.base);
 }

@@ -2,17 +2,58 @@ import { randomBytes } from 'node:crypto';
 import { cleanup } from '#concurrency';
 import { EngineError, messageOf } from '#errdefs';
 import { log } from '#log';
-import { type Address, addressText, checkMac, macOf, subnetText } from './address.ts';
-import { type Bridge, defaultMtu, ensureBridge, listHostLinks } from './bridge.ts';
-import { Firewall } from './firewall/firewall.ts';
+import {
+  type Address,
+  addressText,
+  checkMac,
+  macOf,
+  parseAddress,
+  parseCidr,
+  type Subnet,
+  subnetText,
+} from './address.ts';
+import { type Bridge, type BridgeWish, ensureBridge, listHostLinks } from './bridge.ts';
+import { NetworkNames } from './dns/names.ts';
+import type { Firewall } from './firewall/firewall.ts';
 import { portElements } from './firewall/port-elements.ts';
 import { type NamespaceHelper, NetworkError } from './helper.ts';
 import { Addresses } from './ipam.ts';
-import { LinkRemover, plugProgram, strayLinks } from './links.ts';
-import { linkPrefix, networkID, newLinkName, ownerName } from './names.ts';
+import { type LinkRemover, plugProgram, strayLinks } from './links.ts';
+import { linkPrefix, newLinkName } from './names.ts';
 import type { MapElement } from './netlink/index.ts';
-import { PortPublisher, type PublishedPorts } from './ports/publisher.ts';
-import type { BridgeOptions, ConnectOptions, Endpoint, NetworkInfo } from './types.ts';
+import type { PortPublisher, PublishedPorts } from './ports/publisher.ts';
+import type { ConnectOptions, Endpoint, NetworkInfo } from './types.ts';
+
+/** What all bridges of a daemon share. */
+export interface BridgeParts {
+  readonly helper: NamespaceHelper;
+  readonly remover: LinkRemover;
+  readonly publisher: PortPublisher;
+  readonly firewall: Firewall | undefined;
+}
+
+/** How one bridge network is meant to be. */
+export interface BridgePlan {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly predefined: boolean;
+  readonly wish: Omit<BridgeWish, 'reserved'>;
+  readonly ipRange?: string;
+  readonly auxiliary: readonly string[];
+  readonly internal: boolean;
+  readonly icc: boolean;
+  readonly masquerade: boolean;
+  readonly hostBindingIP: string;
+}
+
+/** Where a container is plugged in. */
+export interface Socket {
+  readonly namespacePath: string;
+  readonly linkInside: string;
+  /** See {@link plugProgram}. */
+  readonly defaultRoute: 'first' | 'instead' | undefined;
+}
 
 /** What a connected (or connecting) container holds. */
 interface Holding {
@@ -23,52 +64,67 @@ interface Holding {
   readonly ports: PublishedPorts | undefined;
 }
 
-/** The default bridge and everything on it. */
+/** One bridge and everything on it. */
 export class BridgeNetwork {
-  readonly #options: BridgeOptions;
-  readonly #helper: NamespaceHelper;
-  readonly #remover = new LinkRemover();
+  readonly names = new NetworkNames();
+  readonly #plan: BridgePlan;
+  readonly #parts: BridgeParts;
   /** From before its link is made, so that nobody takes it for a stray. */
   readonly #held = new Map<string, Holding>();
-  readonly #publisher = new PortPublisher();
-  readonly #id: string;
-  readonly #createdAt = new Date();
   #bridge: Bridge | undefined;
   #addresses: Addresses | undefined;
-  #firewall: Firewall | undefined;
 
-  constructor(options: BridgeOptions, helper: NamespaceHelper) {
-    this.#options = options;
-    this.#helper = helper;
-    this.#id = networkID(options.instance, 'bridge');
+  constructor(plan: BridgePlan, parts: BridgeParts) {
+    this.#plan = plan;
+    this.#parts = parts;
   }
 
-  /** Idempotent: called again it restores what others took away, with the subnet it had. */
-  async start(): Promise<void> {
+  /**
+   * Makes the bridge, or takes it over; the firewall is told, and applied by the caller. Idempotent: called again it restores what others took away,
+   * with the subnet it had. `reserved`: subnets of our other networks.
+   */
+  async start(reserved: readonly Subnet[]): Promise<void> {
+    const { wish, internal, masquerade } = this.#plan;
     const had = this.#bridge?.own ? this.#bridge : undefined;
-    const bridge = await ensureBridge(this.#helper, {
-      ...this.#options,
-      ...(had && { bridgeAddress: `${addressText(had.gateway)}/${had.subnet.prefixLength}` }),
+    const bridge = await ensureBridge(this.#parts.helper, {
+      ...wish,
+      reserved,
+      ...(had && { address: `${addressText(had.gateway)}/${had.subnet.prefixLength}` }),
     });
     this.#bridge = bridge;
-    this.#addresses ??= new Addresses(bridge.subnet, bridge.gateway);
-    if (!this.#options.firewall) return;
-    this.#firewall ??= new Firewall(this.#helper, {
-      owner: ownerName(this.#options.instance),
-      bridge: bridge.name,
-      subnet: bridge.subnet,
+    this.#addresses ??= new Addresses(bridge.subnet, {
+      gateway: bridge.gateway,
+      ...(this.#plan.ipRange ? { range: parseCidr(this.#plan.ipRange).subnet } : {}),
+      auxiliary: this.#plan.auxiliary.map(parseAddress),
     });
-    await this.#firewall.start();
+    this.#parts.firewall?.addZone({ bridge: bridge.name, subnet: bridge.subnet, internal, masquerade });
+  }
+
+  get id(): string {
+    return this.#plan.id;
+  }
+
+  get subnet(): Subnet | undefined {
+    return this.#bridge?.subnet;
+  }
+
+  get isInUse(): boolean {
+    return this.#held.size > 0;
   }
 
   get info(): NetworkInfo {
     const bridge = this.#bridge;
+    const { id, name, createdAt, predefined, internal, ipRange, wish } = this.#plan;
     return {
-      id: this.#id,
-      name: 'bridge',
+      id,
+      name,
       driver: 'bridge',
-      createdAt: this.#createdAt,
-      mtu: this.#mtu,
+      createdAt,
+      predefined,
+      internal,
+      ownSubnet: !predefined && wish.address !== undefined,
+      mtu: wish.mtu,
+      ...(ipRange === undefined ? {} : { ipRange }),
       ...(bridge && {
         subnet: subnetText(bridge.subnet),
         gateway: addressText(bridge.gateway),
@@ -78,26 +134,27 @@ export class BridgeNetwork {
   }
 
   /** Address, ports, then link, rules and routes in one exchange. Nothing is left when it fails. */
-  async connect(containerID: string, namespacePath: string, options: ConnectOptions): Promise<Endpoint> {
+  async connect(containerID: string, socket: Socket, options: ConnectOptions): Promise<Endpoint> {
     if (this.#held.has(containerID)) {
       throw new EngineError(
-        'conflict',
-        `endpoint with name ${options.name ?? containerID} already exists in network bridge`,
+        'permission-denied',
+        `endpoint with name ${options.name ?? containerID} already exists in network ${this.#plan.name}`,
       );
     }
-    const holding = await this.#hold(containerID, options);
+    const holding = await this.#hold(containerID, socket, options);
     this.#held.set(containerID, holding);
     try {
-      await this.#plug(holding, namespacePath);
+      await this.#plug(holding, socket);
     } catch (error) {
       await cleanup(`network endpoint of ${containerID}`, () => this.#letGo(containerID, holding));
       throw error;
     }
-    const firewall = this.#firewall;
+    const { firewall, remover } = this.#parts;
     if (firewall) {
-      this.#remover.inBackground(firewall.recheck(() => this.#elements()));
-      this.#remover.forgetFlows(holding.endpoint);
+      remover.inBackground(firewall.recheck());
+      remover.forgetFlows(holding.endpoint);
     }
+    this.names.add(holding.endpoint.ipAddress, options.resolving?.names ?? []);
     return holding.endpoint;
   }
 
@@ -106,11 +163,11 @@ export class BridgeNetwork {
     const holding = this.#held.get(containerID);
     if (!holding) return;
     await this.#letGo(containerID, holding);
-    if (this.#firewall) this.#remover.forgetFlows(holding.endpoint);
+    if (this.#parts.firewall) this.#parts.remover.forgetFlows(holding.endpoint);
   }
 
   /** Takes over what an earlier daemon connected: the address, the ports' sockets and their rules. */
-  async adopt(containerID: string, endpoint: Endpoint): Promise<void> {
+  async adopt(containerID: string, endpoint: Endpoint, names: readonly string[]): Promise<void> {
     if (this.#held.has(containerID)) return;
     const { addresses } = this.#started();
     let address: Address | undefined;
@@ -121,65 +178,62 @@ export class BridgeNetwork {
     }
     let ports: PublishedPorts | undefined;
     try {
-      ports = await this.#publisher.publish(endpoint.ipAddress, endpoint.ports);
+      ports = await this.#parts.publisher.publish(endpoint.ipAddress, endpoint.ports);
     } catch (error) {
       log.warn('host ports of an adopted container are taken by others', { containerID, error });
     }
-    this.#held.set(containerID, { endpoint, address, ports, elements: this.#elementsOf(containerID, endpoint) });
+    const elements = this.#elementsOf(containerID, endpoint);
+    this.#parts.firewall?.expect(elements);
+    this.#held.set(containerID, { endpoint, address, ports, elements });
+    this.names.add(endpoint.ipAddress, names);
   }
 
-  /** Removes links and rules that no adopted endpoint and no container in `keep` accounts for, and puts missing rules back. */
+  /** Removes links that no adopted endpoint and no container in `keep` accounts for. */
   async recover(keep: ReadonlySet<string>): Promise<void> {
-    for (const name of await this.#strayLinks(keep)) await this.#remover.remove(name);
-    await this.#firewall?.reconcile(this.#elements());
+    for (const name of await this.#strayLinks(keep)) await this.#parts.remover.remove(name);
   }
 
   async *verify(keep: ReadonlySet<string>): AsyncGenerator<string> {
-    await this.#remover.settled();
     const { bridge } = this.#started();
-    const links = await listHostLinks(this.#helper);
-    if (!links.some(({ name }) => name === bridge.name)) yield `network bridge: link ${bridge.name} is missing`;
-    for (const name of await this.#strayLinks(keep)) yield `network bridge: link ${name} belongs to no container`;
+    const where = `network ${this.#plan.name}`;
+    const links = await listHostLinks(this.#parts.helper);
+    if (!links.some(({ name }) => name === bridge.name)) yield `${where}: link ${bridge.name} is missing`;
+    for (const name of await this.#strayLinks(keep)) yield `${where}: link ${name} belongs to no container`;
     for (const [containerID, { endpoint }] of this.#held) {
-      if (!keep.has(containerID)) yield `network bridge: endpoint of ${containerID} belongs to no container`;
+      if (!keep.has(containerID)) yield `${where}: endpoint of ${containerID} belongs to no container`;
       else if (!links.some(({ name }) => name === endpoint.hostLink)) {
-        yield `network bridge: link ${endpoint.hostLink} of ${containerID} is missing`;
+        yield `${where}: link ${endpoint.hostLink} of ${containerID} is missing`;
       }
     }
-    if (this.#firewall) yield* this.#firewall.verify(this.#elements());
   }
 
-  /** Nothing to do before a start. */
+  /** Takes the bridge away and what is on it. Nothing to do before a start. */
   async teardown(): Promise<void> {
+    const { remover, firewall } = this.#parts;
     for (const containerID of [...this.#held.keys()]) await this.disconnect(containerID);
-    await this.#remover.settled();
+    await remover.settled();
     const bridge = this.#bridge;
     if (!bridge) return;
-    for (const name of await this.#strayLinks(new Set())) await this.#remover.remove(name);
-    await this.#firewall?.teardown();
-    if (bridge.own) await this.#remover.remove(bridge.name);
+    for (const name of await this.#strayLinks(new Set())) await remover.remove(name);
+    await firewall?.removeZone(bridge.name);
+    if (bridge.own) await remover.remove(bridge.name);
     this.#bridge = undefined;
     this.#addresses = undefined;
-    this.#firewall = undefined;
   }
 
-  /** Lets go of sockets and helpers; what containers use stays. */
+  /** Lets go of sockets; what containers use stays. */
   async dispose(): Promise<void> {
-    await this.#remover[Symbol.asyncDispose]();
     for (const { ports } of this.#held.values()) await ports?.[Symbol.asyncDispose]();
     this.#held.clear();
   }
 
-  get #mtu(): number {
-    return this.#options.mtu ?? defaultMtu;
-  }
-
   #started(): { bridge: Bridge; addresses: Addresses } {
-    if (!this.#bridge || !this.#addresses) throw new Error('networks are used before start');
+    if (!this.#bridge || !this.#addresses)
+      throw new EngineError('failed-precondition', `network ${this.#plan.name} could not be started on this machine`);
     return { bridge: this.#bridge, addresses: this.#addresses };
   }
 
-  async #hold(containerID: string, options: ConnectOptions): Promise<Holding> {
+  async #hold(containerID: string, { linkInside }: Socket, options: ConnectOptions): Promise<Holding> {
     const { bridge, addresses } = this.#started();
     const macAddress = options.macAddress ? checkMac(options.macAddress) : undefined;
     const address = options.ipAddress ? addresses.reserve(options.ipAddress) : addresses.allocate();
@@ -188,14 +242,15 @@ export class BridgeNetwork {
       const ipAddress = addressText(address);
       const ports = await this.#publish(ipAddress, endpointID, containerID, options);
       const endpoint: Endpoint = {
-        networkID: this.#id,
+        networkID: this.id,
         endpointID,
         ipAddress,
         prefixLength: bridge.subnet.prefixLength,
-        gateway: addressText(bridge.gateway),
+        gateway: this.#plan.internal ? '' : addressText(bridge.gateway),
         macAddress: macAddress ?? macOf(address),
         ports: ports?.bindings ?? [],
-        hostLink: newLinkName(this.#id, containerID),
+        hostLink: newLinkName(this.id, containerID),
+        linkInside,
       };
       return { endpoint, address, ports, elements: this.#elementsOf(containerID, endpoint) };
     } catch (error) {
@@ -206,14 +261,16 @@ export class BridgeNetwork {
 
   async #letGo(containerID: string, { endpoint, address, elements, ports }: Holding): Promise<void> {
     const addresses = this.#addresses;
+    const { firewall, remover } = this.#parts;
     this.#held.delete(containerID);
+    this.names.remove(endpoint.ipAddress);
     try {
-      await this.#firewall?.remove(elements);
+      await firewall?.remove(elements);
     } finally {
-      const unplugged = this.#remover.remove(endpoint.hostLink).then(() => {
+      const unplugged = remover.remove(endpoint.hostLink).then(() => {
         if (address !== undefined) addresses?.release(address);
       });
-      this.#remover.inBackground(unplugged);
+      remover.inBackground(unplugged);
       await ports?.[Symbol.asyncDispose]();
     }
   }
@@ -224,9 +281,11 @@ export class BridgeNetwork {
     containerID: string,
     { ports, name }: ConnectOptions,
   ): Promise<PublishedPorts | undefined> {
-    if (ports.length === 0) return undefined;
+    // An internal network publishes nothing, as dockerd's.
+    if (ports.length === 0 || this.#plan.internal) return undefined;
+    const wanted = ports.map((port) => ({ ...port, hostIP: port.hostIP || this.#plan.hostBindingIP }));
     try {
-      return await this.#publisher.publish(ipAddress, ports);
+      return await this.#parts.publisher.publish(ipAddress, wanted);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       const endpoint = `${name ?? containerID.slice(0, 12)} (${endpointID})`;
@@ -238,46 +297,45 @@ export class BridgeNetwork {
     }
   }
 
-  async #plug(holding: Holding, namespacePath: string): Promise<void> {
+  async #plug(holding: Holding, socket: Socket): Promise<void> {
     try {
-      await this.#tryPlug(holding, namespacePath);
+      await this.#tryPlug(holding, socket);
     } catch (error) {
       if (!(error instanceof NetworkError) || !(await this.#isDamaged())) throw error;
       log.warn('the network was changed by others: restoring it', { error });
-      await this.#remover.remove(holding.endpoint.hostLink);
-      await this.start();
-      await this.#firewall?.reconcile(this.#elements());
-      await this.#tryPlug(holding, namespacePath);
+      await this.#parts.remover.remove(holding.endpoint.hostLink);
+      await this.start([]);
+      await this.#parts.firewall?.restore();
+      await this.#tryPlug(holding, socket);
     }
   }
 
-  async #tryPlug({ endpoint, elements }: Holding, namespacePath: string): Promise<void> {
+  async #tryPlug({ endpoint, elements }: Holding, { namespacePath, defaultRoute }: Socket): Promise<void> {
     const { bridge } = this.#started();
-    const between = (program: Parameters<Firewall['addTo']>[0]) => void this.#firewall?.addTo(program, elements);
-    await this.#helper.run(plugProgram({ endpoint, bridge, mtu: this.#mtu, namespacePath, between }));
+    const { helper, firewall } = this.#parts;
+    const between = (program: Parameters<Firewall['addTo']>[0]) => void firewall?.addTo(program, elements);
+    const isolated = !this.#plan.icc;
+    const mtu = this.#plan.wish.mtu;
+    await helper.run(plugProgram({ endpoint, bridge, mtu, namespacePath, defaultRoute, isolated, between }));
   }
 
   /** Somebody took the table or the bridge away. */
   async #isDamaged(): Promise<boolean> {
     const { bridge } = this.#started();
-    if (await this.#firewall?.isLost()) return true;
-    const links = await listHostLinks(this.#helper);
+    if (await this.#parts.firewall?.isLost()) return true;
+    const links = await listHostLinks(this.#parts.helper);
     return !links.some(({ name, index }) => name === bridge.name && index === bridge.index);
   }
 
   #elementsOf(containerID: string, endpoint: Endpoint): readonly MapElement[] {
-    return this.#firewall ? portElements(containerID, endpoint.ipAddress, endpoint.ports) : [];
-  }
-
-  #elements(): readonly MapElement[] {
-    return [...this.#held.values()].flatMap(({ elements }) => elements);
+    return this.#parts.firewall ? portElements(containerID, endpoint.ipAddress, endpoint.ports) : [];
   }
 
   #strayLinks(keep: ReadonlySet<string>): Promise<readonly string[]> {
     const known = new Set([...this.#held.values()].map(({ endpoint }) => endpoint.hostLink));
     const prefixes = [...keep]
       .filter((containerID) => !this.#held.has(containerID))
-      .map((containerID) => linkPrefix(this.#id, containerID));
-    return strayLinks(this.#helper, this.#started().bridge, known, prefixes);
+      .map((containerID) => linkPrefix(this.id, containerID));
+    return strayLinks(this.#parts.helper, this.#started().bridge, known, prefixes);
   }
 }

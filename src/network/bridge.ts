@@ -1,10 +1,10 @@
-/** The default bridge: found, or made with a subnet that overlaps nothing on this machine. */
+/** Bridges: found, or made with a subnet that overlaps nothing on this machine. */
+import { createHash } from 'node:crypto';
 import { delay } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { type Address, macOf, networkOf, overlap, parseCidr, type Subnet } from './address.ts';
 import type { NamespaceHelper } from './helper.ts';
-import { chooseSubnet, defaultPools } from './ipam.ts';
-import { defaultBridgeName } from './names.ts';
+import { type AddressPool, chooseSubnet } from './ipam.ts';
 import {
   configureLink,
   createBridge,
@@ -21,9 +21,7 @@ import {
 } from './netlink/index.ts';
 import { Program } from './program.ts';
 import { parseResolvConf, readHostResolvConf } from './resolv-conf.ts';
-import type { BridgeOptions } from './types.ts';
 
-export const defaultMtu = 1500;
 const contentionMs = 50;
 
 export interface Bridge {
@@ -42,40 +40,56 @@ interface Surroundings {
   readonly taken: readonly Subnet[];
 }
 
+/** The bridge that is wanted. */
+export interface BridgeWish {
+  readonly name: string;
+  /** `must-exist`: the user made it and keeps it. */
+  readonly link: 'must-exist' | 'make';
+  /** Marks a link we made: {@link ownerName}. */
+  readonly owner: string;
+  /** `a.b.c.d/n`: the gateway's address in its subnet; chosen from the pools when absent. */
+  readonly address?: string;
+  readonly pools: readonly AddressPool[];
+  /** Subnets of our other networks, whether their bridges are up or not. */
+  readonly reserved: readonly Subnet[];
+  readonly mtu: number;
+}
+
 /**
  * Finds or makes the bridge, gives it an address, turns on forwarding. Idempotent.
  * @throws `failed-precondition` when a bridge named by the user is not there, or no subnet is free.
  */
-export async function ensureBridge(helper: NamespaceHelper, options: BridgeOptions): Promise<Bridge> {
-  const name = options.bridgeName ?? defaultBridgeName(options.instance);
-  const own = options.bridgeName === undefined;
-  const index = await ensureLink(helper, name, own, options.mtu ?? defaultMtu);
-  const address = await ensureAddress(helper, { ...options, name, index, own });
+export async function ensureBridge(helper: NamespaceHelper, wish: BridgeWish): Promise<Bridge> {
+  const { name } = wish;
+  const link = await ensureLink(helper, wish);
+  const address = await ensureAddress(helper, { ...wish, ...link });
   const program = new Program()
     .write('/proc/sys/net/ipv4/ip_forward', '1')
     .write(`/proc/sys/net/ipv4/conf/${name}/route_localnet`, '1');
   await helper.run(program);
-  return { name, index, own, ...address };
+  return { name, ...link, ...address };
 }
 
-async function ensureLink(helper: NamespaceHelper, name: string, own: boolean, mtu: number): Promise<number> {
-  const found = (await look(helper)).links.find((link) => link.name === name);
+async function ensureLink(helper: NamespaceHelper, wish: BridgeWish): Promise<{ index: number; own: boolean }> {
+  const { name, mtu, owner } = wish;
+  const find = async () => (await listHostLinks(helper)).find((link) => link.name === name);
+  const found = await find();
   if (found && found.kind !== 'bridge') {
     throw new EngineError('failed-precondition', `existing interface ${name} is not a bridge`);
   }
-  if (found) return found.index;
-  if (!own) {
+  if (found) return { index: found.index, own: found.alias === owner };
+  if (wish.link === 'must-exist') {
     throw new EngineError(
       'failed-precondition',
       `bridge device with non default name ${name} must be created manually`,
     );
   }
-  const macAddress = macOf(Number.parseInt(name.slice(-8), 16));
-  await helper.run(new Program().send(`create bridge ${name}`, createBridge({ name, macAddress, mtu })));
-  return (await look(helper)).links.find((link) => link.name === name)!.index;
+  const macAddress = macOf(createHash('sha256').update(name).digest().readUInt32BE(0));
+  await helper.run(new Program().send(`create bridge ${name}`, createBridge({ name, macAddress, mtu, alias: owner })));
+  return { index: (await find())!.index, own: true };
 }
 
-type Wish = BridgeOptions & { readonly name: string; readonly index: number; readonly own: boolean };
+type Wish = BridgeWish & { readonly index: number; readonly own: boolean };
 
 async function ensureAddress(helper: NamespaceHelper, wish: Wish): Promise<{ gateway: Address; subnet: Subnet }> {
   while (true) {
@@ -83,7 +97,7 @@ async function ensureAddress(helper: NamespaceHelper, wish: Wish): Promise<{ gat
     const current = await currentAddress(helper, wish, seen);
     const chosen = current ?? (await chooseAddress(wish, seen));
     await helper.run(addressProgram(wish.name, chosen, current !== undefined));
-    const isFree = wish.bridgeAddress !== undefined || current !== undefined;
+    const isFree = wish.address !== undefined || current !== undefined;
     if (isFree || !(await isContested(helper, wish.index, chosen.subnet))) return chosen;
     // Another daemon took the same subnet between our look and our choice. Whoever sees that gives way, for a moment of its own.
     const giveUp = deleteAddress(wish.index, chosen.gateway, chosen.subnet);
@@ -94,7 +108,7 @@ async function ensureAddress(helper: NamespaceHelper, wish: Wish): Promise<{ gat
 
 /** The address an existing bridge has, unless the user wants another and the bridge is ours to change. */
 async function currentAddress(helper: NamespaceHelper, wish: Wish, seen: Surroundings) {
-  const wanted = wish.bridgeAddress === undefined ? undefined : parseCidr(wish.bridgeAddress);
+  const wanted = wish.address === undefined ? undefined : parseCidr(wish.address);
   let kept: { gateway: Address; subnet: Subnet } | undefined;
   for (const { address, prefixLength, linkIndex } of seen.addresses) {
     if (linkIndex !== wish.index) continue;
@@ -109,15 +123,18 @@ async function currentAddress(helper: NamespaceHelper, wish: Wish, seen: Surroun
 }
 
 async function chooseAddress(wish: Wish, seen: Surroundings) {
-  if (wish.bridgeAddress !== undefined) {
-    const { address, subnet } = parseCidr(wish.bridgeAddress);
+  if (wish.address !== undefined) {
+    const { address, subnet } = parseCidr(wish.address);
     if (address === subnet.base && subnet.prefixLength < 31) {
-      throw new EngineError('invalid-argument', `invalid --bip ${wish.bridgeAddress}: it is the network's own address`);
+      throw new EngineError(
+        'invalid-argument',
+        `invalid address ${wish.address} of bridge ${wish.name}: it is the network's own`,
+      );
     }
     return { gateway: address, subnet };
   }
-  const taken = [...seen.taken, ...(await nameserverSubnets())];
-  const subnet = chooseSubnet(wish.addressPools ?? defaultPools, taken);
+  const taken = [...seen.taken, ...wish.reserved, ...(await nameserverSubnets())];
+  const subnet = chooseSubnet(wish.pools, taken);
   return { gateway: subnet.base + 1, subnet };
 }
 

@@ -69,6 +69,24 @@ sortlist 1.2.3.0
   assert.match(resolvConf(host, { mode: 'legacy', dns: ['127.0.0.1'] }), /nameserver 127\.0\.0\.1\n/);
 });
 
+test('with a name server of its own a container asks that, and the file says whom it asks', () => {
+  const host = 'nameserver 127.0.0.53\nsearch x.y\noptions edns0\n';
+  assert.equal(
+    resolvConf(host, { mode: 'internal' }),
+    `${header}nameserver 127.0.0.11
+search x.y
+options edns0 ndots:0
+
+# Based on host file: '/etc/resolv.conf' (internal resolver)
+# ExtServers: [host(127.0.0.53)]
+# Overrides: []
+# Option ndots from: internal
+`,
+  );
+  const given = resolvConf(host, { mode: 'internal', dns: ['1.1.1.1'], options: ['ndots:2'] });
+  assert.match(given, /^options ndots:2$[\s\S]*# ExtServers: \[1\.1\.1\.1\]\n# Overrides: \[nameservers options\]\n/m);
+});
+
 test('resolv.conf is read as resolvers read it', () => {
   assert.deepEqual(
     parseResolvConf('# c\n; c\n\tnameserver  1.2.3.4 rest\ndomain a\nsearch b c\noptions x\noptions y:1\nnameserver\n'),
@@ -81,13 +99,16 @@ test('behind a local stub are the servers containers can reach', async () => {
   const host = join(folder.path, 'host');
   const behindStub = join(folder.path, 'behind');
   const paths = { host, behindStub };
-  assert.deepEqual(await readHostResolvConf('legacy', paths), { hostPath: host, hostText: '' });
+  assert.deepEqual(await readHostResolvConf('legacy', paths), { hostPath: host, hostText: '', nameservers: [] });
   writeFileSync(host, 'nameserver 127.0.0.53\n');
   writeFileSync(behindStub, 'nameserver 10.0.0.53\n');
   assert.deepEqual(await readHostResolvConf('legacy', paths), {
     hostPath: behindStub,
     hostText: 'nameserver 10.0.0.53\n',
+    nameservers: ['10.0.0.53'],
   });
+  // A name server of our own asks from the host, where the stub answers.
+  assert.deepEqual((await readHostResolvConf('internal', paths)).nameservers, ['127.0.0.53']);
   assert.equal((await readHostResolvConf('host', paths)).hostPath, host);
   writeFileSync(host, 'nameserver 127.0.0.53\nnameserver 10.0.0.1\n');
   assert.equal((await readHostResolvConf('legacy', paths)).hostPath, host);

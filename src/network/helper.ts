@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { dirname, join } from 'node:path';
 import { getSystemErrorMap, getSystemErrorName } from 'node:util';
 import { EngineError, messageOf } from '#errdefs';
+import { helperPath, sys } from '#sys';
 import { refusalText } from './netlink/index.ts';
-import type { Program } from './program.ts';
+import { decodeSockets, type HeldSocket, Program } from './program.ts';
 
 /** A program ended early: `code` is the system's name for the reason, `ENOENT` say. */
 export class NetworkError extends EngineError {
@@ -47,6 +46,20 @@ export class NamespaceHelper implements AsyncDisposable {
     });
   }
 
+  /** Sockets on an address of the namespace held at `path`, as descriptors of this process; ports as the kernel chose them. */
+  async openSockets(path: string, address: number, kinds: readonly ('udp' | 'tcp')[]): Promise<readonly HeldSocket[]> {
+    const program = new Program().enter(path);
+    for (const kind of kinds) program.listen(kind, address, 0);
+    const held = decodeSockets(await this.run(program));
+    const pidfd = sys.pidfdOpen(this.#child!.pid!);
+    try {
+      return held.map(({ descriptor, port }) => ({ descriptor: sys.pidfdGetfd(pidfd, descriptor), port }));
+    } finally {
+      sys.close(pidfd);
+      await this.run(held.reduce((all, { descriptor }) => all.close(descriptor), new Program()));
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const child = this.#child;
     if (!child) return;
@@ -58,7 +71,7 @@ export class NamespaceHelper implements AsyncDisposable {
   }
 
   #start(): ChildProcess {
-    const child = spawn(helperPath(), [], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(helperPath('netns'), [], { stdio: ['pipe', 'pipe', 'inherit'] });
     const end = (why: string) => {
       if (this.#child === child) this.#child = undefined;
       this.#fail(new EngineError('unavailable', `network helper: ${why}`));
@@ -124,14 +137,4 @@ function release(child: ChildProcess): void {
   child.unref();
   (child.stdout as Socket).unref();
   (child.stdin as Socket).unref();
-}
-
-function helperPath(): string {
-  for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
-    const candidate = join(folder, 'native', 'build', `netns-${process.arch}`);
-    if (existsSync(candidate)) return candidate;
-    if (dirname(folder) === folder) {
-      throw new EngineError('failed-precondition', 'network helper not built: run `npm run setup`');
-    }
-  }
 }

@@ -1,9 +1,10 @@
 /**
- * Networks: the default bridge (veth, addresses, NAT, published ports), `host` and `none`, behind one interface, because its set-up time is most of
- * what a user waits for in `run`. Names of links and firewall tables come from the data root, so that daemons coexist. Also the contents of the files
- * that belong to a container's network: hosts, hostname, resolv.conf.
- * Imports errdefs, streams, files, concurrency, log.
+ * Networks: bridges (veth, addresses, NAT, published ports, names), `host` and `none`, behind one interface, because its set-up time is most of
+ * what a user waits for in `run`. Names and marks of links and firewall tables come from the data root, so that daemons coexist. Also the contents of the
+ * files that belong to a container's network: hosts, hostname, resolv.conf.
+ * Imports errdefs, streams, files, concurrency, log, sys.
  */
+export { isAddressIn, subnetBase } from './address.ts';
 export { type HostsOptions, hostnameFile, hostsFile, parseExtraHost } from './hosts-file.ts';
 export { openNetworks } from './networks.ts';
 export {

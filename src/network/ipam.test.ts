@@ -29,7 +29,7 @@ test('pools of the user are cut in order; bad and used-up ones are refused', () 
 
 test('the lowest free address is given, never the gateway or the ends', () => {
   const [subnet] = subnets('10.0.0.0/29');
-  const addresses = new Addresses(subnet!, parseAddress('10.0.0.3'));
+  const addresses = new Addresses(subnet!, { gateway: parseAddress('10.0.0.3') });
   const given = Array.from({ length: 5 }, () => addressText(addresses.allocate()));
   assert.deepEqual(given, ['10.0.0.1', '10.0.0.2', '10.0.0.4', '10.0.0.5', '10.0.0.6']);
   assert.throws(() => addresses.allocate(), /no available IPv4 addresses/);
@@ -40,7 +40,7 @@ test('the lowest free address is given, never the gateway or the ends', () => {
 
 test('a wanted address must be inside and free', () => {
   const [subnet] = subnets('10.0.0.0/24');
-  const addresses = new Addresses(subnet!, parseAddress('10.0.0.1'));
+  const addresses = new Addresses(subnet!, { gateway: parseAddress('10.0.0.1') });
   assert.equal(addressText(addresses.reserve('10.0.0.9')), '10.0.0.9');
   for (const taken of ['10.0.0.9', '10.0.0.1', '10.0.0.0', '10.0.0.255']) {
     assert.throws(
@@ -56,6 +56,19 @@ test('a wanted address must be inside and free', () => {
 
 test('a subnet of two addresses has no ends to spare', () => {
   const [subnet] = subnets('10.0.0.0/31');
-  const addresses = new Addresses(subnet!, parseAddress('10.0.0.0'));
+  const addresses = new Addresses(subnet!, { gateway: parseAddress('10.0.0.0') });
   assert.equal(addressText(addresses.allocate()), '10.0.0.1');
+});
+
+test('addresses are given from the range, and reserved anywhere in the subnet', () => {
+  const [subnet] = subnets('10.0.0.0/24');
+  const [range] = subnets('10.0.0.128/30');
+  const auxiliary = [parseAddress('10.0.0.129')];
+  const addresses = new Addresses(subnet!, { gateway: parseAddress('10.0.0.254'), range: range!, auxiliary });
+  assert.equal(addressText(addresses.allocate()), '10.0.0.128');
+  assert.equal(addressText(addresses.allocate()), '10.0.0.130');
+  assert.equal(addressText(addresses.reserve('10.0.0.7')), '10.0.0.7');
+  assert.throws(() => addresses.reserve('10.0.0.129'), /Address already in use/);
+  assert.equal(addressText(addresses.allocate()), '10.0.0.131');
+  assert.throws(() => addresses.allocate(), /no available IPv4 addresses/);
 });

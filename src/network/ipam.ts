@@ -45,23 +45,34 @@ function* subnetsOf(pools: readonly AddressPool[]): Generator<Subnet> {
   }
 }
 
+export interface AddressesOptions {
+  readonly gateway?: Address;
+  /** Addresses are given from here; outside of it they can still be reserved. */
+  readonly range?: Subnet;
+  /** Never given: devices of the user's own. */
+  readonly auxiliary?: readonly Address[];
+}
+
 /** The addresses of one subnet. The lowest free one is given, so that a freed address is used again soon. */
 export class Addresses {
   readonly subnet: Subnet;
+  readonly #range: Subnet;
   readonly #taken = new Set<Address>();
 
-  constructor(subnet: Subnet, gateway: Address) {
+  constructor(subnet: Subnet, options: AddressesOptions = {}) {
     this.subnet = subnet;
-    this.#taken.add(gateway);
+    this.#range = options.range ?? subnet;
+    if (options.gateway !== undefined) this.#taken.add(options.gateway);
+    for (const address of options.auxiliary ?? []) this.#taken.add(address);
     if (subnet.prefixLength > 30) return;
     this.#taken.add(subnet.base);
-    this.#taken.add(this.#last());
+    this.#taken.add(lastOf(subnet));
   }
 
   /** @throws `failed-precondition` when none is free. */
   allocate(): Address {
-    const last = this.#last();
-    for (let at = this.subnet.base; at <= last; at++) {
+    const last = lastOf(this.#range);
+    for (let at = this.#range.base; at <= last; at++) {
       if (this.#taken.has(at)) continue;
       this.#taken.add(at);
       return at;
@@ -86,8 +97,8 @@ export class Addresses {
   release(address: Address): void {
     this.#taken.delete(address);
   }
+}
 
-  #last(): Address {
-    return this.subnet.base + 2 ** (32 - this.subnet.prefixLength) - 1;
-  }
+function lastOf(subnet: Subnet): Address {
+  return subnet.base + 2 ** (32 - subnet.prefixLength) - 1;
 }

@@ -1,14 +1,12 @@
 import { log } from '#log';
-import { type Address, macOf, parseAddress } from './address.ts';
+import { macOf, parseAddress } from './address.ts';
 import { type Bridge, listHostLinks } from './bridge.ts';
 import { forgetUdpFlows } from './flows.ts';
 import { NamespaceHelper, NetworkError } from './helper.ts';
 import { isLinkName } from './names.ts';
-import { configureLink, createVeth, deleteLink, deleteNeighbour, setHairpin } from './netlink/index.ts';
+import { configureLink, createVeth, deleteLink, deleteNeighbour, setHairpin, setIsolated } from './netlink/index.ts';
 import { Program } from './program.ts';
 import type { Endpoint } from './types.ts';
-
-const linkInside = 'eth0';
 
 /**
  * What makes an endpoint's link: the pair, with its other end born inside the namespace, then (`between`, still outside) the rules that need it, then address and
@@ -19,10 +17,14 @@ export function plugProgram(options: {
   readonly bridge: Bridge;
   readonly mtu: number;
   readonly namespacePath: string;
+  /** The way out of the container: by itself, or in the place of another network's. */
+  readonly defaultRoute: 'first' | 'instead' | undefined;
+  /** It may not speak to other ports of the bridge. */
+  readonly isolated: boolean;
   readonly between: (program: Program) => void;
 }): Program {
   const { endpoint, bridge, mtu, namespacePath } = options;
-  const { hostLink, macAddress } = endpoint;
+  const { hostLink, macAddress, linkInside } = endpoint;
   const address = parseAddress(endpoint.ipAddress);
   const program = new Program();
   if (macAddress !== macOf(address)) {
@@ -41,21 +43,21 @@ export function plugProgram(options: {
       }),
     )
     .write(`/proc/sys/net/ipv6/conf/${hostLink}/disable_ipv6`, '1');
+  if (options.isolated) program.send(`isolate ${hostLink}`, setIsolated(hostLink));
   if (endpoint.ports.length > 0) program.send(`set hairpin mode of ${hostLink}`, setHairpin(hostLink));
   options.between(program);
   return program
     .enter(namespacePath)
     .write(`/proc/sys/net/ipv6/conf/${linkInside}/disable_ipv6`, '1')
-    .send(`configure ${linkInside}`, configureInside(address, bridge));
-}
-
-function configureInside(address: Address, bridge: Bridge) {
-  return configureLink({
-    name: linkInside,
-    address,
-    prefixLength: bridge.subnet.prefixLength,
-    gateway: bridge.gateway,
-  });
+    .send(
+      `configure ${linkInside}`,
+      configureLink({
+        name: linkInside,
+        address,
+        prefixLength: bridge.subnet.prefixLength,
+        ...(options.defaultRoute ? { gateway: bridge.gateway, replaceRoute: options.defaultRoute === 'instead' } : {}),
+      }),
+    );
 }
 
 /**

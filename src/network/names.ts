@@ -10,7 +10,12 @@ export function defaultBridgeName(instance: string): string {
   return `wh-${instanceKey(instance)}`;
 }
 
-/** Of the firewall table, and the comment on rules in tables of others. */
+/** Docker's name for a network's bridge. */
+export function bridgeNameOf(networkID: string): string {
+  return `br-${networkID.slice(0, 12)}`;
+}
+
+/** Of the firewall table, the comment on rules in tables of others, and the alias of bridges. */
 export function ownerName(instance: string): string {
   return `wherry-${instanceKey(instance)}`;
 }

@@ -1,12 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { KeyedLock } from '#concurrency';
+import { KeyedLock, Semaphore } from '#concurrency';
 import { EngineError } from '#errdefs';
-import { BridgeNetwork } from './bridge-network.ts';
+import { log } from '#log';
+import { overlap, parseCidr, type Subnet } from './address.ts';
+import { BridgeNetwork, type BridgeParts } from './bridge-network.ts';
+import { ContainerNetworks } from './container-networks.ts';
+import { Firewall } from './firewall/firewall.ts';
 import { NamespaceHelper } from './helper.ts';
-import { networkID } from './names.ts';
+import { LinkRemover } from './links.ts';
+import { networkID, ownerName } from './names.ts';
 import { Namespaces } from './namespaces.ts';
-import type { BridgeOptions, ConnectOptions, Endpoint, NetworkInfo, NetworkNamespace, Networks } from './types.ts';
+import { defaultPlan, userPlan } from './plans.ts';
+import { PortPublisher } from './ports/publisher.ts';
+import { strayBridges } from './stray-bridges.ts';
+import type {
+  BridgeOptions,
+  ConnectOptions,
+  Endpoint,
+  NetworkInfo,
+  NetworkNamespace,
+  NetworkSpec,
+  Networks,
+} from './types.ts';
 
 /** The networks of one daemon. Touches nothing before `start`. */
 export function openNetworks(options: BridgeOptions): Networks {
@@ -14,30 +30,81 @@ export function openNetworks(options: BridgeOptions): Networks {
 }
 
 class LocalNetworks implements Networks {
+  readonly #options: BridgeOptions;
   readonly #helper = new NamespaceHelper();
+  readonly #parts: BridgeParts;
   readonly #namespaces: Namespaces;
-  readonly #bridge: BridgeNetwork | undefined;
+  readonly #containers: ContainerNetworks;
   readonly #host: NetworkInfo;
   readonly #none: NetworkInfo;
+  /** In the order they were made, the default bridge first. */
+  readonly #bridges = new Map<string, BridgeNetwork>();
   /** One change at a time for a container. */
   readonly #lock = new KeyedLock();
+  /** One network at a time is made, so that two do not choose one subnet. */
+  readonly #making = new Semaphore(1);
 
   constructor(options: BridgeOptions) {
+    this.#options = options;
     this.#namespaces = new Namespaces(this.#helper, join(options.runRoot, 'netns'));
+    this.#containers = new ContainerNetworks(this.#helper);
+    this.#parts = {
+      helper: this.#helper,
+      remover: new LinkRemover(),
+      publisher: new PortPublisher(),
+      firewall: options.firewall ? new Firewall(this.#helper, ownerName(options.instance)) : undefined,
+    };
     // `--bridge=none` is dockerd's way to have no default bridge.
-    if (options.bridgeName !== 'none') this.#bridge = new BridgeNetwork(options, this.#helper);
-    const createdAt = new Date();
-    this.#host = { id: networkID(options.instance, 'host'), name: 'host', driver: 'host', createdAt };
-    this.#none = { id: networkID(options.instance, 'none'), name: 'none', driver: 'null', createdAt };
+    if (options.bridgeName !== 'none') this.#take(new BridgeNetwork(defaultPlan(options), this.#parts));
+    const predefined = (name: string, driver: 'host' | 'null') =>
+      ({ id: networkID(options.instance, name), name, driver, createdAt: new Date(), predefined: true }) as const;
+    this.#host = predefined('host', 'host');
+    this.#none = predefined('none', 'null');
   }
 
-  async start(): Promise<void> {
+  async start(known: readonly NetworkSpec[] = []): Promise<void> {
     await this.#namespaces.start();
-    await this.#bridge?.start();
+    for (const spec of known) {
+      if (!this.#bridges.has(spec.id)) this.#take(new BridgeNetwork(userPlan(this.#options, spec), this.#parts));
+    }
+    const reserved = known.flatMap(({ subnet }) => (subnet === undefined ? [] : [parseCidr(subnet).subnet]));
+    for (const network of this.#bridges.values()) {
+      try {
+        await network.start(reserved);
+      } catch (error) {
+        if (network.info.predefined) throw error;
+        log.error('a network could not be started', { network: network.info.name, error });
+      }
+    }
+    await this.#parts.firewall?.apply();
   }
 
   list(): readonly NetworkInfo[] {
-    return [...(this.#bridge ? [this.#bridge.info] : []), this.#host, this.#none];
+    return [...[...this.#bridges.values()].map(({ info }) => info), this.#host, this.#none];
+  }
+
+  async add(spec: NetworkSpec): Promise<NetworkInfo> {
+    using _held = await this.#making.acquire();
+    const reserved = this.#subnets();
+    if (spec.subnet !== undefined) refuseOverlap(parseCidr(spec.subnet).subnet, reserved);
+    const network = new BridgeNetwork(userPlan(this.#options, spec), this.#parts);
+    try {
+      await network.start(reserved);
+      await this.#parts.firewall?.apply();
+    } catch (error) {
+      await network.teardown();
+      throw error;
+    }
+    this.#take(network);
+    return network.info;
+  }
+
+  async remove(networkID: string): Promise<void> {
+    using _held = await this.#making.acquire();
+    const network = this.#bridges.get(networkID);
+    if (!network) return;
+    await network.teardown();
+    this.#bridges.delete(networkID);
   }
 
   async createNamespace(containerID: string): Promise<NetworkNamespace> {
@@ -51,50 +118,107 @@ class LocalNetworks implements Networks {
 
   async removeNamespace(containerID: string): Promise<void> {
     using _held = await this.#lock.acquire(containerID);
+    await this.#containers.forget(containerID);
     await this.#namespaces.remove(containerID);
   }
 
   async connect(containerID: string, options: ConnectOptions): Promise<Endpoint> {
     using _held = await this.#lock.acquire(containerID);
-    const path = this.#namespaces.pathOf(containerID);
-    if (this.#bridge?.info.id === options.networkID) return await this.#bridge.connect(containerID, path, options);
+    const namespacePath = this.#namespaces.pathOf(containerID);
+    const network = this.#bridges.get(options.networkID);
+    if (network) return await this.#containers.connect(containerID, namespacePath, network, options);
     if (options.networkID === this.#host.id || options.networkID === this.#none.id)
       return bareEndpoint(options.networkID);
     throw new EngineError('not-found', `network ${options.networkID} not found`);
   }
 
-  async disconnect(containerID: string, networkID: string): Promise<void> {
+  async disconnect(containerID: string, networkID: string, options: { live?: boolean } = {}): Promise<void> {
     using _held = await this.#lock.acquire(containerID);
-    if (this.#bridge?.info.id === networkID) await this.#bridge.disconnect(containerID);
+    const network = this.#bridges.get(networkID);
+    if (!network) return;
+    await this.#containers.disconnect(
+      containerID,
+      this.#namespaces.pathOf(containerID),
+      network,
+      options.live ?? false,
+    );
+    // A link that is still going away would be in the way of the next one of its name inside.
+    if (options.live) await this.#parts.remover.settled();
   }
 
-  async adopt(containerID: string, endpoint: Endpoint): Promise<void> {
+  async adopt(
+    containerID: string,
+    endpoint: Endpoint,
+    options: Pick<ConnectOptions, 'gatewayPriority' | 'resolving'> = {},
+  ): Promise<void> {
     using _held = await this.#lock.acquire(containerID);
-    if (this.#bridge?.info.id === endpoint.networkID) await this.#bridge.adopt(containerID, endpoint);
+    const network = this.#bridges.get(endpoint.networkID);
+    if (!network) return;
+    await this.#containers.adopt(containerID, this.#namespaces.pathOf(containerID), network, { ...options, endpoint });
   }
 
   async recover(keep: ReadonlySet<string>): Promise<void> {
     for (const containerID of await this.#namespaces.list()) {
       if (!keep.has(containerID)) await this.#namespaces.remove(containerID);
     }
-    await this.#bridge?.recover(keep);
+    for (const network of this.#started()) await network.recover(keep);
+    for (const name of await this.#strayBridges()) await this.#parts.remover.remove(name);
+    await this.#parts.firewall?.reconcile();
   }
 
   async *verify(keep: ReadonlySet<string>): AsyncGenerator<string> {
     for (const containerID of await this.#namespaces.list()) {
       if (!keep.has(containerID)) yield `network namespace ${containerID} belongs to no container`;
     }
-    if (this.#bridge) yield* this.#bridge.verify(keep);
+    await this.#parts.remover.settled();
+    for (const network of this.#bridges.values()) {
+      if (network.subnet) yield* network.verify(keep);
+      else yield `network ${network.info.name}: it could not be started`;
+    }
+    for (const name of await this.#strayBridges()) yield `bridge ${name} belongs to no network`;
+    if (this.#parts.firewall) yield* this.#parts.firewall.verify();
   }
 
   async teardown(): Promise<void> {
-    await this.#bridge?.teardown();
-    for (const containerID of await this.#namespaces.list()) await this.#namespaces.remove(containerID);
+    for (const network of this.#bridges.values()) await network.teardown();
+    for (const containerID of await this.#namespaces.list()) {
+      await this.#containers.forget(containerID);
+      await this.#namespaces.remove(containerID);
+    }
+    await this.#parts.firewall?.teardown();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#bridge?.dispose();
+    await this.#containers[Symbol.asyncDispose]();
+    await this.#parts.remover[Symbol.asyncDispose]();
+    for (const network of this.#bridges.values()) await network.dispose();
     await this.#helper[Symbol.asyncDispose]();
+  }
+
+  #take(network: BridgeNetwork): void {
+    this.#bridges.set(network.id, network);
+  }
+
+  #started(): BridgeNetwork[] {
+    return [...this.#bridges.values()].filter(({ subnet }) => subnet !== undefined);
+  }
+
+  #subnets(): Subnet[] {
+    return [...this.#bridges.values()].flatMap(({ subnet }) => subnet ?? []);
+  }
+
+  #strayBridges(): Promise<readonly string[]> {
+    const known = new Set(this.#started().map(({ info }) => info.bridgeName ?? ''));
+    return strayBridges(this.#helper, ownerName(this.#options.instance), known);
+  }
+}
+
+function refuseOverlap(wanted: Subnet, others: readonly Subnet[]): void {
+  if (others.some((other) => overlap(wanted, other))) {
+    throw new EngineError(
+      'permission-denied',
+      'invalid pool request: Pool overlaps with other one on this address space',
+    );
   }
 }
 
@@ -109,5 +233,6 @@ function bareEndpoint(networkID: string): Endpoint {
     macAddress: '',
     ports: [],
     hostLink: '',
+    linkInside: '',
   };
 }

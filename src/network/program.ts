@@ -28,6 +28,20 @@ export class Program {
     return this.#add(`write ${path}`, letter('W'), string(path), string(content));
   }
 
+  /** A socket of the namespace, held by the helper until it is taken over; adds its {@link HeldSocket} to the output. */
+  listen(kind: 'udp' | 'tcp', address: number, port: number): this {
+    const operands = Buffer.alloc(7);
+    operands.writeUInt8(kind === 'tcp' ? 1 : 0, 0);
+    operands.writeUInt32LE(address >>> 0, 1);
+    operands.writeUInt16LE(port, 5);
+    return this.#add(`listen on ${kind} port ${port}`, letter('L'), operands);
+  }
+
+  /** Closes a descriptor of the helper's own. */
+  close(descriptor: number): this {
+    return this.#add('close socket', letter('X'), size(descriptor));
+  }
+
   send(what: string, datagram: Datagram, options: { lenient?: boolean } = {}): this {
     return this.#send(what, protocols.route, datagram, options.lenient ?? false);
   }
@@ -64,6 +78,19 @@ export class Program {
     this.#parts.push(...parts);
     return this;
   }
+}
+
+/** What `listen` answers: the helper's descriptor, and the port it got. */
+export interface HeldSocket {
+  readonly descriptor: number;
+  readonly port: number;
+}
+
+export function decodeSockets(output: Buffer): HeldSocket[] {
+  return Array.from({ length: Math.floor(output.length / 8) }, (_, at) => ({
+    descriptor: output.readUInt32LE(at * 8),
+    port: output.readUInt32LE(at * 8 + 4),
+  }));
 }
 
 const letter = (value: string): Buffer => Buffer.from(value, 'latin1');

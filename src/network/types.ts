@@ -21,6 +21,30 @@ export interface BridgeOptions {
   readonly firewall: boolean;
 }
 
+/** A bridge network of the user's own. */
+export interface NetworkSpec {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: Date;
+  /** `a.b.c.d/n`; chosen from the pools when absent. */
+  readonly subnet?: string;
+  /** The first address of the subnet's range when absent. */
+  readonly gateway?: string;
+  /** Where addresses are given from, when that is not the whole subnet. */
+  readonly ipRange?: string;
+  /** Addresses that are never given. */
+  readonly auxiliary?: readonly string[];
+  /** No way out and none in, but for the host. */
+  readonly internal: boolean;
+  readonly bridgeName?: string;
+  readonly mtu?: number;
+  /** Containers may speak to each other. */
+  readonly icc: boolean;
+  readonly masquerade: boolean;
+  /** For ports published on no address in particular; empty is every one. */
+  readonly hostBindingIP: string;
+}
+
 export interface ConnectOptions {
   readonly networkID: string;
   /** The container's name, for Docker's words about a port that is taken. */
@@ -28,17 +52,36 @@ export interface ConnectOptions {
   readonly ipAddress?: string;
   readonly macAddress?: string;
   readonly ports: readonly PortBinding[];
+  /** Of the networks a container is on, the one with the highest leads out; then the first by name. */
+  readonly gatewayPriority?: number;
+  readonly resolving?: Resolving;
 }
 
-/** A bridge network as created: for inspect and for containers. */
+/** What the name server of a container, and those of its neighbours, know of it. Networks with names have one; the default bridge has none. */
+export interface Resolving {
+  /** Its names on this network; the first is its own. */
+  readonly names: readonly string[];
+  /** Names of its own for others (`--link`): alias to a name on this network. */
+  readonly links: Readonly<Record<string, string>>;
+  /** Servers for everything else, in the order they are asked. */
+  readonly servers: readonly string[];
+}
+
+/** A network as created: for inspect and for containers. */
 export interface NetworkInfo {
   readonly id: string;
   readonly name: string;
   readonly driver: 'bridge' | 'host' | 'null';
-  /** As dockerd does for these three: when this daemon made it, which is at its start. */
+  /** Of the three that are always there, as dockerd: when this daemon made it, which is at its start. */
   readonly createdAt: Date;
+  /** Made by this daemon for itself, not by a user. */
+  readonly predefined: boolean;
+  /** The user chose the subnet, and may choose addresses of it. */
+  readonly ownSubnet?: boolean;
   readonly subnet?: string;
   readonly gateway?: string;
+  readonly ipRange?: string;
+  readonly internal?: boolean;
   readonly bridgeName?: string;
   readonly mtu?: number;
 }
@@ -49,11 +92,14 @@ export interface Endpoint {
   /** Without prefix length. */
   readonly ipAddress: string;
   readonly prefixLength: number;
+  /** Empty where the network leads nowhere. */
   readonly gateway: string;
   readonly macAddress: string;
   /** With the host ports really bound. */
   readonly ports: readonly PortBinding[];
   readonly hostLink: string;
+  /** `eth0` for the first; empty without a link. */
+  readonly linkInside: string;
 }
 
 /** A container's network namespace, held by a bind mount under the run root. */
@@ -62,21 +108,35 @@ export interface NetworkNamespace {
 }
 
 export interface Networks extends AsyncDisposable {
-  /** Creates or takes over the default bridge and the base firewall rules. Idempotent. */
-  start(): Promise<void>;
+  /** Creates or takes over the default bridge, the networks that are known and the firewall rules. Idempotent. */
+  start(known?: readonly NetworkSpec[]): Promise<void>;
   list(): readonly NetworkInfo[];
+  /** Makes a network. @throws `invalid-argument` for what is no network, `permission-denied` when its subnet is another's here. */
+  add(spec: NetworkSpec): Promise<NetworkInfo>;
+  /** Nobody may be on it any more. Absent is fine. */
+  remove(networkID: string): Promise<void>;
   /** A new namespace with loopback up; `none` containers have only this. */
   createNamespace(containerID: string): Promise<NetworkNamespace>;
   /** Where a container's namespace is held while it has one. */
   namespacePath(containerID: string): string;
   /** Absent is fine. */
   removeNamespace(containerID: string): Promise<void>;
-  /** Address, veth, routes, then ports. Nothing is left when it fails. @throws `conflict` in Docker's words when a port is taken. */
+  /**
+   * Address, veth, routes, ports, then names. Nothing is left when it fails.
+   * @throws `conflict` in Docker's words when a port is taken, `permission-denied` when it is on the network already.
+   */
   connect(containerID: string, options: ConnectOptions): Promise<Endpoint>;
-  /** Absent is fine. The link itself goes in the background, its address stays taken until then. */
-  disconnect(containerID: string, networkID: string): Promise<void>;
+  /**
+   * Absent is fine. The link itself goes in the background, its address stays taken until then; with `live`, for a container that goes on, it is gone and
+   * another network leads out.
+   */
+  disconnect(containerID: string, networkID: string, options?: { live?: boolean }): Promise<void>;
   /** After a restart: the endpoints of containers that still run. */
-  adopt(containerID: string, endpoint: Endpoint): Promise<void>;
+  adopt(
+    containerID: string,
+    endpoint: Endpoint,
+    options?: Pick<ConnectOptions, 'gatewayPriority' | 'resolving'>,
+  ): Promise<void>;
   /** Removes namespaces, links, rules of containers not in `keep`. */
   recover(keep: ReadonlySet<string>): Promise<void>;
   /** One line per leaked link, rule or namespace. */

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { constants, openSync, readdirSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
+import {
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdir, open, readdir, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -213,6 +222,10 @@ test('a process that ends makes its pidfd readable', async () => {
   const pidfd = sys.pidfdOpen(child.pid!);
   const readable = new Promise<void>((resolve) => sys.whenReadable(pidfd, resolve));
   sys.pidfdSignal(pidfd, 0);
+  const output = sys.pidfdGetfd(pidfd, 1);
+  assert.equal(readlinkSync(`/proc/self/fd/${output}`), readlinkSync(`/proc/${child.pid}/fd/1`));
+  sys.close(output);
+  assert.throws(() => sys.pidfdGetfd(pidfd, 999), { code: 'EBADF' });
   sys.pidfdSignal(pidfd, 15);
   await readable;
   assert.equal(await ended, 'SIGTERM');

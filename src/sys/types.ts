@@ -87,6 +87,10 @@ export interface Sys {
   pidfdOpen(pid: number): number;
   /** Signals the process a pidfd was opened on, never another with its number; ESRCH when it has ended. */
   pidfdSignal(pidfd: number, signal: number): void;
+  /**
+   * pidfd_getfd(2): a close-on-exec duplicate of descriptor `fd` of that process, which must be this one's to trace: a child of the same user is.
+   */
+  pidfdGetfd(pidfd: number, fd: number): number;
   /** Makes this process adopt orphaned descendants: PR_SET_CHILD_SUBREAPER. */
   setSubreaper(on: boolean): void;
   /** Non-blocking waitpid of one child, adopted or from {@link spawnSession}: undefined while it runs or when it is not ours. */

@@ -1,7 +1,6 @@
 import type {
   ContainerConfig,
   ContainerCreateConfig,
-  EndpointSettings,
   ExecCreateConfig,
   HealthcheckConfig,
   HostConfig,
@@ -24,6 +23,7 @@ import {
   stringOrList,
   word,
 } from '../decode.ts';
+import { endpoint } from './network.ts';
 
 const strings = list(string());
 const stringMap = map(string());
@@ -216,28 +216,6 @@ const hostConfig = object<HostConfig>('container.HostConfig', {
   MaskedPaths: strings,
   ReadonlyPaths: strings,
   Init: bool,
-});
-
-const endpoint = object<EndpointSettings>('network.EndpointSettings', {
-  IPAMConfig: object('network.EndpointIPAMConfig', {
-    IPv4Address: string(),
-    IPv6Address: string(),
-    LinkLocalIPs: strings,
-  }),
-  Links: strings,
-  Aliases: strings,
-  MacAddress: string(),
-  DriverOpts: stringMap,
-  GwPriority: integer('int'),
-  NetworkID: string(),
-  EndpointID: string(),
-  Gateway: string(),
-  IPAddress: string(),
-  IPPrefixLen: integer('int'),
-  IPv6Gateway: string(),
-  GlobalIPv6Address: string(),
-  GlobalIPv6PrefixLen: integer('int'),
-  DNSNames: strings,
 });
 
 /** `POST /containers/create`'s body. */

@@ -1,15 +1,16 @@
 import { EngineError } from '#errdefs';
 import { parseBool } from '#http';
 import type { ApiRoute, Call } from '../call.ts';
-import { notYet } from '../not-yet.ts';
+import { networkConnect, networkCreate, networkDisconnect } from '../decoders/network.ts';
+import { refuseUnsupportedEndpoint } from '../unsupported.ts';
 
 export const networkRoutes: readonly ApiRoute[] = [
   ['GET', '/networks', list],
   ['GET', '/networks/', list],
   ['GET', '/networks/{id:.+}', inspect],
-  ['POST', '/networks/create', notYet('creating a network')],
-  ['POST', '/networks/{id:.*}/connect', notYet('connecting a container to a network')],
-  ['POST', '/networks/{id:.*}/disconnect', notYet('disconnecting a container from a network')],
+  ['POST', '/networks/create', create],
+  ['POST', '/networks/{id:.*}/connect', connect],
+  ['POST', '/networks/{id:.*}/disconnect', disconnect],
   [
     'POST',
     '/networks/prune',
@@ -38,8 +39,23 @@ async function inspect(call: Call): Promise<void> {
   call.reply(200, found);
 }
 
-/** Predefined networks cannot go, and there are no others yet. */
+async function create(call: Call): Promise<void> {
+  call.reply(201, await call.engine.networks.create(await call.json(networkCreate)));
+}
+
+async function connect(call: Call): Promise<void> {
+  const config = await call.json(networkConnect);
+  refuseUnsupportedEndpoint(config.EndpointConfig ?? {}, 'EndpointConfig.');
+  await call.engine.networks.connect(call.param('id'), config);
+  call.empty(200);
+}
+
+async function disconnect(call: Call): Promise<void> {
+  await call.engine.networks.disconnect(call.param('id'), await call.json(networkDisconnect));
+  call.empty(200);
+}
+
 async function remove(call: Call): Promise<void> {
-  const network = await call.engine.networks.inspect(call.param('id'));
-  throw new EngineError('permission-denied', `${network.Name} is a pre-defined network and cannot be removed`);
+  await call.engine.networks.remove(call.param('id'));
+  call.empty(204);
 }

@@ -7,6 +7,7 @@ import { formatMs } from '../time.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { handleExit, releaseResources } from './exit.ts';
+import { adoptNetworks } from './networking.ts';
 import { removeLocked } from './remove.ts';
 import { watchExit } from './start.ts';
 import { saveContainer } from './store.ts';
@@ -31,11 +32,11 @@ export async function adoptContainers(ctx: EngineContext, containers: readonly C
 
 /** Its processes are gone already; the daemon may have been killed before everything else was let go of. */
 async function settleStopped(ctx: EngineContext, container: Container): Promise<void> {
-  const { unfinished, hostConfig, endpoint, state } = container.body;
+  const { unfinished, hostConfig, networks, state } = container.body;
   const wasStarted = !state.startedAt.startsWith('0001');
   if (unfinished || (hostConfig.AutoRemove && wasStarted)) {
     await removeLocked(ctx, container, { volumes: true });
-  } else if (endpoint) {
+  } else if (Object.values(networks).some(({ endpoint }) => endpoint)) {
     await releaseResources(ctx, container);
     await saveContainer(ctx, container);
   }
@@ -43,7 +44,7 @@ async function settleStopped(ctx: EngineContext, container: Container): Promise<
 
 async function adoptRunning(ctx: EngineContext, container: Container): Promise<void> {
   await adoptMount(ctx, container);
-  if (container.body.endpoint) await ctx.networks.adopt(container.id, container.body.endpoint);
+  await adoptNetworks(ctx, container);
   const process = await ctx.runtime.adopt(container.id);
   if (!process) return await recordLoss(ctx, container);
   container.process = process;

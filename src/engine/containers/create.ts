@@ -14,12 +14,13 @@ import { checkPlatform } from '../images/inspect.ts';
 import { resolveImage } from '../images/resolve.ts';
 import { formatNs, nowNs } from '../time.ts';
 import { traced } from '../trace.ts';
+import { checkJoined, normalMode, requestedNetworks } from './attachments.ts';
 import { completeHostConfig, mergeConfig } from './config.ts';
 import { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { decideMounts, type MountDecision, type MountPlan, makeVolumes, ownVolumes } from './mounts.ts';
-import { wantedPorts } from './networking.ts';
 import { containerPaths } from './paths.ts';
+import { wantedPorts } from './ports.ts';
 import { type ContainerBody, initialState } from './record.ts';
 import { parseSecurity } from './security.ts';
 import { saveContainer } from './store.ts';
@@ -121,9 +122,10 @@ function draftBody(
   image: ImageRecord,
   imageConfig: ImageConfig,
 ): ContainerBody {
-  const given = create.HostConfig;
+  checkJoined(create);
+  const given = { ...create.HostConfig, NetworkMode: normalMode(ctx, create.HostConfig?.NetworkMode ?? '') };
   const config = mergeConfig(id, create, imageConfig.config as RunConfig | undefined);
-  const hostConfig = completeHostConfig(given ?? {}, ctx.runtime.info.shownName, ctx.runtime.info.cgroupVersion);
+  const hostConfig = completeHostConfig(given, ctx.runtime.info.shownName, ctx.runtime.info.cgroupVersion);
   const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   if (command.length === 0 || command[0] === undefined)
     throw new EngineError('invalid-argument', 'no command specified');
@@ -149,6 +151,7 @@ function draftBody(
     args: command.slice(1),
     mounts: [],
     state: initialState,
+    networks: requestedNetworks(ctx, create, hostConfig.NetworkMode ?? 'bridge'),
     ports: exposedPorts(config.ExposedPorts, hostConfig),
     driver: ctx.snapshots.name,
     restartCount: 0,

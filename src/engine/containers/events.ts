@@ -1,4 +1,5 @@
 import type { EngineContext } from '../context.ts';
+import { inOrder } from './attachments.ts';
 import type { Container } from './container.ts';
 
 /** A container event with what Docker attaches to each: image, name and labels. */
@@ -39,11 +40,20 @@ export function emitVolumeUnmounts(ctx: EngineContext, container: Container): vo
   }
 }
 
-/** Of a container that has just been put on its network, if it has one of its own. */
-export function emitNetworkConnect(ctx: EngineContext, container: Container): void {
-  const networkID = container.body.endpoint?.networkID;
-  const network = ctx.networks.list().find((candidate) => candidate.id === networkID);
-  if (!network) return;
-  const attributes = { container: container.id, name: network.name, type: network.driver };
-  ctx.events.emit({ type: 'network', action: 'connect', id: network.id, attributes });
+/** One event per network, in the order they were connected. */
+export function emitNetworkConnects(ctx: EngineContext, container: Container): void {
+  for (const [name, { endpoint }] of inOrder(container)) {
+    if (endpoint) emitNetwork(ctx, container, 'connect', { id: endpoint.networkID, name });
+  }
+}
+
+export function emitNetwork(
+  ctx: EngineContext,
+  container: Container,
+  action: 'connect' | 'disconnect',
+  network: { readonly id: string; readonly name: string },
+): void {
+  const driver = network.name === 'host' ? 'host' : network.name === 'none' ? 'null' : 'bridge';
+  const attributes = { container: container.id, name: network.name, type: driver };
+  ctx.events.emit({ type: 'network', action, id: network.id, attributes });
 }

@@ -5,7 +5,7 @@ import { formatMs } from '../time.ts';
 import { traced } from '../trace.ts';
 import type { Container } from './container.ts';
 import { emitContainer, emitVolumeUnmounts } from './events.ts';
-import { disconnectNetwork } from './networking.ts';
+import { disconnectNetworks } from './networking.ts';
 import { removeLocked } from './remove.ts';
 import { saveContainer } from './store.ts';
 
@@ -44,7 +44,7 @@ function executedSeconds(container: Container): string {
 export async function releaseResources(ctx: EngineContext, container: Container): Promise<void> {
   const { id } = container;
   const parts = await Promise.allSettled([
-    traced('disconnect', id, () => disconnectNetwork(ctx, container)),
+    traced('disconnect', id, () => disconnectNetworks(ctx, container)),
     traced('runtime-delete', id, () => ctx.runtime.delete(id, { force: true })).then(() =>
       traced('unmount', id, () => ctx.snapshots.unmount(id)),
     ),

@@ -41,7 +41,7 @@ export async function inspectContainer(
       : {}),
     Mounts: mountPoints(body.mounts),
     Config: body.config,
-    NetworkSettings: networkSettings(ctx, container),
+    NetworkSettings: networkSettings(container),
   };
 }
 
@@ -62,12 +62,12 @@ function containerState(container: Container): ContainerState {
   };
 }
 
-function networkSettings(ctx: EngineContext, container: Container): NetworkSettings {
-  const networks = endpointSettings(ctx, container);
-  const endpoint = container.body.endpoint;
+function networkSettings(container: Container): NetworkSettings {
+  // Docker's first days live on: the default bridge's endpoint stands beside the list.
+  const endpoint = container.body.networks['bridge']?.endpoint;
   return {
     Bridge: '',
-    SandboxID: container.isRunning ? container.id : '',
+    SandboxID: container.isRunning && container.body.sandboxPath ? container.id : '',
     SandboxKey: container.isRunning ? (container.body.sandboxPath ?? '') : '',
     Ports: container.isRunning ? container.body.ports : {},
     HairpinMode: false,
@@ -83,32 +83,36 @@ function networkSettings(ctx: EngineContext, container: Container): NetworkSetti
     IPPrefixLen: endpoint?.prefixLength ?? 0,
     IPv6Gateway: '',
     MacAddress: endpoint?.macAddress ?? '',
-    Networks: networks,
+    Networks: endpointSettings(container),
   };
 }
 
-/** A container's place on its one network; empty addresses while it does not run. */
-export function endpointSettings(ctx: EngineContext, container: Container): Record<string, EndpointSettings> {
-  const mode = container.body.hostConfig.NetworkMode ?? 'bridge';
-  const endpoint = container.body.endpoint;
-  const network = ctx.networks.list().find((candidate) => candidate.name === mode || candidate.id === mode);
-  return {
-    [network?.name ?? mode]: {
-      IPAMConfig: null,
-      Links: null,
-      Aliases: null,
-      MacAddress: endpoint?.macAddress ?? '',
-      DriverOpts: null,
-      GwPriority: 0,
-      NetworkID: container.body.state.status === 'created' ? '' : (network?.id ?? ''),
-      EndpointID: endpoint?.endpointID ?? '',
-      Gateway: endpoint?.gateway ?? '',
-      IPAddress: endpoint?.ipAddress ?? '',
-      IPPrefixLen: endpoint?.prefixLength ?? 0,
-      IPv6Gateway: '',
-      GlobalIPv6Address: '',
-      GlobalIPv6PrefixLen: 0,
-      DNSNames: null,
-    },
-  };
+/** A container's places on its networks by name; empty addresses while it does not run. */
+export function endpointSettings(container: Container): Record<string, EndpointSettings> {
+  const names = Object.keys(container.body.networks).sort();
+  return Object.fromEntries(
+    names.map((name) => {
+      const { config, networkID, endpoint, dnsNames } = container.body.networks[name]!;
+      return [
+        name,
+        {
+          IPAMConfig: config.IPAMConfig ?? null,
+          Links: config.Links ?? null,
+          Aliases: config.Aliases ?? null,
+          MacAddress: endpoint?.macAddress ?? config.MacAddress ?? '',
+          DriverOpts: config.DriverOpts ?? null,
+          GwPriority: config.GwPriority ?? 0,
+          NetworkID: networkID,
+          EndpointID: endpoint?.endpointID ?? '',
+          Gateway: endpoint?.gateway ?? '',
+          IPAddress: endpoint?.ipAddress ?? '',
+          IPPrefixLen: endpoint?.prefixLength ?? 0,
+          IPv6Gateway: '',
+          GlobalIPv6Address: '',
+          GlobalIPv6PrefixLen: 0,
+          DNSNames: dnsNames,
+        },
+      ];
+    }),
+  );
 }

@@ -77,7 +77,7 @@ function matcher(ctx: EngineContext, filters: Filters): Test {
   any('status', (container, value) => container.body.state.status === value);
   any('exited', (container, value) => exitedWith(container, value));
   any('volume', (container, value) => usesVolume(container, value));
-  any('network', (container, value) => onNetwork(ctx, container, value));
+  any('network', (container, value) => onNetwork(container, value));
   any('publish', (container, value) => portMatches(container, value, true));
   any('expose', (container, value) => portMatches(container, value, false));
   any('health', (_container, value) => value === 'none');
@@ -124,8 +124,8 @@ function usesVolume(container: Container, value: string): boolean {
   );
 }
 
-function onNetwork(ctx: EngineContext, container: Container, value: string): boolean {
-  return Object.entries(endpointSettings(ctx, container)).some(
+function onNetwork(container: Container, value: string): boolean {
+  return Object.entries(endpointSettings(container)).some(
     ([name, settings]) => name === value || settings.NetworkID === value,
   );
 }
@@ -186,7 +186,7 @@ async function summarize(ctx: EngineContext, container: Container, withSize: boo
       NetworkMode: body.hostConfig.NetworkMode ?? 'bridge',
       ...(body.hostConfig.Annotations ? { Annotations: body.hostConfig.Annotations } : {}),
     },
-    NetworkSettings: { Networks: endpointSettings(ctx, container) },
+    NetworkSettings: { Networks: endpointSettings(container) },
     Mounts: mountPoints(body.mounts),
   };
 }

@@ -1,47 +1,133 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { isIP } from 'node:net';
-import { hostname } from 'node:os';
-import type { HostConfig, PortMap } from '#api-types';
-import { EngineError, isErrno, kindOf, messageOf } from '#errdefs';
-import { hostnameFile, hostsFile, type PortBinding, parseExtraHost, readHostResolvConf, resolvConf } from '#network';
+import { EngineError, kindOf, messageOf } from '#errdefs';
+import type { Endpoint, NetworkInfo } from '#network';
 import type { EngineContext } from '../context.ts';
+import { findNetwork } from '../networks/find.ts';
+import { writeAccountFiles } from './account-files.ts';
+import { dnsNames, inOrder, resolvingOf } from './attachments.ts';
 import type { Container } from './container.ts';
+import { emitNetwork } from './events.ts';
 import { containerPaths } from './paths.ts';
+import { boundPorts, wantedPorts } from './ports.ts';
+import type { NetworkAttachment } from './record.ts';
 
-/**
- * Puts a container on its network and writes its account files; answers the namespace's path, or `host`.
- * Nothing is left when it fails.
- */
-export async function connectNetwork(ctx: EngineContext, container: Container): Promise<string> {
-  const mode = container.body.hostConfig.NetworkMode ?? 'bridge';
-  if (mode === 'host') {
-    await writeAccountFiles(ctx, container, []);
-    return 'host';
-  }
-  const namespace = await ctx.networks.createNamespace(container.id);
-  container.body = { ...container.body, sandboxPath: namespace.path };
-  if (mode === 'none') {
-    await writeAccountFiles(ctx, container, []);
-    return namespace.path;
-  }
-  const network = bridgeNetwork(ctx, mode);
-  const ports = wantedPorts(container.body.hostConfig, Object.keys(container.body.ports));
-  const endpoint = await ctx.networks
-    .connect(container.id, { networkID: network.id, name: container.name, ports })
-    .catch((error: unknown) => Promise.reject(connectError(error)));
-  container.body = {
-    ...container.body,
-    endpoint,
-    ports: boundPorts(Object.keys(container.body.ports), endpoint.ports),
-  };
-  await writeAccountFiles(ctx, container, [endpoint.ipAddress]);
-  return namespace.path;
+/** Where a container's network is: the namespace's path or `host`, and whose hosts, hostname and resolv.conf it sees. */
+export interface NetworkPlace {
+  readonly namespace: string;
+  readonly accountFiles: ReturnType<typeof containerPaths>;
+  /** Only when it is another's: that container's. */
+  readonly hostname?: string;
 }
 
-function bridgeNetwork(ctx: EngineContext, mode: string) {
-  const found = ctx.networks.list().find((network) => network.name === mode || network.id === mode);
-  if (!found) throw connectError(new EngineError('not-found', `network ${mode} not found`));
-  return found;
+/**
+ * Puts a container on its networks and writes its account files.
+ * Nothing is left when it fails, once {@link disconnectNetworks} was called.
+ */
+export async function connectNetworks(ctx: EngineContext, container: Container): Promise<NetworkPlace> {
+  const mode = container.body.hostConfig.NetworkMode ?? 'bridge';
+  if (mode.startsWith('container:')) return joinNetwork(ctx, mode.slice('container:'.length));
+  const namespace = await ownNamespace(ctx, container, mode);
+  const found = inOrder(container).map(([name, attachment]) => ({
+    name,
+    attachment,
+    network: requireNetwork(ctx, name, attachment),
+  }));
+  const publishing = leadingNetwork(found);
+  for (const { name, network, attachment } of found) {
+    // It may have been named by its ID, or before it was there.
+    if (name !== network.name) setAttachment(container, name, undefined);
+    await connectOne(ctx, container, { network, attachment, publishes: network === publishing }).catch(
+      (error: unknown) => Promise.reject(connectError(error)),
+    );
+  }
+  const addresses = inOrder(container).flatMap(([, { endpoint }]) => endpoint?.ipAddress || []);
+  await writeAccountFiles(ctx, container, { addresses, named: found.some(({ network }) => !network.predefined) });
+  return { namespace, accountFiles: containerPaths(ctx, container.id) };
+}
+
+async function ownNamespace(ctx: EngineContext, container: Container, mode: string): Promise<string> {
+  if (mode === 'host') return 'host';
+  const { path } = await ctx.networks.createNamespace(container.id);
+  container.body = { ...container.body, sandboxPath: path };
+  return path;
+}
+
+/** `--network container:x`: everything of the network is that container's. */
+function joinNetwork(ctx: EngineContext, reference: string): NetworkPlace {
+  const owner = networkOwner(ctx, reference);
+  const { hostConfig, sandboxPath, config } = owner.body;
+  const namespace = hostConfig.NetworkMode === 'host' ? 'host' : (sandboxPath ?? '');
+  return { namespace, accountFiles: containerPaths(ctx, owner.id), hostname: config.Hostname ?? '' };
+}
+
+/** The running container whose network is joined, through others that join it themselves. @throws in dockerd's words. */
+function networkOwner(ctx: EngineContext, reference: string): Container {
+  let owner: Container;
+  try {
+    owner = ctx.containers.resolve(reference);
+  } catch (error) {
+    throw new EngineError(kindOf(error), `joining network namespace of container: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  if (!owner.isRunning) {
+    const { status } = owner.body.state;
+    throw new EngineError(
+      'conflict',
+      `cannot join network namespace of a non running container: container ${owner.name} is ${status}`,
+    );
+  }
+  const mode = owner.body.hostConfig.NetworkMode ?? '';
+  return mode.startsWith('container:') ? networkOwner(ctx, mode.slice('container:'.length)) : owner;
+}
+
+interface Connecting {
+  readonly network: NetworkInfo;
+  readonly attachment: NetworkAttachment;
+  readonly publishes: boolean;
+}
+
+/** One network of a container; its record is changed. */
+export async function connectOne(
+  ctx: EngineContext,
+  container: Container,
+  { network, attachment, publishes }: Connecting,
+): Promise<Endpoint> {
+  const { config } = attachment;
+  const { ports, hostConfig } = container.body;
+  const resolving = await resolvingOf(ctx, container, network, config);
+  const endpoint = await ctx.networks.connect(container.id, {
+    networkID: network.id,
+    name: container.name,
+    ports: publishes ? wantedPorts(hostConfig, Object.keys(ports)) : [],
+    ...(config.IPAMConfig?.IPv4Address ? { ipAddress: config.IPAMConfig.IPv4Address } : {}),
+    ...(config.MacAddress ? { macAddress: config.MacAddress } : {}),
+    gatewayPriority: config.GwPriority ?? 0,
+    ...(resolving ? { resolving } : {}),
+  });
+  const names = network.predefined ? null : dnsNames(container, config);
+  setAttachment(container, network.name, { ...attachment, networkID: network.id, dnsNames: names, endpoint });
+  if (publishes) container.body = { ...container.body, ports: boundPorts(Object.keys(ports), endpoint.ports) };
+  return endpoint;
+}
+
+export function setAttachment(container: Container, name: string, attachment: NetworkAttachment | undefined): void {
+  const { [name]: _before, ...others } = container.body.networks;
+  container.body = { ...container.body, networks: attachment ? { ...others, [name]: attachment } : others };
+}
+
+/** The network that ports are published through: the one that will lead out. */
+function leadingNetwork(found: readonly { network: NetworkInfo; attachment: NetworkAttachment }[]) {
+  const priority = ({ attachment }: (typeof found)[number]) => attachment.config.GwPriority ?? 0;
+  return found
+    .filter(({ network }) => !network.internal)
+    .sort((a, b) => priority(b) - priority(a) || (a.network.name < b.network.name ? -1 : 1))[0]?.network;
+}
+
+function requireNetwork(ctx: EngineContext, name: string, { networkID }: NetworkAttachment): NetworkInfo {
+  // A network of the same name that was made later is another one.
+  const found = findNetwork(ctx, networkID === '' ? name : networkID);
+  if (found) return found;
+  throw connectError(new EngineError('not-found', `network ${networkID === '' ? name : networkID} not found`));
 }
 
 /** dockerd answers a taken port with 500, not 409. */
@@ -54,128 +140,29 @@ function connectError(error: unknown): EngineError {
   );
 }
 
-/** Takes a container off its network; absent is fine. */
-export async function disconnectNetwork(ctx: EngineContext, container: Container): Promise<void> {
-  const mode = container.body.hostConfig.NetworkMode;
-  if (mode === 'host') return;
-  const endpoint = container.body.endpoint;
-  if (endpoint) {
+/** Takes a container that has ended off its networks; absent is fine. */
+export async function disconnectNetworks(ctx: EngineContext, container: Container): Promise<void> {
+  const mode = container.body.hostConfig.NetworkMode ?? '';
+  for (const [name, { endpoint, ...rest }] of inOrder(container)) {
+    if (!endpoint) continue;
     await ctx.networks.disconnect(container.id, endpoint.networkID);
-    const { endpoint: _gone, ...rest } = container.body;
-    container.body = { ...rest, ports: Object.fromEntries(Object.keys(rest.ports).map((port) => [port, null])) };
-    const network = ctx.networks.list().find((candidate) => candidate.id === endpoint.networkID);
-    ctx.events.emit({
-      type: 'network',
-      action: 'disconnect',
-      id: endpoint.networkID,
-      attributes: { container: container.id, name: network?.name ?? 'bridge', type: network?.driver ?? 'bridge' },
+    setAttachment(container, name, rest);
+    emitNetwork(ctx, container, 'disconnect', { id: endpoint.networkID, name });
+  }
+  const { ports } = container.body;
+  container.body = { ...container.body, ports: boundPorts(Object.keys(ports), []) };
+  if (mode !== 'host' && !mode.startsWith('container:')) await ctx.networks.removeNamespace(container.id);
+}
+
+/** What an earlier daemon connected. */
+export async function adoptNetworks(ctx: EngineContext, container: Container): Promise<void> {
+  for (const [, { endpoint, config }] of inOrder(container)) {
+    const network = endpoint && findNetwork(ctx, endpoint.networkID);
+    if (!network) continue;
+    const resolving = await resolvingOf(ctx, container, network, config);
+    await ctx.networks.adopt(container.id, endpoint, {
+      gatewayPriority: config.GwPriority ?? 0,
+      ...(resolving ? { resolving } : {}),
     });
-  }
-  await ctx.networks.removeNamespace(container.id);
-}
-
-function parsePort(spec: string): { port: number; protocol: 'tcp' | 'udp' | 'sctp' } {
-  const [, port = '', protocol = 'tcp'] = /^(\d+)(?:\/(tcp|udp|sctp))?$/.exec(spec) ?? [];
-  const number = Number(port);
-  if (port === '' || number < 1 || number > 65535)
-    throw new EngineError('invalid-argument', `invalid port specification: "${spec.split('/', 1)[0]}"`);
-  return { port: number, protocol: protocol as 'tcp' | 'udp' | 'sctp' };
-}
-
-/** The host ports a container asks for. @throws `invalid-argument` for what is no port. */
-export function wantedPorts(host: HostConfig, exposed: readonly string[]): PortBinding[] {
-  const bindings: PortBinding[] = [];
-  for (const [spec, list] of Object.entries(host.PortBindings ?? {})) {
-    const { port, protocol } = parsePort(spec);
-    for (const binding of list?.length ? list : [{}]) {
-      bindings.push({
-        containerPort: port,
-        protocol,
-        hostIP: binding.HostIp ?? '',
-        ...hostPorts(binding.HostPort ?? ''),
-      });
-    }
-  }
-  if (!host.PublishAllPorts) return bindings;
-  for (const spec of exposed) {
-    const { port, protocol } = parsePort(spec);
-    if (bindings.some((other) => other.containerPort === port && other.protocol === protocol)) continue;
-    bindings.push({ containerPort: port, protocol, hostIP: '', hostPort: 0 });
-  }
-  return bindings;
-}
-
-/** `8080`, `8000-8010` (the first free one) or nothing (any). */
-function hostPorts(text: string): Pick<PortBinding, 'hostPort' | 'hostPortEnd'> {
-  if (text === '') return { hostPort: 0 };
-  const [, from = '', to] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? [];
-  if (from === '' || Number(to ?? from) > 65535)
-    throw new EngineError('invalid-argument', `invalid port specification: "${text}"`);
-  return to === undefined ? { hostPort: Number(from) } : { hostPort: Number(from), hostPortEnd: Number(to) };
-}
-
-function boundPorts(exposed: readonly string[], bound: readonly PortBinding[]): PortMap {
-  const map: Record<string, { HostIp: string; HostPort: string }[] | null> = Object.fromEntries(
-    exposed.map((port) => [port, null]),
-  );
-  for (const binding of bound) {
-    const key = `${binding.containerPort}/${binding.protocol}`;
-    (map[key] ??= []).push({
-      HostIp: binding.hostIP === '' ? '0.0.0.0' : binding.hostIP,
-      HostPort: String(binding.hostPort),
-    });
-  }
-  return map;
-}
-
-/** hosts, hostname and resolv.conf as dockerd writes them; made anew at every start. */
-async function writeAccountFiles(
-  ctx: EngineContext,
-  container: Container,
-  addresses: readonly string[],
-): Promise<void> {
-  const paths = containerPaths(ctx, container.id);
-  const { config, hostConfig } = container.body;
-  const onHost = hostConfig.NetworkMode === 'host';
-  const name = onHost ? hostname() : (config.Hostname ?? '');
-  const gateway = ctx.networks.list().find((network) => network.driver === 'bridge')?.gateway ?? '';
-  const hosts = hostsFile({
-    hostname: name,
-    domainname: config.Domainname ?? '',
-    addresses,
-    extraHosts: (hostConfig.ExtraHosts ?? []).map((item) => parseExtraHost(item, gateway)),
-    ...(onHost ? { hostText: readHostFile('/etc/hosts') } : {}),
-  });
-  for (const server of hostConfig.Dns ?? []) {
-    if (isIP(server) === 0) throw new EngineError('internal', `bad nameserver address ${server}`);
-  }
-  const defaults = ctx.options.network;
-  const host = await readHostResolvConf(onHost ? 'host' : 'legacy');
-  const resolv = resolvConf(host.hostText, {
-    mode: onHost ? 'host' : 'legacy',
-    hostPath: host.hostPath,
-    dns: firstGiven(hostConfig.Dns, defaults?.dns),
-    search: firstGiven(hostConfig.DnsSearch, defaults?.dnsSearch),
-    options: firstGiven(hostConfig.DnsOptions, defaults?.dnsOptions),
-  });
-  writeFileSync(paths.hostname, hostnameFile(name), { mode: 0o644 });
-  writeFileSync(paths.hosts, hosts, { mode: 0o644 });
-  writeFileSync(paths.resolvConf, resolv, { mode: 0o644 });
-}
-
-function firstGiven(
-  own: readonly string[] | null | undefined,
-  fallback: readonly string[] | undefined,
-): readonly string[] {
-  return own?.length ? own : (fallback ?? []);
-}
-
-/** A file of the host, empty when it is not there. */
-export function readHostFile(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return '';
-    throw error;
   }
 }

@@ -1,4 +1,4 @@
-import type { ContainerConfig, ContainerStatus, HostConfig, PortMap } from '#api-types';
+import type { ContainerConfig, ContainerStatus, EndpointSettings, HostConfig, PortMap } from '#api-types';
 import type { Endpoint } from '#network';
 import type { DiffID, Digest } from '#oci';
 
@@ -44,6 +44,18 @@ export interface StoredState {
   readonly finishedAt: string;
 }
 
+/** A container's place on one network: as it was asked for, and while it runs, as it is. */
+export interface NetworkAttachment {
+  /** Empty until it was first connected. */
+  readonly networkID: string;
+  readonly config: Pick<
+    EndpointSettings,
+    'IPAMConfig' | 'Links' | 'Aliases' | 'MacAddress' | 'DriverOpts' | 'GwPriority'
+  >;
+  readonly dnsNames: readonly string[] | null;
+  readonly endpoint?: Endpoint;
+}
+
 /** Everything about a container that outlives the daemon. */
 export interface ContainerBody {
   readonly created: string;
@@ -57,7 +69,8 @@ export interface ContainerBody {
   readonly args: readonly string[];
   readonly mounts: readonly PlannedMount[];
   readonly state: StoredState;
-  readonly endpoint?: Endpoint;
+  /** By network name. */
+  readonly networks: Readonly<Record<string, NetworkAttachment>>;
   /** The network namespace of the last start. */
   readonly sandboxPath?: string;
   /** Published and exposed ports, as inspect shows them while running. */

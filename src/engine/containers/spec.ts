@@ -6,39 +6,34 @@ import {
   type ResourceLimits,
   type SpecMount,
 } from '#runtime';
-import type { EngineContext } from '../context.ts';
 import { defaultShmBytes } from './config.ts';
 import type { Container } from './container.ts';
 import { requireInit } from './init-binary.ts';
 import { specMounts } from './mounts.ts';
-import { containerPaths } from './paths.ts';
+import type { NetworkPlace } from './networking.ts';
 import { parseSecurity } from './security.ts';
 import { resolveUser } from './user.ts';
 
 export const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The spec of a container about to start: its root is mounted and its network namespace exists. */
-export function containerSpec(
-  ctx: EngineContext,
-  container: Container,
-  place: { root: string; networkNamespace: string },
-): ContainerSpec {
+export function containerSpec(container: Container, place: { root: string; network: NetworkPlace }): ContainerSpec {
   const { config, hostConfig } = container.body;
   const security = parseSecurity(hostConfig);
   return {
     id: container.id,
     rootfs: place.root,
     readonlyRootfs: hostConfig.ReadonlyRootfs ?? false,
-    hostname: config.Hostname ?? '',
+    hostname: place.network.hostname ?? config.Hostname ?? '',
     process: initProcess(container, place.root, security),
-    mounts: [...specMounts(container.body.mounts), ...accountMounts(ctx, container)],
+    mounts: [...specMounts(container.body.mounts), ...accountMounts(container, place.network.accountFiles)],
     shmSizeBytes: hostConfig.ShmSize ?? defaultShmBytes,
     resources: resourceLimits(hostConfig),
-    networkNamespace: place.networkNamespace,
+    networkNamespace: place.network.namespace,
     privileged: hostConfig.Privileged ?? false,
     ...(security.seccomp ? { seccomp: security.seccomp } : {}),
     sysctls: {
-      ...(place.networkNamespace === 'host' ? {} : defaultNetworkSysctls),
+      ...(place.network.namespace === 'host' ? {} : defaultNetworkSysctls),
       ...(config.Domainname ? { 'kernel.domainname': config.Domainname } : {}),
       ...hostConfig.Sysctls,
     },
@@ -101,8 +96,7 @@ export function processEnv(
 }
 
 /** resolv.conf, hostname and hosts, unless the user mounts something there. */
-function accountMounts(ctx: EngineContext, container: Container): SpecMount[] {
-  const paths = containerPaths(ctx, container.id);
+function accountMounts(container: Container, paths: NetworkPlace['accountFiles']): SpecMount[] {
   const taken = new Set(container.body.mounts.map((mount) => mount.destination));
   const files: readonly (readonly [string, string])[] = [
     ['/etc/resolv.conf', paths.resolvConf],

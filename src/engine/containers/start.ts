@@ -6,9 +6,9 @@ import type { EngineContext } from '../context.ts';
 import { formatMs } from '../time.ts';
 import { traced } from '../trace.ts';
 import type { Container } from './container.ts';
-import { emitContainer, emitNetworkConnect, emitVolumeMounts } from './events.ts';
+import { emitContainer, emitNetworkConnects, emitVolumeMounts } from './events.ts';
 import { handleExit, releaseResources } from './exit.ts';
-import { connectNetwork } from './networking.ts';
+import { connectNetworks } from './networking.ts';
 import { containerPaths } from './paths.ts';
 import { removeLocked } from './remove.ts';
 import { containerSpec } from './spec.ts';
@@ -39,13 +39,13 @@ export async function startContainer(ctx: EngineContext, reference: string): Pro
 async function launch(ctx: EngineContext, container: Container): Promise<void> {
   const { id } = container;
   ctx.runtime.anticipate();
-  const [{ root }, networkNamespace] = await bothOrNone(
+  const [{ root }, network] = await bothOrNone(
     traced('mount', id, () => ctx.snapshots.mount(id)),
-    traced('network', id, () => connectNetwork(ctx, container)),
+    traced('network', id, () => connectNetworks(ctx, container)),
   );
   emitVolumeMounts(ctx, container);
-  emitNetworkConnect(ctx, container);
-  const spec = containerSpec(ctx, container, { root, networkNamespace });
+  emitNetworkConnects(ctx, container);
+  const spec = containerSpec(container, { root, network });
   const { config, hostConfig } = container.body;
   const stdio = {
     openStdin: config.OpenStdin ?? false,

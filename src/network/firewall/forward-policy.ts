@@ -10,19 +10,24 @@ import { runTool } from './command.ts';
 const believedMs = 60_000;
 
 /**
- * Gets our bridge past a FORWARD chain of another's whose policy is DROP, such as dockerd's: accepting in our own table does not end the walk through
- * theirs. Our two rules are the last of that chain, so that what its owner drops or counts before stays so; a comment names us.
+ * Gets our bridges past a FORWARD chain of another's whose policy is DROP, such as dockerd's: accepting in our own table does not end the walk through
+ * theirs. Our two rules for each are the last of that chain, so that what its owner drops or counts before stays so; a comment names us.
  */
 export class ForwardPolicy {
   readonly #helper: NamespaceHelper;
-  readonly #bridge: string;
   readonly #owner: string;
+  readonly #bridges = new Set<string>();
   #seenAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(helper: NamespaceHelper, bridge: string, owner: string) {
+  constructor(helper: NamespaceHelper, owner: string) {
     this.#helper = helper;
-    this.#bridge = bridge;
     this.#owner = owner;
+  }
+
+  /** Takes effect with the next {@link ensure}. */
+  add(bridge: string): void {
+    this.#bridges.add(bridge);
+    this.#seenAtMs = Number.NEGATIVE_INFINITY;
   }
 
   /** Adds the rules where they are needed and missing. Costs one netlink question when nothing is to be done. */
@@ -33,14 +38,14 @@ export class ForwardPolicy {
     if (tools.length > 0) this.#seenAtMs = performance.now();
   }
 
-  /** Removes the rules wherever they are. */
-  async remove(): Promise<void> {
+  /** Removes a bridge's rules wherever they are. */
+  async remove(bridge: string): Promise<void> {
+    this.#bridges.delete(bridge);
     for (const tool of await this.#tools()) {
-      for (const rule of this.#rules()) {
+      for (const rule of this.#rules(bridge)) {
         while (await succeeds(tool, ['-D', ...rule]));
       }
     }
-    this.#seenAtMs = Number.NEGATIVE_INFINITY;
   }
 
   async #droppingTools(): Promise<readonly string[]> {
@@ -61,16 +66,16 @@ export class ForwardPolicy {
   }
 
   async #allow(tool: string): Promise<void> {
-    for (const rule of this.#rules()) {
+    for (const rule of [...this.#bridges].flatMap((bridge) => this.#rules(bridge))) {
       if (await succeeds(tool, ['-C', ...rule])) continue;
       await runTool(tool, ['-w', '-A', ...rule]);
-      log.info('accept forwarding of our bridge: the FORWARD policy is DROP', { tool, bridge: this.#bridge });
+      log.info('accept forwarding of our bridge: the FORWARD policy is DROP', { tool, rule: rule.join(' ') });
     }
   }
 
-  #rules(): readonly (readonly string[])[] {
+  #rules(bridge: string): readonly (readonly string[])[] {
     const tail = ['-m', 'comment', '--comment', this.#owner, '-j', 'ACCEPT'];
-    return ['-i', '-o'].map((side) => ['FORWARD', side, this.#bridge, ...tail]);
+    return ['-i', '-o'].map((side) => ['FORWARD', side, bridge, ...tail]);
   }
 }
 

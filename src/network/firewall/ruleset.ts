@@ -7,15 +7,24 @@ import { type Subnet, subnetText } from '../address.ts';
 /** Ports published on one host address, and on every address. */
 export const portMaps = { specific: 'published', any: 'published_any' } as const;
 
-export function baseRuleset(table: string, bridge: string, subnet: Subnet): string {
-  const inside = subnetText(subnet);
+/** One bridge and what may cross it. */
+export interface Zone {
+  readonly bridge: string;
+  readonly subnet: Subnet;
+  /** Nothing goes in or out, but for the host itself. */
+  readonly internal: boolean;
+  /** What leaves gets the host's address. */
+  readonly masquerade: boolean;
+}
+
+export function baseRuleset(table: string, zones: readonly Zone[]): string {
   const target = 'type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service;';
   const chains: readonly Chain[] = [
     {
-      // route_localnet on the bridge lets 127.0.0.1 reach containers; the other way must stay shut (CVE-2020-8558).
+      // route_localnet on a bridge lets 127.0.0.1 reach containers; the other way must stay shut (CVE-2020-8558).
       name: 'guard',
       hook: 'type filter hook prerouting priority raw; policy accept;',
-      rules: [`iifname "${bridge}" ip daddr 127.0.0.0/8 drop`],
+      rules: zones.map(({ bridge }) => `iifname "${bridge}" ip daddr 127.0.0.0/8 drop`),
     },
     {
       name: 'ports',
@@ -37,20 +46,15 @@ export function baseRuleset(table: string, bridge: string, subnet: Subnet): stri
     {
       name: 'postrouting',
       hook: 'type nat hook postrouting priority srcnat; policy accept;',
-      rules: [
-        `ip saddr ${inside} oifname != "${bridge}" masquerade`,
-        `ip saddr 127.0.0.0/8 oifname "${bridge}" masquerade`,
-        `ip saddr ${inside} oifname "${bridge}" ct status dnat masquerade`,
-      ],
+      rules: zones.flatMap(masquerading),
     },
     {
       name: 'forward',
       hook: 'type filter hook forward priority filter; policy accept;',
       rules: [
-        `iifname "${bridge}" accept`,
-        `oifname "${bridge}" ct state established,related accept`,
-        `oifname "${bridge}" ct status dnat accept`,
-        `oifname "${bridge}" drop`,
+        ...zones.flatMap(inwards),
+        // Last, when every bridge has had its say on what comes to it: that keeps networks apart from each other.
+        ...zones.map(({ bridge }) => `iifname "${bridge}" accept`),
       ],
     },
   ];
@@ -61,6 +65,26 @@ export function baseRuleset(table: string, bridge: string, subnet: Subnet): stri
     ...chains.flatMap((chain) => chainText(table, chain)),
     '',
   ].join('\n');
+}
+
+function masquerading({ bridge, subnet, internal, masquerade }: Zone): string[] {
+  const inside = subnetText(subnet);
+  return [
+    ...(masquerade && !internal ? [`ip saddr ${inside} oifname != "${bridge}" masquerade`] : []),
+    `ip saddr 127.0.0.0/8 oifname "${bridge}" masquerade`,
+    `ip saddr ${inside} oifname "${bridge}" ct status dnat masquerade`,
+  ];
+}
+
+function inwards({ bridge, internal }: Zone): string[] {
+  const within = `iifname "${bridge}" oifname "${bridge}" accept`;
+  if (internal) return [within, `iifname "${bridge}" drop`, `oifname "${bridge}" drop`];
+  return [
+    within,
+    `oifname "${bridge}" ct state established,related accept`,
+    `oifname "${bridge}" ct status dnat accept`,
+    `oifname "${bridge}" drop`,
+  ];
 }
 
 interface Chain {

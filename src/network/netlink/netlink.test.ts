@@ -30,8 +30,8 @@ import {
 const hex = (text: string) => Buffer.from(text.replaceAll(/\s+/g, ''), 'hex');
 
 test('a bridge is made with the bytes iproute2 sends', () => {
-  const { bytes, acks } = createBridge({ name: 'wh-1', macAddress: '02:42:0a:0b:0c:0d', mtu: 1500 });
-  assert.equal(acks, 1);
+  const { bytes, acks } = createBridge({ name: 'wh-1', macAddress: '02:42:0a:0b:0c:0d', mtu: 1500, alias: 'mine' });
+  assert.equal(acks, 2);
   assert.deepEqual(
     bytes,
     hex(`
@@ -41,6 +41,10 @@ test('a bridge is made with the bytes iproute2 sends', () => {
       0a00 0100 02420a0b0c0d 0000
       0800 0400 dc050000
       1000 1200 0b00 0100 627269646765 00 00
+      38000000 1300 0500 00000000 00000000
+      00 00 0000 00000000 00000000 00000000
+      0900 0300 77682d31 00 000000
+      0900 1400 6d696e65 00 000000
     `),
   );
 });
@@ -151,7 +155,7 @@ test('answers are read: links, addresses, routes, elements, policies, flows', ()
     attribute(18, attribute(1, text('veth'))),
   );
   assert.deepEqual(decodeLinks(Buffer.concat([link, encodeMessage(3, 2, u32(0))])), [
-    { index: 7, name: 'wv1', up: true, masterIndex: 5, kind: 'veth', mtu: 1400 },
+    { index: 7, name: 'wv1', up: true, masterIndex: 5, kind: 'veth', mtu: 1400, alias: '' },
   ]);
   const address = encodeMessage(20, 2, hex('02100000 05000000'), attribute(2, hex('ac110001')));
   assert.deepEqual(decodeAddresses(address), [{ linkIndex: 5, address: parseAddress('172.17.0.1'), prefixLength: 16 }]);

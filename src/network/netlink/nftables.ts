@@ -36,8 +36,12 @@ function message(which: number, flags: number, ...attributes: Buffer[]): Buffer 
   return encodeMessage((nftSubsystem << 8) | which, flags, header(ipv4, 0), ...attributes);
 }
 
+export function nftMessageType(which: number): number {
+  return (nftSubsystem << 8) | which;
+}
+
 /** Wraps changes in the transaction the kernel wants around them. */
-function batch(messages: readonly Buffer[]): Datagram {
+export function batch(messages: readonly Buffer[]): Datagram {
   return {
     bytes: Buffer.concat([
       encodeMessage(batchBegin, request, header(0, nftSubsystem)),

@@ -13,7 +13,7 @@ import {
   u32,
 } from './message.ts';
 
-const { request, ack, create, exclusive, dump } = messageFlags;
+const { request, ack, create, exclusive, replace, dump } = messageFlags;
 const newLink = 16;
 const delLink = 17;
 const getLink = 18;
@@ -29,10 +29,10 @@ const inet = 2;
 const bridgeFamily = 7;
 const linkUp = 1;
 
-const link = { address: 1, name: 3, mtu: 4, master: 10, protocolInfo: 12, info: 18, nsFd: 28 } as const;
+const link = { address: 1, name: 3, mtu: 4, master: 10, protocolInfo: 12, info: 18, alias: 20, nsFd: 28 } as const;
 const linkInfo = { kind: 1, data: 2 } as const;
 const vethPeer = 1;
-const hairpinMode = 4;
+const portAttribute = { hairpin: 4, isolated: 33 } as const;
 const addressAttribute = { address: 1, local: 2, broadcast: 4 } as const;
 const route = { destination: 1, outLink: 4, gateway: 5, table: 15 } as const;
 const mainTable = 254;
@@ -59,17 +59,26 @@ function linkHeader(index: number, flags: number, change: number): Buffer {
   return bytes;
 }
 
-export function createBridge(options: { name: string; macAddress: string; mtu: number }): Datagram {
-  const message = encodeMessage(
+/** `alias` is what `ip link` shows beside the name; the kernel takes it only for a link that is there. */
+export function createBridge(options: { name: string; macAddress: string; mtu: number; alias: string }): Datagram {
+  const name = attribute(link.name, text(options.name));
+  const made = encodeMessage(
     newLink,
     request | ack | create | exclusive,
     linkHeader(0, 0, 0),
-    attribute(link.name, text(options.name)),
+    name,
     attribute(link.address, macBytes(options.macAddress)),
     attribute(link.mtu, u32(options.mtu)),
     plainNested(link.info, attribute(linkInfo.kind, text('bridge'))),
   );
-  return { bytes: message, acks: 1, patches: [] };
+  const marked = encodeMessage(
+    setLink,
+    request | ack,
+    linkHeader(0, 0, 0),
+    name,
+    attribute(link.alias, text(options.alias)),
+  );
+  return { bytes: Buffer.concat([made, marked]), acks: 2, patches: [] };
 }
 
 export interface VethOptions {
@@ -120,13 +129,22 @@ export function createVeth(options: VethOptions): Datagram {
  * asks for its own published port needs that.
  */
 export function setHairpin(linkName: string): Datagram {
+  return setBridgePort(linkName, portAttribute.hairpin);
+}
+
+/** A port that can't speak to other isolated ones of its bridge. */
+export function setIsolated(linkName: string): Datagram {
+  return setBridgePort(linkName, portAttribute.isolated);
+}
+
+function setBridgePort(linkName: string, which: number): Datagram {
   const header = linkHeader(0, 0, 0);
   header[0] = bridgeFamily;
   const message = encodeMessage(
     setLink,
     request | ack,
     header,
-    nested(link.protocolInfo, attribute(hairpinMode, Buffer.from([1]))),
+    nested(link.protocolInfo, attribute(which, Buffer.from([1]))),
   );
   return { bytes: message, acks: 1, patches: [{ offset: headerBytes + 4, kind: 'link-index', value: linkName }] };
 }
@@ -137,6 +155,8 @@ export function configureLink(options: {
   readonly address?: Address;
   readonly prefixLength?: number;
   readonly gateway?: Address;
+  /** In the place of a default route that is there. */
+  readonly replaceRoute?: boolean;
 }): Datagram {
   // Each message, and where in it the link's index goes.
   const messages: [Buffer, number][] = [];
@@ -145,7 +165,7 @@ export function configureLink(options: {
   }
   messages.push([encodeMessage(setLink, request | ack, linkHeader(0, linkUp, linkUp)), headerBytes + 4]);
   if (options.gateway !== undefined) {
-    const message = addDefaultRoute(options.gateway);
+    const message = addDefaultRoute(options.gateway, options.replaceRoute ?? false);
     messages.push([message, message.length - 4]);
   }
   let start = 0;
@@ -189,13 +209,13 @@ export function deleteAddress(linkIndex: number, address: Address, subnet: Subne
 }
 
 /** The link's index is the last thing in the message. */
-function addDefaultRoute(gateway: Address): Buffer {
+function addDefaultRoute(gateway: Address, replaces: boolean): Buffer {
   const boot = 3;
   const universe = 0;
   const unicast = 1;
   return encodeMessage(
     newRoute,
-    request | ack | create | exclusive,
+    request | ack | create | (replaces ? replace : exclusive),
     Buffer.from([inet, 0, 0, 0, mainTable, boot, universe, unicast, 0, 0, 0, 0]),
     attribute(route.gateway, addressBytes(gateway)),
     attribute(route.outLink, u32(0)),
@@ -223,6 +243,7 @@ export interface LinkInfo {
   readonly masterIndex: number;
   readonly kind: string;
   readonly mtu: number;
+  readonly alias: string;
 }
 
 export function listLinks(): Datagram {
@@ -242,6 +263,7 @@ export function decodeLinks(answer: Buffer): LinkInfo[] {
         masterIndex: attributes.get(link.master)?.readUInt32LE(0) ?? 0,
         kind: decodeText(info.get(linkInfo.kind) ?? Buffer.alloc(0)),
         mtu: attributes.get(link.mtu)?.readUInt32LE(0) ?? 0,
+        alias: decodeText(attributes.get(link.alias) ?? Buffer.alloc(0)),
       };
     });
 }

@@ -1,0 +1,94 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
+import { EngineError, isErrno } from '#errdefs';
+import { hostnameFile, hostsFile, parseExtraHost, readHostResolvConf, resolvConf } from '#network';
+import type { EngineContext } from '../context.ts';
+import type { Container } from './container.ts';
+import { containerPaths } from './paths.ts';
+
+/** hosts, hostname and resolv.conf as dockerd writes them; made anew at every start. `named`: on a network with a name server. */
+export async function writeAccountFiles(
+  ctx: EngineContext,
+  container: Container,
+  { addresses, named }: { addresses: readonly string[]; named: boolean },
+): Promise<void> {
+  const paths = containerPaths(ctx, container.id);
+  const { config, hostConfig } = container.body;
+  const onHost = hostConfig.NetworkMode === 'host';
+  const name = onHost ? hostname() : (config.Hostname ?? '');
+  const gateway = ctx.networks.list().find((network) => network.driver === 'bridge')?.gateway ?? '';
+  const hosts = hostsFile({
+    hostname: name,
+    domainname: config.Domainname ?? '',
+    addresses,
+    extraHosts: (hostConfig.ExtraHosts ?? []).map((item) => parseExtraHost(item, gateway)),
+    ...(onHost ? { hostText: readHostFile('/etc/hosts') } : {}),
+  });
+  for (const server of hostConfig.Dns ?? []) {
+    if (isIP(server) === 0) throw new EngineError('internal', `bad nameserver address ${server}`);
+  }
+  writeFileSync(paths.hostname, hostnameFile(name), { mode: 0o644 });
+  writeFileSync(paths.hosts, hosts, { mode: 0o644 });
+  writeFileSync(paths.resolvConf, await resolvText(ctx, container, named), { mode: 0o644 });
+}
+
+/** When a running container joins its first network with a name server, or leaves the last. */
+export async function rewriteResolvConf(ctx: EngineContext, container: Container, named: boolean): Promise<void> {
+  writeFileSync(containerPaths(ctx, container.id).resolvConf, await resolvText(ctx, container, named));
+}
+
+/** An address that came or went, in a file its container may have changed: only that line is touched. */
+export function changeHostsLine(
+  ctx: EngineContext,
+  container: Container,
+  change: { add: string } | { remove: string },
+): void {
+  const path = containerPaths(ctx, container.id).hosts;
+  const text = readHostFile(path);
+  const { Hostname = '', Domainname } = container.body.config;
+  const names = Domainname ? `${Hostname}.${Domainname} ${Hostname}` : Hostname;
+  const line = (address: string) => `${address}\t${names}\n`;
+  writeFileSync(path, 'add' in change ? text + line(change.add) : text.replace(line(change.remove), ''));
+}
+
+async function resolvText(ctx: EngineContext, container: Container, named: boolean): Promise<string> {
+  const { hostConfig } = container.body;
+  const mode = hostConfig.NetworkMode === 'host' ? 'host' : named ? 'internal' : 'legacy';
+  const host = await readHostResolvConf(mode);
+  return resolvConf(host.hostText, { mode, hostPath: host.hostPath, ...dnsOptions(ctx, container) });
+}
+
+/** The servers a container's own name server asks: those of its options, the daemon's, or the machine's. */
+export async function nameServers(ctx: EngineContext, container: Container): Promise<readonly string[]> {
+  const { dns } = dnsOptions(ctx, container);
+  if (dns.length > 0) return dns;
+  return (await readHostResolvConf('internal')).nameservers;
+}
+
+function dnsOptions(ctx: EngineContext, container: Container) {
+  const { hostConfig } = container.body;
+  const defaults = ctx.options.network;
+  return {
+    dns: firstGiven(hostConfig.Dns, defaults?.dns),
+    search: firstGiven(hostConfig.DnsSearch, defaults?.dnsSearch),
+    options: firstGiven(hostConfig.DnsOptions, defaults?.dnsOptions),
+  };
+}
+
+function firstGiven(
+  own: readonly string[] | null | undefined,
+  fallback: readonly string[] | undefined,
+): readonly string[] {
+  return own?.length ? own : (fallback ?? []);
+}
+
+/** A file of the host, empty when it is not there. */
+export function readHostFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return '';
+    throw error;
+  }
+}

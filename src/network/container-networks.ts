@@ -1,0 +1,176 @@
+import { parseAddress } from './address.ts';
+import type { BridgeNetwork } from './bridge-network.ts';
+import type { NameView } from './dns/answer.ts';
+import { Resolver } from './dns/resolver.ts';
+import { type NamespaceHelper, NetworkError } from './helper.ts';
+import { configureLink } from './netlink/index.ts';
+import { Program } from './program.ts';
+import type { ConnectOptions, Endpoint, Resolving } from './types.ts';
+
+/** A container's place on one network. */
+interface Plug {
+  readonly network: BridgeNetwork;
+  readonly endpoint: Endpoint;
+  readonly priority: number;
+  readonly resolving: Resolving | undefined;
+}
+
+interface Plugged {
+  plugs: readonly Plug[];
+  resolver: Resolver | undefined;
+}
+
+type Adopted = Pick<ConnectOptions, 'gatewayPriority' | 'resolving'> & { readonly endpoint: Endpoint };
+
+/**
+ * What containers have across their networks: the names of their links, the one way out, and the name server. Calls about one container come one after
+ * another.
+ */
+export class ContainerNetworks implements AsyncDisposable {
+  readonly #helper: NamespaceHelper;
+  readonly #containers = new Map<string, Plugged>();
+
+  constructor(helper: NamespaceHelper) {
+    this.#helper = helper;
+  }
+
+  async connect(
+    containerID: string,
+    namespacePath: string,
+    network: BridgeNetwork,
+    options: ConnectOptions,
+  ): Promise<Endpoint> {
+    const plugs = this.#plugsOf(containerID);
+    const priority = options.gatewayPriority ?? 0;
+    const endpoint = await network.connect(
+      containerID,
+      { namespacePath, linkInside: freeLink(plugs), defaultRoute: wayOut(network, priority, plugs) },
+      options,
+    );
+    const plug = { network, endpoint, priority, resolving: options.resolving };
+    this.#set(containerID, [...plugs, plug]);
+    try {
+      await this.#openResolver(containerID, namespacePath);
+    } catch (error) {
+      this.#set(containerID, plugs);
+      await network.disconnect(containerID);
+      throw error;
+    }
+    return endpoint;
+  }
+
+  /** `live`: the container goes on without this network, so another one leads out now. */
+  async disconnect(containerID: string, namespacePath: string, network: BridgeNetwork, live: boolean): Promise<void> {
+    const plugs = this.#plugsOf(containerID);
+    const left = plugs.filter((plug) => plug.network !== network);
+    this.#set(containerID, left);
+    const leads = leading(left);
+    if (live && leads && leading(plugs)?.network === network) await this.#leadOut(namespacePath, leads);
+    await network.disconnect(containerID);
+  }
+
+  async adopt(containerID: string, namespacePath: string, network: BridgeNetwork, adopted: Adopted): Promise<void> {
+    const { endpoint, gatewayPriority = 0, resolving } = adopted;
+    await network.adopt(containerID, endpoint, resolving?.names ?? []);
+    const plugs = this.#plugsOf(containerID);
+    this.#set(containerID, [...plugs, { network, endpoint, priority: gatewayPriority, resolving }]);
+    await this.#openResolver(containerID, namespacePath);
+  }
+
+  /** The container has ended, its namespace goes. */
+  async forget(containerID: string): Promise<void> {
+    const { resolver } = this.#containers.get(containerID) ?? {};
+    this.#containers.delete(containerID);
+    await resolver?.[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const containerID of [...this.#containers.keys()]) await this.forget(containerID);
+  }
+
+  #plugsOf(containerID: string): readonly Plug[] {
+    return this.#containers.get(containerID)?.plugs ?? [];
+  }
+
+  #set(containerID: string, plugs: readonly Plug[]): void {
+    const known = this.#containers.get(containerID);
+    if (known) known.plugs = plugs;
+    else this.#containers.set(containerID, { plugs, resolver: undefined });
+  }
+
+  async #leadOut(namespacePath: string, { endpoint }: Plug): Promise<void> {
+    const route = configureLink({
+      name: endpoint.linkInside,
+      gateway: parseAddress(endpoint.gateway),
+      replaceRoute: true,
+    });
+    try {
+      await this.#helper.run(new Program().enter(namespacePath).send('change the default route', route));
+    } catch (error) {
+      // The container may have ended meanwhile.
+      if (!(error instanceof NetworkError && error.code === 'ENOENT')) throw error;
+    }
+  }
+
+  async #openResolver(containerID: string, namespacePath: string): Promise<void> {
+    const container = this.#containers.get(containerID)!;
+    if (container.resolver || !container.plugs.some(({ resolving }) => resolving)) return;
+    container.resolver = await Resolver.open({
+      helper: this.#helper,
+      namespacePath,
+      view: this.#viewOf(containerID),
+      servers: () => serversOf(this.#plugsOf(containerID)),
+    });
+  }
+
+  #viewOf(containerID: string): NameView {
+    const named = () => this.#plugsOf(containerID).filter(({ resolving }) => resolving);
+    return {
+      addressesOf: (name) => named().flatMap((plug) => addressesOn(plug, name)),
+      nameOf: (address) => {
+        for (const { network } of named()) {
+          const name = network.names.nameOf(address);
+          if (name !== undefined) return `${name}.${network.info.name}`;
+        }
+        return undefined;
+      },
+    };
+  }
+}
+
+/** `name`, `name.network`, and links of this container's own. */
+function addressesOn({ network, resolving }: Plug, name: string): readonly string[] {
+  const suffix = `.${network.info.name}`.toLowerCase();
+  const short = name.toLowerCase().endsWith(suffix) ? name.slice(0, -suffix.length) : name;
+  const linked = resolving?.links[short];
+  return network.names.addressesOf(linked ?? short);
+}
+
+/** Networks that lead nowhere do not lead to name servers either. */
+function serversOf(plugs: readonly Plug[]): readonly string[] {
+  if (!plugs.some(({ endpoint }) => endpoint.gateway !== '')) return [];
+  return plugs.find(({ resolving }) => resolving)?.resolving?.servers ?? [];
+}
+
+function freeLink(plugs: readonly Plug[]): string {
+  const taken = new Set(plugs.map(({ endpoint }) => endpoint.linkInside));
+  let number = 0;
+  while (taken.has(`eth${number}`)) number++;
+  return `eth${number}`;
+}
+
+/** The network a container's default route leads to: the highest priority, then the first name, as dockerd 28 chooses. */
+function leading(plugs: readonly Plug[]): Plug | undefined {
+  return plugs
+    .filter(({ endpoint }) => endpoint.gateway !== '')
+    .sort((a, b) => b.priority - a.priority || (a.network.info.name < b.network.info.name ? -1 : 1))[0];
+}
+
+function wayOut(network: BridgeNetwork, priority: number, plugs: readonly Plug[]): 'first' | 'instead' | undefined {
+  const { internal, name } = network.info;
+  if (internal) return undefined;
+  const current = leading(plugs);
+  if (!current) return 'first';
+  const isAhead = priority > current.priority || (priority === current.priority && name < current.network.info.name);
+  return isAhead ? 'instead' : undefined;
+}
