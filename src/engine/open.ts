@@ -16,6 +16,7 @@ import { openVolumes } from '#volume';
 import { adoptContainers } from './containers/adopt.ts';
 import type { Container } from './containers/container.ts';
 import { ContainerRegistry } from './containers/registry.ts';
+import { releaseStrayShm } from './containers/shm.ts';
 import { shutDownContainers } from './containers/shutdown.ts';
 import { loadContainers } from './containers/store.ts';
 import type { EngineContext } from './context.ts';
@@ -145,6 +146,7 @@ async function takeOver(ctx: EngineContext): Promise<void> {
   await ctx.volumes.recover();
   await removeStrayFolders(ctx);
   await adoptContainers(ctx, containers);
+  await releaseStrayShm(ctx, runningIDs(ctx.containers.all()));
   await ctx.networks.recover(runningIDs(ctx.containers.all()));
 }
 

@@ -13,6 +13,7 @@ import { Exits } from './exits.ts';
 import { leftoverIDs, removeLeftovers } from './leftovers.ts';
 import { readLog } from './log-reader.ts';
 import { moveMonitorLater } from './monitor-cgroup.ts';
+import { sysctlFault } from './namespaces.ts';
 import { isInCgroup } from './pidfd.ts';
 import { probe } from './probe.ts';
 import { ownProcessList, QuickMoves } from './quick-moves.ts';
@@ -86,6 +87,8 @@ class OciRuntime implements Runtime {
     if (options.logPath?.includes(':')) {
       throw new EngineError('invalid-argument', `create container: ":" in the log path ${options.logPath}`);
     }
+    const fault = sysctlFault(spec);
+    if (fault !== undefined) throw startFailure('create', fault, '');
     const facts: ContainerFacts = {
       terminal: spec.process.terminal,
       openStdin: options.openStdin,

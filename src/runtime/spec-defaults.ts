@@ -20,7 +20,7 @@ export const defaultNetworkSysctls: Readonly<Record<string, string>> = {
 const noExecOrDevices = ['nosuid', 'noexec', 'nodev'];
 
 /** The mounts every container gets. A privileged one may write to /sys. */
-export function defaultMounts(options: { shmSizeBytes: number; privileged: boolean }): SpecMount[] {
+export function defaultMounts(options: { shmSizeBytes: number; shm?: string; privileged: boolean }): SpecMount[] {
   const access = options.privileged ? 'rw' : 'ro';
   const mount = (destination: string, type: string, source: string, ...more: string[]): SpecMount => ({
     destination,
@@ -38,8 +38,18 @@ export function defaultMounts(options: { shmSizeBytes: number; privileged: boole
     mount('/sys', 'sysfs', 'sysfs', ...noExecOrDevices, access),
     mount('/sys/fs/cgroup', 'cgroup', 'cgroup', access, ...noExecOrDevices),
     mount('/dev/mqueue', 'mqueue', 'mqueue', ...noExecOrDevices),
-    mount('/dev/shm', 'tmpfs', 'shm', ...noExecOrDevices, 'mode=1777', `size=${options.shmSizeBytes}`),
+    ...shmMount(options),
   ];
+}
+
+function shmMount({ shm, shmSizeBytes }: { shmSizeBytes: number; shm?: string }): SpecMount[] {
+  const destination = '/dev/shm';
+  if (shm === 'none') return [];
+  // crun drops the flags of a bind's source. The host's own /dev/shm is given as it is.
+  const flags = shm === destination ? [] : noExecOrDevices;
+  if (shm !== undefined) return [{ destination, type: 'bind', source: shm, options: ['rbind', 'rprivate', ...flags] }];
+  const options = [...noExecOrDevices, 'mode=1777', `size=${shmSizeBytes}`];
+  return [{ destination, type: 'tmpfs', source: 'shm', options }];
 }
 
 export interface DeviceRule {

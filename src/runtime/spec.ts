@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { hostDevices, type OciDevice } from './host-devices.ts';
+import { namespacesOf } from './namespaces.ts';
 import { defaultSeccomp, type SeccompProfile } from './seccomp.ts';
 import {
   allDeviceRules,
@@ -74,11 +75,11 @@ export function buildSpec(spec: ContainerSpec, host: HostFacts): OciSpec {
     ociVersion: '1.0.2',
     process: buildProcess({ ...spec.process, args: commandOf(spec) }),
     root: { path: spec.rootfs, readonly: spec.readonlyRootfs },
-    hostname: spec.hostname,
+    hostname: spec.namespaces?.uts === 'host' ? '' : spec.hostname,
     mounts: mountsOf(spec),
     annotations: spec.annotations,
     linux: {
-      namespaces: namespacesOf(spec, host),
+      namespaces: namespacesOf(spec, host.version),
       cgroupsPath: cgroupPath(spec),
       resources: {
         devices: spec.privileged ? allDeviceRules : defaultDeviceRules,
@@ -134,12 +135,6 @@ function mountsOf(spec: ContainerSpec): SpecMount[] {
     ...init,
     ...spec.mounts.toSorted((a, b) => depth(a) - depth(b)),
   ];
-}
-
-function namespacesOf(spec: ContainerSpec, host: HostFacts): { type: string; path?: string }[] {
-  const network = spec.networkNamespace === 'host' ? [] : [{ type: 'network', path: spec.networkNamespace }];
-  const cgroup = host.version === 2 && !spec.privileged ? [{ type: 'cgroup' }] : [];
-  return [{ type: 'mount' }, ...network, { type: 'uts' }, { type: 'pid' }, { type: 'ipc' }, ...cgroup];
 }
 
 /** A bind that is to propagate needs a root that does. */

@@ -56,6 +56,15 @@ export interface ResourceLimits {
   readonly pidsLimit?: number;
 }
 
+/** For each kind `private` (absent: the same), `host`, or the path of a namespace to join. */
+export interface NamespaceChoices {
+  readonly ipc?: string;
+  readonly pid?: string;
+  readonly uts?: string;
+  /** Absent: private with cgroup v2 unless privileged, as Docker has it. */
+  readonly cgroup?: string;
+}
+
 /** Everything the runtime needs to know of a container; turned into an OCI spec by `buildSpec`. */
 export interface ContainerSpec {
   readonly id: string;
@@ -69,6 +78,9 @@ export interface ContainerSpec {
   readonly resources: ResourceLimits;
   /** Path of a prepared network namespace, or `host`. */
   readonly networkNamespace: string;
+  readonly namespaces?: NamespaceChoices;
+  /** Folder to be mounted as /dev/shm in place of one of its own; `none` for no /dev/shm. */
+  readonly shm?: string;
   readonly privileged: boolean;
   /** `unconfined`, or absent for Docker's default profile. */
   readonly seccomp?: 'unconfined';
@@ -165,13 +177,14 @@ export interface ExecOptions {
 
 /**
  * The command could not be started. `message` is what dockerd says for it, whichever runtime refused; `exitCode` is what Docker
- * reports for the container: 127 no such file, 126 not executable, 128 for the rest. Kind `invalid-argument`.
+ * reports for the container: 127 no such file, 126 not executable, 128 for the rest. The kind is `invalid-argument` where the command is at fault, `internal`
+ * for the rest, as dockerd has it.
  */
 export class StartError extends EngineError {
   readonly exitCode: 126 | 127 | 128;
 
   constructor(message: string, exitCode: 126 | 127 | 128) {
-    super('invalid-argument', message);
+    super(exitCode === 128 ? 'internal' : 'invalid-argument', message);
     this.name = 'StartError';
     this.exitCode = exitCode;
   }

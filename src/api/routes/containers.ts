@@ -1,4 +1,4 @@
-import type { StopOptions } from '#api-types';
+import type { ContainerCreateConfig, StopOptions } from '#api-types';
 import { EngineError } from '#errdefs';
 import { parseInteger } from '#http';
 import { type ApiRoute, type Call, decodeAs } from '../call.ts';
@@ -58,12 +58,22 @@ async function create(call: Call): Promise<void> {
   refuseUnsupportedConfig(config);
   const platform = call.before('1.41') ? undefined : call.query.text('platform');
   const wanted = { name: call.query.text('name'), platform };
-  const created = await containers(call).create(config, {
+  const created = await containers(call).create(withOlderDefaults(call, config), {
     ...(wanted.name === undefined ? {} : { name: wanted.name }),
     ...(wanted.platform === undefined ? {} : { platform: wanted.platform }),
     ...(call.before('1.44') ? { readOnlyNonRecursive: true } : {}),
   });
   call.reply(201, created);
+}
+
+/** Clients of an older API expect what was the default then: a shareable IPC namespace before 1.40, the host's cgroup namespace before 1.41. */
+function withOlderDefaults(call: Call, config: ContainerCreateConfig): ContainerCreateConfig {
+  const host = config.HostConfig ?? {};
+  const older = {
+    ...(call.before('1.40') && !host.IpcMode ? { IpcMode: 'shareable' } : {}),
+    ...(call.before('1.41') && !host.CgroupnsMode ? { CgroupnsMode: 'host' as const } : {}),
+  };
+  return Object.keys(older).length === 0 ? config : { ...config, HostConfig: { ...host, ...older } };
 }
 
 async function inspect(call: Call): Promise<void> {

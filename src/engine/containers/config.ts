@@ -102,7 +102,7 @@ export function completeHostConfig(given: HostConfig, runtimeName: string, cgrou
     Privileged: given.Privileged ?? false,
     PublishAllPorts: given.PublishAllPorts ?? false,
     ReadonlyRootfs: given.ReadonlyRootfs ?? false,
-    SecurityOpt: given.Privileged ? ['label=disable'] : (given.SecurityOpt ?? null),
+    SecurityOpt: securityOptions(given),
     ...(given.Tmpfs ? { Tmpfs: given.Tmpfs } : {}),
     UTSMode: given.UTSMode ?? '',
     UsernsMode: given.UsernsMode ?? '',
@@ -144,6 +144,12 @@ export function completeHostConfig(given: HostConfig, runtimeName: string, cgrou
     ReadonlyPaths: given.Privileged ? null : (given.ReadonlyPaths ?? defaultReadonlyPaths),
     ...(given.Init === undefined || given.Init === null ? {} : { Init: given.Init }),
   };
+}
+
+/** What sees the host's processes or IPC is not confined by labels; dockerd says so on machines without SELinux as well. */
+function securityOptions(given: HostConfig): readonly string[] | null {
+  const exempt = given.Privileged || given.IpcMode === 'host' || given.PidMode === 'host';
+  return exempt ? [...(given.SecurityOpt ?? []), 'label=disable'] : (given.SecurityOpt ?? null);
 }
 
 function networkMode(mode: string | undefined): string {

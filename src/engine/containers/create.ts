@@ -19,6 +19,7 @@ import { completeHostConfig, mergeConfig } from './config.ts';
 import { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { decideMounts, type MountDecision, type MountPlan, makeVolumes, ownVolumes } from './mounts.ts';
+import { checkNamespaceModes, donorByID } from './namespaces.ts';
 import { containerPaths } from './paths.ts';
 import { wantedPorts } from './ports.ts';
 import { type ContainerBody, initialState } from './record.ts';
@@ -125,7 +126,13 @@ function draftBody(
   checkJoined(create);
   const given = { ...create.HostConfig, NetworkMode: normalMode(ctx, create.HostConfig?.NetworkMode ?? '') };
   const config = mergeConfig(id, create, imageConfig.config as RunConfig | undefined);
-  const hostConfig = completeHostConfig(given, ctx.runtime.info.shownName, ctx.runtime.info.cgroupVersion);
+  checkNamespaceModes(given, create);
+  const completed = completeHostConfig(given, ctx.runtime.info.shownName, ctx.runtime.info.cgroupVersion);
+  const hostConfig = {
+    ...completed,
+    IpcMode: donorByID(ctx, completed.IpcMode ?? ''),
+    PidMode: donorByID(ctx, completed.PidMode ?? ''),
+  };
   const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   if (command.length === 0 || command[0] === undefined)
     throw new EngineError('invalid-argument', 'no command specified');

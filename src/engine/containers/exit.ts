@@ -7,6 +7,7 @@ import type { Container } from './container.ts';
 import { emitContainer, emitVolumeUnmounts } from './events.ts';
 import { disconnectNetworks } from './networking.ts';
 import { removeLocked } from './remove.ts';
+import { releaseShm } from './shm.ts';
 import { saveContainer } from './store.ts';
 
 /** A container's process has ended: record it, wake who waits, let go of what it held, remove it when it asked for that. */
@@ -48,6 +49,7 @@ export async function releaseResources(ctx: EngineContext, container: Container)
     traced('runtime-delete', id, () => ctx.runtime.delete(id, { force: true })).then(() =>
       traced('unmount', id, () => ctx.snapshots.unmount(id)),
     ),
+    container.body.hostConfig.IpcMode === 'shareable' ? releaseShm(ctx, id) : undefined,
   ]);
   const failed = parts.find((part) => part.status === 'rejected');
   emitVolumeUnmounts(ctx, container);

@@ -6,10 +6,12 @@ import {
   type ResourceLimits,
   type SpecMount,
 } from '#runtime';
+import type { EngineContext } from '../context.ts';
 import { defaultShmBytes } from './config.ts';
 import type { Container } from './container.ts';
 import { requireInit } from './init-binary.ts';
 import { specMounts } from './mounts.ts';
+import { enterNamespaces } from './namespaces.ts';
 import type { NetworkPlace } from './networking.ts';
 import { parseSecurity } from './security.ts';
 import { resolveUser } from './user.ts';
@@ -17,7 +19,11 @@ import { resolveUser } from './user.ts';
 export const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The spec of a container about to start: its root is mounted and its network namespace exists. */
-export function containerSpec(container: Container, place: { root: string; network: NetworkPlace }): ContainerSpec {
+export function containerSpec(
+  ctx: EngineContext,
+  container: Container,
+  place: { root: string; network: NetworkPlace },
+): ContainerSpec {
   const { config, hostConfig } = container.body;
   const security = parseSecurity(hostConfig);
   return {
@@ -30,6 +36,7 @@ export function containerSpec(container: Container, place: { root: string; netwo
     shmSizeBytes: hostConfig.ShmSize ?? defaultShmBytes,
     resources: resourceLimits(hostConfig),
     networkNamespace: place.network.namespace,
+    ...enterNamespaces(ctx, container),
     privileged: hostConfig.Privileged ?? false,
     ...(security.seccomp ? { seccomp: security.seccomp } : {}),
     sysctls: {

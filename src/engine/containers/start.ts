@@ -45,7 +45,7 @@ async function launch(ctx: EngineContext, container: Container): Promise<void> {
   );
   emitVolumeMounts(ctx, container);
   emitNetworkConnects(ctx, container);
-  const spec = containerSpec(container, { root, network });
+  const spec = containerSpec(ctx, container, { root, network });
   const { config, hostConfig } = container.body;
   const stdio = {
     openStdin: config.OpenStdin ?? false,
