@@ -55,7 +55,6 @@ const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
   ['Healthcheck', { Healthcheck: { Test: ['CMD', 'true'] } }],
   ...(
     [
-      ['RestartPolicy', { RestartPolicy: { Name: 'always' } }],
       ['Links', { Links: ['a:b'] }],
       ['LogConfig', { LogConfig: { Type: 'syslog' } }],
       ['LogConfig', { LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } } }],

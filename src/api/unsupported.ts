@@ -38,10 +38,6 @@ const hostRules: Rules<HostConfig> = {
     const log = value as NonNullable<HostConfig['LogConfig']>;
     return unset(log) || (oneOf('json-file')(log.Type) && unset(log.Config));
   },
-  RestartPolicy: (value) => {
-    const policy = value as NonNullable<HostConfig['RestartPolicy']>;
-    return unset(policy) || (oneOf('no')(policy.Name) && unset(policy.MaximumRetryCount));
-  },
   VolumeDriver: oneOf('local'),
   VolumesFrom: unset,
   Cgroup: unset,

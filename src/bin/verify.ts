@@ -38,7 +38,7 @@ async function reach(config: DaemonConfig): Promise<Engine> {
   const options = engineOptions({ ...config, execRoot: config.execRoot ?? owner?.execRoot });
   const { openEngine } = await import('#engine');
   try {
-    return await openEngine({ ...options, liveRestore: true, sockets: [] });
+    return await openEngine({ ...options, liveRestore: true, autoRestart: false, sockets: [] });
   } catch (error) {
     if (!isKind(error, 'conflict')) throw error;
     return await reachOwner(config.dataRoot, error);

@@ -18,6 +18,7 @@ import type { Container } from './containers/container.ts';
 import { ContainerRegistry } from './containers/registry.ts';
 import { releaseStrayShm } from './containers/shm.ts';
 import { shutDownContainers } from './containers/shutdown.ts';
+import { startAgain } from './containers/start.ts';
 import { loadContainers } from './containers/store.ts';
 import type { EngineContext } from './context.ts';
 import { engineOver } from './engine.ts';
@@ -148,14 +149,16 @@ async function takeOver(ctx: EngineContext): Promise<void> {
   await adoptContainers(ctx, containers);
   await releaseStrayShm(ctx, runningIDs(ctx.containers.all()));
   await ctx.networks.recover(runningIDs(ctx.containers.all()));
+  if (ctx.options.autoRestart ?? true) await startAgain(ctx);
 }
 
 function runningIDs(containers: Iterable<Container>): Set<string> {
-  return new Set([...containers].filter((container) => container.isRunning).map((container) => container.id));
+  return new Set([...containers].filter((container) => container.isUp).map((container) => container.id));
 }
 
 /** Stops what runs unless it is to live on; the bridge goes with the last container. */
 async function closeContainers(ctx: EngineContext): Promise<void> {
+  for (const container of ctx.containers.all()) container.cancelRestart();
   if (!ctx.options.liveRestore) await shutDownContainers(ctx);
   if (runningIDs(ctx.containers.all()).size === 0) await ctx.networks.teardown();
 }

@@ -35,6 +35,8 @@ export interface EngineOptions {
   readonly sockets?: readonly string[];
   /** Containers go on when the engine closes (`--live-restore`). Off: they are stopped. */
   readonly liveRestore?: boolean;
+  /** Restart policies bring back containers that do not run. On unless false. */
+  readonly autoRestart?: boolean;
   /** How long closing waits for containers that have no stop timeout of their own (they get 10 seconds at most). */
   readonly shutdownTimeoutSeconds?: number;
   readonly debug?: boolean;

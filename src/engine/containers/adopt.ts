@@ -7,9 +7,9 @@ import { formatMs } from '../time.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { handleExit, releaseResources } from './exit.ts';
+import { watchExit } from './launch.ts';
 import { adoptNetworks } from './networking.ts';
 import { removeLocked } from './remove.ts';
-import { watchExit } from './start.ts';
 import { saveContainer } from './store.ts';
 
 /** What dockerd reports for a container of whose end nothing is known: the machine went down, say. */
@@ -22,7 +22,7 @@ const exitCodeOfUnknown = 255;
 export async function adoptContainers(ctx: EngineContext, containers: readonly Container[]): Promise<void> {
   for (const container of containers) {
     try {
-      if (container.isRunning) await adoptRunning(ctx, container);
+      if (container.isUp) await adoptRunning(ctx, container);
       else await settleStopped(ctx, container);
     } catch (error) {
       log.error('adopting a container failed', { container: container.id, error });

@@ -19,6 +19,9 @@ export async function attachContainer(
   if (container.body.state.status === 'paused') {
     throw new EngineError('conflict', `container ${reference} is paused, unpause the container before attach`);
   }
+  if (container.body.state.status === 'restarting') {
+    throw new EngineError('conflict', `container ${reference} is restarting, wait until the container is running`);
+  }
   const tty = container.body.config.Tty ?? false;
   const live = options.stream ? container.attachment({ input: options.stdin ?? false }) : undefined;
   live?.catch(() => {});

@@ -6,6 +6,7 @@ import type { EngineContext } from '../context.ts';
 import { notRunning } from './attach.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
+import { refuseRestarting } from './restarting.ts';
 import { saveContainer } from './store.ts';
 
 const kinds = { modify: 0, add: 1, delete: 2 } as const;
@@ -60,6 +61,7 @@ const maxPsBytes = 16 << 20;
 export async function containerTop(ctx: EngineContext, reference: string, psArgs = '-ef'): Promise<ContainerTop> {
   const container = ctx.containers.resolve(reference);
   if (!container.isRunning) throw notRunning(container);
+  refuseRestarting(container);
   const pids = new Set((await ctx.runtime.processes(container.id)).map(String));
   const args = psArgs === '' ? ['-ef'] : psArgs.split(/\s+/);
   // By number: `-o pid,args` alone shows what shares the daemon's terminal. Some options do not go with it.

@@ -4,6 +4,7 @@ import { EngineError } from '#errdefs';
 import type { RunConfig } from '#oci';
 import { defaultMaskedPaths, defaultReadonlyPaths } from '#runtime';
 import { checkCpuset } from './cpu-list.ts';
+import { checkRestartPolicy, hasRestartPolicy } from './restart-policy.ts';
 import { parseSignal } from './signal.ts';
 
 const minMemoryBytes = 6 * 1024 * 1024;
@@ -182,7 +183,8 @@ function checkLimits(given: HostConfig): void {
   }
   if (CpuQuota > 0 && CpuQuota < 1000) refuse('CPU cfs quota can not be less than 1ms (i.e. 1000)');
   if ((given.ShmSize ?? 0) < 0) refuse('SHM size can not be less than 0');
-  if (given.AutoRemove && given.RestartPolicy?.Name && given.RestartPolicy.Name !== 'no') {
+  checkRestartPolicy(given.RestartPolicy ?? {});
+  if (given.AutoRemove && hasRestartPolicy(given)) {
     refuse("can't create 'AutoRemove' container with restart policy");
   }
   if ((given.CpuShares ?? 0) < 0) {

@@ -19,8 +19,13 @@ export class Container {
   readonly lock = new Semaphore(1);
   readonly execIDs = new Set<string>();
   removing = false;
-  /** The exit was asked for (stop, kill): told apart from dying for restart policies and events. */
+  /** The exit was asked for (stop, kill): no policy starts it again. */
   stopRequested = false;
+  /** In the middle of a restart: not removed by its exit. */
+  keepAfterExit = false;
+  /** The delay before the last start by policy; 0 before the first. */
+  restartDelayMs = 0;
+  #restartTimer: NodeJS.Timeout | undefined;
   #pending: PendingAttachment[] = [];
   #exitWaiters: ((state: StoredState) => void)[] = [];
   #removeWaiters: ((state: StoredState) => void)[] = [];
@@ -31,8 +36,25 @@ export class Container {
     this.body = body;
   }
 
+  /** Docker's meaning of the word: between two runs by policy, too. */
   get isRunning(): boolean {
+    return this.isUp || this.body.state.status === 'restarting';
+  }
+
+  /** There is a process. */
+  get isUp(): boolean {
     return this.body.state.status === 'running' || this.body.state.status === 'paused';
+  }
+
+  /** Calls `start` after {@link restartDelayMs}, which keeps no program alive. */
+  restartAfterDelay(start: () => Promise<void>): void {
+    clearTimeout(this.#restartTimer);
+    this.#restartTimer = setTimeout(() => void start(), this.restartDelayMs).unref();
+  }
+
+  cancelRestart(): void {
+    clearTimeout(this.#restartTimer);
+    this.#restartTimer = undefined;
   }
 
   setState(change: Partial<StoredState>): void {

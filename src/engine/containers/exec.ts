@@ -7,6 +7,7 @@ import { attachedStreams, notRunning } from './attach.ts';
 import { availableCapabilities } from './capabilities.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
+import { refuseRestarting } from './restarting.ts';
 import { parseSecurity } from './security.ts';
 import { processEnv, processLimits } from './spec.ts';
 import { resolveUser } from './user.ts';
@@ -170,6 +171,7 @@ const rootOf = (container: Container) => `/proc/${container.body.state.pid}/root
 
 function checkRunning(container: Container, reference: string = container.id): void {
   if (!container.isRunning) throw notRunning(container);
+  refuseRestarting(container);
   if (container.body.state.status === 'paused') {
     throw new EngineError('conflict', `Container ${reference} is paused, unpause the container before exec`);
   }

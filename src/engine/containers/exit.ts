@@ -7,10 +7,14 @@ import type { Container } from './container.ts';
 import { emitContainer, emitVolumeUnmounts } from './events.ts';
 import { disconnectNetworks } from './networking.ts';
 import { removeLocked } from './remove.ts';
+import { nextDelayMs, wantsRestart } from './restart-policy.ts';
 import { releaseShm } from './shm.ts';
 import { saveContainer } from './store.ts';
 
-/** A container's process has ended: record it, wake who waits, let go of what it held, remove it when it asked for that. */
+/**
+ * A container's process has ended: record it, wake who waits, let go of what it held, remove it when it asked for that. It is left `restarting`
+ * when its policy wants the next start.
+ */
 export function handleExit(ctx: EngineContext, container: Container, status: ExitStatus): Promise<void> {
   return traced('exit', container.id, () => settleExit(ctx, container, status));
 }
@@ -19,14 +23,15 @@ async function settleExit(ctx: EngineContext, container: Container, status: Exit
   using _held = await container.lock.acquire();
   if (ctx.containers.get(container.id) !== container) return;
   container.process = undefined;
+  const again = decideRestart(container, status);
   container.setState({
-    status: 'exited',
+    status: again ? 'restarting' : 'exited',
     pid: 0,
     exitCode: status.exitCode,
     oomKilled: status.oomKilled,
     finishedAt: formatMs(status.finishedAt.getTime()),
   });
-  const autoRemove = container.body.hostConfig.AutoRemove ?? false;
+  const autoRemove = (container.body.hostConfig.AutoRemove ?? false) && !container.keepAfterExit;
   if (!autoRemove) await saveContainer(ctx, container);
   if (status.oomKilled) emitContainer(ctx, container, 'oom');
   emitContainer(ctx, container, 'die', { exitCode: String(status.exitCode), execDuration: executedSeconds(container) });
@@ -34,6 +39,17 @@ async function settleExit(ctx: EngineContext, container: Container, status: Exit
   await cleanup(`container ${container.id}`, () => releaseResources(ctx, container));
   if (autoRemove) await removeLocked(ctx, container, { volumes: true });
   else await saveContainer(ctx, container);
+}
+
+/** Counts the restart and its delay when there is to be one. */
+function decideRestart(container: Container, status: ExitStatus): boolean {
+  const { hostConfig, restartCount, stoppedByHand = false, state } = container.body;
+  const end = { exitCode: status.exitCode, restartCount, stoppedByHand };
+  if (container.stopRequested || !wantsRestart(hostConfig.RestartPolicy, end)) return false;
+  const ranMs = status.finishedAt.getTime() - Date.parse(state.startedAt);
+  container.restartDelayMs = nextDelayMs(container.restartDelayMs, ranMs);
+  container.body = { ...container.body, restartCount: restartCount + 1 };
+  return true;
 }
 
 function executedSeconds(container: Container): string {

@@ -51,7 +51,7 @@ function containerState(container: Container): ContainerState {
     Status: status,
     Running: container.isRunning,
     Paused: status === 'paused',
-    Restarting: false,
+    Restarting: status === 'restarting',
     OOMKilled: oomKilled,
     Dead: status === 'dead',
     Pid: pid,
@@ -67,9 +67,9 @@ function networkSettings(container: Container): NetworkSettings {
   const endpoint = container.body.networks['bridge']?.endpoint;
   return {
     Bridge: '',
-    SandboxID: container.isRunning && container.body.sandboxPath ? container.id : '',
-    SandboxKey: container.isRunning ? (container.body.sandboxPath ?? '') : '',
-    Ports: container.isRunning ? container.body.ports : {},
+    SandboxID: container.isUp && container.body.sandboxPath ? container.id : '',
+    SandboxKey: container.isUp ? (container.body.sandboxPath ?? '') : '',
+    Ports: container.isUp ? container.body.ports : {},
     HairpinMode: false,
     LinkLocalIPv6Address: '',
     LinkLocalIPv6PrefixLen: 0,

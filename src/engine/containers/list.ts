@@ -177,7 +177,7 @@ async function summarize(ctx: EngineContext, container: Container, withSize: boo
     ImageID: body.imageID,
     Command: [body.path, ...body.args.map(shownArgument)].join(' '),
     Created: Math.floor(Date.parse(body.created) / 1000),
-    Ports: container.isRunning ? shownPorts(container) : [],
+    Ports: container.isUp ? shownPorts(container) : [],
     ...(withSize ? await sizes(ctx, container) : {}),
     Labels: body.config.Labels ?? {},
     State: body.state.status,

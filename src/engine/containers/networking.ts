@@ -69,7 +69,7 @@ function networkOwner(ctx: EngineContext, reference: string): Container {
       cause: error,
     });
   }
-  if (!owner.isRunning) {
+  if (!owner.isUp) {
     const { status } = owner.body.state;
     throw new EngineError(
       'conflict',

@@ -35,7 +35,7 @@ export type PlannedMount =
 
 /** A container's state as stored. Times are RFC 3339 with nanoseconds. */
 export interface StoredState {
-  readonly status: Extract<ContainerStatus, 'created' | 'running' | 'paused' | 'exited' | 'dead'>;
+  readonly status: Extract<ContainerStatus, 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead'>;
   readonly pid: number;
   readonly exitCode: number;
   readonly oomKilled: boolean;
@@ -76,7 +76,10 @@ export interface ContainerBody {
   /** Published and exposed ports, as inspect shows them while running. */
   readonly ports: PortMap;
   readonly driver: string;
+  /** Starts by its restart policy since somebody started it. */
   readonly restartCount: number;
+  /** Somebody sent it a signal since. */
+  readonly stoppedByHand?: true;
   /** Being made or being removed, with volumes of its own: found so at start, it is removed with them. */
   readonly unfinished?: true;
 }

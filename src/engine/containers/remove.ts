@@ -39,10 +39,11 @@ export async function removeContainer(
 }
 
 function runningError(container: Container, reference: string): EngineError {
+  const { status } = container.body.state;
   const fact =
-    container.body.state.status === 'paused'
+    status === 'paused'
       ? 'container is paused and must be unpaused first'
-      : 'container is running: stop the container before removing or force remove';
+      : `container is ${status}: stop the container before removing or force remove`;
   return new EngineError('conflict', `cannot remove container "${reference}": ${fact}`);
 }
 

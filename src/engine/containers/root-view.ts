@@ -17,7 +17,7 @@ export interface RootView extends AsyncDisposable {
 
 export async function openRootView(ctx: EngineContext, container: Container, path: string): Promise<RootView> {
   const clean = posix.join('/', path);
-  if (container.isRunning) {
+  if (container.isUp) {
     const fd = openFolder(`/proc/${container.body.state.pid}/root`);
     return view(fd, clean, async () => {});
   }

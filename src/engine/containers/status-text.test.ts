@@ -28,5 +28,6 @@ test('the status of a container', () => {
   assert.equal(statusText({ ...state, status: 'created' }, now), 'Created');
   assert.equal(statusText({ ...state, status: 'running' }, now), 'Up 10 seconds');
   assert.equal(statusText({ ...state, status: 'paused' }, now), 'Up 10 seconds (Paused)');
+  assert.equal(statusText({ ...state, status: 'restarting' }, now), 'Restarting (3) 3 seconds ago');
   assert.equal(statusText({ ...state, status: 'exited' }, now), 'Exited (3) 3 seconds ago');
 });

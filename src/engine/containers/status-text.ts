@@ -34,6 +34,8 @@ export function statusText(state: StoredState, now = new Date()): string {
       return `Up ${since(state.startedAt)}`;
     case 'paused':
       return `Up ${since(state.startedAt)} (Paused)`;
+    case 'restarting':
+      return `Restarting (${state.exitCode}) ${since(state.finishedAt)} ago`;
     case 'dead':
       return 'Dead';
     case 'exited':

@@ -4,6 +4,8 @@ import type { EngineContext } from '../context.ts';
 import { notRunning } from './attach.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
+import { hasRestartPolicy } from './restart-policy.ts';
+import { endRestarting, refuseRestarting } from './restarting.ts';
 import { parseSignal } from './signal.ts';
 import { saveContainer } from './store.ts';
 
@@ -16,6 +18,8 @@ export interface StopOptions {
   readonly signal?: string;
   /** -1 waits for ever. */
   readonly timeoutSeconds?: number;
+  /** The daemon goes, and its next start may bring the container back. */
+  readonly shutdown?: boolean;
 }
 
 /** `POST /containers/{id}/stop`: the stop signal, then SIGKILL when the time is over. @throws `not-modified` when it does not run. */
@@ -25,9 +29,11 @@ export async function stopContainer(ctx: EngineContext, reference: string, optio
   const signal = stopSignal(container, options, `cannot stop container: ${reference}`);
   const seconds = options.timeoutSeconds ?? container.body.config.StopTimeout ?? defaultStopSeconds;
   container.stopRequested = true;
-  const exited = container.nextExit();
-  await sendSignal(ctx, container, signal);
-  if (!(await endsWithin(exited, seconds))) await killAndWait(ctx, container, exited);
+  if (!(await endRestarting(ctx, container)) && container.isUp) {
+    const exited = container.nextExit();
+    await sendSignal(ctx, container, signal, options);
+    if (!(await endsWithin(exited, seconds))) await killAndWait(ctx, container, exited);
+  }
   emitContainer(ctx, container, 'stop');
 }
 
@@ -64,6 +70,7 @@ export async function killAndWait(
   exited: Promise<unknown> = container.nextExit(),
 ): Promise<void> {
   container.stopRequested = true;
+  if ((await endRestarting(ctx, container)) || !container.isUp) return;
   await sendSignal(ctx, container, sigkill);
   if (!(await endsWithin(exited, killWaitMs / 1000))) {
     throw new EngineError('deadline-exceeded', `container ${container.id}: the process does not end after SIGKILL`);
@@ -85,11 +92,26 @@ export async function killContainer(
 
 async function killResolved(ctx: EngineContext, container: Container, signal: number): Promise<void> {
   if (!container.isRunning) throw notRunning(container);
-  if (signal === sigkill) await killAndWait(ctx, container);
-  else await sendSignal(ctx, container, signal);
+  if (signal === sigkill) return await killAndWait(ctx, container);
+  if (endsPolicy(container, signal)) {
+    container.stopRequested = true;
+    if (await endRestarting(ctx, container)) return;
+  }
+  await sendSignal(ctx, container, signal);
 }
 
-async function sendSignal(ctx: EngineContext, container: Container, signal: number): Promise<void> {
+/** As in dockerd: the container's own stop signal means to end it; without one, every signal does. */
+function endsPolicy({ body }: Container, signal: number): boolean {
+  return !body.config.StopSignal || parseSignal(body.config.StopSignal) === signal;
+}
+
+async function sendSignal(
+  ctx: EngineContext,
+  container: Container,
+  signal: number,
+  { shutdown = false }: StopOptions = {},
+): Promise<void> {
+  if (!shutdown) await rememberHand(ctx, container);
   if (container.body.state.status === 'paused') {
     await ctx.runtime.resume(container.id);
     container.setState({ status: 'running' });
@@ -103,6 +125,13 @@ async function sendSignal(ctx: EngineContext, container: Container, signal: numb
   }
 }
 
+/** On disk before the signal is sent: the daemon may be killed before it sees what comes of it. */
+async function rememberHand(ctx: EngineContext, container: Container): Promise<void> {
+  if (container.body.stoppedByHand) return;
+  container.body = { ...container.body, stoppedByHand: true };
+  if (hasRestartPolicy(container.body.hostConfig)) await saveContainer(ctx, container);
+}
+
 /** `POST /containers/{id}/pause` and `/unpause`: the cgroup freezer. */
 export async function setPaused(ctx: EngineContext, reference: string, paused: boolean): Promise<void> {
   const container = ctx.containers.resolve(reference);
@@ -112,6 +141,7 @@ export async function setPaused(ctx: EngineContext, reference: string, paused: b
   const { status } = container.body.state;
   if (!paused && status !== 'paused') throw new EngineError('internal', `Container ${container.id} is not paused`);
   if (!container.isRunning) throw notRunning(container);
+  refuseRestarting(container);
   if (paused && status === 'paused') throw new EngineError('conflict', `Container ${container.id} is already paused`);
   await (paused ? ctx.runtime.pause(container.id) : ctx.runtime.resume(container.id));
   container.setState({ status: paused ? 'paused' : 'running' });

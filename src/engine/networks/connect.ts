@@ -23,7 +23,7 @@ export async function connectContainer(
   checkMode(container, network);
   const attachment = newAttachment(config.EndpointConfig ?? undefined);
   refuseFaults(network, attachment.config, '');
-  if (container.isRunning) await connectRunning(ctx, container, network, attachment);
+  if (container.isUp) await connectRunning(ctx, container, network, attachment);
   else {
     const names = network.predefined ? null : dnsNames(container, attachment.config);
     setAttachment(container, network.name, { ...attachment, dnsNames: names });
@@ -73,7 +73,7 @@ function checkMode(container: Container, network: NetworkInfo): void {
   const refuse = (message: string) => {
     throw new EngineError('invalid-argument', message);
   };
-  if (isShared && container.isRunning) refuse(sharesNetwork);
+  if (isShared && container.isUp) refuse(sharesNetwork);
   if (network.driver === 'host') refuse(hostIsForCreate);
   if (network.driver === 'null' || mode === 'none') refuse(noneIsAlone);
 }
@@ -95,7 +95,7 @@ export async function disconnectContainer(
       'container cannot be disconnected from host network or connected to host network',
     );
   }
-  if (!attachment || (container.isRunning && !attachment.endpoint)) {
+  if (!attachment || (container.isUp && !attachment.endpoint)) {
     throw new EngineError('internal', `container ${container.id} is not connected to network ${network.name}`);
   }
   setAttachment(container, network.name, undefined);

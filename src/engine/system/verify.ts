@@ -35,7 +35,7 @@ async function* lasting(
 
 async function* verifyHeld(ctx: EngineContext): AsyncGenerator<string> {
   const containers = [...ctx.containers.all()];
-  const running = containers.filter((container) => container.isRunning).map((container) => container.id);
+  const running = containers.filter((container) => container.isUp).map((container) => container.id);
   const inUse = new Set([...running, ...ctx.buildSteps]);
   yield* verifySnapshots(ctx, new Set(containers.map((container) => container.id)));
   yield* verifyMounts(ctx, inUse);

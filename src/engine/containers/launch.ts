@@ -1,0 +1,101 @@
+import { cleanup } from '#concurrency';
+import { messageOf } from '#errdefs';
+import { log } from '#log';
+import { type RunningProcess, StartError } from '#runtime';
+import type { EngineContext } from '../context.ts';
+import { formatMs } from '../time.ts';
+import { traced } from '../trace.ts';
+import type { Container } from './container.ts';
+import { emitContainer, emitNetworkConnects, emitVolumeMounts } from './events.ts';
+import { handleExit, releaseResources } from './exit.ts';
+import { connectNetworks } from './networking.ts';
+import { containerPaths } from './paths.ts';
+import { removeLocked } from './remove.ts';
+import { containerSpec } from './spec.ts';
+import { saveContainer } from './store.ts';
+
+/** From a stopped container to a running one; the caller holds its lock. A failure leaves it stopped, its error recorded and nothing held. */
+export async function launch(ctx: EngineContext, container: Container): Promise<void> {
+  try {
+    await traced('start', container.id, () => bringUp(ctx, container));
+  } catch (error) {
+    await recordFailure(ctx, container, error);
+    throw error;
+  }
+}
+
+async function bringUp(ctx: EngineContext, container: Container): Promise<void> {
+  const { id } = container;
+  ctx.runtime.anticipate();
+  const [{ root }, network] = await bothOrNone(
+    traced('mount', id, () => ctx.snapshots.mount(id)),
+    traced('network', id, () => connectNetworks(ctx, container)),
+  );
+  emitVolumeMounts(ctx, container);
+  emitNetworkConnects(ctx, container);
+  const spec = containerSpec(ctx, container, { root, network });
+  const { config, hostConfig } = container.body;
+  const stdio = {
+    openStdin: config.OpenStdin ?? false,
+    stdinOnce: config.StdinOnce ?? false,
+    ...(hostConfig.LogConfig?.Type === 'none' ? {} : { logPath: containerPaths(ctx, id).log }),
+  };
+  const created = await traced('runtime-create', id, () => ctx.runtime.create(spec, stdio));
+  await traced('attach', id, () => container.connectPending(created.process));
+  await traced('runtime-start', id, () => created.start());
+  container.setState({
+    status: 'running',
+    pid: created.pid,
+    exitCode: 0,
+    oomKilled: false,
+    error: '',
+    startedAt: formatMs(created.process.startedAt.getTime()),
+  });
+  watchExit(ctx, container, created.process);
+  await traced('record', id, () => saveContainer(ctx, container));
+  emitContainer(ctx, container, 'start');
+}
+
+/** Two works side by side. A failure is thrown only when the other has come to its end as well, so that what it holds can be let go of. */
+async function bothOrNone<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second]);
+  return Promise.all([first, second]);
+}
+
+/** Sees the process's end through, whoever started it, and the next start after it. */
+export function watchExit(ctx: EngineContext, container: Container, process: RunningProcess): void {
+  process.exited
+    .then((status) => handleExit(ctx, container, status))
+    .then(() => restartLater(ctx, container))
+    .catch((error: unknown) => log.error('handling a container exit failed', { container: container.id, error }));
+}
+
+/** Starts a container that its policy wants again, after the delay. Nothing happens to one that does not wait for that. */
+export function restartLater(ctx: EngineContext, container: Container): void {
+  if (container.body.state.status !== 'restarting') return;
+  container.restartAfterDelay(async () => {
+    using _held = await container.lock.acquire();
+    if (ctx.containers.get(container.id) !== container || container.body.state.status !== 'restarting') return;
+    await launch(ctx, container).catch((error: unknown) =>
+      log.warn('a container could not be started again', { container: container.id, error }),
+    );
+  });
+}
+
+/** Docker records 127 for a command that is not there, 126 for one that cannot be executed, 128 for the rest. */
+async function recordFailure(ctx: EngineContext, container: Container, error: unknown): Promise<void> {
+  container.process = undefined;
+  container.failPending(error);
+  container.setState({
+    status: container.body.state.startedAt.startsWith('0001') ? 'created' : 'exited',
+    pid: 0,
+    exitCode: error instanceof StartError ? error.exitCode : 128,
+    error: messageOf(error),
+  });
+  await cleanup(`start of container ${container.id}`, async () => {
+    await releaseResources(ctx, container);
+    await saveContainer(ctx, container);
+  });
+  container.announceExit();
+  if (container.body.hostConfig.AutoRemove) await removeLocked(ctx, container, { volumes: true });
+}
