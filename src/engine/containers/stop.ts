@@ -1,5 +1,5 @@
 import { delay } from '#concurrency';
-import { EngineError, kindOf, messageOf } from '#errdefs';
+import { EngineError, isKind, kindOf, messageOf } from '#errdefs';
 import type { EngineContext } from '../context.ts';
 import { notRunning } from './attach.ts';
 import type { Container } from './container.ts';
@@ -121,7 +121,9 @@ async function sendSignal(
   try {
     await ctx.runtime.kill(container.id, signal);
   } catch (error) {
-    if (container.isRunning) throw error;
+    // Its process has just ended, and the exit is on its way here.
+    const isGone = isKind(error, 'failed-precondition') || isKind(error, 'not-found');
+    if (container.isUp && !isGone) throw error;
   }
 }
 
