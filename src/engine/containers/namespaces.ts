@@ -104,6 +104,6 @@ function runningDonor(
     const kind = kindOf(error) === 'not-found' ? kinds.absent : kindOf(error);
     throw new EngineError(kind, `${kinds.fault}: ${messageOf(error)}`, { cause: error });
   }
-  if (donor.isRunning) return donor;
+  if (donor.isUp) return donor;
   throw new EngineError(kinds.stopped, `${kinds.fault}: container ${donor.id} is not running`);
 }
