@@ -1,4 +1,4 @@
-import type { BuildCacheItem, DiskUsage, ImageInspect, ImageSummary, SystemInfo } from '#api-types';
+import type { BuildCacheItem, ContainerInspect, DiskUsage, ImageInspect, ImageSummary, SystemInfo } from '#api-types';
 import type { Call } from './call.ts';
 
 /**
@@ -65,6 +65,21 @@ export function imageInspectFor(call: Call, image: ImageInspect): object {
     ...(call.before('1.45') ? { ContainerConfig: emptyContainerConfig } : {}),
     ...(call.before('1.44') ? { VirtualSize: image.Size, Created: image.Created ?? '0001-01-01T00:00:00Z' } : {}),
   };
+}
+
+/** Before 1.45 a container's ID and host name stood among its aliases on networks of users. */
+export function containerInspectFor(call: Call, container: ContainerInspect): object {
+  if (!call.before('1.45')) return container;
+  const { Hostname } = container.Config;
+  const own = [container.Id.slice(0, 12), ...(Hostname ? [Hostname] : [])];
+  const networks = Object.entries(container.NetworkSettings.Networks).map(([name, settings]) => {
+    const isPredefined = ['bridge', 'host', 'none'].includes(name);
+    return [
+      name,
+      isPredefined ? settings : { ...settings, Aliases: [...new Set([...(settings.Aliases ?? []), ...own])] },
+    ];
+  });
+  return { ...container, NetworkSettings: { ...container.NetworkSettings, Networks: Object.fromEntries(networks) } };
 }
 
 export function systemInfoFor(call: Call, info: SystemInfo): object {

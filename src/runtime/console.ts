@@ -54,11 +54,9 @@ export class Console {
     for (const client of this.#clients) client.queue.end();
   }
 
-  /** @throws `failed-precondition` without a terminal. */
+  /** Without a terminal there is nothing to do. */
   resize(rows: number, columns: number): void {
-    if (!this.#options.terminal) {
-      throw new EngineError('failed-precondition', 'resize: the process has no terminal');
-    }
+    if (!this.#options.terminal) return;
     const valid = [rows, columns].every((size) => Number.isInteger(size) && size >= 0 && size <= 0xffff);
     if (!valid) throw new EngineError('invalid-argument', `resize: ${rows} rows, ${columns} columns`);
     writeFifo(join(this.#options.folder, 'ctl'), `${resizeEvent} ${rows} ${columns}\n`);

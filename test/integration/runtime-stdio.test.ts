@@ -104,7 +104,7 @@ test('without an open input the process reads end of file at once, and writes ar
   const late = await container.process.attach();
   assert.equal((await collect(late)).stdout.length, 0);
   await late.write(Buffer.from('nor this'));
-  await assert.rejects(container.process.resize(10, 10), (error) => isKind(error, 'failed-precondition'));
+  await container.process.resize(10, 10); // without a terminal: nothing to resize
   await fixture.runtime.delete(id);
 });
 

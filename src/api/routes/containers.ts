@@ -5,6 +5,7 @@ import { type ApiRoute, type Call, decodeAs } from '../call.ts';
 import { configFieldNames, createConfig } from '../decoders/container.ts';
 import { isObject } from '../go-json.ts';
 import { notYet } from '../not-yet.ts';
+import { containerInspectFor } from '../older-versions.ts';
 import { refuseUnsupportedConfig } from '../unsupported.ts';
 
 export const containerRoutes: readonly ApiRoute[] = [
@@ -63,7 +64,8 @@ async function create(call: Call): Promise<void> {
     ...(wanted.platform === undefined ? {} : { platform: wanted.platform }),
     ...(call.before('1.44') ? { readOnlyNonRecursive: true } : {}),
   });
-  call.reply(201, created);
+  const warnings = config.MacAddress && !call.before('1.44') ? [containerWideMac] : [];
+  call.reply(201, { ...created, Warnings: [...created.Warnings, ...warnings] });
 }
 
 /** Clients of an older API expect what was the default then: a shareable IPC namespace before 1.40, the host's cgroup namespace before 1.41. */
@@ -76,8 +78,12 @@ function withOlderDefaults(call: Call, config: ContainerCreateConfig): Container
   return Object.keys(older).length === 0 ? config : { ...config, HostConfig: { ...host, ...older } };
 }
 
+const containerWideMac =
+  'The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead.';
+
 async function inspect(call: Call): Promise<void> {
-  call.reply(200, await containers(call).inspect(name(call), { size: call.query.bool('size') }));
+  const found = await containers(call).inspect(name(call), { size: call.query.bool('size') });
+  call.reply(200, containerInspectFor(call, found));
 }
 
 async function top(call: Call): Promise<void> {

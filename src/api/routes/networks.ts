@@ -20,7 +20,10 @@ export const networkRoutes: readonly ApiRoute[] = [
 ];
 
 async function list(call: Call): Promise<void> {
-  call.reply(200, await call.engine.networks.list({ filters: call.filters }));
+  const { networks } = call.engine;
+  const found = await networks.list({ filters: call.filters });
+  // Before 1.28 a list told as much as an inspect.
+  call.reply(200, call.before('1.28') ? await Promise.all(found.map(({ Id }) => networks.inspect(Id, {}))) : found);
 }
 
 async function inspect(call: Call): Promise<void> {

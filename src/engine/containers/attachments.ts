@@ -46,6 +46,9 @@ export function requestedNetworks(
 export function normalMode(ctx: EngineContext, mode: string): string {
   if (!mode.startsWith('container:')) return mode;
   const reference = mode.slice('container:'.length);
+  if (reference === '') {
+    throw new EngineError('invalid-argument', 'invalid network mode: invalid container format container:<name|id>');
+  }
   try {
     return `container:${ctx.containers.resolve(reference).id}`;
   } catch (error) {
@@ -92,18 +95,23 @@ export function newAttachment(settings: EndpointSettings | undefined): NetworkAt
 
 /** @throws `invalid-argument` with every fault, in dockerd's words. */
 export function refuseFaults(network: NetworkInfo, config: EndpointSettings, prefix: string): void {
+  if (config.MacAddress && network.name !== 'host' && network.name !== 'none' && !isMacAddress(config.MacAddress)) {
+    throw new EngineError('invalid-argument', `${prefix}invalid MAC address ${config.MacAddress}`);
+  }
   const faults = endpointFaults(network, config);
   if (faults.length === 0) return;
   const list = faults.length === 1 ? faults[0] : faults.map((fault) => `* ${fault}`).join('\n');
   throw new EngineError('invalid-argument', `${prefix}invalid endpoint settings:\n${list}`);
 }
 
+const isMacAddress = (text: string) => /^[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}$/i.test(text);
+
 function endpointFaults(network: NetworkInfo, config: EndpointSettings): string[] {
   const wanted = config.IPAMConfig?.IPv4Address ?? '';
   const isUsers = !network.predefined;
   const faults: string[] = [];
   if (!isUsers && config.Aliases?.length) {
-    faults.push('network-scoped aliases are only supported for user-defined networks');
+    faults.push('network-scoped alias is supported only for containers in user defined networks');
   }
   if (wanted !== '' && !isUsers) faults.push('user specified IP address is supported on user defined networks only');
   if (wanted !== '' && !isIPv4(wanted)) faults.push(`invalid IPv4 address: ${wanted}`);

@@ -47,7 +47,10 @@ async function createAs(
   config: ContainerCreateConfig,
   options: ContainerCreateOptions,
 ): Promise<ContainerCreated> {
-  if (!config.Image) throw new EngineError('invalid-argument', 'no image specified');
+  if (!config.Image) {
+    const hasCommand = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])].length > 0;
+    throw new EngineError('invalid-argument', `no ${hasCommand ? 'image' : 'command'} specified`);
+  }
   const image = resolveImage(ctx, config.Image);
   const imageConfig = await readKnownConfig(ctx.content, image.id);
   checkPlatform(image, imageConfig, config.Image, options.platform);

@@ -10,6 +10,7 @@ import { emitContainer } from './events.ts';
 import { refuseRestarting } from './restarting.ts';
 import { parseSecurity } from './security.ts';
 import { processEnv, processLimits } from './spec.ts';
+import { endsWithin } from './stop.ts';
 import { resolveUser } from './user.ts';
 
 interface StartOptions {
@@ -24,18 +25,22 @@ interface Exec {
   readonly config: ExecCreateConfig;
   process?: RunningProcess;
   started: boolean;
+  /** The start has come to an end, good or bad. */
+  readonly launched: PromiseWithResolvers<void>;
   exitCode: number | null;
 }
 
 /** How many ended execs are remembered for inspect; older ones are forgotten first. */
 const rememberedExecs = 256;
+/** How long a new size waits for the start: clients send both at once. */
+const resizeWaitSeconds = 10;
 
 /** Commands run inside running containers. Lives as long as the engine: execs do not outlive it in Docker either. */
 export class ExecTable {
   readonly #execs = new Map<string, Exec>();
   readonly #ended: string[] = [];
-  /** Containers whose removal is waited for. */
-  readonly #watched = new WeakSet<Container>();
+  readonly #watchedForRemoval = new WeakSet<Container>();
+  readonly #watchedForExit = new WeakSet<Container>();
   readonly #ctx: EngineContext;
 
   constructor(ctx: EngineContext) {
@@ -51,7 +56,7 @@ export class ExecTable {
     this.#ctx.runtime.anticipate();
     const id = newID();
     this.#forgetWith(container);
-    this.#execs.set(id, { id, container, config, started: false, exitCode: null });
+    this.#execs.set(id, { id, container, config, started: false, exitCode: null, launched: Promise.withResolvers() });
     container.execIDs.add(id);
     emitContainer(this.#ctx, container, `exec_create: ${eventCommand(config)}`, { execID: id });
     return { Id: id };
@@ -70,6 +75,8 @@ export class ExecTable {
       exec.exitCode = error instanceof StartError ? error.exitCode : 126;
       this.#forget(exec);
       throw error;
+    } finally {
+      exec.launched.resolve();
     }
     emitContainer(this.#ctx, container, `exec_start: ${eventCommand(config)}`, { execID: id });
     const live = options.detach ? undefined : await exec.process.attach({ input: config.AttachStdin ?? false });
@@ -93,7 +100,10 @@ export class ExecTable {
   async resize(id: string, size: { height: number; width: number }): Promise<void> {
     const exec = this.#get(id);
     if (exec.exitCode !== null) throw new EngineError('not-found', `NotFound: process does not exist ${id}: not found`);
-    if (!exec.process) throw new EngineError('conflict', `exec ${id} is not running`);
+    if (!(await endsWithin(exec.launched.promise, resizeWaitSeconds))) {
+      throw new EngineError('internal', 'timeout waiting for exec session ready');
+    }
+    if (!exec.process) throw new EngineError('invalid-argument', 'exec process is not started');
     await exec.process.resize(size.height, size.width);
   }
 
@@ -148,13 +158,26 @@ export class ExecTable {
     this.#forget(exec);
   }
 
-  /** A removed container's execs answer "no such exec" from then on. */
+  /** Once a container has ended, execs that it never ran answer "no such exec"; once it is removed, all of them do. */
   #forgetWith(container: Container): void {
-    if (this.#watched.has(container)) return;
-    this.#watched.add(container);
-    void container.removed().then(() => {
-      for (const exec of [...this.#execs.values()]) if (exec.container === container) this.#execs.delete(exec.id);
+    if (!this.#watchedForRemoval.has(container)) {
+      this.#watchedForRemoval.add(container);
+      void container.removed().then(() => this.#drop((exec) => exec.container === container));
+    }
+    if (this.#watchedForExit.has(container)) return;
+    this.#watchedForExit.add(container);
+    void container.nextExit().then(() => {
+      this.#watchedForExit.delete(container);
+      this.#drop((exec) => exec.container === container && !exec.started);
     });
+  }
+
+  #drop(isGone: (exec: Exec) => boolean): void {
+    for (const exec of [...this.#execs.values()]) {
+      if (!isGone(exec)) continue;
+      exec.container.execIDs.delete(exec.id);
+      this.#execs.delete(exec.id);
+    }
   }
 
   #forget(exec: Exec): void {

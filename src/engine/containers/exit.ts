@@ -12,7 +12,7 @@ import { releaseShm } from './shm.ts';
 import { saveContainer } from './store.ts';
 
 /**
- * A container's process has ended: record it, wake who waits, let go of what it held, remove it when it asked for that. It is left `restarting`
+ * A container's process has ended: record it, let go of what it held, wake who waits, remove it when it asked for that. It is left `restarting`
  * when its policy wants the next start.
  */
 export function handleExit(ctx: EngineContext, container: Container, status: ExitStatus): Promise<void> {
@@ -34,11 +34,12 @@ async function settleExit(ctx: EngineContext, container: Container, status: Exit
   const autoRemove = (container.body.hostConfig.AutoRemove ?? false) && !container.keepAfterExit;
   if (!autoRemove) await saveContainer(ctx, container);
   if (status.oomKilled) emitContainer(ctx, container, 'oom');
-  emitContainer(ctx, container, 'die', { exitCode: String(status.exitCode), execDuration: executedSeconds(container) });
-  container.announceExit();
+  // Who is told of the end may use at once what the container held: its ports, its addresses.
   await cleanup(`container ${container.id}`, () => releaseResources(ctx, container));
+  container.announceExit();
+  if (!autoRemove) await saveContainer(ctx, container);
+  emitContainer(ctx, container, 'die', { exitCode: String(status.exitCode), execDuration: executedSeconds(container) });
   if (autoRemove) await removeLocked(ctx, container, { volumes: true });
-  else await saveContainer(ctx, container);
 }
 
 /** Counts the restart and its delay when there is to be one. */

@@ -84,6 +84,7 @@ export function restartLater(ctx: EngineContext, container: Container): void {
 
 /** Docker records 127 for a command that is not there, 126 for one that cannot be executed, 128 for the rest. */
 async function recordFailure(ctx: EngineContext, container: Container, error: unknown): Promise<void> {
+  const wasRestarting = container.body.state.status === 'restarting';
   container.process = undefined;
   container.failPending(error);
   container.setState({
@@ -96,6 +97,7 @@ async function recordFailure(ctx: EngineContext, container: Container, error: un
     await releaseResources(ctx, container);
     await saveContainer(ctx, container);
   });
-  container.announceExit();
+  // Who waits for the end of a run hears of it where there is one to end; a run that never began is waited for on.
+  if (wasRestarting) container.announceExit();
   if (container.body.hostConfig.AutoRemove) await removeLocked(ctx, container, { volumes: true });
 }

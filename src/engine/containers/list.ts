@@ -1,4 +1,4 @@
-import type { ContainerSummary, Filters, Port } from '#api-types';
+import type { ContainerSummary, EndpointSettings, Filters, Port } from '#api-types';
 import { EngineError } from '#errdefs';
 
 import type { EngineContext } from '../context.ts';
@@ -186,9 +186,14 @@ async function summarize(ctx: EngineContext, container: Container, withSize: boo
       NetworkMode: body.hostConfig.NetworkMode ?? 'bridge',
       ...(body.hostConfig.Annotations ? { Annotations: body.hostConfig.Annotations } : {}),
     },
-    NetworkSettings: { Networks: endpointSettings(container) },
+    NetworkSettings: { Networks: withoutNames(endpointSettings(container)) },
     Mounts: mountPoints(body.mounts),
   };
+}
+
+/** Names for the name server are told by inspect alone. */
+function withoutNames(networks: Record<string, EndpointSettings>): Record<string, EndpointSettings> {
+  return Object.fromEntries(Object.entries(networks).map(([name, of]) => [name, { ...of, DNSNames: null }]));
 }
 
 const shownArgument = (argument: string) => (argument.includes(' ') ? `'${argument}'` : argument);

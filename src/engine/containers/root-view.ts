@@ -4,6 +4,7 @@ import { EngineError, isErrno } from '#errdefs';
 import { resolveFlags, sys } from '#sys';
 import type { EngineContext } from '../context.ts';
 import type { Container } from './container.ts';
+import { emitVolumeMounts, emitVolumeUnmounts } from './events.ts';
 
 /**
  * A container's file system as a descriptor: the process's own view while it runs (volumes included), else the mounted snapshot or the volume the path is in.
@@ -15,7 +16,20 @@ export interface RootView extends AsyncDisposable {
   readonly path: string;
 }
 
+/** Its volumes are in use as long as the view is open. */
 export async function openRootView(ctx: EngineContext, container: Container, path: string): Promise<RootView> {
+  const view = await openView(ctx, container, path);
+  emitVolumeMounts(ctx, container);
+  return {
+    ...view,
+    async [Symbol.asyncDispose]() {
+      await view[Symbol.asyncDispose]();
+      emitVolumeUnmounts(ctx, container);
+    },
+  };
+}
+
+async function openView(ctx: EngineContext, container: Container, path: string): Promise<RootView> {
   const clean = posix.join('/', path);
   if (container.isUp) {
     const fd = openFolder(`/proc/${container.body.state.pid}/root`);

@@ -46,7 +46,8 @@ export function stopSignal(container: Container, { signal }: StopOptions, failur
   }
 }
 
-async function endsWithin(exited: Promise<unknown>, seconds: number): Promise<boolean> {
+/** Whether it comes to its end in time; with a negative time it is waited for without end. */
+export async function endsWithin(exited: Promise<unknown>, seconds: number): Promise<boolean> {
   if (seconds < 0) {
     await exited;
     return true;

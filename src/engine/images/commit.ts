@@ -39,10 +39,10 @@ export async function commitContainer(
   await lease.add(...image.references);
   await ctx.snapshots.unpack(image.diffIDs, { signal: options.signal });
   await ctx.metadata.images.put(image, target ? [formatReference(target)] : []);
-  if (target) {
-    const attributes = { ...config.config?.Labels, name: familiarString(target) };
-    ctx.events.emit({ type: 'image', action: 'tag', id: image.id, attributes });
-  }
+  const emit = (action: string, name: string) =>
+    ctx.events.emit({ type: 'image', action, id: image.id, attributes: { ...config.config?.Labels, name } });
+  emit('create', image.id);
+  if (target) emit('tag', familiarString(target));
   const imageRef = target ? { imageRef: familiarString(target) } : {};
   emitContainer(ctx, container, 'commit', { comment: options.comment ?? '', imageID: image.id, ...imageRef });
   return { Id: image.id };

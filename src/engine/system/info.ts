@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem } from 'node:os';
 import type { RegistryServiceConfig, SystemInfo, SystemVersion } from '#api-types';
 import { findInit } from '../containers/init-binary.ts';
@@ -121,6 +121,7 @@ function readText(path: string): string {
 export function systemVersion(ctx: EngineContext): SystemVersion {
   const runtime = ctx.runtime.info;
   const goArch = goArchitectures[arch()] ?? arch();
+  const build = { BuildTime: buildTime(), GitCommit: '', GoVersion: '' };
   return {
     Platform: { Name: 'Wherry' },
     Components: [
@@ -130,6 +131,7 @@ export function systemVersion(ctx: EngineContext): SystemVersion {
         Details: {
           ApiVersion: apiVersion,
           Arch: goArch,
+          ...build,
           Experimental: 'false',
           KernelVersion: release(),
           MinAPIVersion: minApiVersion,
@@ -143,10 +145,15 @@ export function systemVersion(ctx: EngineContext): SystemVersion {
     Version: engineVersion,
     ApiVersion: apiVersion,
     MinAPIVersion: minApiVersion,
-    GitCommit: '',
-    GoVersion: '',
+    ...build,
     Os: 'linux',
     Arch: goArch,
     KernelVersion: release(),
   };
+}
+
+/** When this program's file was written. */
+function buildTime(): string {
+  const { mtime } = statSync(import.meta.filename);
+  return `${mtime.toISOString().slice(0, 19)}.000000000+00:00`;
 }
