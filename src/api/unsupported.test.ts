@@ -59,7 +59,6 @@ const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
       ['LogConfig', { LogConfig: { Type: 'syslog' } }],
       ['LogConfig', { LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } } }],
       ['MemorySwappiness', { MemorySwappiness: 60 }],
-      ['Devices', { Devices: [{ PathOnHost: '/dev/x', PathInContainer: '/dev/x', CgroupPermissions: 'rwm' }] }],
       ['UsernsMode', { UsernsMode: 'private' }],
       ['VolumesFrom', { VolumesFrom: ['a'] }],
       ['Mounts[0].Type', { Mounts: [{ Type: 'image', Target: '/x' }] }],

@@ -42,6 +42,7 @@ export interface DaemonConfig {
   /** The name it was asked for by. */
   readonly runtimeName: string | undefined;
   readonly labels: readonly string[];
+  readonly cdiSpecDirs: readonly string[];
 }
 
 export type Invocation =
@@ -165,6 +166,7 @@ function buildConfig(values: Values): DaemonConfig {
     runtimePath: runtimePath(values),
     runtimeName: text('default-runtime'),
     labels: list('label'),
+    cdiSpecDirs: list('cdi-spec-dir'),
   };
 }
 

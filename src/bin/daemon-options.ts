@@ -40,6 +40,12 @@ export const daemonOptions: readonly OptionSpec[] = [
   },
   { flag: 'bip', key: 'bip', kind: 'string', help: 'IPv4 address for the default bridge', check: checkPrefix },
   { flag: 'bridge', short: 'b', key: 'bridge', kind: 'string', help: 'Attach containers to a network bridge' },
+  {
+    flag: 'cdi-spec-dir',
+    key: 'cdi-spec-dirs',
+    kind: 'list',
+    help: 'CDI specification directories to use (default [/etc/cdi,/var/run/cdi])',
+  },
   { flag: 'config-file', kind: 'string', help: 'Daemon configuration file (default "/etc/wherry/daemon.json")' },
   {
     flag: 'data-root',

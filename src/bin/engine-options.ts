@@ -30,6 +30,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     ),
     liveRestore: config.liveRestore,
     shutdownTimeoutSeconds: config.shutdownTimeoutSeconds,
+    ...(config.cdiSpecDirs.length > 0 ? { cdiSpecDirs: config.cdiSpecDirs } : {}),
     debug: config.debug,
     labels: config.labels,
   };

@@ -39,6 +39,8 @@ export interface EngineOptions {
   readonly autoRestart?: boolean;
   /** How long closing waits for containers that have no stop timeout of their own (they get 10 seconds at most). */
   readonly shutdownTimeoutSeconds?: number;
+  /** Folders of CDI specifications, later ones before earlier ones. Default /etc/cdi, /var/run/cdi. */
+  readonly cdiSpecDirs?: readonly string[];
   readonly debug?: boolean;
   readonly labels?: readonly string[];
 }

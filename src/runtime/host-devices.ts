@@ -29,7 +29,8 @@ export function hostDevices(folder = '/dev'): OciDevice[] {
   });
 }
 
-function deviceAt(path: string): OciDevice[] {
+/** The device at a path, as a list of one; empty for anything else. */
+export function deviceAt(path: string): OciDevice[] {
   try {
     const { mode, uid, gid, rdevMajor: major, rdevMinor: minor } = sys.lstat(path);
     const kind = mode & typeMask;

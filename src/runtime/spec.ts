@@ -12,7 +12,7 @@ import {
   defaultReadonlyPaths,
 } from './spec-defaults.ts';
 import { type CgroupFacts, type OciResources, ociResources } from './spec-resources.ts';
-import type { ContainerSpec, ProcessSpec, SpecMount } from './types.ts';
+import type { ContainerSpec, OciHooks, ProcessSpec, SpecMount } from './types.ts';
 
 /** What the machine decides of a spec. */
 export interface HostFacts extends CgroupFacts {
@@ -47,6 +47,7 @@ export interface OciSpec {
   readonly hostname: string;
   readonly mounts: readonly SpecMount[];
   readonly annotations: Readonly<Record<string, string>>;
+  readonly hooks?: OciHooks;
   readonly linux: {
     readonly namespaces: readonly { readonly type: string; readonly path?: string }[];
     readonly cgroupsPath: string;
@@ -78,14 +79,15 @@ export function buildSpec(spec: ContainerSpec, host: HostFacts): OciSpec {
     hostname: spec.namespaces?.uts === 'host' ? '' : spec.hostname,
     mounts: mountsOf(spec),
     annotations: spec.annotations,
+    ...(spec.hooks && { hooks: spec.hooks }),
     linux: {
       namespaces: namespacesOf(spec, host.version),
       cgroupsPath: cgroupPath(spec),
       resources: {
-        devices: spec.privileged ? allDeviceRules : defaultDeviceRules,
+        devices: spec.privileged ? allDeviceRules : [...defaultDeviceRules, ...(spec.deviceRules ?? [])],
         ...ociResources(spec.resources, host),
       },
-      devices: spec.privileged ? hostDevices() : [],
+      devices: devicesOf(spec),
       sysctl: { ...(spec.networkNamespace === 'host' ? {} : defaultNetworkSysctls), ...spec.sysctls },
       maskedPaths: spec.maskedPaths ?? (spec.privileged ? [] : defaultMaskedPaths),
       readonlyPaths: spec.readonlyPaths ?? (spec.privileged ? [] : defaultReadonlyPaths),
@@ -118,6 +120,15 @@ export function buildProcess(process: ProcessSpec): OciProcess {
 
 function commandOf(spec: ContainerSpec): readonly string[] {
   return spec.initPath === undefined ? spec.process.args : [initDestination, '--', ...spec.process.args];
+}
+
+/** Of two at the same path the one that was asked for counts. */
+function devicesOf(spec: ContainerSpec): OciDevice[] {
+  const byPath = new Map<string, OciDevice>();
+  for (const device of [...(spec.privileged ? hostDevices() : []), ...(spec.devices ?? [])]) {
+    byPath.set(device.path, device);
+  }
+  return [...byPath.values()];
 }
 
 /** A mount of the user's takes the place of the default at its destination; one on /dev that of all below it. */

@@ -1,5 +1,7 @@
 import { EngineError } from '#errdefs';
 import type { ByteSource } from '#streams';
+import type { OciDevice } from './host-devices.ts';
+import type { DeviceRule } from './spec-defaults.ts';
 
 export interface RuntimeInfo {
   /** `crun` or `runc`, and where it is. */
@@ -65,6 +67,19 @@ export interface NamespaceChoices {
   readonly cgroup?: string;
 }
 
+/** OCI runtime-spec v1.1 config.md §posix-platform-hooks, by name. */
+export type OciHooks = Readonly<
+  Record<
+    string,
+    readonly {
+      readonly path: string;
+      readonly args?: readonly string[];
+      readonly env?: readonly string[];
+      readonly timeout?: number;
+    }[]
+  >
+>;
+
 /** Everything the runtime needs to know of a container; turned into an OCI spec by `buildSpec`. */
 export interface ContainerSpec {
   readonly id: string;
@@ -84,6 +99,10 @@ export interface ContainerSpec {
   readonly privileged: boolean;
   /** `unconfined`, or absent for Docker's default profile. */
   readonly seccomp?: 'unconfined';
+  /** Beyond those every container has. A privileged one has all of the host's as well, and may use any. */
+  readonly devices?: readonly OciDevice[];
+  readonly deviceRules?: readonly DeviceRule[];
+  readonly hooks?: OciHooks;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly maskedPaths?: readonly string[];
   readonly readonlyPaths?: readonly string[];

@@ -18,7 +18,10 @@ export interface ContainerSetup extends AsyncDisposable {
 }
 
 /** Undefined, said aloud, where a daemon or the docker CLI cannot be had. Running containers are removed at the end. */
-export async function containerSetup(t: TestContext): Promise<ContainerSetup | undefined> {
+export async function containerSetup(
+  t: TestContext,
+  flags: readonly string[] = [],
+): Promise<ContainerSetup | undefined> {
   if (!requireRoot(t)) return undefined;
   const cli = findDockerCli();
   if ('missing' in cli) {
@@ -27,7 +30,7 @@ export async function containerSetup(t: TestContext): Promise<ContainerSetup | u
   }
   await using owned = new AsyncDisposableStack();
   const folder = owned.use(await temporaryFolder()).path;
-  const daemon = owned.use(await TestDaemon.start());
+  const daemon = owned.use(await TestDaemon.start({ flags }));
   const docker = new DockerCli(cli.path, daemon.host, join(folder, 'config'));
   owned.defer(() => removeAll(docker));
   const imported = await docker.run(['import', '-', 'base'], { input: baseImageTar() });

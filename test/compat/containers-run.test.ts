@@ -193,7 +193,6 @@ test('docker run', async (t) => {
   await t.test('what is not honoured yet is refused by name', async () => {
     for (const [flags, field] of [
       [['--blkio-weight', '100'], 'HostConfig.BlkioWeight'],
-      [['--device', '/dev/fuse'], 'HostConfig.Devices'],
       [['--health-cmd', 'true'], 'Healthcheck'],
       [['--log-opt', 'max-size=1m'], 'HostConfig.LogConfig'],
     ] as const) {

@@ -9,6 +9,7 @@ import {
 import type { EngineContext } from '../context.ts';
 import { defaultShmBytes } from './config.ts';
 import type { Container } from './container.ts';
+import { grantDevices, withGrants } from './devices.ts';
 import { requireInit } from './init-binary.ts';
 import { specMounts } from './mounts.ts';
 import { enterNamespaces } from './namespaces.ts';
@@ -26,13 +27,21 @@ export function containerSpec(
 ): ContainerSpec {
   const { config, hostConfig } = container.body;
   const security = parseSecurity(hostConfig);
+  const granted = grantDevices(ctx, hostConfig);
   return {
     id: container.id,
     rootfs: place.root,
     readonlyRootfs: hostConfig.ReadonlyRootfs ?? false,
     hostname: place.network.hostname ?? config.Hostname ?? '',
-    process: initProcess(container, place.root, security),
-    mounts: [...specMounts(container.body.mounts), ...accountMounts(container, place.network.accountFiles)],
+    process: withGrants(initProcess(container, place.root, security), granted),
+    mounts: [
+      ...granted.mounts,
+      ...specMounts(container.body.mounts),
+      ...accountMounts(container, place.network.accountFiles),
+    ],
+    devices: granted.devices,
+    deviceRules: granted.rules,
+    ...(granted.hooks ? { hooks: granted.hooks } : {}),
     shmSizeBytes: hostConfig.ShmSize ?? defaultShmBytes,
     resources: resourceLimits(hostConfig),
     networkNamespace: place.network.namespace,

@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem } from 'node:os';
 import type { RegistryServiceConfig, SystemInfo, SystemVersion } from '#api-types';
+import { cdiDeviceNames, readCdiSpecs } from '../cdi/index.ts';
+import { cdiFolders } from '../containers/devices.ts';
 import { findInit } from '../containers/init-binary.ts';
 import type { EngineContext } from '../context.ts';
 import { formatNs, nowNs } from '../time.ts';
@@ -15,6 +17,8 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
   const count = (status: string) => states.filter((state) => state === status).length;
   const runtime = ctx.runtime.info;
   const v1 = runtime.cgroupVersion === 1;
+  const folders = cdiFolders(ctx);
+  const found = cdiDeviceNames(readCdiSpecs(folders)).map((ID) => ({ Source: 'cdi', ID }));
   return {
     ID: engineID,
     Containers: states.length,
@@ -78,7 +82,8 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     InitCommit: { ID: '' },
     SecurityOptions: ['name=seccomp,profile=builtin', ...(v1 ? [] : ['name=cgroupns'])],
     FirewallBackend: { Driver: ctx.options.network?.firewall === false ? 'none' : 'nftables' },
-    CDISpecDirs: [],
+    CDISpecDirs: folders,
+    ...(found.length > 0 ? { DiscoveredDevices: found } : {}),
     Warnings: null,
   };
 }
