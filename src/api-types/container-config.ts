@@ -192,6 +192,11 @@ export interface HostConfig extends Resources {
   readonly Init?: boolean | null;
 }
 
+/** The body of `POST /containers/{id}/update`. Zero and empty values leave a limit as it is. */
+export interface ContainerUpdateConfig extends Resources {
+  readonly RestartPolicy?: RestartPolicy;
+}
+
 export interface NetworkingConfig {
   readonly EndpointsConfig?: Readonly<Record<string, EndpointSettings | null>> | null;
 }

@@ -11,6 +11,7 @@ import type {
   ContainerSummary,
   ContainersPruned,
   ContainerTop,
+  ContainerUpdateConfig,
   DiskUsage,
   DistributionInspect,
   EventMessage,
@@ -187,6 +188,8 @@ export interface Containers {
   pause(id: string): Promise<void>;
   unpause(id: string): Promise<void>;
   rename(id: string, name: string): Promise<void>;
+  /** Limits and restart policy, of a running container too. */
+  update(id: string, config: ContainerUpdateConfig): Promise<{ readonly Warnings: readonly string[] | null }>;
   /** Registers at once (the promise `accepted` resolves), answers when the condition holds. */
   wait(
     id: string,

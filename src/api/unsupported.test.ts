@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ContainerCreateConfig, HostConfig } from '#api-types';
 import { isKind } from '#errdefs';
-import { refuseUnsupportedConfig } from './unsupported.ts';
+import { refuseUnsupportedConfig, refuseUnsupportedUpdate } from './unsupported.ts';
 
 /** What the docker CLI 28 sends for `docker run image true`. */
 const plainRun: ContainerCreateConfig = {
@@ -90,4 +90,12 @@ test('what is known and not honoured is refused by name', () => {
       name,
     );
   }
+});
+
+test('an update names what it cannot change', () => {
+  refuseUnsupportedUpdate({ Memory: 1, MemorySwappiness: null, Devices: null, Ulimits: [], KernelMemory: 0 });
+  assert.throws(
+    () => refuseUnsupportedUpdate({ Ulimits: [{ Name: 'nofile', Soft: 1, Hard: 1 }] }),
+    /Ulimits is not supported/,
+  );
 });

@@ -1,4 +1,10 @@
-import type { ContainerCreateConfig, EndpointSettings, HostConfig, MountOptions } from '#api-types';
+import type {
+  ContainerCreateConfig,
+  ContainerUpdateConfig,
+  EndpointSettings,
+  HostConfig,
+  MountOptions,
+} from '#api-types';
 import { EngineError } from '#errdefs';
 import type { Query } from '#http';
 
@@ -115,6 +121,35 @@ export function refuseUnsupportedConfig(config: ContainerCreateConfig): void {
   for (const [name, endpoint] of Object.entries(config.NetworkingConfig?.EndpointsConfig ?? {})) {
     refuseUnsupportedEndpoint(endpoint ?? {}, `NetworkingConfig.EndpointsConfig[${name}].`);
   }
+}
+
+/** What an update cannot change; dockerd takes these and does nothing. */
+const updateRules: Rules<ContainerUpdateConfig> = {
+  CgroupParent: unset,
+  BlkioWeightDevice: unset,
+  BlkioDeviceReadBps: unset,
+  BlkioDeviceWriteBps: unset,
+  BlkioDeviceReadIOps: unset,
+  BlkioDeviceWriteIOps: unset,
+  CpuRealtimePeriod: unset,
+  CpuRealtimeRuntime: unset,
+  Devices: unset,
+  DeviceCgroupRules: unset,
+  DeviceRequests: unset,
+  KernelMemory: unset,
+  KernelMemoryTCP: unset,
+  MemorySwappiness: oneOf(-1),
+  OomKillDisable: unset,
+  Ulimits: unset,
+  CpuCount: unset,
+  CpuPercent: unset,
+  IOMaximumIOps: unset,
+  IOMaximumBandwidth: unset,
+};
+
+/** @throws `not-implemented` naming the first field of an update that is set and cannot be changed. */
+export function refuseUnsupportedUpdate(config: ContainerUpdateConfig): void {
+  check(config, updateRules, '');
 }
 
 function check<T extends object>(value: T, rules: Rules<T>, path: string): void {

@@ -73,6 +73,7 @@ export function containers(transport: Transport): Containers {
     pause: (id) => post(id, 'pause'),
     unpause: (id) => post(id, 'unpause'),
     rename: (id, name) => post(id, 'rename', { name }),
+    update: (id, config) => transport.json('POST', `${one(id)}/update`, { json: config }),
     async wait(id, options = {}) {
       const response = await transport.send('POST', `${one(id)}/wait`, {
         query: { condition: options.condition },

@@ -13,6 +13,7 @@ import { containerLogs } from './containers/logs.ts';
 import { pruneContainers, removeContainer } from './containers/remove.ts';
 import { restartContainer, startContainer } from './containers/start.ts';
 import { killContainer, setPaused, stopContainer } from './containers/stop.ts';
+import { updateContainer } from './containers/update.ts';
 import { waitContainer } from './containers/wait.ts';
 import type { EngineContext } from './context.ts';
 import { commitContainer } from './images/commit.ts';
@@ -62,6 +63,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       pause: (id) => setPaused(ctx, id, true),
       unpause: (id) => setPaused(ctx, id, false),
       rename: (id, name) => renameContainer(ctx, id, name),
+      update: (id, config) => updateContainer(ctx, id, config),
       wait: (id, options) => waitContainer(ctx, id, options),
       remove: (id, options) => removeContainer(ctx, id, options),
       prune: (options) => pruneContainers(ctx, options),

@@ -97,6 +97,21 @@ export class Cgroup {
     return readFileSync(join(folder, 'freezer.state'), 'utf8').startsWith('FROZEN');
   }
 
+  liftPidsLimit(): void {
+    this.#write('pids', 'pids.max', 'max');
+  }
+
+  liftCpuQuota(): void {
+    if (this.#cgroups.version === 2) this.#write('cpu', 'cpu.max', 'max');
+    else this.#write('cpu', 'cpu.cfs_quota_us', '-1');
+  }
+
+  #write(controller: string, file: string, value: string): void {
+    const folder = this.#folder(controller);
+    if (folder === undefined) throw new EngineError('not-implemented', `the machine has no ${controller} cgroup`);
+    writeFileSync(join(folder, file), value);
+  }
+
   /** Removes it from every hierarchy. False when a process is still in it; absent is fine. */
   remove(): boolean {
     return this.#cgroups.roots.map((root) => removeTree(join(root, this.#path))).every(Boolean);

@@ -222,9 +222,15 @@ class OciRuntime implements Runtime {
   }
 
   async update(id: string, resources: ResourceLimits): Promise<void> {
-    this.#running(id);
+    const { cgroup } = this.#running(id);
+    // crun writes these as numbers, which the kernel refuses.
+    const { pidsLimit = 1, cpuQuota = 0 } = resources;
+    if (pidsLimit <= 0) cgroup.liftPidsLimit();
+    if (cpuQuota < 0) cgroup.liftCpuQuota();
+    const oci = ociResources({ ...resources, cpuQuota: Math.max(cpuQuota, 0) }, this.#facts);
+    if (Object.keys(oci).length === 0) return;
     const path = join(this.#root.bundle(id), 'update.json');
-    writeFileSync(path, JSON.stringify(ociResources(resources, this.#facts)), { mode: 0o600 });
+    writeFileSync(path, JSON.stringify(oci), { mode: 0o600 });
     try {
       await runRuntime(this.#host, ['update', '--resources', path, id]);
     } finally {

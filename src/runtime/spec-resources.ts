@@ -15,6 +15,7 @@ export interface OciResources {
   readonly memory?: { limit?: number; swap?: number; reservation?: number };
   readonly cpu?: { shares?: number; quota?: number; period?: number; cpus?: string; mems?: string };
   readonly pids?: { limit: number };
+  readonly blockIO?: { weight: number };
 }
 
 export function readSwapLimit(version: 1 | 2, memoryFolder: string | undefined): boolean {
@@ -31,6 +32,7 @@ export function ociResources(limits: ResourceLimits, facts: CgroupFacts): OciRes
     ...(Object.keys(memory).length > 0 && { memory }),
     ...(Object.keys(cpu).length > 0 && { cpu }),
     ...(pids > 0 && { pids: { limit: pids } }),
+    ...(limits.blkioWeight && { blockIO: { weight: limits.blkioWeight } }),
   };
 }
 

@@ -56,6 +56,8 @@ export interface ResourceLimits {
   readonly cpusetCpus?: string;
   readonly cpusetMems?: string;
   readonly pidsLimit?: number;
+  /** 10 to 1000. */
+  readonly blkioWeight?: number;
 }
 
 /** For each kind `private` (absent: the same), `host`, or the path of a namespace to join. */
@@ -231,6 +233,7 @@ export interface Runtime extends AsyncDisposable {
   kill(id: string, signal: number, options?: { all?: boolean }): Promise<void>;
   pause(id: string): Promise<void>;
   resume(id: string): Promise<void>;
+  /** Sets what is given. A `pidsLimit` of 0 or less and a negative `cpuQuota` lift the limit. */
   update(id: string, resources: ResourceLimits): Promise<void>;
   /** Removes what the runtime keeps (cgroup, state, bundle). The process must be gone or is killed with `force`. */
   delete(id: string, options?: { force?: boolean }): Promise<void>;

@@ -1,12 +1,15 @@
 import type {
   ContainerConfig,
   ContainerCreateConfig,
+  ContainerUpdateConfig,
   ExecCreateConfig,
   HealthcheckConfig,
   HostConfig,
   MountOptions,
   NetworkingConfig,
   PortBinding,
+  Resources,
+  RestartPolicy,
   Ulimit,
 } from '#api-types';
 import {
@@ -124,47 +127,12 @@ const consoleSize: Decoder<readonly [number, number]> = {
   },
 };
 
-/** Capability and DNS lists: strict lists of strings, though `CapAdd` and `CapDrop` take one string too. */
-const hostConfig = object<HostConfig>('container.HostConfig', {
-  Binds: strings,
-  ContainerIDFile: string(),
-  LogConfig: object('container.LogConfig', { Type: string(), Config: stringMap }),
-  NetworkMode: string('container.NetworkMode'),
-  PortBindings: nullableMap(list(portBinding), 'nat.PortMap'),
-  RestartPolicy: object('container.RestartPolicy', {
-    Name: word<'no'>('container.RestartPolicyMode'),
-    MaximumRetryCount: integer('int'),
-  }),
-  AutoRemove: bool,
-  VolumeDriver: string(),
-  VolumesFrom: strings,
-  ConsoleSize: consoleSize,
-  Annotations: stringMap,
-  CapAdd: stringOrList,
-  CapDrop: stringOrList,
-  CgroupnsMode: word('container.CgroupnsMode'),
-  Dns: strings,
-  DnsOptions: strings,
-  DnsSearch: strings,
-  ExtraHosts: strings,
-  GroupAdd: strings,
-  IpcMode: string('container.IpcMode'),
-  Cgroup: string('container.CgroupSpec'),
-  Links: strings,
-  OomScoreAdj: integer('int'),
-  PidMode: string('container.PidMode'),
-  Privileged: bool,
-  PublishAllPorts: bool,
-  ReadonlyRootfs: bool,
-  SecurityOpt: strings,
-  StorageOpt: stringMap,
-  Tmpfs: stringMap,
-  UTSMode: string('container.UTSMode'),
-  UsernsMode: string('container.UsernsMode'),
-  ShmSize: int64,
-  Sysctls: stringMap,
-  Runtime: string(),
-  Isolation: string('container.Isolation'),
+const restartPolicy = object<RestartPolicy>('container.RestartPolicy', {
+  Name: word<'no'>('container.RestartPolicyMode'),
+  MaximumRetryCount: integer('int'),
+});
+
+const resourceFields: Fields<Resources> = {
   CpuShares: int64,
   Memory: int64,
   NanoCpus: int64,
@@ -212,6 +180,47 @@ const hostConfig = object<HostConfig>('container.HostConfig', {
   CpuPercent: int64,
   IOMaximumIOps: integer('int64'),
   IOMaximumBandwidth: integer('int64'),
+};
+
+/** Capability and DNS lists: strict lists of strings, though `CapAdd` and `CapDrop` take one string too. */
+const hostConfig = object<HostConfig>('container.HostConfig', {
+  Binds: strings,
+  ContainerIDFile: string(),
+  LogConfig: object('container.LogConfig', { Type: string(), Config: stringMap }),
+  NetworkMode: string('container.NetworkMode'),
+  PortBindings: nullableMap(list(portBinding), 'nat.PortMap'),
+  RestartPolicy: restartPolicy,
+  AutoRemove: bool,
+  VolumeDriver: string(),
+  VolumesFrom: strings,
+  ConsoleSize: consoleSize,
+  Annotations: stringMap,
+  CapAdd: stringOrList,
+  CapDrop: stringOrList,
+  CgroupnsMode: word('container.CgroupnsMode'),
+  Dns: strings,
+  DnsOptions: strings,
+  DnsSearch: strings,
+  ExtraHosts: strings,
+  GroupAdd: strings,
+  IpcMode: string('container.IpcMode'),
+  Cgroup: string('container.CgroupSpec'),
+  Links: strings,
+  OomScoreAdj: integer('int'),
+  PidMode: string('container.PidMode'),
+  Privileged: bool,
+  PublishAllPorts: bool,
+  ReadonlyRootfs: bool,
+  SecurityOpt: strings,
+  StorageOpt: stringMap,
+  Tmpfs: stringMap,
+  UTSMode: string('container.UTSMode'),
+  UsernsMode: string('container.UsernsMode'),
+  ShmSize: int64,
+  Sysctls: stringMap,
+  Runtime: string(),
+  Isolation: string('container.Isolation'),
+  ...resourceFields,
   Mounts: list(mount),
   MaskedPaths: strings,
   ReadonlyPaths: strings,
@@ -228,6 +237,13 @@ export const createConfig = object<ContainerCreateConfig>(
       EndpointsConfig: nullableMap(endpoint, 'map[string]*network.EndpointSettings'),
     }),
   },
+  { embedded: true },
+);
+
+/** `POST /containers/{id}/update`'s body. */
+export const updateConfig = object<ContainerUpdateConfig>(
+  'container.UpdateConfig',
+  { ...resourceFields, RestartPolicy: restartPolicy },
   { embedded: true },
 );
 

@@ -2,11 +2,11 @@ import type { ContainerCreateConfig, StopOptions } from '#api-types';
 import { EngineError } from '#errdefs';
 import { parseInteger } from '#http';
 import { type ApiRoute, type Call, decodeAs } from '../call.ts';
-import { configFieldNames, createConfig } from '../decoders/container.ts';
+import { configFieldNames, createConfig, updateConfig } from '../decoders/container.ts';
 import { isObject } from '../go-json.ts';
 import { notYet } from '../not-yet.ts';
 import { containerInspectFor } from '../older-versions.ts';
-import { refuseUnsupportedConfig } from '../unsupported.ts';
+import { refuseUnsupportedConfig, refuseUnsupportedUpdate } from '../unsupported.ts';
 
 export const containerRoutes: readonly ApiRoute[] = [
   ['GET', '/containers/json', list],
@@ -16,7 +16,7 @@ export const containerRoutes: readonly ApiRoute[] = [
   ['GET', '/containers/{name:.*}/top', top],
   ['GET', '/containers/{name:.*}/changes', async (call) => call.reply(200, await containers(call).changes(name(call)))],
   ['GET', '/containers/{name:.*}/stats', notYet('container stats')],
-  ['POST', '/containers/{name:.*}/update', notYet('updating a container')],
+  ['POST', '/containers/{name:.*}/update', update],
   ['POST', '/containers/{name:.*}/start', start],
   ['POST', '/containers/{name:.*}/stop', stop],
   ['POST', '/containers/{name:.*}/restart', restart],
@@ -120,6 +120,12 @@ async function kill(call: Call): Promise<void> {
   const signal = call.query.text('signal');
   await containers(call).kill(name(call), signal === undefined ? {} : { signal });
   call.empty(204);
+}
+
+async function update(call: Call): Promise<void> {
+  const config = (await call.optionalJson(updateConfig)) ?? {};
+  refuseUnsupportedUpdate(config);
+  call.reply(200, await containers(call).update(name(call), config));
 }
 
 /** Height and width of a terminal, for containers and execs. @throws `invalid-argument` in dockerd's words. */

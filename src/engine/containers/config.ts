@@ -157,7 +157,8 @@ function networkMode(mode: string | undefined): string {
   return mode === undefined || mode === '' || mode === 'default' ? 'bridge' : mode;
 }
 
-function checkLimits(given: HostConfig): void {
+/** An update may set a swap limit alone: the memory limit is there already. @throws `invalid-argument` in dockerd's words. */
+export function checkLimits(given: HostConfig, { isUpdate = false }: { isUpdate?: boolean } = {}): void {
   const { Memory = 0, MemorySwap = 0, MemoryReservation = 0, NanoCpus = 0, CpuQuota = 0, CpuPeriod = 0 } = given;
   const refuse = (message: string) => {
     throw new EngineError('invalid-argument', message);
@@ -166,7 +167,7 @@ function checkLimits(given: HostConfig): void {
   if (Memory > 0 && MemorySwap > 0 && MemorySwap < Memory) {
     refuse('Minimum memoryswap limit should be larger than memory limit, see usage');
   }
-  if (Memory === 0 && MemorySwap > 0)
+  if (Memory === 0 && MemorySwap > 0 && !isUpdate)
     refuse('You should always set the Memory limit when using Memoryswap limit, see usage');
   if (MemoryReservation > 0 && MemoryReservation < minMemoryBytes) refuse('Minimum memory reservation allowed is 6MB');
   if (Memory > 0 && MemoryReservation > Memory) {

@@ -140,5 +140,6 @@ export function resourceLimits(host: HostConfig): ResourceLimits {
   set('cpusetCpus', host.CpusetCpus);
   set('cpusetMems', host.CpusetMems);
   set('pidsLimit', host.PidsLimit);
+  set('blkioWeight', host.BlkioWeight);
   return limits as ResourceLimits;
 }
