@@ -188,17 +188,18 @@ export class BridgeNetwork {
     this.names.add(endpoint.ipAddress, names);
   }
 
-  /** Removes links that no adopted endpoint and no container in `keep` accounts for. */
-  async recover(keep: ReadonlySet<string>): Promise<void> {
-    for (const name of await this.#strayLinks(keep)) await this.#parts.remover.remove(name);
+  /** Removes links that no endpoint and no container in `unknown` accounts for. */
+  async recover(unknown: ReadonlySet<string>): Promise<void> {
+    for (const name of await this.#strayLinks(unknown)) await this.#parts.remover.remove(name);
   }
 
-  async *verify(keep: ReadonlySet<string>): AsyncGenerator<string> {
+  /** `keep`: the containers that run; `unknown`: those of them that could not be adopted. */
+  async *verify(keep: ReadonlySet<string>, unknown: ReadonlySet<string>): AsyncGenerator<string> {
     const { bridge } = this.#started();
     const where = `network ${this.#plan.name}`;
     const links = await listHostLinks(this.#parts.helper);
     if (!links.some(({ name }) => name === bridge.name)) yield `${where}: link ${bridge.name} is missing`;
-    for (const name of await this.#strayLinks(keep)) yield `${where}: link ${name} belongs to no container`;
+    for (const name of await this.#strayLinks(unknown)) yield `${where}: link ${name} belongs to no container`;
     for (const [containerID, { endpoint }] of this.#held) {
       if (!keep.has(containerID)) yield `${where}: endpoint of ${containerID} belongs to no container`;
       else if (!links.some(({ name }) => name === endpoint.hostLink)) {
@@ -331,11 +332,9 @@ export class BridgeNetwork {
     return this.#parts.firewall ? portElements(containerID, endpoint.ipAddress, endpoint.ports) : [];
   }
 
-  #strayLinks(keep: ReadonlySet<string>): Promise<readonly string[]> {
+  #strayLinks(unknown: ReadonlySet<string>): Promise<readonly string[]> {
     const known = new Set([...this.#held.values()].map(({ endpoint }) => endpoint.hostLink));
-    const prefixes = [...keep]
-      .filter((containerID) => !this.#held.has(containerID))
-      .map((containerID) => linkPrefix(this.id, containerID));
+    const prefixes = [...unknown].map((containerID) => linkPrefix(this.id, containerID));
     return strayLinks(this.#parts.helper, this.#started().bridge, known, prefixes);
   }
 }

@@ -88,6 +88,11 @@ export class ContainerNetworks implements AsyncDisposable {
     for (const containerID of [...this.#containers.keys()]) await this.forget(containerID);
   }
 
+  /** Whether anything of it was connected or adopted here: then what it has on other networks is left over. */
+  knows(containerID: string): boolean {
+    return this.#containers.has(containerID);
+  }
+
   #plugsOf(containerID: string): readonly Plug[] {
     return this.#containers.get(containerID)?.plugs ?? [];
   }

@@ -161,7 +161,8 @@ class LocalNetworks implements Networks {
     for (const containerID of await this.#namespaces.list()) {
       if (!keep.has(containerID)) await this.#namespaces.remove(containerID);
     }
-    for (const network of this.#started()) await network.recover(keep);
+    const unknown = this.#unknown(keep);
+    for (const network of this.#started()) await network.recover(unknown);
     for (const name of await this.#strayBridges()) await this.#parts.remover.remove(name);
     await this.#parts.firewall?.reconcile();
   }
@@ -171,8 +172,9 @@ class LocalNetworks implements Networks {
       if (!keep.has(containerID)) yield `network namespace ${containerID} belongs to no container`;
     }
     await this.#parts.remover.settled();
+    const unknown = this.#unknown(keep);
     for (const network of this.#bridges.values()) {
-      if (network.subnet) yield* network.verify(keep);
+      if (network.subnet) yield* network.verify(keep, unknown);
       else yield `network ${network.info.name}: it could not be started`;
     }
     for (const name of await this.#strayBridges()) yield `bridge ${name} belongs to no network`;
@@ -193,6 +195,11 @@ class LocalNetworks implements Networks {
     await this.#parts.remover[Symbol.asyncDispose]();
     for (const network of this.#bridges.values()) await network.dispose();
     await this.#helper[Symbol.asyncDispose]();
+  }
+
+  /** Running containers that could not be adopted: what they have is theirs as long as they run. */
+  #unknown(keep: ReadonlySet<string>): ReadonlySet<string> {
+    return new Set([...keep].filter((containerID) => !this.#containers.knows(containerID)));
   }
 
   #take(network: BridgeNetwork): void {

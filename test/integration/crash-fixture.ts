@@ -9,7 +9,7 @@ import { endOfArchive, packHeader, packPadding } from '#archive';
 import { connect } from '#client';
 import { isKind } from '#errdefs';
 import type { TestDaemon } from '../support/daemon.ts';
-import { tracesOf } from './crash-traces.ts';
+import { instanceOf, tracesOf } from './crash-traces.ts';
 
 /** Seeded, so that a failure can be run again. */
 export function randomOf(seed: number): (below: number) => number {
@@ -63,6 +63,7 @@ export class Clients {
   /** What was answered: tag to image ID, name to container. */
   readonly #tags = new Map<string, string>();
   readonly #containers = new Map<string, KnownContainer>();
+  readonly #networks = new Map<string, string>();
   /** Names of which a call was not answered: either outcome is right. */
   readonly #doubtful = new Set<string>();
   readonly #surprises: string[] = [];
@@ -131,6 +132,12 @@ export class Clients {
     else this.#containers.set(name, known);
   }
 
+  async network(what: string, name: string, work: () => Promise<string | undefined>): Promise<void> {
+    const id = await this.#call(what, `network ${name}`, work);
+    if (id === undefined) this.#networks.delete(name);
+    else this.#networks.set(name, id);
+  }
+
   async #call<T>(what: string, subject: string, work: () => Promise<T>): Promise<T> {
     if (!this.#alive) throw new Unanswered();
     this.#doubtful.add(subject);
@@ -156,14 +163,18 @@ export class Clients {
       new Map(images.flatMap((image) => (image.RepoTags ?? []).map((tag) => [tag, image.Id]))),
     );
     const found = new Map<string, KnownContainer>();
-    for (const { Id, Names, State } of await engine.containers.list({ all: true })) {
+    let links = 0;
+    for (const { Id, Names, State, NetworkSettings } of await engine.containers.list({ all: true })) {
       found.set(Names[0]?.slice(1) ?? '', { id: Id, running: State === 'running' });
+      links += Object.values(NetworkSettings.Networks).filter(({ IPAddress }) => IPAddress).length;
     }
     this.#compare('container', this.#containers, found);
+    const networks = await engine.networks.list({ filters: { type: ['custom'] } });
+    this.#compare('network', this.#networks, new Map(networks.map(({ Name, Id }) => [Name, Id])));
     this.#doubtful.clear();
     const { Volumes } = await engine.volumes.list({ filters: { dangling: ['true'] } });
     assert.deepEqual(Volumes ?? [], [], 'volumes without an owner');
-    await this.#compareTraces(found);
+    await this.#compareTraces(found, { links, networks: networks.map(({ Id }) => Id) });
     await this.#thinOut(engine);
   }
 
@@ -184,7 +195,11 @@ export class Clients {
     }
   }
 
-  async #compareTraces(found: ReadonlyMap<string, KnownContainer>): Promise<void> {
+  async #compareTraces(
+    found: ReadonlyMap<string, KnownContainer>,
+    { links, networks }: { links: number; networks: readonly string[] },
+  ): Promise<void> {
+    const ownBridge = `wh-${instanceOf(this.#daemon.dataRoot)}`;
     const all = [...found.values()].map(({ id }) => id).sort();
     const running = [...found.values()].flatMap(({ id, running }) => (running ? [id] : [])).sort();
     const expected = {
@@ -194,7 +209,8 @@ export class Clients {
       bundles: running,
       snapshots: all,
       folders: all,
-      links: running.length,
+      bridges: [ownBridge, ...networks.map((id) => `br-${id.slice(0, 12)}`)].sort(),
+      links,
       mapped: 0,
       scratch: [],
     };

@@ -115,3 +115,38 @@ export const runs: Job = async (clients, engine) => {
     return undefined;
   });
 };
+
+/** A network of its own, a container that joins it and another and leaves again. */
+export const networks: Job = async (clients, engine) => {
+  const network = clients.fresh('net-');
+  await clients.network('network create', network, async () => (await engine.networks.create({ Name: network })).Id);
+  const name = clients.fresh('joined-');
+  let id = '';
+  await clients.container('create', name, async () => {
+    const HostConfig = { NetworkMode: network };
+    id = (await engine.containers.create({ Image: base, Cmd: sleeper, HostConfig }, { name })).Id;
+    return { id, running: false };
+  });
+  const running = { running: true };
+  await clients.container('start', name, async () => {
+    await engine.containers.start(id);
+    return { id, ...running };
+  });
+  await clients.container('connect', name, async () => {
+    await engine.networks.connect('bridge', { Container: id });
+    return { id, ...running };
+  });
+  await clients.container('disconnect', name, async () => {
+    await engine.networks.disconnect(clients.below(2) === 0 ? 'bridge' : network, { Container: id });
+    return { id, ...running };
+  });
+  if (clients.below(4) === 0) return;
+  await clients.container('rm', name, async () => {
+    await engine.containers.remove(id, { force: true, volumes: true });
+    return undefined;
+  });
+  await clients.network('network rm', network, async () => {
+    await engine.networks.remove(network);
+    return undefined;
+  });
+};

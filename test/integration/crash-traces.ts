@@ -11,7 +11,9 @@ export interface Traces {
   readonly bundles: readonly string[];
   readonly snapshots: readonly string[];
   readonly folders: readonly string[];
-  /** Host ends on the bridge. */
+  /** Bridges with the daemon's mark. */
+  readonly bridges: readonly string[];
+  /** Host ends on all of them. */
   readonly links: number;
   /** Addresses and ports in the firewall's maps. */
   readonly mapped: number;
@@ -27,6 +29,7 @@ export function instanceOf(dataRoot: string): string {
 export function tracesOf(folder: string): Traces {
   const [data, run] = [join(folder, 'data'), join(folder, 'run')];
   const instance = instanceOf(data);
+  const bridges = bridgesOf(`wherry-${instance}`);
   return {
     mounts: mountsBelow(join(run, 'mounts')).map((target) => target.split('/').at(-2) ?? target),
     namespaces: names(join(run, 'netns')),
@@ -34,7 +37,8 @@ export function tracesOf(folder: string): Traces {
     bundles: names(join(run, 'containers')),
     snapshots: names(join(data, 'snapshots')),
     folders: names(join(data, 'containers')),
-    links: linksOn(`wh-${instance}`),
+    bridges,
+    links: bridges.reduce((sum, bridge) => sum + linksOn(bridge), 0),
     mapped: mapped(`wherry-${instance}`),
     scratch: [
       ...['tmp', 'content/ingest'].flatMap((name) => names(join(data, name)).map((entry) => `${name}/${entry}`)),
@@ -74,6 +78,12 @@ function commandLine(pid: string): string[] {
   } catch {
     return [];
   }
+}
+
+function bridgesOf(owner: string): string[] {
+  const text = execFileSync('ip', ['-json', 'link', 'show', 'type', 'bridge'], { encoding: 'utf8' });
+  const links = (text.trim() === '' ? [] : JSON.parse(text)) as { ifname?: string; ifalias?: string }[];
+  return links.flatMap(({ ifname, ifalias }) => (ifalias === owner && ifname ? [ifname] : [])).sort();
 }
 
 function linksOn(bridge: string): number {

@@ -378,13 +378,15 @@ test('after kill -9 the next daemon adopts the living and removes the rest', asy
     'helpers end with their daemon',
   );
   const next = open('crash');
-  await next.start();
+  const second = { id: 'feed'.repeat(16), name: 'second', createdAt: new Date(0), internal: false, icc: true };
+  await next.start([{ ...second, subnet: '10.213.1.0/24', masquerade: true, hostBindingIP: '' }]);
   const paths = join(folder.path, 'crash', 'netns');
   assert.deepEqual(readdirSync(paths).sort(), ['dead', 'living']);
   using _living = await serve(join(paths, 'living'), 80, 'living');
   assert.equal(await ask(host.outside, 'tcp', hostAddress, 8100), `living ${outsideAddress}`);
   await next.adopt('living', endpoints['living']!);
-  assert.equal((await verified(next, ['living'])).length, 3);
+  // A namespace, a link and a rule of the dead one, and a link that the living one was getting when the daemon was killed.
+  assert.equal((await verified(next, ['living'])).length, 4);
   await next.recover(new Set(['living']));
   assert.deepEqual(await verified(next, ['living']), []);
   assert.equal(await ask('', 'tcp', '127.0.0.1', 8100), `living ${bridgeOf(next).gateway}`);

@@ -1,4 +1,4 @@
-/** A daemon that connects two containers, says so and waits to be killed. */
+/** A daemon that connects two containers, one of them to a second network too, says what is on record and waits to be killed. */
 import { openNetworks } from '#network';
 
 const networks = openNetworks({ instance: 'crash', runRoot: process.argv[2]!, firewall: true });
@@ -10,5 +10,15 @@ for (const [id, hostPort] of Object.entries({ living: 8100, dead: 8102 })) {
   const ports = [{ containerPort: 80, hostPort, protocol: 'tcp', hostIP: '' }] as const;
   endpoints[id] = await networks.connect(id, { networkID: bridge.id, ports });
 }
+const spec = {
+  id: 'feed'.repeat(16),
+  name: 'second',
+  createdAt: new Date(0),
+  internal: false,
+  icc: true,
+  masquerade: true,
+};
+await networks.add({ ...spec, subnet: '10.213.1.0/24', hostBindingIP: '' });
+await networks.connect('living', { networkID: spec.id, ports: [] });
 process.stdout.write(`${JSON.stringify(endpoints)}\n`);
 process.stdin.resume();
