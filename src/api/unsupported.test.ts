@@ -52,7 +52,6 @@ test('networks of users, with addresses, names and links, are honoured', () => {
 });
 
 const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
-  ['Healthcheck', { Healthcheck: { Test: ['CMD', 'true'] } }],
   ...(
     [
       ['Links', { Links: ['a:b'] }],

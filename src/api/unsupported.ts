@@ -32,8 +32,6 @@ const oneOf =
     unset(value) || allowed.includes(value as string | number);
 
 const configRules: Rules<ContainerCreateConfig> = {
-  // `--no-healthcheck` asks for what happens anyway.
-  Healthcheck: (value) => unset(value) || (value as { Test?: readonly string[] }).Test?.[0] === 'NONE',
   NetworkDisabled: unset,
   OnBuild: unset,
   Shell: unset,

@@ -158,7 +158,10 @@ function runningIDs(containers: Iterable<Container>): Set<string> {
 
 /** Stops what runs unless it is to live on; the bridge goes with the last container. */
 async function closeContainers(ctx: EngineContext): Promise<void> {
-  for (const container of ctx.containers.all()) container.cancelRestart();
+  for (const container of ctx.containers.all()) {
+    container.cancelRestart();
+    container.endHealthWatch();
+  }
   if (!ctx.options.liveRestore) await shutDownContainers(ctx);
   if (runningIDs(ctx.containers.all()).size === 0) await ctx.networks.teardown();
 }

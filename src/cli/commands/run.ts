@@ -5,6 +5,7 @@ import type { Command, CommandContext } from '../command.ts';
 import { type Flags, UsageError } from '../flags.ts';
 import { detachKeysFlag, detachKeysOf, runInteractive } from '../interactive.ts';
 import { parsePublish } from '../ports.ts';
+import { healthcheck, healthLabels, lifecycleFlags, restartPolicy } from './run-lifecycle.ts';
 import { pullImage } from './transfer.ts';
 
 const maxEnvFileBytes = 1 << 20;
@@ -58,6 +59,7 @@ export const runCommand: Command = {
       type: 'toggle',
       help: 'Automatically remove the container and its associated anonymous volumes when it exits',
     },
+    ...lifecycleFlags,
     { name: 'security-opt', type: 'list', help: 'Security Options' },
     { name: 'shm-size', type: 'bytes', help: 'Size of /dev/shm' },
     { name: 'stop-signal', type: 'string', help: 'Signal to stop the container' },
@@ -171,7 +173,8 @@ async function createConfig(context: CommandContext): Promise<ContainerCreateCon
       ...(await envFromFiles(flags.list('env-file'))),
       ...flags.list('env').map((item) => withValue(item, context)),
     ],
-    Labels: keyValues(flags.list('label')),
+    Labels: { ...keyValues(flags.list('label')), ...healthLabels(flags) },
+    ...healthcheck(flags),
     Tty: flags.on('tty'),
     OpenStdin: interactive,
     StdinOnce: interactive && attached,
@@ -196,7 +199,7 @@ function hostConfig(
     NetworkMode: flags.text('network') ?? 'default',
     PortBindings: published,
     PublishAllPorts: flags.on('publish-all'),
-    RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+    RestartPolicy: restartPolicy(flags),
     AutoRemove: flags.on('rm'),
     ConsoleSize: consoleSize,
     CapAdd: flags.list('cap-add'),

@@ -7,6 +7,7 @@ import { formatMs } from '../time.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { handleExit, releaseResources } from './exit.ts';
+import { watchHealth } from './health.ts';
 import { watchExit } from './launch.ts';
 import { adoptNetworks } from './networking.ts';
 import { removeLocked } from './remove.ts';
@@ -72,11 +73,13 @@ async function followFreezer(ctx: EngineContext, container: Container, process: 
   } catch (error) {
     log.debug('an adopted container ended meanwhile', { container: container.id, error });
   }
+  if (container.body.state.status === 'running') watchHealth(ctx, container);
   watchExit(ctx, container, process);
 }
 
 async function recordLoss(ctx: EngineContext, container: Container): Promise<void> {
   const exitCode = exitCodeOfUnknown;
+  container.stopHealth();
   container.setState({ status: 'exited', pid: 0, exitCode, finishedAt: formatMs(Date.now()) });
   emitContainer(ctx, container, 'die', { exitCode: String(exitCode), execDuration: '0' });
   await releaseResources(ctx, container);

@@ -4,6 +4,7 @@ import { EngineError } from '#errdefs';
 import type { RunConfig } from '#oci';
 import { defaultMaskedPaths, defaultReadonlyPaths } from '#runtime';
 import { checkCpuset } from './cpu-list.ts';
+import { mergeHealthcheck } from './health-policy.ts';
 import { checkRestartPolicy, hasRestartPolicy } from './restart-policy.ts';
 import { parseSignal } from './signal.ts';
 
@@ -29,7 +30,7 @@ export function mergeConfig(id: string, body: ContainerCreateConfig, image: RunC
     StdinOnce: body.StdinOnce ?? false,
     Env: mergeEnv(body.Env ?? [], image?.Env ?? []),
     Cmd: nonEmpty(body.Cmd) ?? imageCmd,
-    ...optional('Healthcheck', body.Healthcheck ?? image?.Healthcheck),
+    ...optional('Healthcheck', mergeHealthcheck(body.Healthcheck, image?.Healthcheck)),
     Image: body.Image ?? '',
     Volumes: mergeSets(body.Volumes, image?.Volumes) ?? null,
     WorkingDir: body.WorkingDir || image?.WorkingDir || '',

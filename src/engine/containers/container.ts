@@ -1,6 +1,6 @@
 import { Semaphore } from '#concurrency';
 import type { Attachment, ExitStatus, RunningProcess } from '#runtime';
-import type { ContainerBody, StoredState } from './record.ts';
+import type { ContainerBody, StoredHealth, StoredState } from './record.ts';
 
 /** Who wants a process's stdio before the process exists. */
 interface PendingAttachment {
@@ -21,10 +21,13 @@ export class Container {
   removing = false;
   /** The exit was asked for (stop, kill): no policy starts it again. */
   stopRequested = false;
+  /** It is to start again after its exit, whatever its policy says. */
+  restartRequested = false;
   /** In the middle of a restart: not removed by its exit. */
   keepAfterExit = false;
   /** The delay before the last start by policy; 0 before the first. */
   restartDelayMs = 0;
+  #healthWatch: AbortController | undefined;
   #restartTimer: NodeJS.Timeout | undefined;
   #pending: PendingAttachment[] = [];
   #exitWaiters: ((state: StoredState) => void)[] = [];
@@ -44,6 +47,28 @@ export class Container {
   /** There is a process. */
   get isUp(): boolean {
     return this.body.state.status === 'running' || this.body.state.status === 'paused';
+  }
+
+  setHealth(health: StoredHealth): void {
+    this.body = { ...this.body, health };
+  }
+
+  /** For the one who checks it from now on; who did before is told to end. */
+  healthWatch(): AbortController {
+    this.#healthWatch?.abort();
+    this.#healthWatch = new AbortController();
+    return this.#healthWatch;
+  }
+
+  endHealthWatch(): void {
+    this.#healthWatch?.abort();
+    this.#healthWatch = undefined;
+  }
+
+  /** Nobody checks a container that does not run: as in dockerd it counts as unhealthy. */
+  stopHealth(): void {
+    this.endHealthWatch();
+    if (this.body.health) this.setHealth({ ...this.body.health, status: 'unhealthy' });
   }
 
   /** Calls `start` after {@link restartDelayMs}, which keeps no program alive. */

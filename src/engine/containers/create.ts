@@ -18,6 +18,7 @@ import { checkJoined, normalMode, requestedNetworks } from './attachments.ts';
 import { completeHostConfig, mergeConfig } from './config.ts';
 import { Container } from './container.ts';
 import { emitContainer } from './events.ts';
+import { checkHealthcheck } from './health-policy.ts';
 import { decideMounts, type MountDecision, type MountPlan, makeVolumes, ownVolumes } from './mounts.ts';
 import { checkNamespaceModes, donorByID } from './namespaces.ts';
 import { containerPaths } from './paths.ts';
@@ -141,6 +142,7 @@ function draftBody(
     throw new EngineError('invalid-argument', 'no command specified');
   checkWorkingDir(config.WorkingDir ?? '');
   checkEnv(create.Env ?? []);
+  checkHealthcheck(create.Healthcheck, config.Labels);
   wantedPorts(hostConfig, []);
   for (const host of hostConfig.ExtraHosts ?? []) parseExtraHost(host, '');
   parseSecurity(hostConfig);

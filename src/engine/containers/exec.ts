@@ -188,9 +188,9 @@ export class ExecTable {
 }
 
 /** The command as dockerd's events write it: a space after the first word even when nothing follows. */
-const eventCommand = ({ Cmd }: ExecCreateConfig) => `${Cmd?.[0] ?? ''} ${(Cmd ?? []).slice(1).join(' ')}`;
+export const eventCommand = ({ Cmd }: ExecCreateConfig) => `${Cmd?.[0] ?? ''} ${(Cmd ?? []).slice(1).join(' ')}`;
 
-const rootOf = (container: Container) => `/proc/${container.body.state.pid}/root`;
+export const rootOf = (container: Container) => `/proc/${container.body.state.pid}/root`;
 
 function checkRunning(container: Container, reference: string = container.id): void {
   if (!container.isRunning) throw notRunning(container);
@@ -200,7 +200,8 @@ function checkRunning(container: Container, reference: string = container.id): v
   }
 }
 
-function execProcess(container: Container, config: ExecCreateConfig, root: string): ProcessSpec {
+/** The process of an exec in a running container; `root` is its root as the host sees it. */
+export function execProcess(container: Container, config: ExecCreateConfig, root: string): ProcessSpec {
   const base = container.body.config;
   const security = parseSecurity(container.body.hostConfig);
   const user = resolveUser(root, config.User || base.User || '', container.body.hostConfig.GroupAdd ?? []);

@@ -23,6 +23,7 @@ async function settleExit(ctx: EngineContext, container: Container, status: Exit
   using _held = await container.lock.acquire();
   if (ctx.containers.get(container.id) !== container) return;
   container.process = undefined;
+  container.stopHealth();
   const again = decideRestart(container, status);
   container.setState({
     status: again ? 'restarting' : 'exited',
@@ -31,7 +32,7 @@ async function settleExit(ctx: EngineContext, container: Container, status: Exit
     oomKilled: status.oomKilled,
     finishedAt: formatMs(status.finishedAt.getTime()),
   });
-  const autoRemove = (container.body.hostConfig.AutoRemove ?? false) && !container.keepAfterExit;
+  const autoRemove = (container.body.hostConfig.AutoRemove ?? false) && !container.keepAfterExit && !again;
   if (!autoRemove) await saveContainer(ctx, container);
   if (status.oomKilled) emitContainer(ctx, container, 'oom');
   // Who is told of the end may use at once what the container held: its ports, its addresses.
@@ -46,7 +47,11 @@ async function settleExit(ctx: EngineContext, container: Container, status: Exit
 function decideRestart(container: Container, status: ExitStatus): boolean {
   const { hostConfig, restartCount, stoppedByHand = false, state } = container.body;
   const end = { exitCode: status.exitCode, restartCount, stoppedByHand };
-  if (container.stopRequested || !wantsRestart(hostConfig.RestartPolicy, end)) return false;
+  const wanted =
+    container.restartRequested || (!container.stopRequested && wantsRestart(hostConfig.RestartPolicy, end));
+  if (container.restartRequested) container.stopRequested = false;
+  container.restartRequested = false;
+  if (!wanted) return false;
   const ranMs = status.finishedAt.getTime() - Date.parse(state.startedAt);
   container.restartDelayMs = nextDelayMs(container.restartDelayMs, ranMs);
   container.body = { ...container.body, restartCount: restartCount + 1 };

@@ -1,6 +1,7 @@
 import type { ContainerInspect, ContainerState, EndpointSettings, NetworkSettings } from '#api-types';
 import type { EngineContext } from '../context.ts';
 import type { Container } from './container.ts';
+import { shownHealth } from './health.ts';
 import { mountPoints } from './mounts.ts';
 import { containerPaths } from './paths.ts';
 import { imageSizeBytes } from './sizes.ts';
@@ -59,6 +60,7 @@ function containerState(container: Container): ContainerState {
     Error: error,
     StartedAt: startedAt,
     FinishedAt: finishedAt,
+    ...shownHealth(container.body),
   };
 }
 

@@ -8,6 +8,7 @@ import { traced } from '../trace.ts';
 import type { Container } from './container.ts';
 import { emitContainer, emitNetworkConnects, emitVolumeMounts } from './events.ts';
 import { handleExit, releaseResources } from './exit.ts';
+import { beginHealth } from './health.ts';
 import { connectNetworks } from './networking.ts';
 import { containerPaths } from './paths.ts';
 import { removeLocked } from './remove.ts';
@@ -51,6 +52,7 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
     error: '',
     startedAt: formatMs(created.process.startedAt.getTime()),
   });
+  beginHealth(ctx, container);
   watchExit(ctx, container, created.process);
   await traced('record', id, () => saveContainer(ctx, container));
   emitContainer(ctx, container, 'start');

@@ -80,7 +80,7 @@ function matcher(ctx: EngineContext, filters: Filters): Test {
   any('network', (container, value) => onNetwork(container, value));
   any('publish', (container, value) => portMatches(container, value, true));
   any('expose', (container, value) => portMatches(container, value, false));
-  any('health', (_container, value) => value === 'none');
+  any('health', (container, value) => (container.body.health?.status ?? 'none') === value);
   any('isolation', (container, value) => (container.body.hostConfig.Isolation || 'default') === value);
   if (booleanFilter(filters, 'is-task') === true) tests.push(() => false);
   const ancestors = values('ancestor').map((name) => findImage(ctx, name)?.id ?? name);
@@ -181,7 +181,7 @@ async function summarize(ctx: EngineContext, container: Container, withSize: boo
     ...(withSize ? await sizes(ctx, container) : {}),
     Labels: body.config.Labels ?? {},
     State: body.state.status,
-    Status: statusText(body.state),
+    Status: statusText(body.state, body.health?.status),
     HostConfig: {
       NetworkMode: body.hostConfig.NetworkMode ?? 'bridge',
       ...(body.hostConfig.Annotations ? { Annotations: body.hostConfig.Annotations } : {}),

@@ -1,4 +1,4 @@
-import type { ContainerConfig, ContainerStatus, EndpointSettings, HostConfig, PortMap } from '#api-types';
+import type { ContainerConfig, ContainerStatus, EndpointSettings, HealthResult, HostConfig, PortMap } from '#api-types';
 import type { Endpoint } from '#network';
 import type { DiffID, Digest } from '#oci';
 
@@ -56,6 +56,13 @@ export interface NetworkAttachment {
   readonly endpoint?: Endpoint;
 }
 
+/** What a container's checks found: the last results, and what follows from them. */
+export interface StoredHealth {
+  readonly status: 'starting' | 'healthy' | 'unhealthy';
+  readonly failingStreak: number;
+  readonly log: readonly HealthResult[];
+}
+
 /** Everything about a container that outlives the daemon. */
 export interface ContainerBody {
   readonly created: string;
@@ -69,6 +76,7 @@ export interface ContainerBody {
   readonly args: readonly string[];
   readonly mounts: readonly PlannedMount[];
   readonly state: StoredState;
+  readonly health?: StoredHealth;
   /** By network name. */
   readonly networks: Readonly<Record<string, NetworkAttachment>>;
   /** The network namespace of the last start. */

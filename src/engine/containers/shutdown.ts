@@ -17,7 +17,7 @@ export async function shutDownContainers(ctx: EngineContext): Promise<void> {
       const own = container.body.config.StopTimeout;
       const timeoutSeconds =
         own ?? (limitSeconds < 0 ? defaultStopSeconds : Math.min(defaultStopSeconds, limitSeconds));
-      return stopContainer(ctx, container.id, { timeoutSeconds, shutdown: true });
+      return stopContainer(ctx, container.id, { timeoutSeconds, byHand: false });
     }),
   );
   for (const [index, stop] of stops.entries()) {

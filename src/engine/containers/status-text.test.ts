@@ -25,9 +25,12 @@ test('spans in Docker’s words', () => {
 test('the status of a container', () => {
   const now = new Date('2025-01-01T00:01:00Z');
   const state = { ...initialState, startedAt: '2025-01-01T00:00:50Z', finishedAt: '2025-01-01T00:00:57Z', exitCode: 3 };
-  assert.equal(statusText({ ...state, status: 'created' }, now), 'Created');
-  assert.equal(statusText({ ...state, status: 'running' }, now), 'Up 10 seconds');
-  assert.equal(statusText({ ...state, status: 'paused' }, now), 'Up 10 seconds (Paused)');
-  assert.equal(statusText({ ...state, status: 'restarting' }, now), 'Restarting (3) 3 seconds ago');
-  assert.equal(statusText({ ...state, status: 'exited' }, now), 'Exited (3) 3 seconds ago');
+  assert.equal(statusText({ ...state, status: 'created' }, undefined, now), 'Created');
+  assert.equal(statusText({ ...state, status: 'running' }, undefined, now), 'Up 10 seconds');
+  const running = { ...state, status: 'running' } as const;
+  assert.equal(statusText(running, 'starting', now), 'Up 10 seconds (health: starting)');
+  assert.equal(statusText(running, 'unhealthy', now), 'Up 10 seconds (unhealthy)');
+  assert.equal(statusText({ ...state, status: 'paused' }, undefined, now), 'Up 10 seconds (Paused)');
+  assert.equal(statusText({ ...state, status: 'restarting' }, undefined, now), 'Restarting (3) 3 seconds ago');
+  assert.equal(statusText({ ...state, status: 'exited' }, undefined, now), 'Exited (3) 3 seconds ago');
 });

@@ -1,4 +1,4 @@
-import type { StoredState } from './record.ts';
+import type { StoredHealth, StoredState } from './record.ts';
 
 const minute = 60;
 const hour = 60 * minute;
@@ -25,13 +25,13 @@ export function humanDuration(seconds: number): string {
 }
 
 /** The STATUS column of `docker ps`. */
-export function statusText(state: StoredState, now = new Date()): string {
+export function statusText(state: StoredState, health?: StoredHealth['status'], now = new Date()): string {
   const since = (time: string) => humanDuration((now.getTime() - Date.parse(time)) / 1000);
   switch (state.status) {
     case 'created':
       return 'Created';
     case 'running':
-      return `Up ${since(state.startedAt)}`;
+      return `Up ${since(state.startedAt)}${healthText(health)}`;
     case 'paused':
       return `Up ${since(state.startedAt)} (Paused)`;
     case 'restarting':
@@ -43,4 +43,9 @@ export function statusText(state: StoredState, now = new Date()): string {
     default:
       return state.status satisfies never;
   }
+}
+
+function healthText(health: StoredHealth['status'] | undefined): string {
+  if (health === undefined) return '';
+  return health === 'starting' ? ' (health: starting)' : ` (${health})`;
 }

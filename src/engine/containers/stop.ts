@@ -5,7 +5,7 @@ import { notRunning } from './attach.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { hasRestartPolicy } from './restart-policy.ts';
-import { endRestarting, refuseRestarting } from './restarting.ts';
+import { endRestarting } from './restarting.ts';
 import { parseSignal } from './signal.ts';
 import { saveContainer } from './store.ts';
 
@@ -18,8 +18,8 @@ export interface StopOptions {
   readonly signal?: string;
   /** -1 waits for ever. */
   readonly timeoutSeconds?: number;
-  /** The daemon goes, and its next start may bring the container back. */
-  readonly shutdown?: boolean;
+  /** False: by the daemon itself, so that a restart policy may bring the container back. */
+  readonly byHand?: boolean;
 }
 
 /** `POST /containers/{id}/stop`: the stop signal, then SIGKILL when the time is over. @throws `not-modified` when it does not run. */
@@ -32,7 +32,7 @@ export async function stopContainer(ctx: EngineContext, reference: string, optio
   if (!(await endRestarting(ctx, container)) && container.isUp) {
     const exited = container.nextExit();
     await sendSignal(ctx, container, signal, options);
-    if (!(await endsWithin(exited, seconds))) await killAndWait(ctx, container, exited);
+    if (!(await endsWithin(exited, seconds))) await killAndWait(ctx, container, exited, options);
   }
   emitContainer(ctx, container, 'stop');
 }
@@ -69,31 +69,29 @@ export async function killAndWait(
   ctx: EngineContext,
   container: Container,
   exited: Promise<unknown> = container.nextExit(),
+  options: StopOptions = {},
 ): Promise<void> {
-  container.stopRequested = true;
+  if (options.byHand ?? true) container.stopRequested = true;
   if ((await endRestarting(ctx, container)) || !container.isUp) return;
-  await sendSignal(ctx, container, sigkill);
+  await sendSignal(ctx, container, sigkill, options);
   if (!(await endsWithin(exited, killWaitMs / 1000))) {
     throw new EngineError('deadline-exceeded', `container ${container.id}: the process does not end after SIGKILL`);
   }
 }
 
 /** `POST /containers/{id}/kill`: just the signal. @throws `conflict` when it does not run. */
-export async function killContainer(
-  ctx: EngineContext,
-  reference: string,
-  options: { signal?: string } = {},
-): Promise<void> {
+export async function killContainer(ctx: EngineContext, reference: string, options: StopOptions = {}): Promise<void> {
   try {
-    await killResolved(ctx, ctx.containers.resolve(reference), parseSignal(options.signal || 'SIGKILL'));
+    await killResolved(ctx, ctx.containers.resolve(reference), options);
   } catch (error) {
     throw new EngineError(kindOf(error), `cannot kill container: ${reference}: ${messageOf(error)}`, { cause: error });
   }
 }
 
-async function killResolved(ctx: EngineContext, container: Container, signal: number): Promise<void> {
+async function killResolved(ctx: EngineContext, container: Container, options: StopOptions): Promise<void> {
+  const signal = parseSignal(options.signal || 'SIGKILL');
   if (!container.isRunning) throw notRunning(container);
-  if (signal === sigkill) return await killAndWait(ctx, container);
+  if (signal === sigkill) return await killAndWait(ctx, container, container.nextExit(), options);
   if (endsPolicy(container, signal)) {
     container.stopRequested = true;
     if (await endRestarting(ctx, container)) return;
@@ -110,9 +108,9 @@ async function sendSignal(
   ctx: EngineContext,
   container: Container,
   signal: number,
-  { shutdown = false }: StopOptions = {},
+  { byHand = true }: StopOptions = {},
 ): Promise<void> {
-  if (!shutdown) await rememberHand(ctx, container);
+  if (byHand) await rememberHand(ctx, container);
   if (container.body.state.status === 'paused') {
     await ctx.runtime.resume(container.id);
     container.setState({ status: 'running' });
@@ -133,21 +131,4 @@ async function rememberHand(ctx: EngineContext, container: Container): Promise<v
   if (container.body.stoppedByHand) return;
   container.body = { ...container.body, stoppedByHand: true };
   if (hasRestartPolicy(container.body.hostConfig)) await saveContainer(ctx, container);
-}
-
-/** `POST /containers/{id}/pause` and `/unpause`: the cgroup freezer. */
-export async function setPaused(ctx: EngineContext, reference: string, paused: boolean): Promise<void> {
-  const container = ctx.containers.resolve(reference);
-  // A commit freezes the container too: it must not be thawed under it.
-  using _frozen = await ctx.locks.acquire(`freeze ${container.id}`);
-  using _held = await container.lock.acquire();
-  const { status } = container.body.state;
-  if (!paused && status !== 'paused') throw new EngineError('internal', `Container ${container.id} is not paused`);
-  if (!container.isRunning) throw notRunning(container);
-  refuseRestarting(container);
-  if (paused && status === 'paused') throw new EngineError('conflict', `Container ${container.id} is already paused`);
-  await (paused ? ctx.runtime.pause(container.id) : ctx.runtime.resume(container.id));
-  container.setState({ status: paused ? 'paused' : 'running' });
-  await saveContainer(ctx, container);
-  emitContainer(ctx, container, paused ? 'pause' : 'unpause');
 }
