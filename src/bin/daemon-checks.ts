@@ -7,6 +7,12 @@ export function checkAddress(value: string): void {
   if (isIP(value) === 0) throw new Error(`invalid string being converted to IP address: ${value}`);
 }
 
+/** Ports are published from IPv4 networks. */
+export function checkIPv4(value: string): void {
+  checkAddress(value);
+  if (!isIPv4(value)) throw new Error(`not an IPv4 address: ${value}`);
+}
+
 /** `192.168.1.5/24`: the address itself and its network's size. */
 export function checkPrefix(value: string): void {
   const [address = '', bits, ...rest] = value.split('/');

@@ -28,6 +28,11 @@ export interface DaemonConfig {
   readonly bridge: string | undefined;
   readonly bip: string | undefined;
   readonly iptables: boolean;
+  readonly icc: boolean;
+  readonly ipMasq: boolean;
+  /** Where ports of the default bridge are published, and where those of networks that name no address. */
+  readonly ip: string | undefined;
+  readonly defaultBind: string | undefined;
   readonly addressPools: readonly AddressPool[];
   readonly dns: readonly string[];
   readonly dnsSearch: readonly string[];
@@ -154,6 +159,10 @@ function buildConfig(values: Values): DaemonConfig {
     bridge: text('bridge'),
     bip: text('bip'),
     iptables: flag('iptables', true),
+    icc: flag('icc', true),
+    ipMasq: flag('ip-masq', true),
+    ip: text('ip'),
+    defaultBind: text('default-bind'),
     addressPools: (values.get('default-address-pool') as readonly AddressPool[] | undefined) ?? [],
     dns: list('dns'),
     dnsSearch: list('dns-search'),

@@ -1,4 +1,4 @@
-import { checkAddress, checkHost, checkLabel, checkMirror, checkPrefix } from './daemon-checks.ts';
+import { checkAddress, checkHost, checkIPv4, checkLabel, checkMirror, checkPrefix } from './daemon-checks.ts';
 
 /** Every option of the daemon, once: flag, key in daemon.json, kind, help. The names are dockerd's. */
 export type OptionValue =
@@ -67,6 +67,14 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'string',
     help: 'Default OCI runtime for containers (default: crun or runc, whichever works)',
   },
+  {
+    flag: 'default-bind',
+    key: 'default-bind',
+    kind: 'string',
+    value: 'ip',
+    help: 'Host IP for port publishing from every network that names none (default 0.0.0.0)',
+    check: checkIPv4,
+  },
   { flag: 'dns', key: 'dns', kind: 'list', value: 'ipSlice', help: 'DNS server to use', check: checkAddress },
   { flag: 'dns-opt', key: 'dns-opts', kind: 'list', help: 'DNS options to use' },
   { flag: 'dns-search', key: 'dns-search', kind: 'list', help: 'DNS search domains to use' },
@@ -91,6 +99,26 @@ export const daemonOptions: readonly OptionSpec[] = [
     key: 'insecure-registries',
     kind: 'list',
     help: 'Enable insecure registry communication',
+  },
+  {
+    flag: 'icc',
+    key: 'icc',
+    kind: 'bool',
+    help: 'Enable inter-container communication on the default bridge network (default true)',
+  },
+  {
+    flag: 'ip',
+    key: 'ip',
+    kind: 'string',
+    value: 'ip',
+    help: 'Host IP for port publishing from the default bridge network (default 0.0.0.0)',
+    check: checkIPv4,
+  },
+  {
+    flag: 'ip-masq',
+    key: 'ip-masq',
+    kind: 'bool',
+    help: 'Enable IP masquerading for the default bridge network (default true)',
   },
   { flag: 'iptables', key: 'iptables', kind: 'bool', help: 'Enable addition of firewall rules (default true)' },
   { flag: 'label', key: 'labels', kind: 'list', help: 'Set key=value labels to the daemon', check: checkLabel },

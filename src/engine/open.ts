@@ -116,7 +116,7 @@ async function openContext(
 }
 
 async function startNetworks(instance: string, runRoot: string, options: EngineOptions, known: readonly NetworkSpec[]) {
-  const { bridge, bip, addressPools, mtu, firewall } = options.network ?? {};
+  const { bridge, bip, addressPools, mtu, firewall, ...settings } = options.network ?? {};
   const networks = await openNetworks({
     instance,
     runRoot,
@@ -125,6 +125,10 @@ async function startNetworks(instance: string, runRoot: string, options: EngineO
     ...(bip ? { bridgeAddress: bip } : {}),
     ...(addressPools ? { addressPools } : {}),
     ...(mtu ? { mtu } : {}),
+    icc: settings.icc ?? true,
+    masquerade: settings.masquerade ?? true,
+    defaultBind: settings.defaultBind ?? '',
+    defaultBridgeBind: settings.defaultBridgeBind ?? settings.defaultBind ?? '',
   });
   await networks.start(known);
   return networks;

@@ -18,6 +18,12 @@ export interface EngineOptions {
     readonly mtu?: number;
     /** `--iptables`: false keeps the firewall untouched. */
     readonly firewall?: boolean;
+    /** Of the default bridge, on unless false: containers speak to each other; what leaves gets the host's address. */
+    readonly icc?: boolean;
+    readonly masquerade?: boolean;
+    /** Host address for published ports that name none: of the default bridge, and of every network without one of its own. */
+    readonly defaultBridgeBind?: string;
+    readonly defaultBind?: string;
     readonly dns?: readonly string[];
     readonly dnsSearch?: readonly string[];
     readonly dnsOptions?: readonly string[];

@@ -114,7 +114,7 @@ export class BridgeNetwork {
 
   get info(): NetworkInfo {
     const bridge = this.#bridge;
-    const { id, name, createdAt, predefined, internal, ipRange, wish } = this.#plan;
+    const { id, name, createdAt, predefined, internal, icc, masquerade, hostBindingIP, ipRange, wish } = this.#plan;
     return {
       id,
       name,
@@ -122,6 +122,9 @@ export class BridgeNetwork {
       createdAt,
       predefined,
       internal,
+      icc,
+      masquerade,
+      hostBindingIP,
       ownSubnet: !predefined && wish.address !== undefined,
       mtu: wish.mtu,
       ...(ipRange === undefined ? {} : { ipRange }),

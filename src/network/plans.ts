@@ -23,9 +23,9 @@ export function defaultPlan(options: BridgeOptions): BridgePlan {
     },
     auxiliary: [],
     internal: false,
-    icc: true,
-    masquerade: true,
-    hostBindingIP: '',
+    icc: options.icc ?? true,
+    masquerade: options.masquerade ?? true,
+    hostBindingIP: options.defaultBridgeBind ?? '',
   };
 }
 
@@ -48,7 +48,7 @@ export function userPlan(options: BridgeOptions, spec: NetworkSpec): BridgePlan 
     internal,
     icc,
     masquerade,
-    hostBindingIP,
+    hostBindingIP: hostBindingIP || (options.defaultBind ?? ''),
   };
 }
 

@@ -19,6 +19,12 @@ export interface BridgeOptions {
   readonly addressPools?: readonly { readonly base: string; readonly size: number }[];
   readonly mtu?: number;
   readonly firewall: boolean;
+  /** Of the default bridge; both on unless false. */
+  readonly icc?: boolean;
+  readonly masquerade?: boolean;
+  /** Host address of published ports that name none; empty and absent are every address. */
+  readonly defaultBridgeBind?: string;
+  readonly defaultBind?: string;
 }
 
 /** A bridge network of the user's own. */
@@ -76,6 +82,10 @@ export interface NetworkInfo {
   readonly createdAt: Date;
   /** Made by this daemon for itself, not by a user. */
   readonly predefined: boolean;
+  /** Host address of ports that are published on none in particular; empty is every one. */
+  readonly hostBindingIP?: string;
+  readonly icc?: boolean;
+  readonly masquerade?: boolean;
   /** The user chose the subnet, and may choose addresses of it. */
   readonly ownSubnet?: boolean;
   readonly subnet?: string;

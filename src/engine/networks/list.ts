@@ -85,9 +85,11 @@ function networkView(
 function defaultBridgeOptions(ctx: EngineContext, network: NetworkInfo): Record<string, string> {
   return {
     'com.docker.network.bridge.default_bridge': 'true',
-    'com.docker.network.bridge.enable_icc': 'true',
-    'com.docker.network.bridge.enable_ip_masquerade': String(ctx.options.network?.firewall ?? true),
-    'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+    'com.docker.network.bridge.enable_icc': String(network.icc ?? true),
+    'com.docker.network.bridge.enable_ip_masquerade': String(
+      (ctx.options.network?.firewall ?? true) && (network.masquerade ?? true),
+    ),
+    'com.docker.network.bridge.host_binding_ipv4': network.hostBindingIP || '0.0.0.0',
     'com.docker.network.bridge.name': network.bridgeName ?? '',
     'com.docker.network.driver.mtu': String(network.mtu ?? 1500),
   };

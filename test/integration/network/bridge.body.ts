@@ -361,6 +361,28 @@ test('forty containers come and go at once', async () => {
   assert.deepEqual(await verified(networks), []);
 });
 
+test('a default bridge without icc keeps its containers apart, and ports go where they are bound by default', async () => {
+  const other = open('apart', { icc: false, defaultBridgeBind: '127.0.0.1', defaultBind: '127.0.0.9' });
+  await other.start();
+  const [shared] = [bridgeOf(other)];
+  const connectTo = async (id: string, networkID: string, ports: readonly PortBinding[] = []) => {
+    const { path } = await other.createNamespace(id);
+    return { path, endpoint: await other.connect(id, { networkID, ports }) };
+  };
+  const one = await connectTo('one', shared.id, [port(80, 8300)]);
+  const two = await connectTo('two', shared.id);
+  using _server = await serve(one.path, 80, 'one');
+  assert.equal(await ask(two.path, 'tcp', one.endpoint.ipAddress, 80), 'timeout');
+  assert.match(await ask('', 'tcp', '127.0.0.1', 8300), /^one /);
+  assert.equal(await ask(host.outside, 'tcp', hostAddress, 8300), 'ECONNREFUSED');
+  const spec = { id: 'beef'.repeat(16), name: 'users', createdAt: new Date(), internal: false, icc: true };
+  await other.add({ ...spec, masquerade: true, hostBindingIP: '' });
+  const { endpoint } = await connectTo('three', spec.id, [port(80, 8301)]);
+  assert.deepEqual(endpoint.ports, [port(80, 8301, { hostIP: '127.0.0.9' })]);
+  await other.teardown();
+  await other[Symbol.asyncDispose]();
+});
+
 test('after kill -9 the next daemon adopts the living and removes the rest', async () => {
   const victim = spawn(process.execPath, [join(import.meta.dirname, 'victim.ts'), join(folder.path, 'crash')], {
     stdio: ['pipe', 'pipe', 'inherit'],
