@@ -33,6 +33,7 @@ export interface DaemonConfig {
   /** Where ports of the default bridge are published, and where those of networks that name no address. */
   readonly ip: string | undefined;
   readonly defaultBind: string | undefined;
+  readonly traceFile: string | undefined;
   readonly addressPools: readonly AddressPool[];
   readonly dns: readonly string[];
   readonly dnsSearch: readonly string[];
@@ -163,6 +164,7 @@ function buildConfig(values: Values): DaemonConfig {
     ipMasq: flag('ip-masq', true),
     ip: text('ip'),
     defaultBind: text('default-bind'),
+    traceFile: text('trace'),
     addressPools: (values.get('default-address-pool') as readonly AddressPool[] | undefined) ?? [],
     dns: list('dns'),
     dnsSearch: list('dns-search'),

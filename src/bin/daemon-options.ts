@@ -187,6 +187,12 @@ export const daemonOptions: readonly OptionSpec[] = [
   },
   { flag: 'tlskey', key: 'tlskey', kind: 'string', help: 'Path to TLS key file (default "~/.docker/key.pem")' },
   { flag: 'tlsverify', key: 'tlsverify', kind: 'bool', help: 'Use TLS and verify the remote' },
+  {
+    flag: 'trace',
+    kind: 'string',
+    value: 'file',
+    help: 'Write the steps of every container, with their times, to a file that trace viewers draw',
+  },
   { flag: 'validate', kind: 'bool', help: 'Validate daemon configuration and exit' },
   { flag: 'version', short: 'v', kind: 'bool', help: 'Print version information and quit' },
 ];

@@ -68,6 +68,7 @@ async function serve(config: DaemonConfig): Promise<number> {
   }
   for (const host of config.hosts) await requireFreeAddress(host);
   const { openEngine } = await import('#engine');
+  await using _trace = await traceTo(config.traceFile);
   const engine = await openEngine(engineOptions(config));
   let listeners: Listener[] = [];
   try {
@@ -79,6 +80,12 @@ async function serve(config: DaemonConfig): Promise<number> {
     await engine[Symbol.asyncDispose]();
   }
   return 0;
+}
+
+async function traceTo(path: string | undefined): Promise<AsyncDisposable | undefined> {
+  if (path === undefined) return undefined;
+  const { openTraceFile } = await import('./trace-file.ts');
+  return await openTraceFile(path);
 }
 
 /** The first signal stops in order; a third one, from somebody who will not wait, at once. */

@@ -103,6 +103,40 @@ test('two daemons on roots of their own do not meet', async (t) => {
   await two.containers.remove(ids[1]!, { force: true });
 });
 
+test('a trace has every step of a container, in a row of its own', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, 'trace.json');
+  await using daemon = await TestDaemon.start({ flags: ['--trace', path] });
+  const engine = await withBase(daemon.host);
+  const ids = [await run(engine, 'one', { Cmd: patient }), await run(engine, 'two', { Cmd: patient })];
+  for (const id of ids) await engine.containers.remove(id, { force: true });
+  await engine[Symbol.asyncDispose]();
+  await daemon.stop();
+  const events = JSON.parse(readFileSync(path, 'utf8')) as {
+    name: string;
+    ph: string;
+    tid: number;
+    ts: number;
+    dur: number;
+    args: { container?: string };
+  }[];
+  for (const id of ids) {
+    const steps = events.filter(({ args }) => args.container === id);
+    const names = new Set(steps.map(({ name }) => name));
+    for (const step of ['create', 'start', 'network', 'runtime-create', 'exit', 'remove'])
+      assert.ok(names.has(step), step);
+    assert.equal(new Set(steps.map(({ tid }) => tid)).size, 1);
+    const spanOf = (wanted: string) => steps.find(({ name }) => name === wanted)!;
+    const [outer, inner] = [spanOf('start'), spanOf('network')];
+    assert.ok(inner.ts >= outer.ts && inner.ts + inner.dur <= outer.ts + outer.dur + 1000);
+  }
+  assert.equal(events.filter(({ ph }) => ph === 'M').length, 2);
+  const refused = await wherryd('--trace', join(folder.path, 'no', 'such'), '--data-root', join(folder.path, 'data'));
+  assert.equal(refused.status, 1);
+  assert.match(refused.output, /open trace file/);
+});
+
 test('SIGTERM stops containers and takes everything along', async (t) => {
   if (!requireRoot(t)) return;
   await using daemon = await TestDaemon.start();
