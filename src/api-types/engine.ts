@@ -8,6 +8,7 @@ import type {
   ContainerCreateConfig,
   ContainerCreated,
   ContainerInspect,
+  ContainerStats,
   ContainerSummary,
   ContainersPruned,
   ContainerTop,
@@ -207,6 +208,8 @@ export interface Containers {
     tty: boolean;
     output: AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly data: Uint8Array }>;
   }>;
+  /** One sample, or one each second while the container exists. */
+  stats(id: string, options?: { stream?: boolean; oneShot?: boolean } & CallOptions): AsyncIterable<ContainerStats>;
   top(id: string, psArgs?: string): Promise<ContainerTop>;
   changes(id: string): Promise<readonly ChangeItem[]>;
   export(id: string, options?: CallOptions): Promise<ByteStream>;

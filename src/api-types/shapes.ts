@@ -5,5 +5,6 @@ export * from './container-config.ts';
 export * from './containers.ts';
 export * from './images.ts';
 export * from './networks.ts';
+export * from './stats.ts';
 export * from './system.ts';
 export * from './volumes.ts';

@@ -149,6 +149,12 @@ export class Call {
     this.#exchange.response.flushHeaders();
   }
 
+  /** The same where dockerd names no type. */
+  startUntyped(): void {
+    this.#exchange.response.writeHead(200);
+    this.#exchange.response.flushHeaders();
+  }
+
   async write(data: Uint8Array | string): Promise<void> {
     await writeWithPressure(this.#exchange.response, data);
   }

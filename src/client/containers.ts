@@ -108,6 +108,8 @@ export function containers(transport: Transport): Containers {
             : ((await transport.json<ContainerInspect>('GET', `${one(id)}/json`)).Config.Tty ?? false);
       return { tty, output: output(response.body, !tty) };
     },
+    stats: (id, { signal, stream = false, oneShot } = {}) =>
+      transport.lines('GET', `${one(id)}/stats`, { query: { stream, 'one-shot': oneShot }, signal }),
     top: (id, psArgs) => transport.json('GET', `${one(id)}/top`, { query: { ps_args: psArgs } }),
     changes: async (id) =>
       (await transport.json<Awaited<ReturnType<Containers['changes']>> | null>('GET', `${one(id)}/changes`)) ?? [],

@@ -13,6 +13,7 @@ import { containerLogs } from './containers/logs.ts';
 import { setPaused } from './containers/pause.ts';
 import { pruneContainers, removeContainer } from './containers/remove.ts';
 import { restartContainer, startContainer } from './containers/start.ts';
+import { containerStats } from './containers/stats.ts';
 import { killContainer, stopContainer } from './containers/stop.ts';
 import { updateContainer } from './containers/update.ts';
 import { waitContainer } from './containers/wait.ts';
@@ -71,6 +72,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       attach: (id, options) => attachContainer(ctx, id, options),
       resize: (id, size) => resizeContainer(ctx, id, size),
       logs: (id, options) => containerLogs(ctx, id, options),
+      stats: (id, options) => containerStats(ctx, id, options),
       top: (id, psArgs) => containerTop(ctx, id, psArgs),
       changes: (id) => containerChanges(ctx, id),
       export: async (id, options) => exportContainer(ctx, id, options),

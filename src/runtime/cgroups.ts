@@ -2,6 +2,8 @@ import { readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { delay } from '#concurrency';
 import { EngineError, isErrno } from '#errdefs';
+import { readCgroupStats } from './cgroup-stats.ts';
+import type { CgroupStats } from './types.ts';
 
 /** Where the cgroup hierarchies of this machine are mounted. */
 export interface Cgroups {
@@ -60,6 +62,10 @@ export class Cgroup {
     const name = this.#cgroups.version === 2 ? 'memory.events' : 'memory.oom_control';
     const killed = /^oom_kill (\d+)$/m.exec(this.#read('memory', name) ?? '')?.[1];
     return killed !== undefined && killed !== '0';
+  }
+
+  stats(): CgroupStats {
+    return readCgroupStats(this.#cgroups.version, (controller, file) => this.#read(controller, file));
   }
 
   /** Host pids, those of cgroups made inside it included. */

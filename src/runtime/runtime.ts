@@ -24,6 +24,7 @@ import { buildSpec, cgroupPath, type HostFacts } from './spec.ts';
 import { ociResources, readSwapLimit } from './spec-resources.ts';
 import { startFailure } from './start-failure.ts';
 import type {
+  CgroupStats,
   ContainerSpec,
   CreatedContainer,
   CreateOptions,
@@ -265,6 +266,11 @@ class OciRuntime implements Runtime {
     this.#running(containerID);
     this.#moves.expect();
     return execProcess(this.#host, containerID, options);
+  }
+
+  stats(id: string): CgroupStats | undefined {
+    const container = this.#containers.get(id);
+    return container === undefined || container.hasExited ? undefined : container.cgroup.stats();
   }
 
   async processes(id: string): Promise<readonly number[]> {

@@ -82,6 +82,38 @@ export type OciHooks = Readonly<
   >
 >;
 
+/** What the kernel counts of a container; times in nanoseconds. */
+export interface CgroupStats {
+  readonly cpu: {
+    readonly totalNs: number;
+    readonly perCpuNs?: readonly number[];
+    readonly userNs: number;
+    readonly kernelNs: number;
+    readonly periods: number;
+    readonly throttledPeriods: number;
+    readonly throttledNs: number;
+  };
+  readonly memory: {
+    readonly usageBytes: number;
+    readonly maxUsageBytes?: number;
+    readonly failures?: number;
+    readonly limitBytes: number;
+    /** memory.stat as it is. */
+    readonly detail: Readonly<Record<string, number>>;
+  };
+  /** A limit of 0 is none. */
+  readonly pids: { readonly current: number; readonly limit: number };
+  /** `serviced` counts operations, on version 1 alone. */
+  readonly blockIO: { readonly serviceBytes: readonly BlockCount[]; readonly serviced?: readonly BlockCount[] };
+}
+
+export interface BlockCount {
+  readonly major: number;
+  readonly minor: number;
+  readonly op: string;
+  readonly value: number;
+}
+
 /** Everything the runtime needs to know of a container; turned into an OCI spec by `buildSpec`. */
 export interface ContainerSpec {
   readonly id: string;
@@ -239,6 +271,8 @@ export interface Runtime extends AsyncDisposable {
   delete(id: string, options?: { force?: boolean }): Promise<void>;
   /** Runs one more process in a container. It ends with the container. @throws StartError as `create` does. */
   exec(containerID: string, options: ExecOptions): Promise<RunningProcess>;
+  /** What its cgroup has counted. Undefined when it does not run. */
+  stats(id: string): CgroupStats | undefined;
   /** Host pids of a container's processes. */
   processes(id: string): Promise<readonly number[]>;
   /** IDs the run root knows. */

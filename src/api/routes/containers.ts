@@ -4,7 +4,6 @@ import { parseInteger } from '#http';
 import { type ApiRoute, type Call, decodeAs } from '../call.ts';
 import { configFieldNames, createConfig, updateConfig } from '../decoders/container.ts';
 import { isObject } from '../go-json.ts';
-import { notYet } from '../not-yet.ts';
 import { containerInspectFor } from '../older-versions.ts';
 import { refuseUnsupportedConfig, refuseUnsupportedUpdate } from '../unsupported.ts';
 
@@ -15,7 +14,7 @@ export const containerRoutes: readonly ApiRoute[] = [
   ['GET', '/containers/{name:.*}/json', inspect],
   ['GET', '/containers/{name:.*}/top', top],
   ['GET', '/containers/{name:.*}/changes', async (call) => call.reply(200, await containers(call).changes(name(call)))],
-  ['GET', '/containers/{name:.*}/stats', notYet('container stats')],
+  ['GET', '/containers/{name:.*}/stats', stats],
   ['POST', '/containers/{name:.*}/update', update],
   ['POST', '/containers/{name:.*}/start', start],
   ['POST', '/containers/{name:.*}/stop', stop],
@@ -84,6 +83,19 @@ const containerWideMac =
 async function inspect(call: Call): Promise<void> {
   const found = await containers(call).inspect(name(call), { size: call.query.bool('size') });
   call.reply(200, containerInspectFor(call, found));
+}
+
+/** A stream is JSON values one after the other and has no type; older clients ask for it by saying nothing. */
+async function stats(call: Call): Promise<void> {
+  const { query, signal } = call;
+  const options = { stream: query.boolOr('stream', true), oneShot: query.bool('one-shot'), signal };
+  const samples = containers(call).stats(name(call), options);
+  if (options.stream) call.startUntyped();
+  for await (const sample of samples) {
+    if (!options.stream) return call.reply(200, sample);
+    await call.write(`${JSON.stringify(sample)}\n`);
+  }
+  call.end();
 }
 
 async function top(call: Call): Promise<void> {

@@ -117,6 +117,15 @@ export class Container {
     return new Promise((resolve) => this.#removeWaiters.push(resolve));
   }
 
+  /** Calls `listener` when it is removed, unless it is taken back before. */
+  onRemoval(listener: () => void): void {
+    this.#removeWaiters.push(listener);
+  }
+
+  offRemoval(listener: () => void): void {
+    this.#removeWaiters = this.#removeWaiters.filter((waiter) => waiter !== listener);
+  }
+
   announceExit(): void {
     const waiters = this.#exitWaiters;
     this.#exitWaiters = [];
