@@ -57,7 +57,7 @@ const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
       ['Links', { Links: ['a:b'] }],
       ['LogConfig', { LogConfig: { Type: 'syslog' } }],
       ['LogConfig', { LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } } }],
-      ['MemorySwappiness', { MemorySwappiness: 60 }],
+      ['KernelMemoryTCP', { KernelMemoryTCP: 60 }],
       ['UsernsMode', { UsernsMode: 'private' }],
       ['VolumesFrom', { VolumesFrom: ['a'] }],
       ['Mounts[0].Type', { Mounts: [{ Type: 'image', Target: '/x' }] }],

@@ -190,11 +190,6 @@ test('values that cannot be used, retired drivers, and what is not honoured', as
     [['--max-concurrent-uploads=-1'], /invalid max concurrent uploads: -1/],
     [['--mtu=-1'], /invalid default MTU: -1/],
     [['--default-runtime=zz'], /specified default runtime 'zz' does not exist/],
-    [
-      ['--add-runtime=a=/a', '--add-runtime=b=/b', '--default-runtime=a'],
-      /add-runtime b: containers cannot choose their runtime yet/,
-    ],
-    [['--add-runtime=a=/a'], /add-runtime a: .* --default-runtime/],
     [['--ip=::1'], /not an IPv4 address: ::1/],
     [['--bridge=br0', '--bip=10.0.0.1/24'], /-b & --bip, mutually exclusive options/],
     [['-s', 'devicemapper'], /storage driver devicemapper: Docker has retired it.*docker save.*docker load/],

@@ -47,6 +47,8 @@ export interface DaemonConfig {
   readonly runtimePath: string | undefined;
   /** The name it was asked for by. */
   readonly runtimeName: string | undefined;
+  /** Those a container may ask for by name: paths by name. */
+  readonly runtimes: Readonly<Record<string, string>>;
   readonly labels: readonly string[];
   readonly cdiSpecDirs: readonly string[];
 }
@@ -176,6 +178,7 @@ function buildConfig(values: Values): DaemonConfig {
     liveRestore: flag('live-restore'),
     runtimePath: runtimePath(values),
     runtimeName: text('default-runtime'),
+    runtimes: (values.get('add-runtime') as Readonly<Record<string, string>> | undefined) ?? {},
     labels: list('label'),
     cdiSpecDirs: list('cdi-spec-dir'),
   };
@@ -233,11 +236,6 @@ function storageDriver(name: string | undefined): string | undefined {
 function runtimePath(values: Values): string | undefined {
   const name = values.get('default-runtime') as string | undefined;
   const runtimes = (values.get('add-runtime') as Readonly<Record<string, string>> | undefined) ?? {};
-  const other = Object.keys(runtimes).find((one) => one !== name);
-  if (other !== undefined) {
-    const fact = 'containers cannot choose their runtime yet; make it the one of all with --default-runtime';
-    throw new EngineError('not-implemented', `add-runtime ${other}: ${fact}`);
-  }
   if (name === undefined || name === '') return undefined;
   if (Object.hasOwn(runtimes, name)) return runtimes[name];
   if (name === 'runc' || name === 'crun') return name;

@@ -12,6 +12,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     ...(config.storageDriver ? { storageDriver: config.storageDriver } : {}),
     ...(config.runtimePath ? { runtimePath: config.runtimePath } : {}),
     ...(config.runtimeName ? { runtimeName: config.runtimeName } : {}),
+    runtimes: config.runtimes,
     network: {
       firewall: config.iptables,
       icc: config.icc,

@@ -76,6 +76,7 @@ async function openContext(
     openRuntime({
       runRoot: execRoot,
       ...(options.runtimePath ? { runtimePath: options.runtimePath } : {}),
+      ...(options.runtimes ? { runtimes: options.runtimes } : {}),
       ...(options.runtimeName ? { runtimeName: options.runtimeName } : {}),
     }),
     startNetworks(instance, execRoot, options, networkSpecs(metadata)),

@@ -11,6 +11,8 @@ export interface EngineOptions {
   readonly runtimePath?: string;
   /** The name that one goes by in `docker info`. */
   readonly runtimeName?: string;
+  /** Runtimes that containers may ask for by name, beside crun and runc: paths by name. */
+  readonly runtimes?: Readonly<Record<string, string>>;
   readonly network?: {
     readonly bridge?: string;
     readonly bip?: string;

@@ -3,6 +3,7 @@
  * networks or Docker's API. Imports errdefs, streams, files, concurrency, sys, log, oci, mount.
  */
 
+export type { BlockLimits } from './block-io.ts';
 export { type DeviceGrant, mapDevice, parseDeviceRule } from './device-mapping.ts';
 export type { OciDevice } from './host-devices.ts';
 export { openRuntime } from './runtime.ts';

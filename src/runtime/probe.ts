@@ -82,6 +82,9 @@ function candidates(options: RuntimeOptions, cgroups: Cgroups): Candidate[] {
   );
 }
 
+/** Where a runtime is that is installed on this machine. */
+export const findRuntime = (name: string) => find(name, folders);
+
 /** conmon looks for nothing along the PATH. */
 function absolute(runtime: string): string {
   return runtime.includes('/') ? runtime : (find(runtime, folders) ?? runtime);

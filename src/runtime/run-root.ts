@@ -8,6 +8,8 @@ export interface ContainerFacts {
   readonly openStdin: boolean;
   readonly stdinOnce: boolean;
   readonly cgroupPath: string;
+  /** Of one that was not made by the default runtime. */
+  readonly runtime?: { readonly name: string; readonly path: string; readonly wrapperPath?: string };
 }
 
 const factsFile = 'container.json';
@@ -153,9 +155,16 @@ function decodeFacts(text: string): ContainerFacts | undefined {
       openStdin: value['openStdin'] === true,
       stdinOnce: value['stdinOnce'] === true,
       cgroupPath: value['cgroupPath'],
+      ...decodeRuntime(value['runtime']),
     };
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
+}
+
+function decodeRuntime(value: unknown): Pick<ContainerFacts, 'runtime'> {
+  const { name, path, wrapperPath } = (value ?? {}) as Record<string, unknown>;
+  if (typeof name !== 'string' || typeof path !== 'string') return {};
+  return { runtime: { name, path, ...(typeof wrapperPath === 'string' ? { wrapperPath } : {}) } };
 }

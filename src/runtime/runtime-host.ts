@@ -15,6 +15,14 @@ export interface RuntimeHost {
   readonly exits: Exits;
 }
 
+/** The same for a container: with the runtime it was made by. */
+export function hostOf<H extends Pick<RuntimeHost, 'info' | 'root'>>(host: H, id: string): H {
+  const runtime = host.root.facts(id)?.runtime;
+  if (runtime === undefined) return host;
+  const { wrapperPath: _others, ...info } = host.info;
+  return { ...host, info: { ...info, ...runtime } };
+}
+
 /** Runs the OCI runtime itself. @throws ExitError with what it said. */
 export function runRuntime(host: RuntimeHost, args: readonly string[]): Promise<string> {
   const { wrapperPath, path } = host.info;
@@ -29,7 +37,7 @@ export function runRuntime(host: RuntimeHost, args: readonly string[]): Promise<
  */
 export async function discard(host: RuntimeHost, id: string, cgroupPath: string | undefined): Promise<void> {
   if (cgroupPath === undefined || !(await removeCgroup(new Cgroup(host.cgroups, cgroupPath)))) {
-    await runRuntime(host, ['delete', '--force', id]).catch((error: unknown) => {
+    await runRuntime(hostOf(host, id), ['delete', '--force', id]).catch((error: unknown) => {
       log.debug('the runtime could not delete a container', { container: id, error });
     });
   }

@@ -14,11 +14,13 @@ import { leftoverIDs, removeLeftovers } from './leftovers.ts';
 import { readLog } from './log-reader.ts';
 import { moveMonitorLater } from './monitor-cgroup.ts';
 import { sysctlFault } from './namespaces.ts';
+import { OtherRuntimes } from './other-runtimes.ts';
 import { isInCgroup } from './pidfd.ts';
 import { probe } from './probe.ts';
 import { ownProcessList, QuickMoves } from './quick-moves.ts';
+import { readRlimitHost, rlimitFault } from './rlimits.ts';
 import { type ContainerFacts, RunRoot } from './run-root.ts';
-import { discard, type RuntimeHost, runRuntime } from './runtime-host.ts';
+import { discard, hostOf, type RuntimeHost, runRuntime } from './runtime-host.ts';
 import { SeccompCache } from './seccomp-cache.ts';
 import { buildSpec, cgroupPath, type HostFacts } from './spec.ts';
 import { ociResources, readSwapLimit } from './spec-resources.ts';
@@ -47,7 +49,7 @@ const killTimeoutMs = 10_000;
  */
 export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { info, cgroups } = await probe(options);
-  return new OciRuntime(info, cgroups, new RunRoot(options.runRoot));
+  return new OciRuntime(info, cgroups, new RunRoot(options.runRoot), new OtherRuntimes(info, options));
 }
 
 class OciRuntime implements Runtime {
@@ -59,10 +61,13 @@ class OciRuntime implements Runtime {
   readonly #host: RuntimeHost;
   readonly #seccomp = new SeccompCache();
   readonly #moves: QuickMoves;
+  readonly #others: OtherRuntimes;
+  readonly #rlimits = readRlimitHost();
   readonly #containers = new Map<string, Container>();
 
-  constructor(info: RuntimeInfo, cgroups: Cgroups, root: RunRoot) {
+  constructor(info: RuntimeInfo, cgroups: Cgroups, root: RunRoot, others: OtherRuntimes) {
     this.info = info;
+    this.#others = others;
     this.#cgroups = cgroups;
     this.#root = root;
     this.#exits = new Exits(root.exitsFolder);
@@ -78,6 +83,10 @@ class OciRuntime implements Runtime {
     };
   }
 
+  get runtimes(): ReadonlyMap<string, string> {
+    return this.#others.known;
+  }
+
   anticipate(): void {
     this.#moves.expect();
   }
@@ -88,26 +97,28 @@ class OciRuntime implements Runtime {
     if (options.logPath?.includes(':')) {
       throw new EngineError('invalid-argument', `create container: ":" in the log path ${options.logPath}`);
     }
-    const fault = sysctlFault(spec);
+    const fault = sysctlFault(spec) ?? rlimitFault(spec.process.rlimits ?? [], this.#rlimits);
     if (fault !== undefined) throw startFailure('create', fault, '');
+    const info = await this.#others.get(spec.runtime);
     const facts: ContainerFacts = {
       terminal: spec.process.terminal,
       openStdin: options.openStdin,
       // A terminal's input is never closed by who leaves: the next client types on.
       stdinOnce: (options.stdinOnce ?? false) && !spec.process.terminal,
       cgroupPath: cgroupPath(spec),
+      ...(info === this.info ? {} : { runtime: shortInfo(info) }),
     };
     const oci = buildSpec(spec, this.#facts);
-    const crun = this.info.name === 'crun';
+    const crun = info.name === 'crun';
     const folder = this.#root.makeBundle(spec.id, crun ? this.#seccomp.apply(oci) : oci, facts);
     try {
-      const container = await this.#launch(spec, { folder, facts, options });
+      const container = await this.#launch(spec, { info, folder, facts, options });
       if (crun) this.#seccomp.learn(oci, join(this.#root.stateOf(spec.id), 'seccomp.bpf'));
       this.#containers.set(spec.id, container);
       return {
         pid: container.pid,
         process: container,
-        start: () => this.#start(container, spec.process.args[0] ?? ''),
+        start: () => this.#start(container, info, spec.process.args[0] ?? ''),
       };
     } catch (error) {
       await discard(this.#host, spec.id, facts.cgroupPath);
@@ -115,14 +126,11 @@ class OciRuntime implements Runtime {
     }
   }
 
-  async #launch(
-    spec: ContainerSpec,
-    { folder, facts, options }: { folder: string; facts: ContainerFacts; options: CreateOptions },
-  ): Promise<Container> {
+  async #launch(spec: ContainerSpec, { info, folder, facts, options }: LaunchParts): Promise<Container> {
     this.#exits.forget(spec.id);
-    const conmon = await startConmon(this.info, {
+    const conmon = await startConmon(info, {
       folder,
-      arguments: this.#createArguments(spec, { folder, facts, options }),
+      arguments: this.#createArguments(spec, { info, folder, facts, options }),
     });
     try {
       const report = await conmon.reports.nextWithin(startTimeoutMs, options.signal);
@@ -139,12 +147,9 @@ class OciRuntime implements Runtime {
     }
   }
 
-  #createArguments(
-    spec: ContainerSpec,
-    { folder, facts, options }: { folder: string; facts: ContainerFacts; options: CreateOptions },
-  ): string[] {
+  #createArguments(spec: ContainerSpec, { info, folder, facts, options }: LaunchParts): string[] {
     return [
-      ...commonArguments(this.info, {
+      ...commonArguments(info, {
         containerID: spec.id,
         uniqueID: spec.id,
         folder,
@@ -175,11 +180,11 @@ class OciRuntime implements Runtime {
     });
   }
 
-  async #start(container: Container, command: string): Promise<void> {
+  async #start(container: Container, info: RuntimeInfo, command: string): Promise<void> {
     const now = new Date();
-    if (!(this.info.name === 'crun' && openGate(this.#root.execFifo(container.id)))) {
+    if (!(info.name === 'crun' && openGate(this.#root.execFifo(container.id)))) {
       try {
-        await runRuntime(this.#host, ['start', container.id]);
+        await runRuntime(hostOf(this.#host, container.id), ['start', container.id]);
       } catch (error) {
         throw startFailure('create', messageOf(error), command);
       }
@@ -233,7 +238,7 @@ class OciRuntime implements Runtime {
     const path = join(this.#root.bundle(id), 'update.json');
     writeFileSync(path, JSON.stringify(oci), { mode: 0o600 });
     try {
-      await runRuntime(this.#host, ['update', '--resources', path, id]);
+      await runRuntime(hostOf(this.#host, id), ['update', '--resources', path, id]);
     } finally {
       rmSync(path, { force: true });
     }
@@ -265,7 +270,7 @@ class OciRuntime implements Runtime {
   async exec(containerID: string, options: ExecOptions): Promise<RunningProcess> {
     this.#running(containerID);
     this.#moves.expect();
-    return execProcess(this.#host, containerID, options);
+    return execProcess(hostOf(this.#host, containerID), containerID, options);
   }
 
   stats(id: string): CgroupStats | undefined {
@@ -308,6 +313,17 @@ class OciRuntime implements Runtime {
     if (container.hasExited) throw notRunning(id);
     return container;
   }
+}
+
+interface LaunchParts {
+  readonly info: RuntimeInfo;
+  readonly folder: string;
+  readonly facts: ContainerFacts;
+  readonly options: CreateOptions;
+}
+
+function shortInfo({ name, path, wrapperPath }: RuntimeInfo): NonNullable<ContainerFacts['runtime']> {
+  return { name, path, ...(wrapperPath === undefined ? {} : { wrapperPath }) };
 }
 
 function notRunning(id: string): EngineError {

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { type OciBlockIo, ociBlockIo } from './block-io.ts';
 import type { ResourceLimits } from './types.ts';
 
 const cpuPeriodMicros = 100_000;
@@ -12,10 +13,24 @@ export interface CgroupFacts {
 
 /** OCI runtime-spec v1.1 config-linux.md §control-groups, without devices. */
 export interface OciResources {
-  readonly memory?: { limit?: number; swap?: number; reservation?: number };
-  readonly cpu?: { shares?: number; quota?: number; period?: number; cpus?: string; mems?: string };
+  readonly memory?: {
+    limit?: number;
+    swap?: number;
+    reservation?: number;
+    swappiness?: number;
+    disableOOMKiller?: boolean;
+  };
+  readonly cpu?: {
+    shares?: number;
+    quota?: number;
+    period?: number;
+    realtimeRuntime?: number;
+    realtimePeriod?: number;
+    cpus?: string;
+    mems?: string;
+  };
+  readonly blockIO?: OciBlockIo;
   readonly pids?: { limit: number };
-  readonly blockIO?: { weight: number };
 }
 
 export function readSwapLimit(version: 1 | 2, memoryFolder: string | undefined): boolean {
@@ -28,11 +43,12 @@ export function ociResources(limits: ResourceLimits, facts: CgroupFacts): OciRes
   const memory = memoryOf(limits, facts);
   const cpu = cpuOf(limits);
   const pids = limits.pidsLimit ?? 0;
+  const blockIO = ociBlockIo(limits.block);
   return {
     ...(Object.keys(memory).length > 0 && { memory }),
     ...(Object.keys(cpu).length > 0 && { cpu }),
     ...(pids > 0 && { pids: { limit: pids } }),
-    ...(limits.blkioWeight && { blockIO: { weight: limits.blkioWeight } }),
+    ...(blockIO && { blockIO }),
   };
 }
 
@@ -43,6 +59,8 @@ function memoryOf(limits: ResourceLimits, facts: CgroupFacts): NonNullable<OciRe
     ...(limit > 0 && { limit }),
     ...(limit > 0 && facts.swapLimit && { swap }),
     ...(limits.memoryReservationBytes && { reservation: limits.memoryReservationBytes }),
+    ...(limits.memorySwappiness !== undefined && { swappiness: limits.memorySwappiness }),
+    ...(limits.oomKillDisable && { disableOOMKiller: true }),
   };
 }
 
@@ -53,6 +71,8 @@ function cpuOf(limits: ResourceLimits): NonNullable<OciResources['cpu']> {
     ...(limits.cpuShares && { shares: limits.cpuShares }),
     ...(quota && { quota }),
     ...(period && { period }),
+    ...(limits.cpuRealtimeRuntime && { realtimeRuntime: limits.cpuRealtimeRuntime }),
+    ...(limits.cpuRealtimePeriod && { realtimePeriod: limits.cpuRealtimePeriod }),
     ...(limits.cpusetCpus && { cpus: limits.cpusetCpus }),
     ...(limits.cpusetMems && { mems: limits.cpusetMems }),
   };

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { hostDevices, type OciDevice } from './host-devices.ts';
 import { namespacesOf } from './namespaces.ts';
+import { encodeRlimit } from './rlimits.ts';
 import { defaultSeccomp, type SeccompProfile } from './seccomp.ts';
 import {
   allDeviceRules,
@@ -34,7 +35,7 @@ export interface OciProcess {
     readonly effective: readonly string[];
     readonly permitted: readonly string[];
   };
-  readonly rlimits?: readonly { readonly type: string; readonly soft: number; readonly hard: number }[];
+  readonly rlimits?: readonly { readonly type: string; readonly soft: unknown; readonly hard: unknown }[];
   readonly noNewPrivileges: boolean;
   readonly oomScoreAdj: number;
 }
@@ -111,7 +112,7 @@ export function buildProcess(process: ProcessSpec): OciProcess {
       effective: process.capabilities,
       permitted: process.capabilities,
     },
-    ...(process.rlimits && process.rlimits.length > 0 && { rlimits: process.rlimits }),
+    ...(process.rlimits && process.rlimits.length > 0 && { rlimits: process.rlimits.map(encodeRlimit) }),
     noNewPrivileges: process.noNewPrivileges,
     // conmon lowers its own to the minimum; without a value here the container would keep it.
     oomScoreAdj: process.oomScoreAdj ?? 0,

@@ -1,5 +1,6 @@
 import { EngineError } from '#errdefs';
 import type { ByteSource } from '#streams';
+import type { BlockLimits } from './block-io.ts';
 import type { OciDevice } from './host-devices.ts';
 import type { DeviceRule } from './spec-defaults.ts';
 
@@ -56,8 +57,12 @@ export interface ResourceLimits {
   readonly cpusetCpus?: string;
   readonly cpusetMems?: string;
   readonly pidsLimit?: number;
-  /** 10 to 1000. */
-  readonly blkioWeight?: number;
+  /** 0 to 100; cgroup v1 only. */
+  readonly memorySwappiness?: number;
+  readonly oomKillDisable?: boolean;
+  readonly cpuRealtimePeriod?: number;
+  readonly cpuRealtimeRuntime?: number;
+  readonly block?: BlockLimits;
 }
 
 /** For each kind `private` (absent: the same), `host`, or the path of a namespace to join. */
@@ -141,7 +146,9 @@ export interface ContainerSpec {
   readonly maskedPaths?: readonly string[];
   readonly readonlyPaths?: readonly string[];
   readonly cgroupParent: string;
-  /** Put an init that reaps (`docker-init`/tini) in front; path of the binary on the host. */
+  /** One of {@link Runtime.runtimes}; absent: the default. */
+  readonly runtime?: string;
+  /** Put an init that reaps in front; path of the binary on the host. */
   readonly initPath?: string;
   readonly annotations: Readonly<Record<string, string>>;
 }
@@ -252,7 +259,10 @@ export interface CreatedContainer {
 }
 
 export interface Runtime extends AsyncDisposable {
+  /** The default one. */
   readonly info: RuntimeInfo;
+  /** Every runtime a container may ask for: paths by name. */
+  readonly runtimes: ReadonlyMap<string, string>;
   /** A create or an exec is on its way: makes the machine ready for it in the background. Costs little when none comes. */
   anticipate(): void;
   /** Bundle, conmon, `runtime create`. Nothing is left when it fails. @throws StartError when the runtime refuses; `already-exists`. */
@@ -292,6 +302,8 @@ export interface RuntimeOptions {
   readonly runtimePath?: string;
   /** The name users know that one by. */
   readonly runtimeName?: string;
+  /** More of them, paths by name. */
+  readonly runtimes?: Readonly<Record<string, string>>;
 }
 
 export type { ByteSource };

@@ -192,8 +192,7 @@ test('docker run', async (t) => {
 
   await t.test('what is not honoured yet is refused by name', async () => {
     for (const [flags, field] of [
-      [['--blkio-weight', '100'], 'HostConfig.BlkioWeight'],
-      [['--health-cmd', 'true'], 'Healthcheck'],
+      [['--volumes-from', 'x'], 'HostConfig.VolumesFrom'],
       [['--log-opt', 'max-size=1m'], 'HostConfig.LogConfig'],
     ] as const) {
       const { status, message } = await failure(flags, ['true']);

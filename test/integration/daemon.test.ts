@@ -194,7 +194,7 @@ test('a runtime by its bare name and one under a name of its own run containers 
     const { State, HostConfig } = await engine.containers.inspect(id);
     assert.deepEqual([State.Running, HostConfig.Runtime], [true, name]);
     const { DefaultRuntime, Runtimes } = await engine.system.info();
-    assert.deepEqual([DefaultRuntime, Object.keys(Runtimes)], [name, [name]]);
+    assert.deepEqual([DefaultRuntime, Runtimes[name]], [name, { path }]);
     await engine.containers.remove(id, { force: true });
   }
 });

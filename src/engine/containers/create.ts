@@ -15,12 +15,12 @@ import { resolveImage } from '../images/resolve.ts';
 import { formatNs, nowNs } from '../time.ts';
 import { traced } from '../trace.ts';
 import { checkJoined, normalMode, requestedNetworks } from './attachments.ts';
-import { completeHostConfig, mergeConfig } from './config.ts';
+import { mergeConfig } from './config.ts';
 import { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { checkHealthcheck } from './health-policy.ts';
+import { settleOptions } from './host-options.ts';
 import { decideMounts, type MountDecision, type MountPlan, makeVolumes, ownVolumes } from './mounts.ts';
-import { checkNamespaceModes, donorByID } from './namespaces.ts';
 import { containerPaths } from './paths.ts';
 import { wantedPorts } from './ports.ts';
 import { type ContainerBody, initialState } from './record.ts';
@@ -55,7 +55,10 @@ async function createAs(
   const image = resolveImage(ctx, config.Image);
   const imageConfig = await readKnownConfig(ctx.content, image.id);
   checkPlatform(image, imageConfig, config.Image, options.platform);
-  const draft = draftBody(ctx, id, config, image, imageConfig);
+  checkJoined(config);
+  const mode = normalMode(ctx, config.HostConfig?.NetworkMode ?? '');
+  const settled = settleOptions(ctx, config, { ...config.HostConfig, NetworkMode: mode });
+  const draft = draftBody(ctx, id, { create: config, hostConfig: settled.hostConfig }, { image, imageConfig });
   const decided = decideMounts(draft.config, draft.hostConfig, options);
   const name = claimName(ctx, options.name, id);
   try {
@@ -80,7 +83,7 @@ async function createAs(
     });
     throw error;
   }
-  return { Id: id, Warnings: createWarnings(draft.hostConfig) };
+  return { Id: id, Warnings: settled.warnings };
 }
 
 /** Volumes of its own are named in a record before they are made: a crash from here on leaves none without an owner. */
@@ -90,11 +93,6 @@ async function planVolumes(ctx: EngineContext, draft: Container, decided: MountD
     await saveContainer(ctx, draft);
   }
   return await makeVolumes(ctx, decided);
-}
-
-function createWarnings(host: HostConfig): string[] {
-  const published = Object.keys(host.PortBindings ?? {}).length > 0;
-  return host.NetworkMode === 'host' && published ? ['Published ports are discarded when using host network mode'] : [];
 }
 
 /** Takes the name that was given, or one that is free. */
@@ -123,20 +121,10 @@ export function claimName(ctx: EngineContext, given: string | undefined, id: str
 function draftBody(
   ctx: EngineContext,
   id: string,
-  create: ContainerCreateConfig,
-  image: ImageRecord,
-  imageConfig: ImageConfig,
+  { create, hostConfig }: { create: ContainerCreateConfig; hostConfig: HostConfig },
+  { image, imageConfig }: { image: ImageRecord; imageConfig: ImageConfig },
 ): ContainerBody {
-  checkJoined(create);
-  const given = { ...create.HostConfig, NetworkMode: normalMode(ctx, create.HostConfig?.NetworkMode ?? '') };
   const config = mergeConfig(id, create, imageConfig.config as RunConfig | undefined);
-  checkNamespaceModes(given, create);
-  const completed = completeHostConfig(given, ctx.runtime.info.shownName, ctx.runtime.info.cgroupVersion);
-  const hostConfig = {
-    ...completed,
-    IpcMode: donorByID(ctx, completed.IpcMode ?? ''),
-    PidMode: donorByID(ctx, completed.PidMode ?? ''),
-  };
   const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   if (command.length === 0 || command[0] === undefined)
     throw new EngineError('invalid-argument', 'no command specified');

@@ -10,10 +10,11 @@ import type { EngineContext } from '../context.ts';
 import { defaultShmBytes } from './config.ts';
 import type { Container } from './container.ts';
 import { grantDevices, withGrants } from './devices.ts';
-import { requireInit } from './init-binary.ts';
+import { initBinary } from './init-binary.ts';
 import { specMounts } from './mounts.ts';
 import { enterNamespaces } from './namespaces.ts';
 import type { NetworkPlace } from './networking.ts';
+import { blockLimits } from './resources.ts';
 import { parseSecurity } from './security.ts';
 import { resolveUser } from './user.ts';
 
@@ -56,7 +57,8 @@ export function containerSpec(
     maskedPaths: hostConfig.MaskedPaths ?? [],
     readonlyPaths: hostConfig.ReadonlyPaths ?? [],
     cgroupParent: hostConfig.CgroupParent ?? '',
-    ...(hostConfig.Init ? { initPath: requireInit() } : {}),
+    ...(hostConfig.Runtime ? { runtime: hostConfig.Runtime } : {}),
+    ...(hostConfig.Init ? { initPath: initBinary() } : {}),
     annotations: hostConfig.Annotations ?? {},
   };
 }
@@ -140,6 +142,13 @@ export function resourceLimits(host: HostConfig): ResourceLimits {
   set('cpusetCpus', host.CpusetCpus);
   set('cpusetMems', host.CpusetMems);
   set('pidsLimit', host.PidsLimit);
-  set('blkioWeight', host.BlkioWeight);
-  return limits as ResourceLimits;
+  set('cpuRealtimePeriod', host.CpuRealtimePeriod);
+  set('cpuRealtimeRuntime', host.CpuRealtimeRuntime);
+  const block = blockLimits(host);
+  return {
+    ...(limits as ResourceLimits),
+    ...(host.MemorySwappiness == null ? {} : { memorySwappiness: host.MemorySwappiness }),
+    ...(host.OomKillDisable ? { oomKillDisable: true } : {}),
+    ...(block ? { block } : {}),
+  };
 }

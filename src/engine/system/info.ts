@@ -3,7 +3,6 @@ import { arch, cpus, hostname, release, totalmem } from 'node:os';
 import type { RegistryServiceConfig, SystemInfo, SystemVersion } from '#api-types';
 import { cdiDeviceNames, readCdiSpecs } from '../cdi/index.ts';
 import { cdiFolders } from '../containers/devices.ts';
-import { findInit } from '../containers/init-binary.ts';
 import type { EngineContext } from '../context.ts';
 import { formatNs, nowNs } from '../time.ts';
 import { apiVersion, engineVersion, minApiVersion } from '../version.ts';
@@ -64,7 +63,7 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     Labels: ctx.options.labels ?? [],
     ExperimentalBuild: false,
     ServerVersion: engineVersion,
-    Runtimes: { [runtime.shownName]: { path: runtime.path } },
+    Runtimes: Object.fromEntries([...ctx.runtime.runtimes].sort().map(([name, path]) => [name, { path }])),
     DefaultRuntime: runtime.shownName,
     Swarm: {
       NodeID: '',
@@ -76,7 +75,7 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     },
     LiveRestoreEnabled: ctx.options.liveRestore ?? false,
     Isolation: '',
-    InitBinary: findInit(),
+    InitBinary: 'docker-init',
     ContainerdCommit: { ID: '' },
     RuncCommit: { ID: runtime.version },
     InitCommit: { ID: '' },

@@ -1,0 +1,52 @@
+import type { ContainerCreateConfig, HostConfig } from '#api-types';
+import { EngineError } from '#errdefs';
+import type { EngineContext } from '../context.ts';
+import { completeHostConfig } from './config.ts';
+import { checkNamespaceModes, donorByID } from './namespaces.ts';
+import { checkStorageOptions, readResourceSupport, settleResources } from './resources.ts';
+
+/** What a container's host configuration comes to on this machine, complete, and what of it had to be left out. */
+export interface SettledOptions {
+  readonly hostConfig: HostConfig;
+  readonly warnings: readonly string[];
+}
+
+/** @throws in Docker's words for options that contradict each other, or that this machine does not have. */
+export function settleOptions(
+  ctx: EngineContext,
+  create: Pick<ContainerCreateConfig, 'Hostname'>,
+  given: HostConfig,
+): SettledOptions {
+  checkNamespaceModes(given, create);
+  checkIsolation(given.Isolation ?? '');
+  checkStorageOptions(given, ctx.snapshots.name);
+  if (given.Runtime && !ctx.runtime.runtimes.has(given.Runtime)) {
+    throw new EngineError('invalid-argument', `unknown or invalid runtime name: ${given.Runtime}`);
+  }
+  const { cgroupVersion, shownName } = ctx.runtime.info;
+  const completed = completeHostConfig(given, shownName, cgroupVersion);
+  const { hostConfig, warnings } = settleResources(completed, readResourceSupport(cgroupVersion));
+  return {
+    warnings: [...warnings, ...hostNetworkWarnings(hostConfig), ...kernelMemoryWarnings(given)],
+    hostConfig: {
+      ...hostConfig,
+      IpcMode: donorByID(ctx, hostConfig.IpcMode ?? ''),
+      PidMode: donorByID(ctx, hostConfig.PidMode ?? ''),
+    },
+  };
+}
+
+function checkIsolation(isolation: string): void {
+  if (isolation === '' || isolation.toLowerCase() === 'default') return;
+  throw new EngineError('invalid-argument', `invalid isolation (${isolation}): linux only supports 'default'`);
+}
+
+function hostNetworkWarnings(host: HostConfig): string[] {
+  const published = Object.keys(host.PortBindings ?? {}).length > 0;
+  return host.NetworkMode === 'host' && published ? ['Published ports are discarded when using host network mode'] : [];
+}
+
+/** dockerd drops it without a word. */
+function kernelMemoryWarnings({ KernelMemory }: HostConfig): string[] {
+  return KernelMemory ? ['The kernel no longer limits kernel memory by itself. Kernel memory limit discarded.'] : [];
+}
