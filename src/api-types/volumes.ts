@@ -26,6 +26,6 @@ export interface VolumeList {
 }
 
 export interface VolumesPruned {
-  readonly VolumesDeleted: readonly string[] | null;
+  readonly VolumesDeleted: readonly string[];
   readonly SpaceReclaimed: number;
 }

@@ -149,7 +149,7 @@ test('filters come in both spellings', async () => {
 });
 
 test('a volume prune before 1.42 means named volumes too', async () => {
-  await using api = await serveScript({ 'volumes.prune': async () => ({ VolumesDeleted: null, SpaceReclaimed: 0 }) });
+  await using api = await serveScript({ 'volumes.prune': async () => ({ VolumesDeleted: [], SpaceReclaimed: 0 }) });
   const meant = async (version: string, filters: string) => {
     const answer = await api.send(`POST /v${version}/volumes/prune?filters=${encodeURIComponent(filters)}`);
     assert.equal(answer.status, 200);

@@ -149,18 +149,14 @@ function matchesOne(event: EventMessage, key: string, values: readonly string[])
     case 'image':
       return values.some((value) => matchesImage(event, value));
     default: {
-      const name = attributes['name'] ?? '';
-      const named = values.some(
-        (value) => event.Actor.ID === value || event.Actor.ID.startsWith(value) || name === value,
-      );
-      return event.Type === key ? named : attributes[key] !== undefined && values.includes(attributes[key]);
+      // As dockerd: the beginning of an ID or a name, whatever the event is of.
+      const names = [event.Actor.ID, attributes['name'] ?? ''];
+      return values.some((value) => names.some((name) => name.startsWith(value)));
     }
   }
 }
 
 function matchesImage(event: EventMessage, value: string): boolean {
   const named = (event.Type === 'image' ? event.Actor.Attributes['name'] : event.Actor.Attributes['image']) ?? '';
-  const id = event.Type === 'image' ? event.Actor.ID : '';
-  const withoutTag = named.replace(/:[^:/]*$/, '');
-  return value === id || value === named || value === withoutTag || `${named}:latest` === value;
+  return [event.Actor.ID, named, named.replace(/:[^:/]*$/, '')].includes(value);
 }

@@ -81,5 +81,5 @@ export async function pruneVolumes(ctx: EngineContext, options: { filters?: Filt
     freedBytes += sizeBytes;
   }
   ctx.events.emit({ type: 'volume', action: 'prune', id: '', attributes: { reclaimed: String(freedBytes) } });
-  return { VolumesDeleted: deleted.length > 0 ? deleted : null, SpaceReclaimed: freedBytes };
+  return { VolumesDeleted: deleted, SpaceReclaimed: freedBytes };
 }

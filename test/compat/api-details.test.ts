@@ -62,6 +62,35 @@ test('the edges of the API', async (t) => {
     await docker.ok('rm', 'copied');
   });
 
+  await t.test('events are found by the beginning of a name or an ID, whatever they are of', async () => {
+    const since = Math.floor(Date.now() / 1000);
+    await sleeping('fuzzy', '-v', 'fuzzyvolume:/v');
+    const { Id } = (await ask('GET', '/containers/fuzzy/json')).body;
+    await docker.ok('rm', '-f', 'fuzzy');
+    const found = async (filter: object) => {
+      const query = `since=${since}&until=${Math.ceil(Date.now() / 1000)}&filters=${encodeURIComponent(JSON.stringify(filter))}`;
+      return lines((await ask('GET', `/events?${query}`)).text).map((line) => {
+        const { Type, Action } = JSON.parse(line);
+        return `${Type} ${Action}`;
+      });
+    };
+    const own = ['container create', 'container start', 'container kill', 'container die', 'container destroy'];
+    assert.deepEqual(await found({ container: [Id] }), own);
+    assert.deepEqual(await found({ container: ['fuzz'], type: ['container'] }), own);
+    assert.deepEqual(await found({ container: ['uzzy'] }), []);
+    const ofVolume = ['volume create', 'volume mount', 'volume unmount'];
+    assert.deepEqual(await found({ volume: ['fuzzyv'] }), ofVolume);
+    assert.deepEqual(await found({ container: ['fuzzyv'] }), ofVolume);
+    await docker.ok('volume', 'rm', 'fuzzyvolume');
+  });
+
+  await t.test('lists of nothing', async () => {
+    assert.deepEqual((await ask('POST', '/volumes/prune')).body, { VolumesDeleted: [], SpaceReclaimed: 0 });
+    await docker.ok('create', '--name', 'same', 'base', 'true');
+    assert.equal((await ask('GET', '/containers/same/changes')).body, null);
+    await docker.ok('rm', 'same');
+  });
+
   await t.test('a commit makes an image', async () => {
     await docker.ok('create', '--name', 'source', '-l', 'a=b', 'base', 'true');
     await tells(() => docker.ok('commit', 'source', 'made'), ['image create', 'image tag', 'container commit']);

@@ -6,6 +6,7 @@ import type { ApiRoute, Call } from '../call.ts';
 import { httpStatus } from '../http-status.ts';
 import { notYet } from '../not-yet.ts';
 import { acceptHijack, joinStreams, rawStream, streamType, wireBytes } from '../streams.ts';
+import { checkSeconds } from '../times.ts';
 
 export const containerStreamRoutes: readonly ApiRoute[] = [
   ['GET', '/containers/{name:.*}/logs', logs],
@@ -23,6 +24,7 @@ async function logs(call: Call): Promise<void> {
   }
   const since = query.text('since');
   const until = query.text('until');
+  for (const time of [since, until]) if (time !== undefined) checkSeconds(time);
   const tail = query.text('tail');
   const { tty, output } = await call.engine.containers.logs(call.param('name'), {
     stdout,

@@ -5,6 +5,7 @@ import type { ApiRoute, Call } from '../call.ts';
 import { authConfig } from '../decoders/small.ts';
 import { diskUsageFor, systemInfoFor } from '../older-versions.ts';
 import { htmlSafeJson } from '../progress.ts';
+import { checkSeconds } from '../times.ts';
 
 export const systemRoutes: readonly ApiRoute[] = [
   ['GET', '/events', events],
@@ -57,11 +58,7 @@ function eventLine(event: EventMessage): string {
 function eventTimes(call: Call): { since: { since?: string }; until: { until?: string } } {
   const since = call.query.text('since');
   const until = call.query.text('until');
-  for (const text of [since, until]) {
-    if (text === undefined || /^-?\d+(\.\d+)?$/.test(text)) continue;
-    const number = JSON.stringify(text.split('.')[0]);
-    throw new EngineError('unknown', `strconv.ParseInt: parsing ${number}: invalid syntax`);
-  }
+  for (const text of [since, until]) if (text !== undefined) checkSeconds(text);
   if (since !== undefined && until !== undefined && Number(since) > Number(until)) {
     throw new EngineError('invalid-argument', `\`since\` time (${since}) cannot be after \`until\` time (${until})`);
   }
