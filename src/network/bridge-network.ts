@@ -20,8 +20,9 @@ import { type NamespaceHelper, NetworkError } from './helper.ts';
 import { Addresses } from './ipam.ts';
 import { type LinkRemover, plugProgram, strayLinks } from './links.ts';
 import { linkPrefix, newLinkName } from './names.ts';
-import type { MapElement } from './netlink/index.ts';
+import { type MapElement, setHairpin } from './netlink/index.ts';
 import type { PortPublisher, PublishedPorts } from './ports/publisher.ts';
+import { Program } from './program.ts';
 import type { ConnectOptions, Endpoint, NetworkInfo } from './types.ts';
 
 /** What all bridges of a daemon share. */
@@ -169,6 +170,30 @@ export class BridgeNetwork {
     if (this.#parts.firewall) this.#parts.remover.forgetFlows(holding.endpoint);
   }
 
+  /** Publishes these ports of a connected container and no others. What it published stays when that fails. */
+  async publish(containerID: string, options: Pick<ConnectOptions, 'name' | 'ports'>): Promise<Endpoint> {
+    const holding = this.#held.get(containerID);
+    if (!holding) throw new EngineError('not-found', `container ${containerID} is not on network ${this.#plan.name}`);
+    const { ipAddress, endpointID } = holding.endpoint;
+    const ports = await this.#publish(ipAddress, endpointID, containerID, options);
+    const endpoint = { ...holding.endpoint, ports: ports?.bindings ?? [] };
+    const elements = this.#elementsOf(containerID, endpoint);
+    const { firewall, helper } = this.#parts;
+    try {
+      const program = new Program();
+      if (endpoint.ports.length > 0) program.send('set hairpin mode', setHairpin(endpoint.hostLink));
+      await helper.run(firewall ? firewall.addTo(program, elements) : program);
+    } catch (error) {
+      await firewall?.remove(elements);
+      await ports?.[Symbol.asyncDispose]();
+      throw error;
+    }
+    this.#held.set(containerID, { ...holding, endpoint, ports, elements });
+    await firewall?.remove(holding.elements);
+    await holding.ports?.[Symbol.asyncDispose]();
+    return endpoint;
+  }
+
   /** Takes over what an earlier daemon connected: the address, the ports' sockets and their rules. */
   async adopt(containerID: string, endpoint: Endpoint, names: readonly string[]): Promise<void> {
     if (this.#held.has(containerID)) return;
@@ -283,7 +308,7 @@ export class BridgeNetwork {
     ipAddress: string,
     endpointID: string,
     containerID: string,
-    { ports, name }: ConnectOptions,
+    { ports, name }: Pick<ConnectOptions, 'name' | 'ports'>,
   ): Promise<PublishedPorts | undefined> {
     // An internal network publishes nothing, as dockerd's.
     if (ports.length === 0 || this.#plan.internal) return undefined;

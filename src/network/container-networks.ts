@@ -69,6 +69,17 @@ export class ContainerNetworks implements AsyncDisposable {
     await network.disconnect(containerID);
   }
 
+  async publish(
+    containerID: string,
+    network: BridgeNetwork,
+    options: Pick<ConnectOptions, 'name' | 'ports'>,
+  ): Promise<Endpoint> {
+    const endpoint = await network.publish(containerID, options);
+    const plugs = this.#plugsOf(containerID).map((plug) => (plug.network === network ? { ...plug, endpoint } : plug));
+    this.#set(containerID, plugs);
+    return endpoint;
+  }
+
   async adopt(containerID: string, namespacePath: string, network: BridgeNetwork, adopted: Adopted): Promise<void> {
     const { endpoint, gatewayPriority = 0, resolving } = adopted;
     await network.adopt(containerID, endpoint, resolving?.names ?? []);

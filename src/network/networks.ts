@@ -146,6 +146,17 @@ class LocalNetworks implements Networks {
     if (options.live) await this.#parts.remover.settled();
   }
 
+  async publish(
+    containerID: string,
+    networkID: string,
+    options: Pick<ConnectOptions, 'name' | 'ports'>,
+  ): Promise<Endpoint> {
+    using _held = await this.#lock.acquire(containerID);
+    const network = this.#bridges.get(networkID);
+    if (!network) throw new EngineError('not-found', `network ${networkID} not found`);
+    return await this.#containers.publish(containerID, network, options);
+  }
+
   async adopt(
     containerID: string,
     endpoint: Endpoint,

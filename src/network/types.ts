@@ -137,6 +137,11 @@ export interface Networks extends AsyncDisposable {
    */
   connect(containerID: string, options: ConnectOptions): Promise<Endpoint>;
   /**
+   * Publishes these ports of a connected container, in the place of those it published through this network.
+   * @throws `conflict` in Docker's words when a port is taken; what was published stays then.
+   */
+  publish(containerID: string, networkID: string, options: Pick<ConnectOptions, 'name' | 'ports'>): Promise<Endpoint>;
+  /**
    * Absent is fine. The link itself goes in the background, its address stays taken until then; with `live`, for a container that goes on, it is gone and
    * another network leads out.
    */

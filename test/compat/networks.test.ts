@@ -184,6 +184,17 @@ test('networks of users', async (t) => {
       (body) => body === 'hi\n',
     );
     assert.match(await inside('closed', 'wget -q -O - http://served/'), /^hi$/);
+    const body = () =>
+      execFileSync('curl', ['-s', '--max-time', '2', '--retry', '3', `http://${address}/`], { encoding: 'utf8' });
+    await docker.ok('network', 'connect', 'back', 'served');
+    await docker.ok('network', 'disconnect', 'front', 'served');
+    assert.equal((await docker.ok('port', 'served', '80')).trim(), address, 'the port moves along');
+    assert.equal(body(), 'hi\n');
+    await docker.ok('network', 'disconnect', 'back', 'served');
+    assert.throws(body, 'nothing leads to the inner network');
+    assert.equal((await docker.run(['port', 'served', '80'])).stdout, '');
+    await docker.ok('network', 'connect', 'front', 'served');
+    assert.match(await docker.ok('port', 'served', '80'), /^127\.0\.0\.1:\d+\n$/);
     await docker.ok('rm', '-f', 'closed', 'served');
     await docker.ok('network', 'rm', 'inner');
   });

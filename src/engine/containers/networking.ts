@@ -7,7 +7,7 @@ import { dnsNames, inOrder, resolvingOf } from './attachments.ts';
 import type { Container } from './container.ts';
 import { emitNetwork } from './events.ts';
 import { containerPaths } from './paths.ts';
-import { boundPorts, wantedPorts } from './ports.ts';
+import { boundPorts, sameBindings, wantedPorts } from './ports.ts';
 import type { NetworkAttachment } from './record.ts';
 
 /** Where a container's network is: the namespace's path or `host`, and whose hosts, hostname and resolv.conf it sees. */
@@ -113,6 +113,34 @@ export async function connectOne(
 export function setAttachment(container: Container, name: string, attachment: NetworkAttachment | undefined): void {
   const { [name]: _before, ...others } = container.body.networks;
   container.body = { ...container.body, networks: attachment ? { ...others, [name]: attachment } : others };
+}
+
+/**
+ * After a running container's networks changed: ports are published through the network that leads out now, at the host ports they had if they had any, as
+ * clients were told those.
+ */
+export async function movePorts(ctx: EngineContext, container: Container): Promise<void> {
+  const { hostConfig, ports } = container.body;
+  const exposed = Object.keys(ports);
+  const bound = sameBindings(ports);
+  const wanted = bound.length > 0 ? bound : wantedPorts(hostConfig, exposed);
+  if (wanted.length === 0) return;
+  const connected = inOrder(container).flatMap(([name, attachment]) => {
+    const network = attachment.endpoint && findNetwork(ctx, attachment.endpoint.networkID);
+    return network ? [{ name, attachment, network }] : [];
+  });
+  const publishing = connected.find(({ attachment }) => (attachment.endpoint?.ports.length ?? 0) > 0);
+  const leading = leadingNetwork(connected);
+  if (publishing?.network.id === leading?.id) return;
+  const publishThrough = async (network: NetworkInfo, list: typeof wanted) => {
+    const endpoint = await ctx.networks.publish(container.id, network.id, { name: container.name, ports: list });
+    const { name, attachment } = connected.find((candidate) => candidate.network.id === network.id)!;
+    setAttachment(container, name, { ...attachment, endpoint });
+    container.body = { ...container.body, ports: boundPorts(exposed, endpoint.ports) };
+  };
+  if (publishing) await publishThrough(publishing.network, []);
+  if (leading) await publishThrough(leading, wanted);
+  else container.body = { ...container.body, ports: boundPorts(exposed, []) };
 }
 
 /** The network that ports are published through: the one that will lead out. */

@@ -56,3 +56,16 @@ export function boundPorts(exposed: readonly string[], bound: readonly PortBindi
   }
   return map;
 }
+
+/** What is bound, as a wish for the same host addresses and ports. */
+export function sameBindings(ports: PortMap): PortBinding[] {
+  return Object.entries(ports).flatMap(([spec, bindings]) => {
+    const { port, protocol } = parsePort(spec);
+    return (bindings ?? []).map(({ HostIp = '', HostPort = '' }) => ({
+      containerPort: port,
+      protocol,
+      hostIP: HostIp,
+      hostPort: Number(HostPort),
+    }));
+  });
+}

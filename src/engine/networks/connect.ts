@@ -5,7 +5,7 @@ import { changeHostsLine, rewriteResolvConf } from '../containers/account-files.
 import { dnsNames, newAttachment, refuseFaults } from '../containers/attachments.ts';
 import type { Container } from '../containers/container.ts';
 import { emitNetwork } from '../containers/events.ts';
-import { connectOne, setAttachment } from '../containers/networking.ts';
+import { connectOne, movePorts, setAttachment } from '../containers/networking.ts';
 import { saveContainer } from '../containers/store.ts';
 import type { EngineContext } from '../context.ts';
 import { resolveNetwork } from './find.ts';
@@ -48,6 +48,7 @@ async function connectRunning(
   emitNetwork(ctx, container, 'connect', network);
   if (endpoint.ipAddress !== '') changeHostsLine(ctx, container, { add: endpoint.ipAddress });
   if (!wasNamed && isNamed(ctx, container)) await rewriteResolvConf(ctx, container, true);
+  await movePorts(ctx, container);
 }
 
 /** On a network with a name server, now. */
@@ -104,6 +105,7 @@ export async function disconnectContainer(
     changeHostsLine(ctx, container, { remove: attachment.endpoint.ipAddress });
     if (!network.predefined && !isNamed(ctx, container)) await rewriteResolvConf(ctx, container, false);
     emitNetwork(ctx, container, 'disconnect', network);
+    await movePorts(ctx, container);
   }
   await saveContainer(ctx, container, true);
 }
