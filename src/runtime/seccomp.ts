@@ -12,16 +12,16 @@ const enosys = 38;
 
 export interface SeccompRule {
   readonly names: readonly string[];
-  readonly action: 'SCMP_ACT_ALLOW' | 'SCMP_ACT_ERRNO';
+  readonly action: string;
   readonly errnoRet?: number;
-  readonly args?: readonly { readonly index: number; readonly value: number; readonly op: string }[];
+  readonly args?: readonly { readonly index?: number; readonly value?: number; readonly op?: string }[];
 }
 
 /** OCI runtime-spec v1.1 config-linux.md §seccomp. */
 export interface SeccompProfile {
-  readonly defaultAction: 'SCMP_ACT_ERRNO';
-  readonly defaultErrnoRet: number;
-  readonly architectures: readonly string[];
+  readonly defaultAction: string;
+  readonly defaultErrnoRet?: number;
+  readonly architectures?: readonly string[];
   readonly syscalls: readonly SeccompRule[];
 }
 
@@ -39,7 +39,9 @@ const allow = (names: readonly string[], argument?: { value: number; op: string 
   ...(argument && { args: [{ index: 0, ...argument }] }),
 });
 
-function kernelAtLeast(release: string, [major, minor]: readonly [number, number]): boolean {
+export type KernelVersion = readonly [major: number, minor: number];
+
+export function kernelAtLeast(release: string, [major, minor]: KernelVersion): boolean {
   const [ours = 0, second = 0] = release.split('.').map((part) => Number.parseInt(part, 10));
   return ours > major || (ours === major && second >= minor);
 }

@@ -20,8 +20,14 @@ export const defaultNetworkSysctls: Readonly<Record<string, string>> = {
 const noExecOrDevices = ['nosuid', 'noexec', 'nodev'];
 
 /** The mounts every container gets. A privileged one may write to /sys. */
-export function defaultMounts(options: { shmSizeBytes: number; shm?: string; privileged: boolean }): SpecMount[] {
+export function defaultMounts(options: {
+  shmSizeBytes: number;
+  shm?: string;
+  privileged: boolean;
+  writableCgroups?: boolean;
+}): SpecMount[] {
   const access = options.privileged ? 'rw' : 'ro';
+  const cgroupAccess = options.writableCgroups ? 'rw' : access;
   const mount = (destination: string, type: string, source: string, ...more: string[]): SpecMount => ({
     destination,
     type,
@@ -36,7 +42,7 @@ export function defaultMounts(options: { shmSizeBytes: number; shm?: string; pri
       ...['ptmxmode=0666', 'mode=0620', 'gid=5'],
     ),
     mount('/sys', 'sysfs', 'sysfs', ...noExecOrDevices, access),
-    mount('/sys/fs/cgroup', 'cgroup', 'cgroup', access, ...noExecOrDevices),
+    mount('/sys/fs/cgroup', 'cgroup', 'cgroup', cgroupAccess, ...noExecOrDevices),
     mount('/dev/mqueue', 'mqueue', 'mqueue', ...noExecOrDevices),
     ...shmMount(options),
   ];

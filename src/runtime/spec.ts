@@ -3,6 +3,7 @@ import { hostDevices, type OciDevice } from './host-devices.ts';
 import { namespacesOf } from './namespaces.ts';
 import { encodeRlimit } from './rlimits.ts';
 import { defaultSeccomp, type SeccompProfile } from './seccomp.ts';
+import { translateSeccomp } from './seccomp-profile.ts';
 import {
   allDeviceRules,
   type DeviceRule,
@@ -158,6 +159,8 @@ function rootPropagation(mounts: readonly SpecMount[]): string | undefined {
 }
 
 function seccompOf(spec: ContainerSpec, host: HostFacts): SeccompProfile | undefined {
-  if (spec.privileged || spec.seccomp === 'unconfined') return undefined;
-  return defaultSeccomp({ capabilities: spec.process.capabilities, ...host });
+  const facts = { capabilities: spec.process.capabilities, ...host };
+  if (spec.seccomp === 'unconfined') return undefined;
+  if (spec.seccomp !== undefined) return translateSeccomp(spec.seccomp.profile, facts);
+  return spec.privileged ? undefined : defaultSeccomp(facts);
 }

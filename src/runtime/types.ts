@@ -136,8 +136,10 @@ export interface ContainerSpec {
   /** Folder to be mounted as /dev/shm in place of one of its own; `none` for no /dev/shm. */
   readonly shm?: string;
   readonly privileged: boolean;
-  /** `unconfined`, or absent for Docker's default profile. */
-  readonly seccomp?: 'unconfined';
+  /** `unconfined`, a profile as Docker's users write it, or absent for Docker's default: none when privileged. */
+  readonly seccomp?: 'unconfined' | { readonly profile: string };
+  /** Its own control groups may be changed from inside. */
+  readonly writableCgroups?: boolean;
   /** Beyond those every container has. A privileged one has all of the host's as well, and may use any. */
   readonly devices?: readonly OciDevice[];
   readonly deviceRules?: readonly DeviceRule[];

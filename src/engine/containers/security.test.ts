@@ -27,7 +27,13 @@ test('security options', () => {
   assert.equal(parsed('no-new-privileges', 'no-new-privileges:false').noNewPrivileges, false);
   assert.equal(parsed('seccomp=unconfined').seccomp, 'unconfined');
   assert.equal(parsed('seccomp=builtin').seccomp, undefined);
-  assert.throws(() => parsed('seccomp={}'), { kind: 'not-implemented' });
-  assert.throws(() => parsed('writable-cgroups=true'), { kind: 'not-implemented' });
-  assert.throws(() => parsed('bogus=1'), { message: 'invalid --security-opt 2: "bogus=1"' });
+  assert.deepEqual(parsed('seccomp=unconfined', 'seccomp={"a":"=:"}').seccomp, { profile: '{"a":"=:"}' });
+  assert.equal(parsed('writable-cgroups=true').writableCgroups, true);
+  assert.equal(parsed('label:disable', 'apparmor=x', 'label=type:y').writableCgroups, false);
+  for (const bad of ['bogus=1', 'no-new-privileges=maybe', 'systempaths=unconfined', 'writable-cgroups=x']) {
+    assert.throws(() => parsed(bad), { kind: 'internal', message: `invalid --security-opt 2: "${bad}"` });
+  }
+  for (const bad of ['bogus', 'seccomp']) {
+    assert.throws(() => parsed(bad), { message: `invalid --security-opt 1: "${bad}"` });
+  }
 });

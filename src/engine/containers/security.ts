@@ -5,29 +5,51 @@ import { availableCapabilities, defaultCapabilities, knownCapabilities } from '.
 export interface Security {
   readonly capabilities: readonly string[];
   readonly noNewPrivileges: boolean;
-  readonly seccomp: 'unconfined' | undefined;
+  readonly seccomp: 'unconfined' | { readonly profile: string } | undefined;
+  readonly writableCgroups: boolean;
 }
 
-/** Capabilities and `SecurityOpt` of a container. @throws `invalid-argument` in Docker's words. */
+/** The options of a container beside its capabilities, as they stand after the last of each kind. */
+interface Options {
+  noNewPrivileges: boolean;
+  seccomp: Security['seccomp'];
+  writableCgroups: boolean;
+}
+
+/** AppArmor and SELinux are accepted on machines without them, where they decide nothing: as dockerd does. */
+const setters: Readonly<Record<string, (options: Options, value: string) => boolean>> = {
+  label: () => true,
+  apparmor: () => true,
+  seccomp: (options, value) => {
+    options.seccomp = value === 'unconfined' ? value : value === 'builtin' ? undefined : { profile: value };
+    return true;
+  },
+  'no-new-privileges': (options, value) => {
+    options.noNewPrivileges = truths.has(value);
+    return truths.has(value) || falsehoods.has(value);
+  },
+  'writable-cgroups': (options, value) => {
+    options.writableCgroups = truths.has(value);
+    return truths.has(value) || falsehoods.has(value);
+  },
+};
+
+/** As Go reads a boolean. */
+const truths = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
+const falsehoods = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False']);
+
+/** Capabilities and `SecurityOpt` of a container. @throws in Docker's words: `invalid-argument`, `internal` for an unknown option. */
 export function parseSecurity(host: HostConfig): Security {
-  let noNewPrivileges = false;
-  let seccomp: Security['seccomp'] = host.Privileged ? 'unconfined' : undefined;
+  const options: Options = { noNewPrivileges: false, seccomp: undefined, writableCgroups: false };
   for (const option of host.SecurityOpt ?? []) {
     const [, key = '', value] = /^([^=:]*)(?:[=:](.*))?$/s.exec(option) ?? [];
-    if (key === 'no-new-privileges' && (value === undefined || value === 'true')) noNewPrivileges = true;
-    else if (key === 'no-new-privileges' && value === 'false') noNewPrivileges = false;
-    else if (key === 'seccomp' && value === 'builtin') seccomp = undefined;
-    else if (key === 'seccomp' && value === 'unconfined') seccomp = 'unconfined';
-    else if (key === 'seccomp')
-      throw new EngineError('not-implemented', `security-opt ${key}: custom seccomp profiles are not supported yet`);
-    else if (key === 'writable-cgroups' && value !== 'false')
-      throw new EngineError('not-implemented', `security-opt ${key} is not supported yet`);
-    else if (key === 'writable-cgroups') continue;
-    else if (!(key === 'label' || key === 'apparmor' || (key === 'systempaths' && value === 'unconfined'))) {
-      throw new EngineError('invalid-argument', `invalid --security-opt ${value === undefined ? 1 : 2}: "${option}"`);
+    const alone = value === undefined;
+    const known = alone ? key === 'no-new-privileges' : Object.hasOwn(setters, key);
+    if (!known || !setters[key]?.(options, value ?? 'true')) {
+      throw new EngineError('internal', `invalid --security-opt ${alone ? 1 : 2}: "${option}"`);
     }
   }
-  return { capabilities: host.Privileged ? availableCapabilities() : adjust(host), noNewPrivileges, seccomp };
+  return { ...options, capabilities: host.Privileged ? availableCapabilities() : adjust(host) };
 }
 
 function adjust(host: HostConfig): string[] {

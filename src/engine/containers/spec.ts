@@ -49,6 +49,7 @@ export function containerSpec(
     ...enterNamespaces(ctx, container),
     privileged: hostConfig.Privileged ?? false,
     ...(security.seccomp ? { seccomp: security.seccomp } : {}),
+    ...(security.writableCgroups ? { writableCgroups: true } : {}),
     sysctls: {
       ...(place.network.namespace === 'host' ? {} : defaultNetworkSysctls),
       ...(config.Domainname ? { 'kernel.domainname': config.Domainname } : {}),
