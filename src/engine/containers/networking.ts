@@ -131,7 +131,7 @@ export async function movePorts(ctx: EngineContext, container: Container): Promi
   });
   const publishing = connected.find(({ attachment }) => (attachment.endpoint?.ports.length ?? 0) > 0);
   const leading = leadingNetwork(connected);
-  if (publishing?.network.id === leading?.id) return;
+  if (leading && publishing?.network.id === leading.id) return;
   const publishThrough = async (network: NetworkInfo, list: typeof wanted) => {
     const endpoint = await ctx.networks.publish(container.id, network.id, { name: container.name, ports: list });
     const { name, attachment } = connected.find((candidate) => candidate.network.id === network.id)!;
