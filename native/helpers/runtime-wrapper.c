@@ -5,6 +5,8 @@
  * The host's mounts stay as they are: the cgroup folder's mounts become slaves in the new namespace, so what is detached
  * here is detached here only. All others keep their propagation, which volumes may have been asked to use.
  *
+ * With WHERRY_OOM_SCORE_ADJ the runtime, and what it starts, has that score: crun sets none for the processes of `exec`.
+ *
  *   WHERRY_RUNTIME=/usr/bin/crun runtime-wrapper ARGUMENTS...    exec /usr/bin/crun ARGUMENTS...
  *   runtime-wrapper --probe                                      exit 0: used as the program of a trial container
  */
@@ -19,6 +21,13 @@
 
 static const char *const cgroups = "/sys/fs/cgroup";
 static const char *const unified = "/sys/fs/cgroup/unified";
+
+static int set_score(const char *score) {
+  FILE *file = fopen("/proc/self/oom_score_adj", "w");
+  if (file == NULL) return -1;
+  int written = fputs(score, file);
+  return fclose(file) < 0 || written < 0 ? -1 : 0;
+}
 
 static int fail(const char *step) {
   fprintf(stderr, "runtime-wrapper: %s: %s\n", step, strerror(errno));
@@ -36,6 +45,8 @@ int main(int argc, char **argv) {
   if (mount("none", cgroups, NULL, MS_REC | MS_SLAVE, NULL) < 0) return fail(cgroups);
   /* EINVAL, ENOENT: nothing is mounted there, so there is nothing to hide. */
   if (umount2(unified, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT) return fail(unified);
+  const char *score = getenv("WHERRY_OOM_SCORE_ADJ");
+  if (score != NULL && set_score(score) < 0) return fail("oom_score_adj");
   argv[0] = runtime;
   execv(runtime, argv);
   return fail(runtime);

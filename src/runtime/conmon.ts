@@ -19,6 +19,8 @@ export interface ConmonOptions {
   readonly folder: string;
   /** Started with `--exec-attach`: reports when it can be attached to and waits for {@link Conmon.proceed}. */
   readonly waitForAttach?: boolean;
+  /** For what the runtime starts. */
+  readonly oomScoreAdj?: number;
 }
 
 /** A conmon of ours: leader of its own session, holding no descriptor of ours but the sync pipe, outliving us. */
@@ -91,6 +93,7 @@ function conmonEnvironment(info: RuntimeInfo, options: ConmonOptions): NodeJS.Pr
   return {
     ...runtimeEnvironment(info),
     ...(options.folder.length <= consoleFolderLimit && { TMPDIR: options.folder }),
+    ...(info.wrapperPath !== undefined && options.oomScoreAdj && { WHERRY_OOM_SCORE_ADJ: String(options.oomScoreAdj) }),
     _OCI_SYNCPIPE: String(syncFd),
     ...(options.waitForAttach && { _OCI_ATTACHPIPE: String(attachFd), _OCI_STARTPIPE: String(startFd) }),
   };

@@ -1,4 +1,5 @@
-import type { EngineError } from '#errdefs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { type EngineError, isErrno } from '#errdefs';
 import { type Conmon, commonArguments, startConmon } from './conmon.ts';
 import { Console } from './console.ts';
 import type { RuntimeHost } from './runtime-host.ts';
@@ -26,6 +27,7 @@ export async function execProcess(
     conmon = await startConmon(host.info, {
       folder,
       waitForAttach: options.attach ?? false,
+      oomScoreAdj: options.process.oomScoreAdj ?? 0,
       arguments: execArguments(host, containerID, folder, options),
     });
     const console = new Console({
@@ -34,9 +36,10 @@ export async function execProcess(
       openStdin: options.openStdin,
       stdinOnce: true,
     });
-    if (options.attach) await holdOutput(conmon, console, options);
+    if (options.attach) await holdOutput(conmon, console, folder, options);
     const started = await conmon.reports.nextWithin(startTimeoutMs, options.signal);
-    if (started === undefined || started.data <= 0) throw refusal(conmon, started, options);
+    if (started === undefined || started.data <= 0) throw refusal(conmon, started, folder, options);
+    setScore(started.data, options.process.oomScoreAdj ?? 0);
     return new ExecProcess({ pid: started.data, conmon, console, onEnd: () => host.root.removeExec(options.id) });
   } catch (error) {
     conmon?.abandon();
@@ -64,18 +67,38 @@ function execArguments(
     }),
     ...['--exec', '--exec-process-spec', `${folder}/process.json`],
     ...(options.attach ? ['--exec-attach'] : []),
+    // On a terminal the runtime's complaints go to the terminal, where nobody reads them.
+    ...(options.process.terminal ? ['--runtime-arg', `--log=${runtimeLog(folder)}`] : []),
   ];
 }
 
-async function holdOutput(conmon: Conmon, console: Console, options: ExecOptions): Promise<void> {
+async function holdOutput(conmon: Conmon, console: Console, folder: string, options: ExecOptions): Promise<void> {
   const ready = await conmon.reports.nextWithin(startTimeoutMs, options.signal);
-  if (ready === undefined || ready.data < 0) throw refusal(conmon, ready, options);
+  if (ready === undefined || ready.data < 0) throw refusal(conmon, ready, folder, options);
   console.hold();
   conmon.proceed();
 }
 
-function refusal(conmon: Conmon, report: SyncMessage | undefined, options: ExecOptions): EngineError {
-  return startFailure('exec', report?.message ?? conmon.reports.words, options.process.args[0] ?? '');
+function refusal(conmon: Conmon, report: SyncMessage | undefined, folder: string, options: ExecOptions): EngineError {
+  const words = report?.message || conmon.reports.words || loggedWords(folder);
+  return startFailure('exec', words, options.process.args[0] ?? '');
+}
+
+const runtimeLog = (folder: string) => `${folder}/runtime.log`;
+
+function loggedWords(folder: string): string {
+  const path = runtimeLog(folder);
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+/** crun leaves the score of an exec's process as it is. The process may have ended by now. */
+function setScore(pid: number, oomScoreAdj: number): void {
+  if (oomScoreAdj === 0) return;
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, String(oomScoreAdj));
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'ESRCH')) throw error;
+  }
 }
 
 class ExecProcess implements RunningProcess {

@@ -23,7 +23,7 @@ import { type ContainerFacts, RunRoot } from './run-root.ts';
 import { discard, hostOf, type RuntimeHost, runRuntime } from './runtime-host.ts';
 import { SeccompCache } from './seccomp-cache.ts';
 import { buildSpec, cgroupPath, type HostFacts } from './spec.ts';
-import { ociResources, readSwapLimit } from './spec-resources.ts';
+import { cpuSharesFault, ociResources, readSwapLimit } from './spec-resources.ts';
 import { startFailure } from './start-failure.ts';
 import type {
   CgroupStats,
@@ -97,7 +97,10 @@ class OciRuntime implements Runtime {
     if (options.logPath?.includes(':')) {
       throw new EngineError('invalid-argument', `create container: ":" in the log path ${options.logPath}`);
     }
-    const fault = sysctlFault(spec) ?? rlimitFault(spec.process.rlimits ?? [], this.#rlimits);
+    const fault =
+      sysctlFault(spec) ??
+      rlimitFault(spec.process.rlimits ?? [], this.#rlimits) ??
+      cpuSharesFault(spec.resources, this.#cgroups.version);
     if (fault !== undefined) throw startFailure('create', fault, '');
     const info = await this.#others.get(spec.runtime);
     const facts: ContainerFacts = {

@@ -64,6 +64,20 @@ function memoryOf(limits: ResourceLimits, facts: CgroupFacts): NonNullable<OciRe
   };
 }
 
+const cpuSharesMin = 2;
+const cpuSharesMax = 262_144;
+
+/** Why a share of the processors cannot be given, in runc's words: cgroup v1 would take the nearest that can and say nothing. */
+export function cpuSharesFault({ cpuShares = 0 }: ResourceLimits, version: 1 | 2): string | undefined {
+  if (version === 2 || cpuShares === 0) return undefined;
+  const bound =
+    cpuShares < cpuSharesMin
+      ? `minimum allowed cpu-shares is ${cpuSharesMin}`
+      : `maximum allowed cpu-shares is ${cpuSharesMax}`;
+  if (cpuShares >= cpuSharesMin && cpuShares <= cpuSharesMax) return undefined;
+  return `unable to start container process: error during container init: error setting cgroup config for procHooks process: the ${bound}`;
+}
+
 function cpuOf(limits: ResourceLimits): NonNullable<OciResources['cpu']> {
   const quota = limits.nanoCpus ? Math.round((limits.nanoCpus * cpuPeriodMicros) / nanosPerCpu) : limits.cpuQuota;
   const period = limits.nanoCpus ? cpuPeriodMicros : limits.cpuPeriod;

@@ -147,6 +147,32 @@ test('the edges of the API', async (t) => {
     await docker.ok('rm', '-f', 'runs');
   });
 
+  await t.test('what cannot be run says why, with a terminal and without', async () => {
+    const fails = async (args: readonly string[], status: number, words: RegExp) => {
+      const ran = await docker.run(args);
+      assert.equal(ran.status, status, args.join(' '));
+      assert.match(ran.stdout + ran.stderr, words);
+    };
+    await sleeping('host', '--oom-score-adj', '300');
+    const notFound = /OCI runtime exec failed: exec failed: .*: exec: "nosuch": executable file not found in \$PATH/;
+    await fails(['exec', 'host', 'nosuch'], 127, notFound);
+    await fails(['exec', '-t', 'host', 'nosuch'], 127, notFound);
+    await fails(['exec', '-t', 'host', '/bin'], 126, /exec: "\/bin": is a directory: permission denied/);
+    await fails(
+      ['exec', '-w', '/etc/hosts', 'host', 'true'],
+      127,
+      /chdir to cwd .*: not a directory: Are you trying to/,
+    );
+    assert.equal(await docker.ok('exec', 'host', 'cat', '/proc/self/oom_score_adj'), '300\n');
+    await docker.ok('rm', '-f', 'host');
+    const run = (...args: string[]) => ['run', '--rm', ...args];
+    await fails(run('base', ''), 127, /exec: "": executable file not found in \$PATH/);
+    await fails(run('-w', '/etc/hosts', 'base', 'true'), 125, /daemon: Cannot mkdir: \/etc\/hosts is not a directory/);
+    await fails(run('-v', '/tmp:/etc/hosts/x', 'base', 'true'), 125, /daemon: failed to create task for container: /);
+    await fails(run('--cpu-shares', '1', 'base', 'true'), 125, /the minimum allowed cpu-shares is 2/);
+    await fails(run('--cpu-shares', '262145', 'base', 'true'), 125, /the maximum allowed cpu-shares is 262144/);
+  });
+
   await t.test('what cannot be created', async () => {
     const create = async (body: object) => (await ask('POST', '/containers/create?name=refused', body)).body.message;
     assert.equal(await create({ Image: '' }), 'no command specified');
