@@ -55,8 +55,6 @@ const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
   ...(
     [
       ['Links', { Links: ['a:b'] }],
-      ['LogConfig', { LogConfig: { Type: 'syslog' } }],
-      ['LogConfig', { LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } } }],
       ['KernelMemoryTCP', { KernelMemoryTCP: 60 }],
       ['UsernsMode', { UsernsMode: 'private' }],
       ['VolumesFrom', { VolumesFrom: ['a'] }],

@@ -38,10 +38,6 @@ const configRules: Rules<ContainerCreateConfig> = {
 };
 
 const hostRules: Rules<HostConfig> = {
-  LogConfig: (value) => {
-    const log = value as NonNullable<HostConfig['LogConfig']>;
-    return unset(log) || (oneOf('json-file')(log.Type) && unset(log.Config));
-  },
   VolumeDriver: oneOf('local'),
   VolumesFrom: unset,
   Cgroup: unset,

@@ -195,8 +195,6 @@ test('values that cannot be used, retired drivers, and what is not honoured', as
     [['-s', 'devicemapper'], /storage driver devicemapper: Docker has retired it.*docker save.*docker load/],
     [['-s', 'aufs'], /retired/],
     [['-s', 'zz'], /storage driver zz: not supported, use erofs, overlay2 or vfs/],
-    [['--log-driver=syslog'], /log-driver syslog is not supported yet/],
-    [['--log-opt=max-size=1m'], /log-opt max-size is not supported yet/],
     [['--storage-opt=x=y'], /storage-opt x=y is not supported yet/],
   ];
   for (const [args, message] of cases) await assert.rejects(config(args), message, args.join(' '));

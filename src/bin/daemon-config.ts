@@ -50,6 +50,8 @@ export interface DaemonConfig {
   /** Those a container may ask for by name: paths by name. */
   readonly runtimes: Readonly<Record<string, string>>;
   readonly labels: readonly string[];
+  readonly logDriver: string;
+  readonly logOptions: Readonly<Record<string, string>>;
   readonly cdiSpecDirs: readonly string[];
 }
 
@@ -180,6 +182,8 @@ function buildConfig(values: Values): DaemonConfig {
     runtimeName: text('default-runtime'),
     runtimes: (values.get('add-runtime') as Readonly<Record<string, string>> | undefined) ?? {},
     labels: list('label'),
+    logDriver: text('log-driver') ?? 'json-file',
+    logOptions: (values.get('log-opt') as Readonly<Record<string, string>> | undefined) ?? {},
     cdiSpecDirs: list('cdi-spec-dir'),
   };
 }
@@ -244,13 +248,6 @@ function runtimePath(values: Values): string | undefined {
 
 /** Options that are read so that they can be refused by name: nothing is accepted and ignored. */
 function refuseUnsupported(values: Values): void {
-  const driver = (values.get('log-driver') as string | undefined) ?? 'json-file';
-  if (!['', 'json-file'].includes(driver)) {
-    throw new EngineError('not-implemented', `log-driver ${driver} is not supported yet, use json-file`);
-  }
-  for (const name of Object.keys((values.get('log-opt') as object | undefined) ?? {})) {
-    throw new EngineError('not-implemented', `log-opt ${name} is not supported yet`);
-  }
   for (const option of (values.get('storage-opt') as readonly string[] | undefined) ?? []) {
     throw new EngineError('not-implemented', `storage-opt ${option} is not supported yet`);
   }

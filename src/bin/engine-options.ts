@@ -38,5 +38,6 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     ...(config.cdiSpecDirs.length > 0 ? { cdiSpecDirs: config.cdiSpecDirs } : {}),
     debug: config.debug,
     labels: config.labels,
+    logDefaults: { driver: config.logDriver, options: config.logOptions },
   };
 }

@@ -15,6 +15,7 @@ import { chooseDriver, layerIndexPath } from '#snapshots';
 import { openVolumes } from '#volume';
 import { adoptContainers } from './containers/adopt.ts';
 import type { Container } from './containers/container.ts';
+import { completeLogConfig } from './containers/log-config.ts';
 import { ContainerRegistry } from './containers/registry.ts';
 import { releaseStrayShm } from './containers/shm.ts';
 import { shutDownContainers } from './containers/shutdown.ts';
@@ -34,6 +35,7 @@ import { removeStrayFolders } from './system/stray-folders.ts';
  * @throws `conflict` naming the owner when another engine has the data root; `failed-precondition` when driver or runtime cannot work here.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
+  completeLogConfig(undefined, options.logDefaults);
   await mkdir(options.root, { recursive: true, mode: 0o710 });
   const root = await realpath(options.root);
   const held = new AsyncDisposableStack();

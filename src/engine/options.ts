@@ -1,4 +1,5 @@
 import type { Platform } from '#oci';
+import type { LogDefaults } from './containers/log-config.ts';
 
 export interface EngineOptions {
   /** Data root; made when missing. */
@@ -49,6 +50,8 @@ export interface EngineOptions {
   readonly shutdownTimeoutSeconds?: number;
   /** Folders of CDI specifications, later ones before earlier ones. Default /etc/cdi, /var/run/cdi. */
   readonly cdiSpecDirs?: readonly string[];
+  /** Driver and options of containers that name no driver, or this one. `json-file` without options when absent. */
+  readonly logDefaults?: LogDefaults;
   readonly debug?: boolean;
   readonly labels?: readonly string[];
 }

@@ -1,13 +1,12 @@
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { EngineError, isErrno } from '#errdefs';
+import { EngineError } from '#errdefs';
 import { ConsoleConnection } from './console-connection.ts';
+import { sendResize } from './ctl-fifo.ts';
 import { OutputQueue } from './output-queue.ts';
 import type { Attachment, OutputChunk } from './types.ts';
 
 /** What may wait for one client before the process is held back. */
 const bufferedBytes = 1 << 20;
-const resizeEvent = 1;
 
 export interface ConsoleOptions {
   /** Where conmon keeps its `attach` socket and `ctl` fifo. */
@@ -59,7 +58,7 @@ export class Console {
     if (!this.#options.terminal) return;
     const valid = [rows, columns].every((size) => Number.isInteger(size) && size >= 0 && size <= 0xffff);
     if (!valid) throw new EngineError('invalid-argument', `resize: ${rows} rows, ${columns} columns`);
-    writeFifo(join(this.#options.folder, 'ctl'), `${resizeEvent} ${rows} ${columns}\n`);
+    sendResize(this.#options.folder, rows, columns);
   }
 
   #join(): Client {
@@ -148,19 +147,5 @@ class Client implements Attachment {
     } finally {
       await this.#console.leave(this);
     }
-  }
-}
-
-/** Without waiting for a reader: nobody there means that the process is gone. */
-function writeFifo(path: string, text: string): void {
-  try {
-    const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
-    try {
-      writeSync(fd, text);
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    if (!isErrno(error, 'ENXIO') && !isErrno(error, 'ENOENT')) throw error;
   }
 }

@@ -1,22 +1,19 @@
 import { type FSWatcher, watch } from 'node:fs';
+import { basename, dirname } from 'node:path';
 
-/** Says when a log may have more to read: a write to the file, a new file in its place, the end of its container, a time. */
+/** Says when a log may have more to read: a write to one of its files, a new file, the end of its container, a time. */
 export class LogChanges implements Disposable {
-  readonly #path: string;
-  #watcher: FSWatcher | undefined;
+  readonly #watcher: FSWatcher;
   #timer: NodeJS.Timeout | undefined;
   #changed = false;
   #wake: (() => void) | undefined;
 
+  /** The folder is watched, not the file: a log goes on in another file when it is rotated. */
   constructor(path: string) {
-    this.#path = path;
-    this.rewatch();
-  }
-
-  /** Watches the file that has the path now. */
-  rewatch(): void {
-    this.#watcher?.close();
-    this.#watcher = watch(this.#path, () => this.notify());
+    const name = basename(path);
+    this.#watcher = watch(dirname(path), (_event, changed) => {
+      if (changed === null || changed.startsWith(name)) this.notify();
+    });
     this.#watcher.on('error', () => this.notify());
   }
 
@@ -41,7 +38,7 @@ export class LogChanges implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#watcher?.close();
+    this.#watcher.close();
     clearTimeout(this.#timer);
   }
 }

@@ -53,8 +53,8 @@ export class LogLines {
   }
 }
 
-/** Where the last `count` lines begin, found from the end of the file backwards. */
-export async function tailOffset(file: FileHandle, count: number): Promise<number> {
+/** Where the last `count` lines of a file begin, found from its end backwards, and how many it lacks. */
+export async function tailOffset(file: FileHandle, count: number): Promise<{ offset: number; missing: number }> {
   const { size } = await file.stat();
   const block = Buffer.allocUnsafe(blockBytes);
   let feedsToPass = count + 1; // the one that ends the line before counts too
@@ -63,9 +63,9 @@ export async function tailOffset(file: FileHandle, count: number): Promise<numbe
     const { bytesRead } = await file.read(block, 0, end - start, start);
     const data = block.subarray(0, bytesRead);
     for (let at = data.lastIndexOf(lineFeed); at >= 0; at = at > 0 ? data.lastIndexOf(lineFeed, at - 1) : -1) {
-      if (--feedsToPass === 0) return start + at + 1;
+      if (--feedsToPass === 0) return { offset: start + at + 1, missing: 0 };
     }
     end = start;
   }
-  return 0;
+  return { offset: 0, missing: feedsToPass - 1 };
 }

@@ -1,6 +1,6 @@
-import { type FileHandle, open, stat } from 'node:fs/promises';
-import { isErrno } from '#errdefs';
+import type { FileHandle } from 'node:fs/promises';
 import { LogChanges } from './log-changes.ts';
+import { openLogFiles } from './log-files.ts';
 import { LogLines, tailOffset } from './log-lines.ts';
 import { parseLogLine } from './log-record.ts';
 import type { LogQuery, LogRecord } from './types.ts';
@@ -13,9 +13,8 @@ const nanosPerMilli = 1_000_000n;
  */
 export async function* readLog(path: string, query: LogQuery): AsyncGenerator<LogRecord> {
   query.signal?.throwIfAborted();
-  const file = await openLog(path);
-  if (file === undefined) return;
-  const source = new LogSource(path, file);
+  const source = await LogSource.open(path);
+  if (source === undefined) return;
   try {
     await source.seekToTail(query.tail);
     yield* query.follow ? follow(source, path, query) : selected(source.rest(), query);
@@ -54,10 +53,7 @@ async function* follow(source: LogSource, path: string, query: LogQuery): AsyncG
     while (true) {
       const wasEnded = ended || isPast(query.untilNs);
       if ((yield* selected(source.rest(), query)) === 'past-until') return;
-      if (await source.reopenIfReplaced()) {
-        changes.rewatch();
-        continue;
-      }
+      if (await source.findNewer()) continue;
       if (wasEnded) return;
       await changes.wait();
       query.signal?.throwIfAborted();
@@ -69,20 +65,38 @@ async function* follow(source: LogSource, path: string, query: LogQuery): AsyncG
 
 const isPast = (timeNs: bigint | undefined) => timeNs !== undefined && BigInt(Date.now()) * nanosPerMilli > timeNs;
 
-/** The file now at the path; conmon puts a new one there when a log has reached its size. */
+/** The files of a log, one after the other. conmon writes nothing to one once there is a newer one. */
 class LogSource {
   readonly #path: string;
-  #file: FileHandle;
+  /** The one that is read is the first; all are open, so that no rotation takes them away. */
+  readonly #files: FileHandle[];
   #lines: LogLines;
 
-  constructor(path: string, file: FileHandle) {
+  private constructor(path: string, files: FileHandle[]) {
     this.#path = path;
-    this.#file = file;
-    this.#lines = new LogLines(file, 0);
+    this.#files = files;
+    this.#lines = new LogLines(files[0]!, 0);
+  }
+
+  /** Undefined when nothing was ever logged. */
+  static async open(path: string): Promise<LogSource | undefined> {
+    const files = await openLogFiles(path);
+    return files.length === 0 ? undefined : new LogSource(path, files);
   }
 
   async seekToTail(count: number | undefined): Promise<void> {
-    if (count !== undefined) this.#lines = new LogLines(this.#file, await tailOffset(this.#file, count));
+    if (count === undefined) return;
+    let wanted = count;
+    for (let at = this.#files.length - 1; at >= 0; at--) {
+      const { offset, missing } = await tailOffset(this.#files[at]!, wanted);
+      if (missing > 0 && at > 0) {
+        wanted = missing;
+        continue;
+      }
+      for (const file of this.#files.splice(0, at)) await file.close();
+      this.#lines = new LogLines(this.#files[0]!, offset);
+      return;
+    }
   }
 
   /** What is there now. */
@@ -93,33 +107,25 @@ class LogSource {
         const record = parseLogLine(line);
         if (record) yield record;
       }
-      if (lines.length === 0 && (await this.#lines.atEnd())) return;
+      if (lines.length > 0 || !(await this.#lines.atEnd())) continue;
+      if (this.#files.length === 1) return;
+      await this.#nextFile();
     }
   }
 
-  /** To be asked at the end of the file: conmon writes nothing to the old one after the new one is there. */
-  async reopenIfReplaced(): Promise<boolean> {
-    const [ours, now] = await Promise.all([this.#file.stat(), stat(this.#path).catch(() => undefined)]);
-    if (now === undefined || (now.ino === ours.ino && now.dev === ours.dev)) return false;
-    if (!(await this.#lines.atEnd())) return false;
-    const next = await openLog(this.#path);
-    if (next === undefined) return false;
-    await this.#file.close();
-    this.#file = next;
-    this.#lines = new LogLines(next, 0);
-    return true;
+  async #nextFile(): Promise<void> {
+    await this.#files.shift()!.close();
+    this.#lines = new LogLines(this.#files[0]!, 0);
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  /** To be asked at the end of what there was: whether the log goes on in newer files. What came to the old one before them is read first. */
+  async findNewer(): Promise<boolean> {
+    const newer = await openLogFiles(this.#path, this.#files.at(-1)!);
+    this.#files.push(...newer);
+    return newer.length > 0;
   }
-}
 
-async function openLog(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
+  async close(): Promise<void> {
+    for (const file of this.#files) await file.close();
   }
 }

@@ -8,9 +8,11 @@ import { commonArguments, startConmon } from './conmon.ts';
 import { Console } from './console.ts';
 import { Container } from './container.ts';
 import { openGate } from './crun-gate.ts';
+import { sendReopenLog } from './ctl-fifo.ts';
 import { execProcess, startTimeoutMs } from './exec.ts';
 import { Exits } from './exits.ts';
 import { leftoverIDs, removeLeftovers } from './leftovers.ts';
+import { LogKeeper } from './log-keeper.ts';
 import { readLog } from './log-reader.ts';
 import { moveMonitorLater } from './monitor-cgroup.ts';
 import { sysctlFault } from './namespaces.ts';
@@ -31,6 +33,7 @@ import type {
   CreatedContainer,
   CreateOptions,
   ExecOptions,
+  LogLimits,
   LogQuery,
   LogRecord,
   ResourceLimits,
@@ -64,6 +67,7 @@ class OciRuntime implements Runtime {
   readonly #others: OtherRuntimes;
   readonly #rlimits = readRlimitHost();
   readonly #containers = new Map<string, Container>();
+  readonly #keepers = new Map<string, LogKeeper>();
 
   constructor(info: RuntimeInfo, cgroups: Cgroups, root: RunRoot, others: OtherRuntimes) {
     this.info = info;
@@ -163,7 +167,6 @@ class OciRuntime implements Runtime {
         logPath: options.logPath,
       }),
       ...['--exit-dir', this.#exits.folder],
-      ...(options.logMaxBytes === undefined ? [] : ['--log-size-max', String(options.logMaxBytes)]),
     ];
   }
 
@@ -299,12 +302,25 @@ class OciRuntime implements Runtime {
     }
   }
 
+  keepLog(id: string, limits: LogLimits): void {
+    const container = this.#containers.get(id);
+    if (container === undefined || container.hasExited) return;
+    const keeper = new LogKeeper(limits, () => sendReopenLog(this.#root.bundle(id)));
+    this.#keepers.get(id)?.[Symbol.dispose]();
+    this.#keepers.set(id, keeper);
+    void container.exited.then(() => {
+      keeper[Symbol.dispose]();
+      if (this.#keepers.get(id) === keeper) this.#keepers.delete(id);
+    });
+  }
+
   logs(logPath: string, query: LogQuery): AsyncIterable<LogRecord> {
     return readLog(logPath, query);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#moves.stop();
+    for (const keeper of this.#keepers.values()) keeper[Symbol.dispose]();
     for (const container of this.#containers.values()) container[Symbol.dispose]();
     this.#containers.clear();
     this.#exits[Symbol.dispose]();

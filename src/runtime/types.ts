@@ -216,6 +216,13 @@ export interface LogQuery {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How much of a log is kept: `maxFiles` files, each set aside when it has reached `maxBytes`. */
+export interface LogLimits {
+  readonly path: string;
+  readonly maxBytes: number;
+  readonly maxFiles: number;
+}
+
 export interface CreateOptions {
   /** Keep stdin open as a pipe (`docker run -i`); otherwise it is /dev/null. */
   readonly openStdin: boolean;
@@ -223,8 +230,6 @@ export interface CreateOptions {
   readonly stdinOnce?: boolean;
   /** Absent: nothing is logged. */
   readonly logPath?: string;
-  /** The log starts anew beyond this size. */
-  readonly logMaxBytes?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -293,6 +298,8 @@ export interface Runtime extends AsyncDisposable {
   recover(keep: ReadonlySet<string>): Promise<void>;
   /** One line for each container not in `keep` that has files or processes here. */
   verify(keep: ReadonlySet<string>): AsyncIterable<string>;
+  /** Holds a running container's log to its limits until it ends. Of one that runs no more, does nothing. */
+  keepLog(id: string, limits: LogLimits): void;
   /** Records of a container's log, oldest first; with `follow` until the container has ended or the signal aborts. */
   logs(logPath: string, query: LogQuery): AsyncIterable<LogRecord>;
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LogRecord } from '#runtime';
@@ -54,15 +55,21 @@ test('streams, long lines in parts, bytes as they were', async (t) => {
   await fixture.runtime.delete(id);
 });
 
-test('a log that starts anew at its size is followed into the new file', async (t) => {
+test('a log is followed from file to file, and read back over all of them', async (t) => {
   if (!requireRoot(t)) return;
-  const spec = fixture.spec(['sh', '-c', 'for i in $(seq 1 400); do echo line $i; busybox usleep 1000; done']);
+  const spec = fixture.spec(['sh', '-c', 'for i in $(seq 1 1500); do echo line $i; busybox usleep 1000; done']);
   const logPath = `${fixture.folder}/${spec.id}.log`;
-  const container = await fixture.runtime.create(spec, { openStdin: false, logPath, logMaxBytes: 8_000 });
+  const container = await fixture.runtime.create(spec, { openStdin: false, logPath });
   const followed = all(fixture.runtime.logs(logPath, { follow: true, ended: container.process.exited }));
+  fixture.runtime.keepLog(spec.id, { path: logPath, maxBytes: 8_000, maxFiles: 100 });
   await container.start();
-  assert.equal(text(await followed), Array.from({ length: 400 }, (_, i) => `line ${i + 1}\n`).join(''));
-  assert.ok((await all(fixture.runtime.logs(logPath, {}))).length < 400);
+  const whole = Array.from({ length: 1500 }, (_, i) => `line ${i + 1}\n`).join('');
+  assert.equal(text(await followed), whole);
+  const files = readdirSync(fixture.folder).filter((name) => name.startsWith(`${spec.id}.log`));
+  assert.ok(files.length > 3, files.join(' '));
+  assert.equal(text(await all(fixture.runtime.logs(logPath, {}))), whole);
+  const tail = await all(fixture.runtime.logs(logPath, { tail: 700 }));
+  assert.deepEqual([tail.length, text(tail).split('\n')[0]], [700, 'line 801']);
   await fixture.runtime.delete(spec.id);
 });
 

@@ -9,7 +9,9 @@ import { emitContainer } from './events.ts';
 import { handleExit, releaseResources } from './exit.ts';
 import { watchHealth } from './health.ts';
 import { watchExit } from './launch.ts';
+import { logLimits } from './log-config.ts';
 import { adoptNetworks } from './networking.ts';
+import { containerPaths } from './paths.ts';
 import { removeLocked } from './remove.ts';
 import { saveContainer } from './store.ts';
 
@@ -73,8 +75,15 @@ async function followFreezer(ctx: EngineContext, container: Container, process: 
   } catch (error) {
     log.debug('an adopted container ended meanwhile', { container: container.id, error });
   }
+  keepLog(ctx, container);
   if (container.body.state.status === 'running') watchHealth(ctx, container);
   watchExit(ctx, container, process);
+}
+
+/** It runs, so its options were good at its start. */
+function keepLog(ctx: EngineContext, container: Container): void {
+  const limits = logLimits(container.body.hostConfig.LogConfig, containerPaths(ctx, container.id).log);
+  if (limits) ctx.runtime.keepLog(container.id, limits);
 }
 
 async function recordLoss(ctx: EngineContext, container: Container): Promise<void> {

@@ -2,6 +2,7 @@ import type { ContainerCreateConfig, HostConfig } from '#api-types';
 import { EngineError } from '#errdefs';
 import type { EngineContext } from '../context.ts';
 import { completeHostConfig } from './config.ts';
+import { completeLogConfig } from './log-config.ts';
 import { checkNamespaceModes, donorByID } from './namespaces.ts';
 import { checkStorageOptions, readResourceSupport, settleResources } from './resources.ts';
 
@@ -24,7 +25,8 @@ export function settleOptions(
     throw new EngineError('invalid-argument', `unknown or invalid runtime name: ${given.Runtime}`);
   }
   const { cgroupVersion, shownName } = ctx.runtime.info;
-  const completed = completeHostConfig(given, shownName, cgroupVersion);
+  const logged = { ...given, LogConfig: completeLogConfig(given.LogConfig, ctx.options.logDefaults) };
+  const completed = completeHostConfig(logged, shownName, cgroupVersion);
   const { hostConfig, warnings } = settleResources(completed, readResourceSupport(cgroupVersion));
   return {
     warnings: [...warnings, ...hostNetworkWarnings(hostConfig), ...kernelMemoryWarnings(given)],

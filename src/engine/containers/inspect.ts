@@ -26,7 +26,7 @@ export async function inspectContainer(
     ResolvConfPath: networked ? paths.resolvConf : '',
     HostnamePath: networked ? paths.hostname : '',
     HostsPath: networked ? paths.hosts : '',
-    LogPath: networked && body.hostConfig.LogConfig?.Type !== 'none' ? paths.log : '',
+    LogPath: networked && body.hostConfig.LogConfig?.Type === 'json-file' ? paths.log : '',
     Name: `/${container.name}`,
     RestartCount: body.restartCount,
     Driver: body.driver,

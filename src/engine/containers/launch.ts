@@ -1,7 +1,7 @@
 import { cleanup } from '#concurrency';
-import { messageOf } from '#errdefs';
+import { EngineError, messageOf } from '#errdefs';
 import { log } from '#log';
-import { type RunningProcess, StartError } from '#runtime';
+import { type LogLimits, type RunningProcess, StartError } from '#runtime';
 import type { EngineContext } from '../context.ts';
 import { formatMs } from '../time.ts';
 import { traced } from '../trace.ts';
@@ -9,6 +9,8 @@ import type { Container } from './container.ts';
 import { emitContainer, emitNetworkConnects, emitVolumeMounts } from './events.ts';
 import { handleExit, releaseResources } from './exit.ts';
 import { beginHealth } from './health.ts';
+import { logLimits } from './log-config.ts';
+import { checkLogDetails } from './log-details.ts';
 import { connectNetworks } from './networking.ts';
 import { containerPaths } from './paths.ts';
 import { removeLocked } from './remove.ts';
@@ -27,6 +29,7 @@ export async function launch(ctx: EngineContext, container: Container): Promise<
 
 async function bringUp(ctx: EngineContext, container: Container): Promise<void> {
   const { id } = container;
+  const limits = logOf(ctx, container);
   ctx.runtime.anticipate();
   const [{ root }, network] = await bothOrNone(
     traced('mount', id, () => ctx.snapshots.mount(id)),
@@ -35,11 +38,11 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
   emitVolumeMounts(ctx, container);
   emitNetworkConnects(ctx, container);
   const spec = containerSpec(ctx, container, { root, network });
-  const { config, hostConfig } = container.body;
+  const { config } = container.body;
   const stdio = {
     openStdin: config.OpenStdin ?? false,
     stdinOnce: config.StdinOnce ?? false,
-    ...(hostConfig.LogConfig?.Type === 'none' ? {} : { logPath: containerPaths(ctx, id).log }),
+    ...(limits ? { logPath: limits.path } : {}),
   };
   const created = await traced('runtime-create', id, () => ctx.runtime.create(spec, stdio));
   await traced('attach', id, () => container.connectPending(created.process));
@@ -53,9 +56,21 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
     startedAt: formatMs(created.process.startedAt.getTime()),
   });
   beginHealth(ctx, container);
+  if (limits) ctx.runtime.keepLog(id, limits);
   watchExit(ctx, container, created.process);
   await traced('record', id, () => saveContainer(ctx, container));
   emitContainer(ctx, container, 'start');
+}
+
+/** Undefined when nothing is logged. @throws `internal` in dockerd's words for options that cannot be used. */
+function logOf(ctx: EngineContext, container: Container): LogLimits | undefined {
+  try {
+    checkLogDetails(container);
+    return logLimits(container.body.hostConfig.LogConfig, containerPaths(ctx, container.id).log);
+  } catch (cause) {
+    const message = `failed to create task for container: failed to initialize logging driver: ${messageOf(cause)}`;
+    throw new EngineError('internal', message, { cause });
+  }
 }
 
 /** Two works side by side. A failure is thrown only when the other has come to its end as well, so that what it holds can be let go of. */

@@ -4,6 +4,8 @@ import type { LogQuery, LogRecord, OutputChunk } from '#runtime';
 import type { EngineContext } from '../context.ts';
 import { formatNs, parseTimeNs } from '../time.ts';
 import type { Container } from './container.ts';
+import { logLimits } from './log-config.ts';
+import { logDetails } from './log-details.ts';
 import { containerPaths } from './paths.ts';
 
 /** `GET /containers/{id}/logs`: records as lines, with times in front when asked. @throws `invalid-argument` for bad times or no stream. */
@@ -16,7 +18,7 @@ export async function containerLogs(
   if (!options.stdout && !options.stderr) {
     throw new EngineError('invalid-argument', 'Bad parameters: you must choose at least one stream');
   }
-  if (container.body.hostConfig.LogConfig?.Type === 'none') {
+  if (!logLimits(container.body.hostConfig.LogConfig, '')) {
     throw new EngineError('not-implemented', 'configured logging driver does not support reading');
   }
   const query = logQuery(options);
@@ -57,7 +59,8 @@ export async function* logOutput(
     follow,
     ...(ended ? { ended } : {}),
   });
-  for await (const record of records) yield toChunk(record, shown);
+  const details = shown.details ? `${logDetails(container)} ` : '';
+  for await (const record of records) yield toChunk(record, details, shown);
 }
 
 interface LineOptions {
@@ -65,9 +68,9 @@ interface LineOptions {
   readonly details?: boolean;
 }
 
-/** Details are attributes that log options add; without those Docker writes the space that follows them. */
-function toChunk(record: LogRecord, { timestamps = false, details = false }: LineOptions): OutputChunk {
-  const front = `${timestamps ? `${stamp(record.timeNs)} ` : ''}${details ? ' ' : ''}`;
+/** Without attributes Docker writes the space that follows them. */
+function toChunk(record: LogRecord, details: string, { timestamps = false }: LineOptions): OutputChunk {
+  const front = `${timestamps ? `${stamp(record.timeNs)} ` : ''}${details}`;
   const data = front === '' ? record.line : Buffer.concat([Buffer.from(front), record.line]);
   return { stream: record.stream, data };
 }
