@@ -57,12 +57,7 @@ const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
       ['Links', { Links: ['a:b'] }],
       ['KernelMemoryTCP', { KernelMemoryTCP: 60 }],
       ['UsernsMode', { UsernsMode: 'private' }],
-      ['VolumesFrom', { VolumesFrom: ['a'] }],
       ['Mounts[0].Type', { Mounts: [{ Type: 'image', Target: '/x' }] }],
-      [
-        'Mounts[1].BindOptions.ReadOnlyForceRecursive',
-        { Mounts: [{ Type: 'bind' }, { Type: 'bind', BindOptions: { ReadOnlyForceRecursive: true } }] },
-      ],
       [
         'Mounts[0].VolumeOptions.DriverConfig',
         { Mounts: [{ Type: 'volume', VolumeOptions: { DriverConfig: { Name: 'nfs' } } }] },

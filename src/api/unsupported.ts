@@ -39,7 +39,6 @@ const configRules: Rules<ContainerCreateConfig> = {
 
 const hostRules: Rules<HostConfig> = {
   VolumeDriver: oneOf('local'),
-  VolumesFrom: unset,
   Cgroup: unset,
   UsernsMode: oneOf('host'),
   KernelMemoryTCP: unset,
@@ -52,19 +51,13 @@ const mountRules: Rules<MountOptions> = {
   ImageOptions: unset,
   ClusterOptions: unset,
 };
-/** `NonRecursive`: crun takes what is mounted below along for every bind, so it cannot be promised. */
-const bindRules: Rules<NonNullable<MountOptions['BindOptions']>> = {
-  NonRecursive: unset,
-  ReadOnlyForceRecursive: unset,
-};
+
 const volumeRules: Rules<NonNullable<MountOptions['VolumeOptions']>> = {
-  Subpath: unset,
   DriverConfig: (value) => {
     const driver = value as { Name?: string; Options?: object };
     return unset(value) || (oneOf('local')(driver.Name) && unset(driver.Options));
   },
 };
-const tmpfsRules: Rules<NonNullable<MountOptions['TmpfsOptions']>> = { Options: unset };
 
 /** Fields from `NetworkID` on are the engine's own: clients send back what they once read, and dockerd overwrites it. */
 const endpointRules: Rules<EndpointSettings> = {
@@ -91,9 +84,7 @@ export function refuseUnsupportedConfig(config: ContainerCreateConfig): void {
   host.Mounts?.forEach((mount, at) => {
     const path = `HostConfig.Mounts[${at}].`;
     check(mount, mountRules, path);
-    check(mount.BindOptions ?? {}, bindRules, `${path}BindOptions.`);
     check(mount.VolumeOptions ?? {}, volumeRules, `${path}VolumeOptions.`);
-    check(mount.TmpfsOptions ?? {}, tmpfsRules, `${path}TmpfsOptions.`);
   });
   for (const [name, endpoint] of Object.entries(config.NetworkingConfig?.EndpointsConfig ?? {})) {
     refuseUnsupportedEndpoint(endpoint ?? {}, `NetworkingConfig.EndpointsConfig[${name}].`);

@@ -15,6 +15,7 @@ import { chooseDriver, layerIndexPath } from '#snapshots';
 import { openVolumes } from '#volume';
 import { adoptContainers } from './containers/adopt.ts';
 import type { Container } from './containers/container.ts';
+import { releaseStrayMounts } from './containers/held-mounts.ts';
 import { completeLogConfig } from './containers/log-config.ts';
 import { ContainerRegistry } from './containers/registry.ts';
 import { releaseStrayShm } from './containers/shm.ts';
@@ -155,6 +156,7 @@ async function takeOver(ctx: EngineContext): Promise<void> {
   await removeStrayFolders(ctx);
   await adoptContainers(ctx, containers);
   await releaseStrayShm(ctx, runningIDs(ctx.containers.all()));
+  await releaseStrayMounts(ctx, runningIDs(ctx.containers.all()));
   await ctx.networks.recover(runningIDs(ctx.containers.all()));
   if (ctx.options.autoRestart ?? true) await startAgain(ctx);
 }

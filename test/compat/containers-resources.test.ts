@@ -58,8 +58,13 @@ test('volumes, mounts, networks and ports', async (t) => {
       const writable = docker.olderThan(25) ? 'readonly' : 'readonly,bind-recursive=writable';
       assert.equal(await sh(['--mount', `type=bind,src=${bound},dst=/b,${writable}`], touch), 'f');
       const nonRecursive = docker.olderThan(25) ? 'bind-nonrecursive' : 'bind-recursive=disabled';
-      const flat = await message(['--mount', `type=bind,src=${bound},dst=/b,${nonRecursive}`]);
-      assert.match(flat, /BindOptions\.NonRecursive is not supported yet/);
+      const flat = `type=bind,src=${bound},dst=/b,${nonRecursive}`;
+      assert.equal(await sh(['--mount', flat], 'ls /b/sub; touch /b/sub/y && rm /b/sub/y'), '');
+      assert.match(await sh(['--mount', `${flat},readonly`], 'touch /b/sub/y 2>&1 || true'), /Read-only file system/);
+      if (!docker.olderThan(25)) {
+        const deep = `type=bind,src=${bound},dst=/b,readonly,bind-propagation=rprivate,bind-recursive=readonly`;
+        assert.equal(await sh(['--mount', deep], touch), 'f\nro');
+      }
     } finally {
       sys.umount(join(bound, 'sub'), 0);
     }

@@ -26,6 +26,7 @@ import { wantedPorts } from './ports.ts';
 import { type ContainerBody, initialState } from './record.ts';
 import { parseSecurity } from './security.ts';
 import { saveContainer } from './store.ts';
+import { inheritedMounts } from './volumes-from.ts';
 
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
@@ -59,7 +60,12 @@ async function createAs(
   const mode = normalMode(ctx, config.HostConfig?.NetworkMode ?? '');
   const settled = settleOptions(ctx, config, { ...config.HostConfig, NetworkMode: mode });
   const draft = draftBody(ctx, id, { create: config, hostConfig: settled.hostConfig }, { image, imageConfig });
-  const decided = decideMounts(draft.config, draft.hostConfig, options);
+  const decided = decideMounts(
+    draft.config,
+    draft.hostConfig,
+    options,
+    inheritedMounts(ctx, draft.hostConfig.VolumesFrom),
+  );
   const name = claimName(ctx, options.name, id);
   try {
     await ctx.snapshots.unpack(image.diffIDs);
@@ -78,7 +84,8 @@ async function createAs(
     await cleanup('container that could not be created', async () => {
       await ctx.snapshots.remove(id);
       await rm(containerPaths(ctx, id).folder, { recursive: true, force: true });
-      for (const volume of ownVolumes(decided.mounts)) if (ctx.volumes.find(volume)) await ctx.volumes.remove(volume);
+      const made = decided.mounts.filter((mount) => mount.kind === 'volume' && !mount.inherited);
+      for (const volume of ownVolumes(made)) if (ctx.volumes.find(volume)) await ctx.volumes.remove(volume);
       await ctx.metadata.containers.remove(id);
     });
     throw error;

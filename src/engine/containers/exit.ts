@@ -5,6 +5,7 @@ import { formatMs } from '../time.ts';
 import { traced } from '../trace.ts';
 import type { Container } from './container.ts';
 import { emitContainer, emitVolumeUnmounts } from './events.ts';
+import { hasHeldMounts, releaseMounts } from './held-mounts.ts';
 import { disconnectNetworks } from './networking.ts';
 import { removeLocked } from './remove.ts';
 import { nextDelayMs, wantsRestart } from './restart-policy.ts';
@@ -72,6 +73,7 @@ export async function releaseResources(ctx: EngineContext, container: Container)
       traced('unmount', id, () => ctx.snapshots.unmount(id)),
     ),
     container.body.hostConfig.IpcMode === 'shareable' ? releaseShm(ctx, id) : undefined,
+    hasHeldMounts(container) ? releaseMounts(ctx, id) : undefined,
   ]);
   const failed = parts.find((part) => part.status === 'rejected');
   emitVolumeUnmounts(ctx, container);

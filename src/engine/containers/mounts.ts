@@ -34,11 +34,12 @@ export interface MountPlan {
   readonly copyUps: readonly { readonly volume: string; readonly destination: string }[];
 }
 
-/** Decides every mount of a container: binds, `Mounts`, `Tmpfs`, the image's volumes. @throws `invalid-argument` in Docker's words. */
+/** Decides every mount of a container: binds, `Mounts`, `Tmpfs`, the image's volumes, and where none of these is, what it has from others. @throws `invalid-argument` in Docker's words. */
 export function decideMounts(
   config: ContainerConfig,
   host: HostConfig,
   { readOnlyNonRecursive = false }: Pick<ContainerCreateOptions, 'readOnlyNonRecursive'> = {},
+  inherited: ReadonlyMap<string, PlannedMount> = new Map(),
 ): MountDecision {
   const taken = new Map<string, PlannedMount>();
   const wishes: VolumeWish[] = [];
@@ -64,12 +65,12 @@ export function decideMounts(
   }
   for (const destination of Object.keys(config.Volumes ?? {})) {
     const clean = cleanDestination(destination);
-    if (taken.has(clean)) continue;
+    if (taken.has(clean) || inherited.has(clean)) continue;
     const plan = anonymousVolume(clean);
     claim(plan);
     wishes.push({ plan, labels: null, copyUp: true });
   }
-  return { mounts: [...taken.values()], wishes };
+  return { mounts: [...new Map([...inherited, ...taken]).values()], wishes };
 }
 
 /** Names of the volumes that are a container's own: made for it, and removed with it on `rm -v` and `--rm`. */
@@ -88,7 +89,9 @@ export async function makeVolumes(ctx: EngineContext, { mounts, wishes }: MountD
     if (copyUp) copyUps.push({ volume: plan.name, destination: plan.destination });
   }
   return {
-    mounts: mounts.map((mount) => (mount.kind === 'volume' ? { ...mount, source: sources.get(mount.name)! } : mount)),
+    mounts: mounts.map((mount) =>
+      mount.kind === 'volume' ? { ...mount, source: sources.get(mount.name) ?? mount.source } : mount,
+    ),
     copyUps,
   };
 }
@@ -210,17 +213,20 @@ function parseMountOptions(options: MountOptions, readOnlyNonRecursive: boolean)
       if (options.Source) throw fault('field Source must not be specified');
       return {
         copyUp: false,
-        mount: { kind: 'tmpfs', destination, options: tmpfsMountOptions(options), listed: true },
+        mount: { kind: 'tmpfs', destination, options: tmpfsMountOptions(options, fault), listed: true },
       };
     case 'volume': {
       const source = options.Source ?? '';
-      if (source === '')
-        return { copyUp: !options.VolumeOptions?.NoCopy, mount: { ...anonymousVolume(destination), readOnly } };
+      const subpath = options.VolumeOptions?.Subpath ?? '';
+      if (subpath !== '' && !isLocal(subpath)) throw fault('subpath must be a relative path within the volume');
+      const part = subpath === '' ? {} : { subpath };
+      const copyUp = !options.VolumeOptions?.NoCopy && subpath === '';
+      if (source === '') return { copyUp, mount: { ...anonymousVolume(destination), readOnly, ...part } };
       if (!volumeNamePattern.test(source)) {
         throw badVolumeName(source);
       }
-      const mount = { ...anonymousVolume(destination), name: source, readOnly, mode: 'z', anonymous: false };
-      return { copyUp: !options.VolumeOptions?.NoCopy, mount };
+      const mount = { ...anonymousVolume(destination), name: source, readOnly, mode: 'z', anonymous: false, ...part };
+      return { copyUp, mount };
     }
     default:
       throw fault('mount type unknown');
@@ -271,21 +277,38 @@ function bindFromOptions(
   };
 }
 
-function tmpfsMountOptions(options: MountOptions): string[] {
+const tmpfsFlags = new Set(['exec', 'noexec']);
+
+function tmpfsMountOptions(options: MountOptions, fault: (message: string) => EngineError): string[] {
+  const flags = (options.TmpfsOptions?.Options ?? []).map((option) => {
+    if (option.length === 0 || option.length > 2) throw fault('invalid option array length');
+    if (!tmpfsFlags.has(option[0]!)) throw fault(`invalid option: ${option[0]}`);
+    return option.join('=');
+  });
   const size = options.TmpfsOptions?.SizeBytes ?? 0;
   const mode = options.TmpfsOptions?.Mode;
   return [
-    ...tmpfsOptions(''),
+    ...tmpfsOptions(flags.join(',')),
     ...(options.ReadOnly ? ['ro'] : []),
     ...(size > 0 ? [`size=${size}`] : []),
     ...(mode === undefined || mode === 0 ? [] : [`mode=${mode.toString(8).padStart(4, '0')}`]),
   ];
 }
 
+/** A path that stays below where it starts, told by its text. */
+function isLocal(path: string): boolean {
+  if (path.startsWith('/')) return false;
+  const clean = posix.normalize(path);
+  return clean !== '..' && !clean.startsWith('../');
+}
+
 const cleanDestination = (path: string) => posix.normalize(path).replace(/(?<=.)\/$/, '');
 
 /** Mounts for the runtime, shallow destinations first so that nested ones land inside. Missing bind sources are made, as `-v` does. */
-export function specMounts(mounts: readonly PlannedMount[]): SpecMount[] {
+export function specMounts(
+  mounts: readonly PlannedMount[],
+  held: ReadonlyMap<string, string> = new Map(),
+): SpecMount[] {
   const sorted = [...mounts].sort((a, b) => depth(a.destination) - depth(b.destination));
   return sorted.map((mount): SpecMount => {
     switch (mount.kind) {
@@ -295,8 +318,13 @@ export function specMounts(mounts: readonly PlannedMount[]): SpecMount[] {
         return {
           destination: mount.destination,
           type: 'bind',
-          source: mount.source,
-          options: bindOptions({ ...mount, propagation: 'rprivate', recursive: true }),
+          source: held.get(mount.destination) ?? mount.source,
+          options: bindOptions({
+            ...mount,
+            source: held.get(mount.destination) ?? mount.source,
+            propagation: 'rprivate',
+            recursive: true,
+          }),
         };
       case 'bind':
         if (!existsSync(mount.source)) mkdirSync(mount.source, { recursive: true });
@@ -304,7 +332,7 @@ export function specMounts(mounts: readonly PlannedMount[]): SpecMount[] {
         return {
           destination: mount.destination,
           type: 'bind',
-          source: mount.source,
+          source: held.get(mount.destination) ?? mount.source,
           options: bindOptions(mount),
         };
       default:

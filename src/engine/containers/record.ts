@@ -24,6 +24,10 @@ export type PlannedMount =
       readonly readOnly: boolean;
       /** Made for this container alone: goes with it on `rm -v` and `--rm`. */
       readonly anonymous: boolean;
+      /** Taken over from another container, with which it stays. */
+      readonly inherited?: true;
+      /** The part of the volume that is mounted, below its root. */
+      readonly subpath?: string;
     }
   | {
       readonly kind: 'tmpfs';

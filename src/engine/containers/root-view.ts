@@ -39,7 +39,9 @@ async function openView(ctx: EngineContext, container: Container, path: string):
     (mount) => mount.kind !== 'tmpfs' && (clean === mount.destination || clean.startsWith(`${mount.destination}/`)),
   );
   if (inside && inside.kind !== 'tmpfs') {
-    return view(openFolder(inside.source), clean.slice(inside.destination.length) || '/', async () => {});
+    const part = inside.kind === 'volume' ? (inside.subpath ?? '') : '';
+    const below = posix.join('/', part, clean.slice(inside.destination.length));
+    return view(openFolder(inside.source), below, async () => {});
   }
   const { root } = await ctx.snapshots.mount(container.id);
   try {

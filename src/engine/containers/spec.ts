@@ -10,6 +10,7 @@ import type { EngineContext } from '../context.ts';
 import { defaultShmBytes } from './config.ts';
 import type { Container } from './container.ts';
 import { grantDevices, withGrants } from './devices.ts';
+import { holdMounts } from './held-mounts.ts';
 import { initBinary } from './init-binary.ts';
 import { specMounts } from './mounts.ts';
 import { enterNamespaces } from './namespaces.ts';
@@ -37,7 +38,7 @@ export function containerSpec(
     process: withGrants(initProcess(container, place.root, security), granted),
     mounts: [
       ...granted.mounts,
-      ...specMounts(container.body.mounts),
+      ...specMounts(container.body.mounts, holdMounts(ctx, container)),
       ...accountMounts(container, place.network.accountFiles),
     ],
     devices: granted.devices,

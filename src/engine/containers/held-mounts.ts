@@ -1,0 +1,104 @@
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError, isErrno } from '#errdefs';
+import { mountsBelow, unmountBelow } from '#mount';
+import { mountFlags, resolveFlags, sys } from '#sys';
+import type { EngineContext } from '../context.ts';
+import type { Container } from './container.ts';
+import type { PlannedMount } from './record.ts';
+
+type Place = Pick<EngineContext, 'execRoot'>;
+
+const allFolder = (ctx: Place) => join(ctx.execRoot, 'binds');
+const folderOf = (ctx: Place, id: string) => join(allFolder(ctx), id);
+
+/**
+ * What an OCI runtime cannot mount by itself is mounted here first, and given to it as a plain bind: part of a volume, found by descriptor so that nobody
+ * can swap a link in it, and a bind without what is mounted below its source. Answers the places by destination.
+ * @throws in Docker's words when a part is not there or leads out of its volume.
+ */
+export function holdMounts(ctx: Place, container: Container): ReadonlyMap<string, string> {
+  const held = new Map<string, string>();
+  for (const [number, mount] of container.body.mounts.entries()) {
+    if (!isHeld(mount)) continue;
+    const target = join(folderOf(ctx, container.id), String(number));
+    mkdirSync(folderOf(ctx, container.id), { recursive: true, mode: 0o700 });
+    if (mount.kind === 'volume') bindPart(mount.source, mount.subpath ?? '', target);
+    else bindAlone(mount.source, target);
+    held.set(mount.destination, target);
+  }
+  return held;
+}
+
+function isHeld(mount: PlannedMount): mount is Extract<PlannedMount, { kind: 'bind' | 'volume' }> {
+  return mount.kind === 'volume' ? mount.subpath !== undefined : mount.kind === 'bind' && !mount.recursive;
+}
+
+export const hasHeldMounts = ({ body }: Container): boolean => body.mounts.some(isHeld);
+
+/** Absent is fine. */
+export async function releaseMounts(ctx: Place, id: string): Promise<void> {
+  const folder = folderOf(ctx, id);
+  await unmountBelow(folder);
+  if (mountsBelow(folder).length === 0) await rm(folder, { recursive: true, force: true });
+}
+
+/** After a crash: those of containers that do not run. */
+export async function releaseStrayMounts(ctx: Place, running: ReadonlySet<string>): Promise<void> {
+  for (const id of entriesOf(allFolder(ctx))) if (!running.has(id)) await releaseMounts(ctx, id);
+}
+
+function entriesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+function bindAlone(source: string, target: string): void {
+  makeTarget(target, statSync(source).isDirectory());
+  sys.mount(source, target, '', mountFlags.bind, '');
+}
+
+function bindPart(source: string, subpath: string, target: string): void {
+  const root = openSync(source, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    const fd = openPart(root, source, subpath);
+    try {
+      makeTarget(target, fstatSync(fd).isDirectory());
+      sys.mount(`/proc/self/fd/${fd}`, target, '', mountFlags.bind | mountFlags.recursive, '');
+    } finally {
+      closeSync(fd);
+    }
+  } finally {
+    closeSync(root);
+  }
+}
+
+const pathOnly = 0o10000000; // O_PATH, which Node has no name for
+
+function openPart(root: number, source: string, subpath: string): number {
+  try {
+    return sys.openInRoot(root, subpath, pathOnly, 0, resolveFlags.beneath);
+  } catch (error) {
+    if (isErrno(error, 'EXDEV')) {
+      throw new EngineError(
+        'internal',
+        `path concatenation escapes the base directory, base: ${source}, subpath: ${subpath}`,
+        { cause: error },
+      );
+    }
+    const path = join(source, subpath);
+    const reason = isErrno(error, 'ENOTDIR') ? 'not a directory' : 'no such file or directory';
+    if (!(isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR'))) throw error;
+    throw new EngineError('internal', `cannot access path ${path}: lstat ${path}: ${reason}`, { cause: error });
+  }
+}
+
+function makeTarget(path: string, isFolder: boolean): void {
+  if (isFolder) mkdirSync(path, { recursive: true, mode: 0o700 });
+  else writeFileSync(path, '', { mode: 0o600 });
+}
