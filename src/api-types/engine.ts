@@ -225,10 +225,18 @@ export interface Containers {
 
 export interface Execs {
   create(containerID: string, config: ExecCreateConfig): Promise<{ Id: string }>;
-  /** Starts and attaches; `undefined` when detached. */
+  /**
+   * Starts and attaches; `undefined` when detached. `onAccepted` is called, and waited for, when nothing but the command itself can fail any more
+   * and before it runs.
+   */
   start(
     id: string,
-    options: { detach: boolean; tty: boolean; consoleSize?: readonly [number, number] },
+    options: {
+      detach: boolean;
+      tty: boolean;
+      consoleSize?: readonly [number, number];
+      onAccepted?: () => Promise<void>;
+    },
   ): Promise<AttachedStreams | undefined>;
   resize(id: string, size: { height: number; width: number }): Promise<void>;
   inspect(id: string): Promise<ExecInspect>;

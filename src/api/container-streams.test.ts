@@ -168,6 +168,29 @@ test('exec start: streams, detaches, and says inside the stream why it failed', 
   );
 });
 
+test('exec start: the answer’s head is with the client before the command runs', async () => {
+  const headSeen = Promise.withResolvers<void>();
+  await using api = await serveScript({
+    'execs.inspect': async (id: string) => ({ ID: id, OpenStdin: false, Running: false, ExitCode: null }),
+    'execs.start': async (_id: string, { onAccepted }: { onAccepted: () => Promise<void> }) => {
+      await onAccepted();
+      await headSeen.promise;
+      return process();
+    },
+  });
+  const socket = connect({ path: api.path });
+  socket.write(post('/exec/e/start', `Content-Type: application/json\r\n${upgrade}`, '{}'));
+  const got: string[] = [];
+  socket.on('data', (chunk: Buffer) => {
+    got.push(chunk.toString('latin1'));
+    headSeen.resolve();
+  });
+  await new Promise((resolve) => socket.on('end', resolve));
+  assert.match(got[0]!, /^HTTP\/1\.1 101 [\s\S]*\r\n\r\n$/);
+  assert.equal(got.slice(1).join(''), frame('stdout', 'out\n') + frame('stderr', 'err\n'));
+  socket.destroy();
+});
+
 test('exec create needs a command', async () => {
   await using api = await serveScript({ 'execs.create': async () => ({ Id: 'e' }) });
   const headers = { 'Content-Type': 'application/json' };

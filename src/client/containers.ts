@@ -153,6 +153,7 @@ export function execs(transport: Transport): Execs {
         return undefined;
       }
       const answer = await transport.hijack(`/exec/${id}/start`, { json: body });
+      await options.onAccepted?.();
       return attached(answer.connection, answer.multiplexed);
     },
     resize: (id, size) => transport.call('POST', `/exec/${id}/resize`, { query: { h: size.height, w: size.width } }),

@@ -1,5 +1,5 @@
 import { EngineError, isKind, messageOf } from '#errdefs';
-import { parseDetachKeys } from '#http';
+import { type Connection, parseDetachKeys } from '#http';
 import type { ApiRoute, Call } from '../call.ts';
 import { execConfig, execStart } from '../decoders/container.ts';
 import { acceptHijack, joinStreams, wireBytes } from '../streams.ts';
@@ -34,19 +34,24 @@ async function start(call: Call): Promise<void> {
     return;
   }
   const consoleSize = tty && !call.before('1.42') ? options.ConsoleSize : undefined;
+  const taken: { connection?: Connection } = {};
   const starting = call.engine.execs.start(id, {
     detach: false,
     tty,
     ...(consoleSize === undefined ? {} : { consoleSize }),
+    // Some clients lose what comes in one piece with the answer's head: it is on its way before the command runs.
+    onAccepted: async () => {
+      taken.connection = await acceptHijack(call, tty);
+    },
   });
   const isSpent = Running || ExitCode !== null;
   const failure = await starting.then(
     () => undefined,
     (error: unknown) => ({ error }),
   );
-  if (failure && !isSpent && isKind(failure.error, 'conflict')) throw failure.error;
+  if (failure && !taken.connection && !isSpent && isKind(failure.error, 'conflict')) throw failure.error;
   await using attached = failure ? undefined : await starting;
-  await using connection = await acceptHijack(call, tty);
+  await using connection = taken.connection ?? (await acceptHijack(call, tty));
   if (failure) {
     const data = Buffer.from(`${messageOf(failure.error)}\r\n`);
     await connection.write(wireBytes(tty, { stream: 'stdout', data }));

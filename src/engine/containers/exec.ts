@@ -17,6 +17,7 @@ interface StartOptions {
   readonly detach: boolean;
   readonly tty: boolean;
   readonly consoleSize?: readonly [number, number];
+  readonly onAccepted?: () => Promise<void>;
 }
 
 interface Exec {
@@ -70,6 +71,7 @@ export class ExecTable {
     checkRunning(container);
     exec.started = true;
     try {
+      await options.onAccepted?.();
       exec.process = await this.#launch(exec, options);
     } catch (error) {
       exec.exitCode = error instanceof StartError ? error.exitCode : 126;
