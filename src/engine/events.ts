@@ -1,9 +1,12 @@
 import type { EventMessage, Filters } from '#api-types';
+import { EngineError } from '#errdefs';
 import { formatFilterError, matchesKeyValue } from './filters.ts';
 import { nowNs, parseTimeNs } from './time.ts';
 
 /** How many past events `since` can reach back to, as in dockerd. */
 const keptEvents = 256;
+/** What may wait for one reader. dockerd drops events for a slow one without a word; here its stream breaks off, so that it knows. */
+const maxPending = 16_384;
 const typesWithStatus = new Set(['container', 'image']);
 
 export interface NewEvent {
@@ -53,12 +56,18 @@ export class EventLog {
   ): AsyncGenerator<EventMessage> {
     let wake = () => {};
     let ended = false;
+    let isTooSlow = false;
     const finish = () => {
       ended = true;
       wake();
     };
     const listener: Listener = (event) => {
       pending.push(event);
+      if (pending.length > maxPending) {
+        isTooSlow = true;
+        pending.length = 0;
+        this.#listeners.delete(listener);
+      }
       wake();
     };
     const leftMs = untilNs === undefined ? undefined : (untilNs - Number(nowNs())) / 1_000_000;
@@ -67,6 +76,7 @@ export class EventLog {
     this.#listeners.add(listener);
     try {
       while (true) {
+        if (isTooSlow) throw new EngineError('unavailable', `events: more than ${maxPending} wait for their reader`);
         const event = pending.shift();
         if (event) yield event;
         else if (ended || signal?.aborted) return;
