@@ -33,8 +33,6 @@ const oneOf =
 
 const configRules: Rules<ContainerCreateConfig> = {
   NetworkDisabled: unset,
-  OnBuild: unset,
-  Shell: unset,
 };
 
 const hostRules: Rules<HostConfig> = {

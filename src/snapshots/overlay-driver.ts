@@ -212,6 +212,13 @@ export class OverlayDriver implements SnapshotDriver {
     return { root: bytesFromUtf8(this.#records.path(id, 'upper')), form: 'overlay' };
   }
 
+  folders(key: string): Readonly<Record<string, string>> {
+    const { id, kind } = this.#records.get(key);
+    const merged = { MergedDir: this.#target(id) };
+    if (kind === 'view') return merged;
+    return { ...merged, UpperDir: this.#records.path(id, 'upper'), WorkDir: this.#records.path(id, 'work') };
+  }
+
   async usage(key: string): Promise<SnapshotUsage> {
     const { id, kind } = this.#records.get(key);
     let usage: SnapshotUsage = { sizeBytes: 0, inodes: 0 };

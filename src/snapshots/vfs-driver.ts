@@ -146,6 +146,11 @@ export class VfsDriver implements SnapshotDriver {
     return mergedRoot(folders.filter((folder) => folder !== undefined).map(bytesFromUtf8));
   }
 
+  folders(key: string): null {
+    this.#records.get(key);
+    return null;
+  }
+
   /** What the snapshot changed, as the other drivers count it, though its copy takes more. */
   async usage(key: string): Promise<SnapshotUsage> {
     const usage = { sizeBytes: 0, inodes: 0 };

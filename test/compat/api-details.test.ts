@@ -1,5 +1,7 @@
 /** What clients of the API meet at its edges, held against what dockerd answers there. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { apiOf } from './api-fixture.ts';
 import { containerSetup, lines, until } from './containers-fixture.ts';
@@ -171,6 +173,23 @@ test('the edges of the API', async (t) => {
     await fails(run('-v', '/tmp:/etc/hosts/x', 'base', 'true'), 125, /daemon: failed to create task for container: /);
     await fails(run('--cpu-shares', '1', 'base', 'true'), 125, /the minimum allowed cpu-shares is 2/);
     await fails(run('--cpu-shares', '262145', 'base', 'true'), 125, /the maximum allowed cpu-shares is 262144/);
+  });
+
+  await t.test('what a container is told to remember, and where its files are', async () => {
+    const kept = { OnBuild: ['RUN true'], Shell: ['ash', '-c'] };
+    assert.equal(
+      (await ask('POST', '/containers/create?name=told', { Image: 'base', Cmd: ['true'], ...kept })).status,
+      201,
+    );
+    const { Config } = (await ask('GET', '/containers/told/json')).body;
+    assert.deepEqual([Config.OnBuild, Config.Shell], [kept.OnBuild, kept.Shell]);
+    await docker.ok('rm', 'told');
+    await sleeping('files');
+    await docker.ok('exec', 'files', 'touch', '/made');
+    const { Data } = (await ask('GET', '/containers/files/json')).body.GraphDriver;
+    for (const key of ['MergedDir', 'UpperDir']) assert.ok(existsSync(join(Data[key], 'made')), key);
+    await docker.ok('rm', '-f', 'files');
+    assert.equal(existsSync(Data.UpperDir), false);
   });
 
   await t.test('what cannot be created', async () => {

@@ -35,11 +35,11 @@ export function mergeConfig(id: string, body: ContainerCreateConfig, image: RunC
     Volumes: mergeSets(body.Volumes, image?.Volumes) ?? null,
     WorkingDir: body.WorkingDir || image?.WorkingDir || '',
     Entrypoint: clearsEntrypoint ? null : (nonEmpty(body.Entrypoint) ?? image?.Entrypoint ?? null),
-    OnBuild: null,
+    OnBuild: nonEmpty(body.OnBuild) ?? null,
     Labels: { ...image?.Labels, ...body.Labels },
     ...optional('StopSignal', body.StopSignal || image?.StopSignal || undefined),
     ...optional('StopTimeout', body.StopTimeout ?? undefined),
-    ...optional('Shell', image?.Shell),
+    ...optional('Shell', nonEmpty(body.Shell) ?? image?.Shell),
   };
 }
 

@@ -36,7 +36,7 @@ export async function inspectContainer(
     AppArmorProfile: '',
     ExecIDs: container.execIDs.size > 0 ? [...container.execIDs] : null,
     HostConfig: body.hostConfig,
-    GraphDriver: { Data: null, Name: body.driver },
+    GraphDriver: { Data: graphData(ctx, container), Name: body.driver },
     ...(options.size
       ? { SizeRw: (await ctx.snapshots.usage(container.id)).sizeBytes, SizeRootFs: imageSizeBytes(ctx, container) }
       : {}),
@@ -44,6 +44,11 @@ export async function inspectContainer(
     Config: body.config,
     NetworkSettings: networkSettings(container),
   };
+}
+
+function graphData(ctx: EngineContext, { id, body }: Container): ContainerInspect['GraphDriver']['Data'] {
+  const folders = body.driver === ctx.snapshots.name ? ctx.snapshots.folders(id) : null;
+  return folders && { ID: id, ...folders };
 }
 
 function containerState(container: Container): ContainerState {

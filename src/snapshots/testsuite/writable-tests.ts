@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   linkSync,
   mkdirSync,
+  readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -208,6 +210,21 @@ export function writableTests({ name, open, reference }: DriverUnderTest): void 
     writeFileSync(join(root, 'bin/new'), Buffer.alloc(1234));
     linkSync(join(root, 'bin/new'), join(root, 'bin/newer'));
     assert.deepEqual(await bench.driver.usage('work'), { sizeBytes: 1234, inodes: 2 });
+    await bench.stop('work');
+  });
+
+  test(`${name}: a snapshot’s folders are where it says`, async (t) => {
+    if (!requireRoot(t)) return;
+    await using bench = await Bench.open(open, reference);
+    const root = await bench.start('work', await bench.root.add(base));
+    writeFileSync(join(root, 'bin/new'), 'new');
+    const folders = bench.driver.folders('work');
+    if (folders !== null) {
+      assert.equal(folders['MergedDir'], root);
+      assert.deepEqual(readdirSync(join(folders['UpperDir']!, 'bin')), ['new']);
+      assert.ok(existsSync(folders['WorkDir']!));
+    }
+    assert.throws(() => bench.driver.folders('nosuch'), { kind: 'not-found' });
     await bench.stop('work');
   });
 
