@@ -36,7 +36,6 @@ const configRules: Rules<ContainerCreateConfig> = {
 };
 
 const hostRules: Rules<HostConfig> = {
-  VolumeDriver: oneOf('local'),
   Cgroup: unset,
   UsernsMode: oneOf('host'),
   KernelMemoryTCP: unset,
@@ -48,13 +47,6 @@ const mountRules: Rules<MountOptions> = {
   Type: (value) => !['image', 'cluster', 'npipe'].includes(String(value)),
   ImageOptions: unset,
   ClusterOptions: unset,
-};
-
-const volumeRules: Rules<NonNullable<MountOptions['VolumeOptions']>> = {
-  DriverConfig: (value) => {
-    const driver = value as { Name?: string; Options?: object };
-    return unset(value) || (oneOf('local')(driver.Name) && unset(driver.Options));
-  },
 };
 
 /** Fields from `NetworkID` on are the engine's own: clients send back what they once read, and dockerd overwrites it. */
@@ -82,7 +74,6 @@ export function refuseUnsupportedConfig(config: ContainerCreateConfig): void {
   host.Mounts?.forEach((mount, at) => {
     const path = `HostConfig.Mounts[${at}].`;
     check(mount, mountRules, path);
-    check(mount.VolumeOptions ?? {}, volumeRules, `${path}VolumeOptions.`);
   });
   for (const [name, endpoint] of Object.entries(config.NetworkingConfig?.EndpointsConfig ?? {})) {
     refuseUnsupportedEndpoint(endpoint ?? {}, `NetworkingConfig.EndpointsConfig[${name}].`);

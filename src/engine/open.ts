@@ -22,6 +22,7 @@ import { releaseStrayShm } from './containers/shm.ts';
 import { shutDownContainers } from './containers/shutdown.ts';
 import { startAgain } from './containers/start.ts';
 import { loadContainers } from './containers/store.ts';
+import { volumesInUse } from './containers/volume-holds.ts';
 import type { EngineContext } from './context.ts';
 import { engineOver } from './engine.ts';
 import { EventLog } from './events.ts';
@@ -156,6 +157,7 @@ async function takeOver(ctx: EngineContext): Promise<void> {
   await removeStrayFolders(ctx);
   await adoptContainers(ctx, containers);
   await releaseStrayShm(ctx, runningIDs(ctx.containers.all()));
+  await ctx.volumes.adopt(volumesInUse(ctx.containers.all()));
   await releaseStrayMounts(ctx, runningIDs(ctx.containers.all()));
   await ctx.networks.recover(runningIDs(ctx.containers.all()));
   if (ctx.options.autoRestart ?? true) await startAgain(ctx);

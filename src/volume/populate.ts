@@ -15,15 +15,13 @@ export const stagingName = '_populate';
  * itself stays the one it is: a container may have it mounted.
  */
 export async function populateFolder(
-  volumeFolder: string,
+  { data, staging }: { data: string; staging: string },
   sourceFolder: string,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const data = join(volumeFolder, '_data');
   const source = statOrNone(sourceFolder);
   if (!source || !isFolder(source) || (await readdir(data)).length > 0) return false;
   if ((await readdir(sourceFolder)).length > 0) {
-    const staging = join(volumeFolder, stagingName);
     try {
       await mkdir(staging, { mode: 0o700 });
       await copyInWorker(sourceFolder, staging, signal);

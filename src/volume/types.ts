@@ -45,8 +45,7 @@ export interface Volumes {
   list(): readonly VolumeInfo[];
   /**
    * An existing volume is answered as it is, as Docker does.
-   * @throws `invalid-argument` for a bad name or option, `not-found` for another driver, `not-implemented` for driver options: in Docker's words where
-   * it has words.
+   * @throws `invalid-argument` for a bad name or option, `not-found` for another driver: in Docker's words.
    */
   create(wish?: CreateVolume): Promise<VolumeInfo>;
   /** Removes row and contents. @throws `not-found`, `conflict` when something is mounted inside. */
@@ -57,6 +56,15 @@ export interface Volumes {
    * @returns whether the volume took the source's content.
    */
   populate(name: string, sourceFolder: string, options?: { signal?: AbortSignal | undefined }): Promise<boolean>;
+  /**
+   * Says that a container uses a volume: one with a `device` is mounted for its first user, and unmounted after its last. Others are always there.
+   * @throws `internal` in Docker's words when it cannot be mounted.
+   */
+  hold(name: string, user: string): Promise<void>;
+  /** Absent is fine. */
+  release(name: string, user: string): Promise<void>;
+  /** After a restart: who still uses what; everything else is unmounted. */
+  adopt(users: ReadonlyMap<string, readonly string[]>): Promise<void>;
   /** Bytes of its files, each counted once, as Docker counts. */
   usageBytes(name: string, options?: { signal?: AbortSignal | undefined }): Promise<number>;
   /** After a crash: finishes removals, takes away what an unfinished create or populate left. Call before anything else. */

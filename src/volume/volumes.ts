@@ -5,6 +5,7 @@ import { KeyedLock } from '#concurrency';
 import { EngineError, isErrno } from '#errdefs';
 import { fsyncFolder } from '#files';
 import { log } from '#log';
+import { DeviceMounts, hasDevice } from './device-mounts.ts';
 import { decodeVolume, encodeVolume } from './documents.ts';
 import { checkDriverOptions } from './driver-options.ts';
 import { checkVolumeName } from './names.ts';
@@ -28,6 +29,7 @@ class LocalVolumes implements Volumes {
   readonly #root: string;
   readonly #table: VolumeTable;
   readonly #lock = new KeyedLock();
+  readonly #devices = new DeviceMounts();
 
   constructor(root: string, table: VolumeTable) {
     this.#root = root;
@@ -89,8 +91,28 @@ class LocalVolumes implements Volumes {
     options: { signal?: AbortSignal | undefined } = {},
   ): Promise<boolean> {
     using _held = await this.#lock.acquire(name, options);
-    this.#require(name);
-    return await populateFolder(join(this.#root, name), sourceFolder, options.signal);
+    const volume = this.#require(name);
+    // What is mounted on the data has to be staged on the same file system.
+    const staging = join(hasDevice(volume) ? volume.mountpoint : join(this.#root, name), stagingName);
+    return await populateFolder({ data: volume.mountpoint, staging }, sourceFolder, options.signal);
+  }
+
+  async hold(name: string, user: string): Promise<void> {
+    using _held = await this.#lock.acquire(name);
+    await this.#devices.hold(this.#require(name), user);
+  }
+
+  async release(name: string, user: string): Promise<void> {
+    using _held = await this.#lock.acquire(name);
+    const volume = this.find(name);
+    if (volume) await this.#devices.release(volume, user);
+  }
+
+  async adopt(users: ReadonlyMap<string, readonly string[]>): Promise<void> {
+    for (const volume of this.list()) {
+      for (const user of users.get(volume.name) ?? []) this.#devices.adopt(volume, user);
+      await this.#devices.sweep(volume);
+    }
   }
 
   async usageBytes(name: string, options: { signal?: AbortSignal | undefined } = {}): Promise<number> {

@@ -190,7 +190,12 @@ async function populateVolumes(ctx: EngineContext, id: string, plan: MountPlan):
   const { root } = await ctx.snapshots.mount(id);
   try {
     for (const { volume, destination } of plan.copyUps) {
-      await ctx.volumes.populate(volume, await resolveInRoot(root, destination));
+      await ctx.volumes.hold(volume, id);
+      try {
+        await ctx.volumes.populate(volume, await resolveInRoot(root, destination));
+      } finally {
+        await ctx.volumes.release(volume, id);
+      }
     }
   } finally {
     await ctx.snapshots.unmount(id);

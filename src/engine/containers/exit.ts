@@ -11,6 +11,7 @@ import { removeLocked } from './remove.ts';
 import { nextDelayMs, wantsRestart } from './restart-policy.ts';
 import { releaseShm } from './shm.ts';
 import { saveContainer } from './store.ts';
+import { releaseVolumes } from './volume-holds.ts';
 
 /**
  * A container's process has ended: record it, let go of what it held, wake who waits, remove it when it asked for that. It is left `restarting`
@@ -69,9 +70,10 @@ export async function releaseResources(ctx: EngineContext, container: Container)
   const { id } = container;
   const parts = await Promise.allSettled([
     traced('disconnect', id, () => disconnectNetworks(ctx, container)),
-    traced('runtime-delete', id, () => ctx.runtime.delete(id, { force: true })).then(() =>
-      traced('unmount', id, () => ctx.snapshots.unmount(id)),
-    ),
+    traced('runtime-delete', id, () => ctx.runtime.delete(id, { force: true })).then(async () => {
+      await traced('unmount', id, () => ctx.snapshots.unmount(id));
+      await releaseVolumes(ctx, container);
+    }),
     container.body.hostConfig.IpcMode === 'shareable' ? releaseShm(ctx, id) : undefined,
     hasHeldMounts(container) ? releaseMounts(ctx, id) : undefined,
   ]);

@@ -16,6 +16,7 @@ import { containerPaths } from './paths.ts';
 import { removeLocked } from './remove.ts';
 import { containerSpec } from './spec.ts';
 import { saveContainer } from './store.ts';
+import { holdVolumes } from './volume-holds.ts';
 
 /** From a stopped container to a running one; the caller holds its lock. A failure leaves it stopped, its error recorded and nothing held. */
 export async function launch(ctx: EngineContext, container: Container): Promise<void> {
@@ -35,6 +36,7 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
     traced('mount', id, () => ctx.snapshots.mount(id)),
     traced('network', id, () => connectNetworks(ctx, container)),
   );
+  await holdVolumes(ctx, container);
   emitVolumeMounts(ctx, container);
   emitNetworkConnects(ctx, container);
   const spec = containerSpec(ctx, container, { root, network });

@@ -19,6 +19,7 @@ interface VolumeWish {
   readonly plan: Extract<PlannedMount, { kind: 'volume' }>;
   readonly labels: Readonly<Record<string, string>> | null;
   readonly copyUp: boolean;
+  readonly driver?: { readonly name: string; readonly options?: Readonly<Record<string, string>> | null };
 }
 
 /** What a container is to have mounted; nothing is made yet. */
@@ -43,6 +44,7 @@ export function decideMounts(
 ): MountDecision {
   const taken = new Map<string, PlannedMount>();
   const wishes: VolumeWish[] = [];
+  const driver = host.VolumeDriver ? { driver: { name: host.VolumeDriver } } : {};
   const claim = (mount: PlannedMount) => {
     if (taken.has(mount.destination)) throw invalid(`Duplicate mount point: ${mount.destination}`);
     taken.set(mount.destination, mount);
@@ -50,13 +52,16 @@ export function decideMounts(
   for (const bind of host.Binds ?? []) {
     const parsed = parseBind(bind, readOnlyNonRecursive);
     claim(parsed.mount);
-    if (parsed.mount.kind === 'volume') wishes.push({ plan: parsed.mount, labels: null, copyUp: parsed.copyUp });
+    if (parsed.mount.kind === 'volume')
+      wishes.push({ plan: parsed.mount, labels: null, copyUp: parsed.copyUp, ...driver });
   }
   for (const options of host.Mounts ?? []) {
     const parsed = parseMountOptions(options, readOnlyNonRecursive);
     claim(parsed.mount);
     if (parsed.mount.kind === 'volume') {
-      wishes.push({ plan: parsed.mount, labels: options.VolumeOptions?.Labels ?? null, copyUp: parsed.copyUp });
+      const { Labels: labels = null, DriverConfig: config } = options.VolumeOptions ?? {};
+      const chosen = config ? { driver: { name: config.Name ?? '', options: config.Options ?? null } } : {};
+      wishes.push({ plan: parsed.mount, labels, copyUp: parsed.copyUp, ...chosen });
     }
   }
   for (const [destination, options] of Object.entries(host.Tmpfs ?? {})) {
@@ -68,7 +73,7 @@ export function decideMounts(
     if (taken.has(clean) || inherited.has(clean)) continue;
     const plan = anonymousVolume(clean);
     claim(plan);
-    wishes.push({ plan, labels: null, copyUp: true });
+    wishes.push({ plan, labels: null, copyUp: true, ...driver });
   }
   return { mounts: [...new Map([...inherited, ...taken]).values()], wishes };
 }
@@ -82,9 +87,10 @@ export function ownVolumes(mounts: readonly PlannedMount[]): string[] {
 export async function makeVolumes(ctx: EngineContext, { mounts, wishes }: MountDecision): Promise<MountPlan> {
   const sources = new Map<string, string>();
   const copyUps: { volume: string; destination: string }[] = [];
-  for (const { plan, labels, copyUp } of wishes) {
+  for (const wish of wishes) {
+    const { plan, copyUp } = wish;
     const existing = ctx.volumes.find(plan.name);
-    const volume = existing ?? (await createVolume(ctx, plan, labels));
+    const volume = existing ?? (await createVolume(ctx, wish));
     sources.set(plan.name, volume.mountpoint);
     if (copyUp) copyUps.push({ volume: plan.name, destination: plan.destination });
   }
@@ -96,12 +102,14 @@ export async function makeVolumes(ctx: EngineContext, { mounts, wishes }: MountD
   };
 }
 
-async function createVolume(ctx: EngineContext, plan: VolumeWish['plan'], labels: VolumeWish['labels']) {
+async function createVolume(ctx: EngineContext, { plan, labels, driver }: VolumeWish) {
   const anonymousLabels = plan.anonymous ? { 'com.docker.volume.anonymous': '' } : null;
   const volume = await ctx.volumes.create({
     name: plan.name,
     labels: labels ?? anonymousLabels,
     anonymous: plan.anonymous,
+    driver: driver?.name || 'local',
+    options: driver?.options ?? null,
   });
   ctx.events.emit({ type: 'volume', action: 'create', id: plan.name, attributes: { driver: 'local' } });
   return volume;

@@ -41,7 +41,16 @@ async function openView(ctx: EngineContext, container: Container, path: string):
   if (inside && inside.kind !== 'tmpfs') {
     const part = inside.kind === 'volume' ? (inside.subpath ?? '') : '';
     const below = posix.join('/', part, clean.slice(inside.destination.length));
-    return view(openFolder(inside.source), below, async () => {});
+    if (inside.kind !== 'volume') return view(openFolder(inside.source), below, async () => {});
+    // Not the container's own hold: it may start meanwhile.
+    const user = `view ${crypto.randomUUID()}`;
+    await ctx.volumes.hold(inside.name, user);
+    try {
+      return view(openFolder(inside.source), below, () => ctx.volumes.release(inside.name, user));
+    } catch (error) {
+      await ctx.volumes.release(inside.name, user);
+      throw error;
+    }
   }
   const { root } = await ctx.snapshots.mount(container.id);
   try {
