@@ -120,6 +120,8 @@ test('the daemon’s driver and options are those of containers that name none',
   await using daemon = await TestDaemon.start({ flags: ['--config-file', file] });
   const docker = new DockerCli(cli.path, daemon.host, join(setup.folder, 'other'));
   assert.equal(await docker.ok('info', '-f', '{{.LoggingDriver}}'), 'local\n');
+  assert.match(await docker.ok('info'), /Container Logs: 1 MB × 5 each\n/);
+  assert.match(await setup.docker.ok('info'), /Container Logs: 100 MB × 3 each\n/);
   assert.equal((await docker.run(['import', '-', 'base'], { input: baseImageTar() })).status, 0);
   await docker.ok('create', '--name', 'plain', 'base', 'true');
   await docker.ok('create', '--name', 'own', '--log-driver', 'json-file', 'base', 'true');

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { connect } from '#client';
 import { requireRoot, temporaryFolder } from '#testing';
 import { baseImageTar } from '../../scripts/base-image.ts';
 import { TestDaemon } from '../support/daemon.ts';
@@ -34,6 +35,17 @@ test('what goes wrong is said in the words of docker, with its status', async (t
   const cases: readonly (readonly [string, number, RegExp])[] = [
     ['run --rm base nosuch', 127, /exec: "nosuch": executable file not found in \$PATH\n\nRun 'wherry run --help' for/],
     ['run --rm base /etc', 126, /exec: "\/etc": is a directory/],
+    ['run --rm --restart always base true', 125, /conflicting options: cannot specify both --restart and --rm\n/],
+    [
+      'run --restart always:x base true',
+      125,
+      /invalid restart policy format: maximum retry count must be an integer\n/,
+    ],
+    [
+      'run --health-interval x base true',
+      125,
+      /invalid argument "x" for "--health-interval" flag: time: invalid durat/,
+    ],
     ['run --rm --network nonet base true', 125, /network nonet not found\n/],
     ['load -i /nonexistent', 1, /^open \/nonexistent: no such file or directory\n$/],
     ['import /nonexistent', 1, /^open \/nonexistent: no such file or directory\n$/],
@@ -83,4 +95,22 @@ test('build: contexts and Dockerfiles from folders and standard input, -q, --rm=
   assert.deepEqual(await names(), []);
   await wherry(['build', '--rm=false', '-'], 'FROM base\nRUN echo stays\n');
   assert.equal((await names()).length, 1);
+});
+
+test('what happens to a container by itself, as the client asks for it', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  await using daemon = await TestDaemon.start();
+  await using engine = connect(daemon.host);
+  const wherry = client(daemon, folder.path);
+  assert.equal((await wherry(['import', '-', 'base'], baseImageTar())).status, 0);
+  const flags = ['--restart', 'on-failure:2', '--health-cmd', 'true', '--health-interval', '1m30s'];
+  const more = ['--health-retries', '4', '--health-on-failure', 'stop'];
+  assert.equal((await wherry(['run', '--name', 'a', ...flags, ...more, 'base', 'true'])).status, 0);
+  const { Config, HostConfig } = await engine.containers.inspect('a');
+  assert.deepEqual(HostConfig.RestartPolicy, { Name: 'on-failure', MaximumRetryCount: 2 });
+  assert.deepEqual(Config.Healthcheck, { Test: ['CMD-SHELL', 'true'], Interval: 90e9, Retries: 4 });
+  assert.deepEqual(Config.Labels, { 'io.wherry.health-on-failure': 'stop' });
+  assert.equal((await wherry(['run', '--name', 'b', '--no-healthcheck', 'base', 'true'])).status, 0);
+  assert.deepEqual((await engine.containers.inspect('b')).Config.Healthcheck, { Test: ['NONE'] });
 });

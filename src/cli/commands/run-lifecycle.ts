@@ -48,7 +48,7 @@ function duration(flags: Flags, name: string, key: string): Record<string, numbe
   try {
     return { [key]: Number(parseDurationNs(text)) };
   } catch (cause) {
-    throw new EngineError('invalid-argument', `invalid argument "${text}" for "--${name}": ${messageOf(cause)}`, {
+    throw new EngineError('invalid-argument', `invalid argument "${text}" for "--${name}" flag: ${messageOf(cause)}`, {
       cause,
     });
   }

@@ -1,8 +1,10 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem } from 'node:os';
 import type { RegistryServiceConfig, SystemInfo, SystemVersion } from '#api-types';
+import { messageOf } from '#errdefs';
 import { cdiDeviceNames, readCdiSpecs } from '../cdi/index.ts';
 import { cdiFolders } from '../containers/devices.ts';
+import { completeLogConfig, logLimits } from '../containers/log-config.ts';
 import type { EngineContext } from '../context.ts';
 import { formatNs, nowNs } from '../time.ts';
 import { apiVersion, engineVersion, minApiVersion } from '../version.ts';
@@ -26,7 +28,11 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     ContainersStopped: states.length - count('running') - count('paused'),
     Images: ctx.metadata.images.list().length,
     Driver: ctx.snapshots.name,
-    DriverStatus: [...ctx.snapshots.status(), ['Chosen Because', ctx.driverReason]],
+    DriverStatus: [
+      ...ctx.snapshots.status(),
+      ['Chosen Because', ctx.driverReason],
+      ['Container Logs', defaultLogText(ctx)],
+    ],
     Plugins: {
       Volume: ['local'],
       Network: ['bridge', 'host', 'null'],
@@ -90,6 +96,17 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     ...(found.length > 0 ? { DiscoveredDevices: found } : {}),
     Warnings: null,
   };
+}
+
+/** What is kept of a container that says nothing; Docker's API has no field for it. */
+function defaultLogText(ctx: EngineContext): string {
+  const defaults = ctx.options.logDefaults;
+  try {
+    const limits = logLimits(completeLogConfig(undefined, defaults), '');
+    return limits ? `${limits.maxBytes / 1_000_000} MB × ${limits.maxFiles} each` : 'none';
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 function hasController(name: string, v1: boolean): boolean {
