@@ -106,11 +106,11 @@ test('what happens to a container by itself, as the client asks for it', async (
   assert.equal((await wherry(['import', '-', 'base'], baseImageTar())).status, 0);
   const flags = ['--restart', 'on-failure:2', '--health-cmd', 'true', '--health-interval', '1m30s'];
   const more = ['--health-retries', '4', '--health-on-failure', 'stop'];
-  assert.equal((await wherry(['run', '--name', 'a', ...flags, ...more, 'base', 'true'])).status, 0);
-  const { Config, HostConfig } = await engine.containers.inspect('a');
+  assert.equal((await wherry(['run', '--name', 'checked', ...flags, ...more, 'base', 'true'])).status, 0);
+  const { Config, HostConfig } = await engine.containers.inspect('checked');
   assert.deepEqual(HostConfig.RestartPolicy, { Name: 'on-failure', MaximumRetryCount: 2 });
   assert.deepEqual(Config.Healthcheck, { Test: ['CMD-SHELL', 'true'], Interval: 90e9, Retries: 4 });
   assert.deepEqual(Config.Labels, { 'io.wherry.health-on-failure': 'stop' });
-  assert.equal((await wherry(['run', '--name', 'b', '--no-healthcheck', 'base', 'true'])).status, 0);
-  assert.deepEqual((await engine.containers.inspect('b')).Config.Healthcheck, { Test: ['NONE'] });
+  assert.equal((await wherry(['run', '--name', 'bare', '--no-healthcheck', 'base', 'true'])).status, 0);
+  assert.deepEqual((await engine.containers.inspect('bare')).Config.Healthcheck, { Test: ['NONE'] });
 });
