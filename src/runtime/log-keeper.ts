@@ -21,12 +21,12 @@ export class LogKeeper implements Disposable {
   constructor(limits: LogLimits, reopen: () => boolean) {
     this.#limits = limits;
     this.#reopen = reopen;
-    this.#last = { sizeBytes: this.#size(), timeMs: Date.now() };
+    this.#last = { sizeBytes: this.#size() ?? 0, timeMs: Date.now() };
     this.#lookIn(firstLookMs);
   }
 
-  #size(): number {
-    return statSync(this.#limits.path, { throwIfNoEntry: false })?.size ?? 0;
+  #size(): number | undefined {
+    return statSync(this.#limits.path, { throwIfNoEntry: false })?.size;
   }
 
   #lookIn(delayMs: number): void {
@@ -41,8 +41,9 @@ export class LogKeeper implements Disposable {
 
   async #look(): Promise<void> {
     const { path, maxBytes, maxFiles } = this.#limits;
-    await ensureWritten(path, this.#reopen);
-    const sizeBytes = this.#size();
+    const found = this.#size();
+    if (found === undefined) await ensureWritten(path, this.#reopen);
+    const sizeBytes = found ?? 0;
     const now = { sizeBytes, timeMs: Date.now() };
     if (sizeBytes >= maxBytes) {
       await rotateLog(path, maxFiles, this.#reopen);
