@@ -76,9 +76,11 @@ export class Call {
     return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
   }
 
-  /** A JSON body. @throws `invalid-argument` in dockerd's words: wrong type, empty, broken, or more than one value. */
+  /** A JSON body; no body is an empty object, as in dockerd. @throws `invalid-argument` in dockerd's words: wrong type, broken, or more than one value. */
   async json<T>(decoder: Decoder<T>): Promise<T> {
-    return decodeAs(decoder, await this.jsonValue());
+    if (this.hasBody) return decodeAs(decoder, await this.jsonValue());
+    this.#checkContentType();
+    return decodeAs(decoder, null);
   }
 
   /** The same where a body is optional. */
@@ -87,6 +89,7 @@ export class Call {
     return await this.json(decoder);
   }
 
+  /** The same before it is decoded, where there has to be one. */
   async jsonValue(): Promise<JsonValue> {
     this.#checkContentType();
     const text = (await readBody(this.body(), maxJsonBytes)).toString('utf8');

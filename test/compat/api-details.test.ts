@@ -192,6 +192,17 @@ test('the edges of the API', async (t) => {
     assert.equal(existsSync(Data.UpperDir), false);
   });
 
+  await t.test('no body is an empty one', async () => {
+    const refusal = async (path: string) => (await ask('POST', path)).body.message;
+    assert.equal(await refusal('/containers/nosuch/rename'), 'Neither old nor new names may be empty');
+    assert.equal(await refusal('/containers/nosuch/exec'), 'No exec command specified');
+    assert.equal(await refusal('/networks/create'), 'invalid name: name is empty');
+    assert.equal(await refusal('/networks/nosuch/connect'), 'invalid name or ID supplied: ""');
+    const { status, body } = await ask('POST', '/volumes/create');
+    assert.deepEqual([status, body.Labels], [201, { 'com.docker.volume.anonymous': '' }]);
+    await docker.ok('volume', 'rm', body.Name);
+  });
+
   await t.test('what cannot be created', async () => {
     const create = async (body: object) => (await ask('POST', '/containers/create?name=refused', body)).body.message;
     assert.equal(await create({ Image: '' }), 'no command specified');

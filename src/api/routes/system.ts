@@ -1,7 +1,7 @@
 import type { EventMessage } from '#api-types';
 import { EngineError, messageOf } from '#errdefs';
 import { log } from '#log';
-import type { ApiRoute, Call } from '../call.ts';
+import { type ApiRoute, type Call, decodeAs } from '../call.ts';
 import { authConfig } from '../decoders/small.ts';
 import { diskUsageFor, systemInfoFor } from '../older-versions.ts';
 import { htmlSafeJson } from '../progress.ts';
@@ -12,7 +12,11 @@ export const systemRoutes: readonly ApiRoute[] = [
   ['GET', '/info', async (call) => call.reply(200, systemInfoFor(call, await call.engine.system.info()))],
   ['GET', '/version', async (call) => call.reply(200, await call.engine.system.version())],
   ['GET', '/system/df', diskUsage],
-  ['POST', '/auth', async (call) => call.reply(200, await call.engine.system.auth(await call.json(authConfig)))],
+  [
+    'POST',
+    '/auth',
+    async (call) => call.reply(200, await call.engine.system.auth(decodeAs(authConfig, await call.jsonValue()))),
+  ],
 ];
 
 const diskUsageTypes = ['container', 'image', 'volume', 'build-cache'];

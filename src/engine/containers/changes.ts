@@ -20,9 +20,10 @@ export async function containerChanges(ctx: EngineContext, reference: string): P
 
 /** `POST /containers/{id}/rename`. @throws `conflict` when the name is taken. */
 export async function renameContainer(ctx: EngineContext, reference: string, name: string): Promise<void> {
-  const container = ctx.containers.resolve(reference);
   const wanted = name.replace(/^\//, '');
-  if (wanted === '') throw new EngineError('invalid-argument', 'Neither old nor new names may be empty');
+  if (reference === '' || wanted === '')
+    throw new EngineError('invalid-argument', 'Neither old nor new names may be empty');
+  const container = ctx.containers.resolve(reference);
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(wanted)) {
     throw new EngineError(
       'invalid-argument',
