@@ -421,6 +421,93 @@ static napi_value do_fs_mount(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static bool write_file(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  ssize_t written = write(fd, text, strlen(text));
+  int failure = errno;
+  close(fd);
+  errno = failure;
+  return written == (ssize_t)strlen(text);
+}
+
+/* A user namespace with these maps, which only a mount needs: the process that makes it ends before this returns. */
+static int open_user_namespace(const char *uid_map, const char *gid_map) {
+  int ready[2];
+  if (pipe2(ready, O_CLOEXEC) < 0) return -1;
+  pid_t child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    unsigned char failure = unshare(CLONE_NEWUSER) < 0 ? (unsigned char)errno : 0;
+    if (write(ready[1], &failure, 1) < 0) _exit(1);
+    for (;;) pause();
+  }
+  int failure = child < 0 ? errno : 0, fd = -1;
+  close(ready[1]);
+  unsigned char said = 0;
+  ssize_t count = 0;
+  if (child > 0) RETRY(count, read(ready[0], &said, 1));
+  close(ready[0]);
+  if (child > 0 && (count != 1 || said != 0)) failure = count != 1 ? EIO : said;
+  if (failure == 0) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/uid_map", (int)child);
+    bool mapped = write_file(path, uid_map);
+    snprintf(path, sizeof path, "/proc/%d/gid_map", (int)child);
+    mapped = mapped && write_file(path, gid_map);
+    snprintf(path, sizeof path, "/proc/%d/ns/user", (int)child);
+    if (mapped) fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) failure = errno;
+  }
+  if (child > 0) {
+    int status;
+    kill(child, SIGKILL);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  }
+  errno = failure;
+  return fd;
+}
+
+/* A copy of the mounts at a path, under other IDs, at another; answers the name of the step that failed, or NULL. */
+static const char *mount_with_ids(const char *source, const char *target, int user_namespace) {
+  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  if (tree < 0) return "open_tree";
+  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_namespace};
+  const char *failed = NULL;
+  if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) < 0)
+    failed = "mount_setattr";
+  else if (syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+    failed = "move_mount";
+  int failure = errno;
+  close(tree);
+  errno = failure;
+  return failed;
+}
+
+static napi_value do_idmap_mount(napi_env env, napi_callback_info info) {
+  napi_value args[4];
+  struct path source, target;
+  if (!get_args(env, info, 4, args) || !get_path(env, args[0], "source", &source) ||
+      !get_path(env, args[1], "target", &target))
+    return NULL;
+  char *uid_map = get_string(env, args[2], "uidMap");
+  if (uid_map == NULL) return NULL;
+  char *gid_map = get_string(env, args[3], "gidMap");
+  if (gid_map == NULL) {
+    free(uid_map);
+    return NULL;
+  }
+  int user_namespace = open_user_namespace(uid_map, gid_map);
+  int failure = errno;
+  free(uid_map);
+  free(gid_map);
+  if (user_namespace < 0) return throw_errno(env, failure, "unshare", source.text);
+  const char *failed = mount_with_ids(source.text, target.text, user_namespace);
+  failure = errno;
+  close(user_namespace);
+  return failed != NULL ? throw_errno(env, failure, failed, source.text) : NULL;
+}
+
 static napi_value do_statfs(napi_env env, napi_callback_info info) {
   napi_value args[1];
   struct path path;
@@ -1277,6 +1364,7 @@ static const struct {
     {"mount", do_mount},
     {"umount", do_umount},
     {"fsMount", do_fs_mount},
+    {"idmapMount", do_idmap_mount},
     {"statfs", do_statfs},
     {"mknod", do_mknod},
     {"lstat", do_lstat},

@@ -41,6 +41,11 @@ export interface Sys {
     target: string,
     attrFlags: number,
   ): void;
+  /**
+   * Mounts what is at `source`, with all below it, at `target` under other IDs. The maps are as /proc/<pid>/uid_map has them: from IDs on the disk to those
+   * shown. The error's `syscall` is the step that failed: `mount_setattr` with EINVAL when the file system cannot.
+   */
+  idmapMount(source: string, target: string, uidMap: string, gidMap: string): void;
   /** `type` is the filesystem's magic number; blocks are counted in `blockSize` bytes, `available` is what non-root may use. */
   statfs(path: PathLike): {
     type: number;

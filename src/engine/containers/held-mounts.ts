@@ -1,4 +1,14 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, isErrno } from '#errdefs';
@@ -6,6 +16,7 @@ import { mountsBelow, unmountBelow } from '#mount';
 import { mountFlags, resolveFlags, sys } from '#sys';
 import type { EngineContext } from '../context.ts';
 import type { Container } from './container.ts';
+import { mountIDMap } from './id-map.ts';
 import type { PlannedMount } from './record.ts';
 
 type Place = Pick<EngineContext, 'execRoot'>;
@@ -18,13 +29,18 @@ const folderOf = (ctx: Place, id: string) => join(allFolder(ctx), id);
  * can swap a link in it, and a bind without what is mounted below its source. Answers the places by destination.
  * @throws in Docker's words when a part is not there or leads out of its volume.
  */
-export function holdMounts(ctx: Place, container: Container): ReadonlyMap<string, string> {
+export function holdMounts(
+  ctx: Place,
+  container: Container,
+  user: { readonly uid: number; readonly gid: number },
+): ReadonlyMap<string, string> {
   const held = new Map<string, string>();
   for (const [number, mount] of container.body.mounts.entries()) {
     if (!isHeld(mount)) continue;
     const target = join(folderOf(ctx, container.id), String(number));
     mkdirSync(folderOf(ctx, container.id), { recursive: true, mode: 0o700 });
     if (mount.kind === 'volume') bindPart(mount.source, mount.subpath ?? '', target);
+    else if (mount.idmap) bindMapped(mount.source, target, user);
     else bindAlone(mount.source, target);
     held.set(mount.destination, target);
   }
@@ -32,7 +48,9 @@ export function holdMounts(ctx: Place, container: Container): ReadonlyMap<string
 }
 
 function isHeld(mount: PlannedMount): mount is Extract<PlannedMount, { kind: 'bind' | 'volume' }> {
-  return mount.kind === 'volume' ? mount.subpath !== undefined : mount.kind === 'bind' && !mount.recursive;
+  return mount.kind === 'volume'
+    ? mount.subpath !== undefined
+    : mount.kind === 'bind' && (!mount.recursive || mount.idmap === true);
 }
 
 export const hasHeldMounts = ({ body }: Container): boolean => body.mounts.some(isHeld);
@@ -61,6 +79,20 @@ function entriesOf(folder: string): string[] {
 function bindAlone(source: string, target: string): void {
   makeTarget(target, statSync(source).isDirectory());
   sys.mount(source, target, '', mountFlags.bind, '');
+}
+
+function bindMapped(source: string, target: string, user: { readonly uid: number; readonly gid: number }): void {
+  if (!existsSync(source)) mkdirSync(source, { recursive: true });
+  const owner = statSync(source);
+  makeTarget(target, owner.isDirectory());
+  try {
+    sys.idmapMount(source, target, mountIDMap(owner.uid, user.uid), mountIDMap(owner.gid, user.gid));
+  } catch (error) {
+    const cannot = isErrno(error, 'EINVAL') || isErrno(error, 'EPERM') || isErrno(error, 'ENOSYS');
+    if (!cannot) throw error;
+    const fact = 'its file system, or one mounted below it, cannot be shown under other IDs';
+    throw new EngineError('failed-precondition', `idmap ${source}: ${fact}`, { cause: error });
+  }
 }
 
 function bindPart(source: string, subpath: string, target: string): void {

@@ -159,6 +159,7 @@ function parseBind(spec: string, readOnlyNonRecursive: boolean): ParsedMount {
         propagation: modes.propagation || 'rprivate',
         recursive: true,
         readOnlyNonRecursive,
+        ...(modes.idmap ? { idmap: true as const } : {}),
       },
     };
   }
@@ -179,14 +180,18 @@ function parseBind(spec: string, readOnlyNonRecursive: boolean): ParsedMount {
   };
 }
 
-const modeKinds: readonly (readonly [kind: 'access' | 'label' | 'copy', words: readonly string[]])[] = [
+const modeKinds: readonly (readonly [kind: 'access' | 'label' | 'copy' | 'idmap', words: readonly string[]])[] = [
+  ['idmap', ['idmap']],
   ['access', ['ro', 'rw']],
   ['label', ['z', 'Z']],
   ['copy', ['nocopy']],
 ];
 
 /** `ro,rslave`: at most one word of a kind. */
-function parseModes(mode: string, spec: string): { readOnly: boolean; noCopy: boolean; propagation: string } {
+function parseModes(
+  mode: string,
+  spec: string,
+): { readOnly: boolean; noCopy: boolean; propagation: string; idmap: boolean } {
   const chosen = new Map<string, string>();
   for (const word of mode === '' ? [] : mode.split(',')) {
     const kind = propagations.has(word) ? 'propagation' : modeKinds.find(([, words]) => words.includes(word))?.[0];
@@ -195,7 +200,9 @@ function parseModes(mode: string, spec: string): { readOnly: boolean; noCopy: bo
   }
   const noCopy = chosen.has('copy');
   if (noCopy && spec.startsWith('/')) throw invalid(`invalid mode: ${mode}`);
-  return { readOnly: chosen.get('access') === 'ro', noCopy, propagation: chosen.get('propagation') ?? '' };
+  const idmap = chosen.has('idmap');
+  if (idmap && !spec.startsWith('/')) throw invalid(`invalid mode: ${mode}`);
+  return { readOnly: chosen.get('access') === 'ro', noCopy, propagation: chosen.get('propagation') ?? '', idmap };
 }
 
 function parseMountOptions(options: MountOptions, readOnlyNonRecursive: boolean): ParsedMount {

@@ -14,6 +14,8 @@ export type PlannedMount =
       readonly recursive: boolean;
       /** Read-only itself, while what is mounted below keeps its own access. */
       readonly readOnlyNonRecursive?: boolean;
+      /** Who owns the source is the container's user in it. */
+      readonly idmap?: true;
     }
   | {
       readonly kind: 'volume';

@@ -30,15 +30,16 @@ export function containerSpec(
   const { config, hostConfig } = container.body;
   const security = parseSecurity(hostConfig);
   const granted = grantDevices(ctx, hostConfig);
+  const process = withGrants(initProcess(container, place.root, security), granted);
   return {
     id: container.id,
     rootfs: place.root,
     readonlyRootfs: hostConfig.ReadonlyRootfs ?? false,
     hostname: place.network.hostname ?? config.Hostname ?? '',
-    process: withGrants(initProcess(container, place.root, security), granted),
+    process,
     mounts: [
       ...granted.mounts,
-      ...specMounts(container.body.mounts, holdMounts(ctx, container)),
+      ...specMounts(container.body.mounts, holdMounts(ctx, container, process)),
       ...accountMounts(container, place.network.accountFiles),
     ],
     devices: granted.devices,

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { chownSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { containerSetup, daemonWords } from './containers-fixture.ts';
+
+test('-v SOURCE:DESTINATION:idmap: the owner of the source is the container’s user', async (t) => {
+  await using setup = await containerSetup(t);
+  if (!setup) return;
+  const { daemon, docker, folder, run, sh } = setup;
+  const source = join(folder, 'source');
+  await mkdir(source);
+  for (const [name, uid, gid] of [
+    ['mine', 1234, 1235],
+    ['other', 77, 78],
+    ['roots', 0, 0],
+    ['', 1234, 1235],
+  ] as const) {
+    const path = join(source, name);
+    if (!existsSync(path)) writeFileSync(path, '');
+    chownSync(path, uid, gid);
+  }
+  const probe = await run(['-v', `${source}:/d:idmap`], ['true']);
+  if (probe.status !== 0 && probe.stderr.includes('cannot be shown under other IDs')) {
+    return t.skip('the file system of the temporary folder knows no idmapped mounts');
+  }
+  const owners = 'cd /d; stat -c "%n %u %g" . mine other roots';
+
+  await t.test('what it owns is shown so, and what the user makes belongs to it', async () => {
+    const seen = await sh(['-v', `${source}:/d:idmap`], `${owners}; touch made; chmod 600 mine`);
+    assert.equal(seen, '. 0 0\nmine 0 0\nother 77 78\nroots 65534 65534');
+    const made = statSync(join(source, 'made'));
+    assert.deepEqual([made.uid, made.gid], [1234, 1235]);
+    assert.equal(statSync(join(source, 'mine')).uid, 1234);
+  });
+
+  await t.test('for a user without privileges as well, and read-only', async () => {
+    const flags = ['-u', '5:6', '-v', `${source}:/d:ro,idmap`];
+    assert.equal(await sh(flags, owners), '. 5 6\nmine 5 6\nother 77 78\nroots 0 0');
+    assert.match(await sh(flags, 'touch /d/x 2>&1 || true'), /Read-only file system/);
+    assert.equal(await sh(['-u', '5:6', '-v', `${source}:/d:idmap`], 'echo w > /d/mine && cat /d/mine'), 'w');
+  });
+
+  await t.test('one file; what cannot be; nothing stays mounted', async () => {
+    assert.equal(await sh(['-v', `${join(source, 'mine')}:/f:idmap`], 'stat -c %u /f'), '0');
+    const refused = await run(['-v', '/proc/sys:/d:idmap'], ['true']);
+    assert.match(
+      daemonWords(docker, refused),
+      /^idmap \/proc\/sys: its file system, .* cannot be shown under other IDs$/,
+    );
+    assert.equal(daemonWords(docker, await run(['-v', 'volume:/d:idmap'], ['true'])), 'invalid mode: idmap');
+    assert.deepEqual(readdirSync(join(daemon.folder, 'run', 'binds')), []);
+  });
+});
