@@ -154,16 +154,17 @@ function algorithmOf(digest: IngestedLayer['digest'] | undefined): ReturnType<ty
 /** Everything the source gives, into the job; the source is released whatever happens. */
 async function feed(job: IngestJob, source: ByteSource, options: IngestOptions): Promise<void> {
   const limit = options.expected?.compressedBytes ?? Number.POSITIVE_INFINITY;
+  using interruption = new Interruption(options.signal);
   let readBytes = 0;
   const chunks = source[Symbol.asyncIterator]();
   let finished = false;
   try {
     while (true) {
-      const next = await unlessAborted(chunks.next(), options.signal);
+      const next = await interruption.of(chunks.next());
       if (next.done) break;
       readBytes += next.value.byteLength;
       if (readBytes > limit) throw new EngineError('data-loss', `ingest layer: more than the ${limit} bytes expected`);
-      await unlessAborted(job.write(next.value), options.signal);
+      await interruption.of(job.write(next.value));
       options.onProgress?.(readBytes, job.writtenBytes);
     }
     finished = true;
@@ -175,21 +176,37 @@ async function feed(job: IngestJob, source: ByteSource, options: IngestOptions):
     throw new EngineError('data-loss', `ingest layer: ${readBytes} bytes, want ${limit}`);
 }
 
-/** The promise, or the signal's reason if that comes first. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return await promise;
-  let leave: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    leave = () => reject(signal.reason);
-    if (signal.aborted) leave();
-    else signal.addEventListener('abort', leave, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    if (leave) signal.removeEventListener('abort', leave);
-    promise.catch(() => {}); // lost the race: the abort is what is told
+/**
+ * Ends one wait after another when a signal says so: a listener for all of them, because a layer has a wait per chunk and listeners on a signal that is made
+ * of others are dear.
+ */
+class Interruption implements Disposable {
+  readonly #signal: AbortSignal | undefined;
+  #reject: ((reason: unknown) => void) | undefined;
+  readonly #onAbort = () => this.#reject?.(this.#signal?.reason);
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
+
+  /** The promise, or the signal's reason if that comes first. One at a time. */
+  of<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      promise.then(resolve, reject);
+      if (this.#signal?.aborted) reject(this.#signal.reason);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+  }
+}
+
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  using interruption = new Interruption(signal);
+  return await interruption.of(promise);
 }
 
 /** The worker's findings as the door's type. @throws `data-loss` when they are not what was expected. */
