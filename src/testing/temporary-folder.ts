@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { scratchFolder } from './scratch.ts';
 
 export interface TemporaryFolder extends AsyncDisposable {
   readonly path: string;
@@ -8,6 +8,6 @@ export interface TemporaryFolder extends AsyncDisposable {
 
 /** A folder of the test's own, removed when disposed. */
 export async function temporaryFolder(prefix = 'wherry-test-'): Promise<TemporaryFolder> {
-  const path = await mkdtemp(join(tmpdir(), prefix));
+  const path = await mkdtemp(join(scratchFolder(), prefix));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }

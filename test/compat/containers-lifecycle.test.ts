@@ -47,8 +47,11 @@ test('the life of a container', async (t) => {
     await fails(['kill', '-s', 'BOGUS', 'trap'], 'cannot kill container: trap: invalid signal: BOGUS');
     await docker.ok('stop', 'trap');
     await docker.ok('start', 'trap');
-    await fails(['stop', '-s', 'BOGUS', 'trap'], 'cannot stop container: trap: invalid signal: BOGUS');
-    await fails(['restart', '-s', 'BOGUS', 'trap'], 'Cannot restart container trap: invalid signal: BOGUS');
+    // Before 23 the CLI stopped with no other signal than the container's.
+    if (!docker.olderThan(23)) {
+      await fails(['stop', '-s', 'BOGUS', 'trap'], 'cannot stop container: trap: invalid signal: BOGUS');
+      await fails(['restart', '-s', 'BOGUS', 'trap'], 'Cannot restart container trap: invalid signal: BOGUS');
+    }
     await docker.ok('rm', '-f', 'trap');
     await fails(['start', 'trap'], 'No such container: trap');
     await sleeping('slow', '--stop-timeout', '1', '--stop-signal', 'USR1');

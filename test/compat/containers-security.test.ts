@@ -29,7 +29,8 @@ test('security options of a container', async (t) => {
     assert.match(await sh(unless, chmod), denied);
     assert.equal(await sh([...unless, '--cap-add', 'SYS_TIME'], chmod), 'Seccomp:\t2');
     assert.equal(await sh(await profile('none', {}), chmod), 'Seccomp:\t0');
-    assert.equal(await sh(['--security-opt', 'seccomp=builtin'], chmod), 'Seccomp:\t2');
+    // Before 23 the CLI took the word for a file's name.
+    if (!docker.olderThan(23)) assert.equal(await sh(['--security-opt', 'seccomp=builtin'], chmod), 'Seccomp:\t2');
   });
 
   await t.test('an exec is under the profile of its container', async () => {

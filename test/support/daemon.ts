@@ -2,10 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { openSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect } from '#client';
+import { scratchFolder } from '#testing';
 
 const home = join(import.meta.dirname, '..', '..');
 
@@ -30,7 +30,7 @@ export class TestDaemon implements AsyncDisposable {
   }
 
   static async start(options: DaemonOptions = {}): Promise<TestDaemon> {
-    const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'wherry-daemon-')));
+    const folder = options.folder ?? (await mkdtemp(join(scratchFolder(), 'wherry-daemon-')));
     const daemon = new TestDaemon(folder, options.flags ?? [], options.folder === undefined);
     await daemon.start();
     return daemon;
