@@ -100,6 +100,14 @@ test('the edges of the API', async (t) => {
     await docker.ok('rmi', 'made');
   });
 
+  await t.test('a failed start is told without a connect, as nothing came of it', async () => {
+    await docker.ok('create', '--name', 'fails', '-v', 'fails:/v', 'base', 'nosuch');
+    const told = ['volume mount', 'network disconnect', 'volume unmount'];
+    await tells(() => ask('POST', '/containers/fails/start'), told);
+    await docker.ok('rm', 'fails');
+    await docker.ok('volume', 'rm', 'fails');
+  });
+
   await t.test('who waits for the next exit sleeps through a start that fails', async () => {
     await docker.ok('create', '--name', 'bad', 'base', 'nosuch');
     let answered = false;

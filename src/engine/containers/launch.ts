@@ -38,7 +38,6 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
   );
   await holdVolumes(ctx, container);
   emitVolumeMounts(ctx, container);
-  emitNetworkConnects(ctx, container);
   const spec = containerSpec(ctx, container, { root, network });
   const { config } = container.body;
   const stdio = {
@@ -47,6 +46,7 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
     ...(limits ? { logPath: limits.path } : {}),
   };
   const created = await traced('runtime-create', id, () => ctx.runtime.create(spec, stdio));
+  emitNetworkConnects(ctx, container);
   await traced('attach', id, () => container.connectPending(created.process));
   await traced('runtime-start', id, () => created.start());
   container.setState({
