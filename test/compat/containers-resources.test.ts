@@ -83,6 +83,15 @@ test('volumes, mounts, networks and ports', async (t) => {
       await sh(['--network', 'host'], 'readlink /proc/1/ns/net; hostname'),
       `${readlinkSync('/proc/self/ns/net')}\n${hostname()}`,
     );
+    const hardware = '02:42:ac:11:00:77';
+    await docker.ok('create', '--name', 'fixed', '--mac-address', hardware, 'base', 'true');
+    const config = JSON.parse(await docker.ok('inspect', '-f', '{{json .Config}}', 'fixed')) as object;
+    assert.equal(Object.entries(config).find(([key]) => key === 'MacAddress')?.[1], hardware);
+    const keys = Object.keys(config);
+    assert.ok(
+      keys.indexOf('MacAddress') > keys.indexOf('Entrypoint') && keys.indexOf('MacAddress') < keys.indexOf('OnBuild'),
+    );
+    await docker.ok('rm', 'fixed');
     assert.equal(
       await message(['--network', 'nosuch']),
       'failed to set up container networking: network nosuch not found',

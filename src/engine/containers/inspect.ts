@@ -41,9 +41,18 @@ export async function inspectContainer(
       ? { SizeRw: (await ctx.snapshots.usage(container.id)).sizeBytes, SizeRootFs: imageSizeBytes(ctx, container) }
       : {}),
     Mounts: mountPoints(body.mounts),
-    Config: body.config,
+    Config: withMacAddress(container),
     NetworkSettings: networkSettings(container),
   };
+}
+
+/** Clients read a MAC address that was asked for here, wherever they wrote it. */
+function withMacAddress({ body }: Container): ContainerInspect['Config'] {
+  const address = body.networks[body.hostConfig.NetworkMode ?? '']?.config.MacAddress;
+  if (!address) return body.config;
+  const { OnBuild, Labels, ...rest } = body.config;
+  const { StopSignal: _signal, StopTimeout: _timeout, Shell: _shell, ...before } = rest;
+  return { ...before, MacAddress: address, ...body.config };
 }
 
 function graphData(ctx: EngineContext, { id, body }: Container): ContainerInspect['GraphDriver']['Data'] {
