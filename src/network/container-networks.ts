@@ -1,3 +1,4 @@
+import { log } from '#log';
 import { parseAddress } from './address.ts';
 import type { BridgeNetwork } from './bridge-network.ts';
 import type { NameView } from './dns/answer.ts';
@@ -99,6 +100,14 @@ export class ContainerNetworks implements AsyncDisposable {
     for (const containerID of [...this.#containers.keys()]) await this.forget(containerID);
   }
 
+  /** After links that nobody accounts for were removed, which may have been the way out: every container's is where it belongs. */
+  async restoreRoutes(namespacePath: (containerID: string) => string): Promise<void> {
+    for (const [containerID, { plugs }] of this.#containers) {
+      const leads = leading(plugs);
+      if (leads) await this.#leadOut(namespacePath(containerID), leads);
+    }
+  }
+
   /** Whether anything of it was connected or adopted here: then what it has on other networks is left over. */
   knows(containerID: string): boolean {
     return this.#containers.has(containerID);
@@ -123,8 +132,9 @@ export class ContainerNetworks implements AsyncDisposable {
     try {
       await this.#helper.run(new Program().enter(namespacePath).send('change the default route', route));
     } catch (error) {
-      // The container may have ended meanwhile.
-      if (!(error instanceof NetworkError && error.code === 'ENOENT')) throw error;
+      // The container may have ended meanwhile, or have put its link down itself.
+      if (!(error instanceof NetworkError)) throw error;
+      log.debug('the default route of a container was not set', { link: endpoint.hostLink, error });
     }
   }
 

@@ -175,6 +175,7 @@ class LocalNetworks implements Networks {
     const unknown = this.#unknown(keep);
     for (const network of this.#started()) await network.recover(unknown);
     for (const name of await this.#strayBridges()) await this.#parts.remover.remove(name);
+    await this.#containers.restoreRoutes((containerID) => this.#namespaces.pathOf(containerID));
     await this.#parts.firewall?.reconcile();
   }
 

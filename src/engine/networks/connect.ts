@@ -100,6 +100,8 @@ export async function disconnectContainer(
     throw new EngineError('internal', `container ${container.id} is not connected to network ${network.name}`);
   }
   setAttachment(container, network.name, undefined);
+  // The record first: a link without one goes with the next start, a record without a link would lie.
+  await saveContainer(ctx, container, true);
   if (attachment.endpoint) {
     await ctx.networks.disconnect(container.id, network.id, { live: true });
     changeHostsLine(ctx, container, { remove: attachment.endpoint.ipAddress });
