@@ -109,10 +109,6 @@ export class BridgeNetwork {
     return this.#bridge?.subnet;
   }
 
-  get isInUse(): boolean {
-    return this.#held.size > 0;
-  }
-
   get info(): NetworkInfo {
     const bridge = this.#bridge;
     const { id, name, createdAt, predefined, internal, icc, masquerade, hostBindingIP, ipRange, wish } = this.#plan;

@@ -21,7 +21,7 @@ const expression = { name: 1, data: 2 } as const;
 const listItem = 1;
 const dataValue = 1;
 
-export const outputHook = { hook: 3, priority: -100 } as const;
+const outputHook = { hook: 3, priority: -100 } as const;
 
 function be32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
