@@ -8,26 +8,22 @@ import { requireRoot, temporaryFolder } from '#testing';
 
 const home = join(import.meta.dirname, '..', '..');
 
-/** A root of its own whose folders are the machine's, in a mount namespace that goes with the shell. */
+/** The machine's root once more, wherever this checkout is, and in it one folder that the root outside does not have. */
 const enter = `
 set -e
 mount --make-rprivate /
-mount -t tmpfs none "$1"
-for name in bin dev etc home lib lib64 opt proc root sbin srv sys tmp usr work; do
-  if [ -L "/$name" ]; then cp -a "/$name" "$1/$name"
-  elif [ -d "/$name" ]; then mkdir "$1/$name"; mount --rbind "/$name" "$1/$name"
-  fi
-done
-mkdir -p "$1/run" "$1/var/lib"
-exec chroot "$1" "$2" --data-root /var/lib/wherry --exec-root /run/wherry --pidfile /run/wherryd.pid -H unix:///run/wherry.sock
+mount --rbind / "$1"
+mount -t tmpfs none "$1$2"
+exec chroot "$1" "$3" --data-root "$2/data" --exec-root "$2/run" --pidfile "$2/wherryd.pid" -H "unix://$2/wherry.sock"
 `;
 
 test('a daemon in a chroot does not start, and says where it would', async (t) => {
   if (!requireRoot(t)) return;
   await using folder = await temporaryFolder();
   const root = join(folder.path, 'root');
-  mkdirSync(root);
-  const args = ['--mount', 'sh', '-c', enter, 'sh', root, join(home, 'bin/wherryd')];
+  const state = join(folder.path, 'state');
+  for (const made of [root, state]) mkdirSync(made);
+  const args = ['--mount', 'sh', '-c', enter, 'sh', root, state, join(home, 'bin/wherryd')];
   const ran = spawnSync('unshare', args, { encoding: 'utf8', timeout: 60_000 });
   assert.equal(ran.status, 1, ran.stderr);
   assert.match(ran.stderr, /failed to start daemon: .*from within a chroot: start the daemon where its root is/);
