@@ -66,7 +66,7 @@ async function openContext(
 ): Promise<EngineContext> {
   const instance = instanceOf(root);
   await mkdir(execRoot, { recursive: true, mode: 0o711 });
-  const content = await openContentStore({ root: join(root, 'content') });
+  const content = held.use(await openContentStore({ root: join(root, 'content') }));
   const chosen = await chooseDriver({
     root,
     runRoot: execRoot,
