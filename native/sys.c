@@ -1213,11 +1213,20 @@ static bool deliver_record(struct watch *watch) {
 
 static void on_records(uv_poll_t *poll, int status, int events) {
   struct watch *watch = poll->data;
+  napi_handle_scope handles;
+  napi_callback_scope turn;
+  napi_value resource;
   (void)status;
   (void)events;
+  napi_open_handle_scope(watch->env, &handles);
+  napi_create_object(watch->env, &resource);
+  /* One turn for all of them: what JavaScript does about them as promises and ticks, it does once, behind the last. */
+  bool has_turn = napi_open_callback_scope(watch->env, resource, watch->context, &turn) == napi_ok;
   /* A bound on how long one busy descriptor keeps the loop from the others. */
   for (int i = 0; i < 32 && !watch->closing && !watch->paused; i++)
-    if (!deliver_record(watch)) return;
+    if (!deliver_record(watch)) break;
+  if (has_turn) napi_close_callback_scope(watch->env, turn);
+  napi_close_handle_scope(watch->env, handles);
 }
 
 static struct watch *watch_of(napi_env env, napi_callback_info info) {

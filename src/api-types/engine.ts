@@ -139,6 +139,15 @@ export interface AttachedStreams extends AsyncDisposable {
   closeInput(): Promise<void>;
 }
 
+/** A container's log. One of `output` and `wire` is read, once. */
+export interface ContainerLogs {
+  readonly tty: boolean;
+  /** A line at a time, or what Docker makes of a line beyond 16 KiB. */
+  readonly output: AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly data: Uint8Array }>;
+  /** The same as the API sends it: a multiplexed stream with many frames to a chunk, or a terminal's bytes. */
+  readonly wire: AsyncIterable<Uint8Array>;
+}
+
 export interface LogOptions extends CallOptions {
   readonly follow?: boolean;
   readonly stdout?: boolean;
@@ -200,14 +209,8 @@ export interface Containers {
   prune(options?: { filters?: Filters }): Promise<ContainersPruned>;
   attach(id: string, options?: AttachOptions): Promise<AttachedStreams>;
   resize(id: string, size: { height: number; width: number }): Promise<void>;
-  /** `tty` tells how the lines are framed on the wire; `details` and `timestamps` are already in the data. */
-  logs(
-    id: string,
-    options?: LogOptions,
-  ): Promise<{
-    tty: boolean;
-    output: AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly data: Uint8Array }>;
-  }>;
+  /** `details` and `timestamps` are already in the data. */
+  logs(id: string, options?: LogOptions): Promise<ContainerLogs>;
   /** One sample, or one each second while the container exists. */
   stats(id: string, options?: { stream?: boolean; oneShot?: boolean } & CallOptions): AsyncIterable<ContainerStats>;
   top(id: string, psArgs?: string): Promise<ContainerTop>;

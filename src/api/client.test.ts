@@ -221,9 +221,7 @@ test('attached streams and logs are framed alike at both ends', async () => {
     }),
     'containers.logs': async () => ({
       tty: true,
-      output: (async function* () {
-        yield { stream: 'stdout', data: Buffer.from('log') };
-      })(),
+      wire: fromBytes('log'),
     }),
   });
   const { containers } = pair.engine;

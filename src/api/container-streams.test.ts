@@ -202,12 +202,12 @@ test('exec create needs a command', async () => {
   assert.equal(made.body, '{"Id":"e"}\n');
 });
 
-test('logs: framed by terminal, errors in a frame of their own', async () => {
+test('logs: bytes as the engine frames them, errors in a frame of their own', async () => {
   await using api = await serveScript({
     'containers.logs': async (id: string) => ({
       tty: id === 'tty',
-      output: (async function* () {
-        yield { stream: 'stderr' as const, data: Buffer.from('line\n') };
+      wire: (async function* () {
+        yield id === 'tty' ? Buffer.from('line\n') : Buffer.from(frame('stderr', 'line\n'), 'latin1');
         if (id === 'bad') throw new EngineError('data-loss', 'corrupt');
       })(),
     }),

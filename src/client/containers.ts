@@ -3,6 +3,7 @@ import type {
   AttachedStreams,
   BuildOptions,
   ContainerInspect,
+  ContainerLogs,
   Containers,
   ExecInspect,
   Execs,
@@ -95,7 +96,7 @@ export function containers(transport: Transport): Containers {
       return attached(answer.connection, answer.multiplexed);
     },
     resize: (id, size) => post(id, 'resize', { h: size.height, w: size.width }),
-    async logs(id, options = {}): Promise<{ tty: boolean; output: Output }> {
+    async logs(id, options = {}): Promise<ContainerLogs> {
       const { signal, ...query } = options;
       const response = await transport.send('GET', `${one(id)}/logs`, { query: { ...query }, signal });
       const type = response.headers['content-type'];
@@ -106,7 +107,7 @@ export function containers(transport: Transport): Containers {
           : type === 'application/vnd.docker.multiplexed-stream'
             ? false
             : ((await transport.json<ContainerInspect>('GET', `${one(id)}/json`)).Config.Tty ?? false);
-      return { tty, output: output(response.body, !tty) };
+      return { tty, output: output(response.body, !tty), wire: response.body };
     },
     stats: (id, { signal, stream = false, oneShot } = {}) =>
       transport.lines('GET', `${one(id)}/stats`, { query: { stream, 'one-shot': oneShot }, signal }),

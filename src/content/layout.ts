@@ -19,10 +19,6 @@ export class Layout {
     return join(this.root, 'ingest');
   }
 
-  get removedFolder(): string {
-    return join(this.root, 'removed');
-  }
-
   algorithmFolder(algorithm: DigestAlgorithm): string {
     return join(this.root, 'blobs', algorithm);
   }

@@ -9,7 +9,6 @@ import type { ByteSource } from '#streams';
 import { algorithms, digestOfName, isIngestName, isStageName, Layout } from './layout.ts';
 import { readBlob } from './reader.ts';
 import { RecentlyStored } from './recently-stored.ts';
-import { Removals } from './removals.ts';
 import type { BlobInfo, ContentStore, Inspection, StagedFile, Writer, WriterOptions } from './types.ts';
 import { IngestWriter } from './writer.ts';
 
@@ -28,26 +27,20 @@ export async function openContentStore(options: { root: string }): Promise<FileC
   for (const name of await readdir(layout.ingestFolder)) {
     if (isStageName(name)) await removeIfPresent(join(layout.ingestFolder, name));
   }
-  return new FileContentStore(layout, await Removals.open(layout.removedFolder));
+  return new FileContentStore(layout);
 }
 
-/** The content store on a local filesystem; made by {@link openContentStore}. Disposing waits until removed blobs have freed their blocks. */
-export class FileContentStore implements ContentStore, Inspection, AsyncDisposable {
+/** The content store on a local filesystem; made by {@link openContentStore}. */
+export class FileContentStore implements ContentStore, Inspection {
   readonly #layout: Layout;
-  readonly #removals: Removals;
   readonly #readers = new Semaphore(maxReaders);
   readonly #writers = new Semaphore(maxWriters);
   readonly #keys = new KeyedLock();
   readonly #digests = new KeyedLock();
   readonly #recent = new RecentlyStored();
 
-  constructor(layout: Layout, removals: Removals) {
+  constructor(layout: Layout) {
     this.#layout = layout;
-    this.#removals = removals;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#removals[Symbol.asyncDispose]();
   }
 
   path(digest: Digest): string {
@@ -136,7 +129,7 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
   async delete(digest: Digest, options: { storedBefore?: number } = {}): Promise<void> {
     using _held = await this.#digests.acquire(digest);
     if (options.storedBefore !== undefined && this.#recent.since(digest, options.storedBefore)) return;
-    await this.#removals.take(this.path(digest));
+    await removeIfPresent(this.path(digest));
   }
 
   async ingests(): Promise<readonly { name: string; sizeBytes: number; modified: Date }[]> {

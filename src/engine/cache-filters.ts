@@ -18,16 +18,11 @@ const known = [
   'until',
 ];
 
-/** As BuildKit names them: the result of a step, or the folder of a `RUN --mount=type=cache`. */
-export type CacheType = 'regular' | 'exec.cachemount';
-
-export type FilteredRecord = BuildCacheRecord & { readonly type: CacheType; readonly isHeld: boolean };
-
 /**
- * Which records of the build cache a prune means: those that no build uses now. Ours are all private, without parents and labels, which is what
- * those filters are held against. @throws `invalid-argument` in dockerd's words.
+ * Which records of the build cache a prune means. Ours are all of type `regular`, private, not in use, without parents and labels, which is what those
+ * filters are held against. @throws `invalid-argument` in dockerd's words.
  */
-export function cacheSelection(filters: Filters): (record: FilteredRecord) => boolean {
+export function cacheSelection(filters: Filters): (record: BuildCacheRecord) => boolean {
   try {
     checkFilterKeys(filters, known);
     const usedBefore = [lastUse(filters, 'until'), lastUse(filters, 'unused-for')].filter((ms) => ms !== undefined);
@@ -36,8 +31,7 @@ export function cacheSelection(filters: Filters): (record: FilteredRecord) => bo
     return (record) =>
       !isShared &&
       parent === undefined &&
-      !record.isHeld &&
-      (type === undefined || type === record.type) &&
+      (type === undefined || type === 'regular') &&
       (id === undefined || record.key.includes(id)) &&
       (description === undefined || record.description === description) &&
       matchesLabels(null, filters) &&

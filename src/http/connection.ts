@@ -15,6 +15,7 @@ export class Connection implements AsyncDisposable {
   readonly #closed: Promise<void>;
   #failure: unknown;
   #discarding = false;
+  #gathering = false;
 
   /** `head` are bytes already read past the HTTP message. */
   constructor(socket: Duplex, head?: Uint8Array) {
@@ -52,9 +53,22 @@ export class Connection implements AsyncDisposable {
   /** Resolves when the kernel or the buffer has room for more. @throws `canceled` when the peer has gone. */
   async write(data: Uint8Array): Promise<void> {
     this.#assertOpen();
-    if (data.byteLength === 0 || this.#socket.write(data)) return;
+    if (data.byteLength === 0) return;
+    this.#gather();
+    if (this.#socket.write(data)) return;
     await this.#drained();
     this.#assertOpen();
+  }
+
+  /** What is written in one turn of the loop leaves in one call. */
+  #gather(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#gathering = false;
+      this.#socket.uncork();
+    });
   }
 
   /** Ends our half once everything written has left; the peer may still send. */

@@ -1,44 +1,52 @@
 import type { FileHandle } from 'node:fs/promises';
 import { LogChanges } from './log-changes.ts';
 import { openLogFiles } from './log-files.ts';
-import { LogLines, tailOffset } from './log-lines.ts';
-import { parseLogLine } from './log-record.ts';
-import type { LogQuery, LogRecord } from './types.ts';
+import { LogFramer } from './log-framer.ts';
+import { LogLines } from './log-lines.ts';
+import { findTail } from './log-tail.ts';
+import type { LogQuery } from './types.ts';
 
 const nanosPerMilli = 1_000_000n;
 
 /**
- * Records of a log conmon writes, oldest first. `tail` counts records of both streams, before the other filters, as Docker does.
- * A log that is not there has no records.
+ * The messages of a log conmon writes, oldest first, as a multiplexed stream: many frames at a time, one per message. `tail` counts messages
+ * of both streams, before the other filters, as Docker does. A log that is not there has none.
  */
-export async function* readLog(path: string, query: LogQuery): AsyncGenerator<LogRecord> {
+export async function* readLog(path: string, query: LogQuery): AsyncGenerator<Uint8Array> {
   query.signal?.throwIfAborted();
   const source = await LogSource.open(path);
   if (source === undefined) return;
   try {
-    await source.seekToTail(query.tail);
-    yield* query.follow ? follow(source, path, query) : selected(source.rest(), query);
+    const skip = query.tail === undefined ? 0 : await source.seekToTail(query.tail, query.unfinished ?? false);
+    const framer = new LogFramer({ ...query, skip });
+    let isComplete = query.unfinished ?? false;
+    if (query.follow) isComplete = yield* follow(source, path, framer, query);
+    else yield* framed(source, framer, query);
+    if (!isComplete || framer.isPast) return;
+    const rest = framer.rest();
+    if (rest.length > 0) yield rest;
   } finally {
     await source.close();
   }
 }
 
-async function* selected(
-  records: AsyncIterable<LogRecord>,
-  query: LogQuery,
-): AsyncGenerator<LogRecord, 'past-until' | 'end'> {
-  const { sinceNs, untilNs, stdout = true, stderr = true } = query;
-  for await (const record of records) {
+/** What is there now. */
+async function* framed(source: LogSource, framer: LogFramer, query: LogQuery): AsyncGenerator<Uint8Array> {
+  for await (const lines of source.rest()) {
     query.signal?.throwIfAborted();
-    if (untilNs !== undefined && record.timeNs > untilNs) return 'past-until';
-    if (sinceNs !== undefined && record.timeNs < sinceNs) continue;
-    if (record.stream === 'stdout' ? stdout : stderr) yield record;
+    const frames = framer.frames(lines);
+    if (frames.length > 0) yield frames;
+    if (framer.isPast) return;
   }
-  return 'end';
 }
 
-/** Ends when the container's end has come and everything written by then is read. */
-async function* follow(source: LogSource, path: string, query: LogQuery): AsyncGenerator<LogRecord> {
+/** Ends when the container's end has come and everything written by then is read, which is true then, or at the query's end. */
+async function* follow(
+  source: LogSource,
+  path: string,
+  framer: LogFramer,
+  query: LogQuery,
+): AsyncGenerator<Uint8Array, boolean> {
   using changes = new LogChanges(path);
   const stop = () => changes.notify();
   query.signal?.addEventListener('abort', stop, { once: true });
@@ -51,10 +59,12 @@ async function* follow(source: LogSource, path: string, query: LogQuery): AsyncG
   if (query.untilNs !== undefined) changes.notifyAt(Number(query.untilNs / nanosPerMilli));
   try {
     while (true) {
-      const wasEnded = ended || isPast(query.untilNs);
-      if ((yield* selected(source.rest(), query)) === 'past-until') return;
+      const wasEnded = ended;
+      const wasPast = isPast(query.untilNs);
+      yield* framed(source, framer, query);
+      if (framer.isPast) return false;
       if (await source.findNewer()) continue;
-      if (wasEnded) return;
+      if (wasEnded || wasPast) return wasEnded;
       await changes.wait();
       query.signal?.throwIfAborted();
     }
@@ -84,32 +94,23 @@ class LogSource {
     return files.length === 0 ? undefined : new LogSource(path, files);
   }
 
-  async seekToTail(count: number | undefined): Promise<void> {
-    if (count === undefined) return;
-    let wanted = count;
-    for (let at = this.#files.length - 1; at >= 0; at--) {
-      const { offset, missing } = await tailOffset(this.#files[at]!, wanted);
-      if (missing > 0 && at > 0) {
-        wanted = missing;
-        continue;
-      }
-      for (const file of this.#files.splice(0, at)) await file.close();
-      this.#lines = new LogLines(this.#files[0]!, offset);
-      return;
-    }
+  /** Goes to where the last `count` messages are the next, but for as many as it returns. */
+  async seekToTail(count: number, unfinished: boolean): Promise<number> {
+    const { file, offset, skip } = await findTail(this.#files, count, unfinished);
+    for (const older of this.#files.splice(0, file)) await older.close();
+    this.#lines = new LogLines(this.#files[0]!, offset);
+    return skip;
   }
 
-  /** What is there now. */
-  async *rest(): AsyncGenerator<LogRecord> {
+  /** Whole lines that are there now, block by block; each to be used before the next is asked for. */
+  async *rest(): AsyncGenerator<Buffer> {
     while (true) {
       const lines = await this.#lines.next();
-      for (const line of lines) {
-        const record = parseLogLine(line);
-        if (record) yield record;
+      if (lines.length > 0) yield lines;
+      else if (await this.#lines.atEnd()) {
+        if (this.#files.length === 1) return;
+        await this.#nextFile();
       }
-      if (lines.length > 0 || !(await this.#lines.atEnd())) continue;
-      if (this.#files.length === 1) return;
-      await this.#nextFile();
     }
   }
 

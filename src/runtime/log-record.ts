@@ -1,50 +1,44 @@
-import type { LogRecord } from './types.ts';
-
 const space = 0x20;
-const lineFeed = 0x0a;
-const tagLength = 2;
-const nanosPerMilli = 1_000_000n;
+const dash = 0x2d;
+const colon = 0x3a;
+export const lineFeed = 0x0a;
+const [letterT, letterF, letterP] = [0x54, 0x46, 0x50];
+/** `2026-11-21T03:00:00Z` and `2026-11-21T03:00:00.123456789+00:00`. */
+const [minTimeLength, maxTimeLength] = [20, 35];
+const [outName, errName] = [Buffer.from('stdout '), Buffer.from('stderr ')];
 
 /**
- * One line of conmon's k8s-file format, its line feed included: `2026-11-21T03:00:00.123456789+00:00 stdout F text`. `F` ends
- * a line of the process's, `P` is a piece of one. Undefined when it is none of ours.
+ * The front of one line of conmon's k8s-file format, read in place, one after the other with one of these:
+ * `2026-11-21T03:00:00.123456789+00:00 stdout F text`. `F` ends a line of the process's, `P` is a piece of one.
  */
-export function parseLogLine(line: Buffer): LogRecord | undefined {
-  const timeEnd = line.indexOf(space);
-  const streamEnd = line.indexOf(space, timeEnd + 1);
-  const textStart = streamEnd + 1 + tagLength;
-  if (timeEnd < 0 || streamEnd < 0 || line.length <= textStart - 1) return undefined;
-  const timeNs = parseTime(line.toString('latin1', 0, timeEnd));
-  const stream = line.toString('latin1', timeEnd + 1, streamEnd);
-  const tag = line.toString('latin1', streamEnd + 1, textStart);
-  if (timeNs === undefined || (stream !== 'stdout' && stream !== 'stderr')) return undefined;
-  if (tag !== 'F ' && tag !== 'P ') return undefined;
-  const partial = tag === 'P ';
-  return {
-    timeNs,
-    time: new Date(Number(timeNs / nanosPerMilli)),
-    stream,
-    line: line.subarray(textStart, partial && line.at(-1) === lineFeed ? -1 : undefined),
-    partial,
-  };
-}
+export class RecordHead {
+  timeEnd = 0;
+  isStderr = false;
+  isPartial = false;
+  textStart = 0;
 
-let lastSecond = '';
-let lastSecondMs = 0;
-
-/** RFC 3339 with up to nine digits of fraction. Most lines share their second with the one before. */
-function parseTime(text: string): bigint | undefined {
-  const zoneStart = text.endsWith('Z') ? text.length - 1 : text.length - 6;
-  const second = text.slice(0, 19) + text.slice(zoneStart);
-  if (second !== lastSecond) {
-    const ms = Date.parse(second);
-    if (Number.isNaN(ms)) return undefined;
-    lastSecond = second;
-    lastSecondMs = ms;
+  /** False when the bytes up to the line feed at `end` are none of ours. The time is only judged by its shape. */
+  read(data: Buffer, start: number, end: number): boolean {
+    const usualEnd = start + maxTimeLength;
+    const isUsual = data[usualEnd] === space && data[usualEnd - 3] === colon;
+    const timeEnd = isUsual ? usualEnd : data.indexOf(space, start);
+    const length = timeEnd - start;
+    if (length < minTimeLength || length > maxTimeLength) return false;
+    if (data[start + 4] !== dash || data[start + 10] !== letterT) return false;
+    const tagAt = timeEnd + 1 + outName.length;
+    if (tagAt + 2 > end || data[tagAt + 1] !== space) return false;
+    const tag = data[tagAt];
+    if (tag !== letterF && tag !== letterP) return false;
+    this.isStderr = has(data, timeEnd + 1, errName);
+    if (!this.isStderr && !has(data, timeEnd + 1, outName)) return false;
+    this.timeEnd = timeEnd;
+    this.isPartial = tag === letterP;
+    this.textStart = tagAt + 2;
+    return true;
   }
-  const fraction = text.charCodeAt(19) === 0x2e ? text.slice(20, zoneStart) : '';
-  if (!/^\d{0,9}$/.test(fraction)) return undefined;
-  return BigInt(lastSecondMs) * nanosPerMilli + BigInt(fraction.padEnd(9, '0'));
 }
 
-export { lineFeed };
+function has(data: Buffer, start: number, wanted: Buffer): boolean {
+  for (let at = 0; at < wanted.length; at++) if (data[start + at] !== wanted[at]) return false;
+  return true;
+}

@@ -35,7 +35,6 @@ import type {
   ExecOptions,
   LogLimits,
   LogQuery,
-  LogRecord,
   ResourceLimits,
   RunningProcess,
   Runtime,
@@ -314,7 +313,7 @@ class OciRuntime implements Runtime {
     });
   }
 
-  logs(logPath: string, query: LogQuery): AsyncIterable<LogRecord> {
+  logs(logPath: string, query: LogQuery): AsyncIterable<Uint8Array> {
     return readLog(logPath, query);
   }
 

@@ -191,17 +191,6 @@ export interface RunningProcess {
   resize(rows: number, columns: number): Promise<void>;
 }
 
-/** What is written to a container's log, in order; also after a restart of the daemon. */
-export interface LogRecord {
-  readonly time: Date;
-  /** Nanoseconds since the epoch, exact. */
-  readonly timeNs: bigint;
-  readonly stream: 'stdout' | 'stderr';
-  /** With its line feed when the process wrote one. */
-  readonly line: Uint8Array;
-  readonly partial: boolean;
-}
-
 export interface LogQuery {
   /** Go on when the end is reached, until `ended` resolves and what was written by then is read. */
   readonly follow?: boolean;
@@ -211,8 +200,16 @@ export interface LogQuery {
   readonly stderr?: boolean;
   readonly sinceNs?: bigint;
   readonly untilNs?: bigint;
-  /** Last N records; absent is all. */
+  /** Last N messages; absent is all. */
   readonly tail?: number;
+  /** Without `follow`: also what has no line feed yet. Who still runs may write the rest of that line. */
+  readonly unfinished?: boolean;
+  /** The time in front of each message. */
+  readonly timestamps?: boolean;
+  /** What stands behind the time, in front of the text. */
+  readonly front?: Uint8Array;
+  /** Without frames: the messages' bytes alone, for a terminal's log. */
+  readonly bare?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -301,7 +298,7 @@ export interface Runtime extends AsyncDisposable {
   /** Holds a running container's log to its limits until it ends. Of one that runs no more, does nothing. */
   keepLog(id: string, limits: LogLimits): void;
   /** Records of a container's log, oldest first; with `follow` until the container has ended or the signal aborts. */
-  logs(logPath: string, query: LogQuery): AsyncIterable<LogRecord>;
+  logs(logPath: string, query: LogQuery): AsyncIterable<Uint8Array>;
 }
 
 export interface RuntimeOptions {

@@ -72,8 +72,32 @@ test('logs', async (t) => {
       .map((line) => line.split(' ')[0]!);
     assert.ok(first < last);
     assert.equal(await docker.ok('logs', '--since', last, 'long'), 'unfinished');
-    assert.equal((await docker.ok('logs', '--until', first, 'long')).length < 1 << 20, true);
+    assert.equal((await docker.ok('logs', '--until', first, 'long')).length, (1 << 20) + 1);
     await docker.ok('rm', 'long');
+  });
+
+  await t.test('a line is a line, however it was written: in the tail, and with its time', async () => {
+    // 300 bytes to a line: they cross the 8 KiB that are read of a pipe at a time.
+    const script = 'i=0; while [ $i -lt 500 ]; do i=$((i+1)); printf "%0300d\n" $i; done >/f; cat /f; printf prompt';
+    await start('crossing', [], script);
+    await docker.ok('wait', 'crossing');
+    const all = Array.from({ length: 500 }, (_, at) => String(at + 1).padStart(300, '0'));
+    assert.deepEqual((await docker.ok('logs', 'crossing')).split('\n'), [...all, 'prompt']);
+    const tail = await docker.ok('logs', '--tail', '400', 'crossing');
+    assert.deepEqual(tail.split('\n'), [...all.slice(-399), 'prompt']);
+    const timed = (await docker.ok('logs', '-t', 'crossing')).split('\n');
+    assert.deepEqual(
+      timed.map((line) => line.replace(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z /, '')),
+      [...all, 'prompt'],
+    );
+    await docker.ok('rm', 'crossing');
+  });
+
+  await t.test('a line that has no end is not shown while its process may write it', async () => {
+    await start('asking', [], 'printf "name? "; sleep 2; echo given');
+    assert.equal(await docker.ok('logs', 'asking'), '');
+    assert.equal(await docker.ok('logs', '-f', 'asking'), 'name? given\n');
+    await docker.ok('rm', 'asking');
   });
 
   await t.test('details: labels, environment and a tag', async () => {

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isKind } from '#errdefs';
+import { decodeFrames } from '#http';
 import { type ContainerSpec, openRuntime, type Runtime } from '#runtime';
 import { requireRoot, temporaryFolder } from '#testing';
 import { collect, containerSpec, makeRootfs, removeCgroupParent } from './runtime-fixture.ts';
@@ -81,7 +82,7 @@ test('containers outlive a killed daemon; the next one has their output, exits a
     assert.equal((await collect(attachment)).stdout.toString(), 'got hello\n');
     assert.equal((await living.exited).exitCode, 12);
     const lines: string[] = [];
-    for await (const { line } of runtime.logs(long.logPath, {})) lines.push(Buffer.from(line).toString());
+    for await (const { data } of decodeFrames(runtime.logs(long.logPath, {}))) lines.push(Buffer.from(data).toString());
     assert.deepEqual(lines, ['early\n', 'got hello\n']);
     await runtime.delete(long.spec.id);
 

@@ -5,7 +5,7 @@ import { encodeFrame, parseDetachKeys } from '#http';
 import type { ApiRoute, Call } from '../call.ts';
 import { httpStatus } from '../http-status.ts';
 import { notYet } from '../not-yet.ts';
-import { acceptHijack, joinStreams, rawStream, streamType, wireBytes } from '../streams.ts';
+import { acceptHijack, joinStreams, rawStream, streamType } from '../streams.ts';
 import { checkSeconds } from '../times.ts';
 
 export const containerStreamRoutes: readonly ApiRoute[] = [
@@ -26,7 +26,7 @@ async function logs(call: Call): Promise<void> {
   const until = query.text('until');
   for (const time of [since, until]) if (time !== undefined) checkSeconds(time);
   const tail = query.text('tail');
-  const { tty, output } = await call.engine.containers.logs(call.param('name'), {
+  const { tty, wire } = await call.engine.containers.logs(call.param('name'), {
     stdout,
     stderr,
     follow: query.bool('follow'),
@@ -39,7 +39,7 @@ async function logs(call: Call): Promise<void> {
   });
   call.start(streamType(call, tty));
   try {
-    for await (const chunk of output) await call.write(wireBytes(tty, chunk));
+    for await (const chunk of wire) await call.write(chunk);
   } catch (error) {
     if (call.signal.aborted) return;
     const text = `Error grabbing logs: ${messageOf(error)}\n`;

@@ -1,14 +1,9 @@
 import { commandArgs, inlineText, parseHeredoc, type RunInstruction, SyntaxFault, shellOf } from '#dockerfile';
 import type { StageScope } from './convert.ts';
 import type { RunOperation } from './operations.ts';
-import { runMounts } from './run-mounts.ts';
 
 /** RUN with everything that its container is started with. @throws SyntaxFault */
-export function runOperation(
-  instruction: RunInstruction,
-  scope: StageScope,
-  expand: (word: string) => string,
-): RunOperation {
+export function runOperation(instruction: RunInstruction, scope: StageScope): RunOperation {
   const { config, author } = scope;
   const { args, script } = commandOf(instruction, config.Shell);
   const imageEnv = config.Env ?? [];
@@ -23,7 +18,6 @@ export function runOperation(
     cwd: config.WorkingDir || '/',
     volumes: Object.keys(config.Volumes ?? {}).sort(),
     networkMode: networkOf(instruction, scope),
-    mounts: runMounts(instruction, config.WorkingDir || '/', scope, expand),
     ...(script ? { script } : {}),
     config,
     author,

@@ -15,7 +15,6 @@ import type { Op } from '../solver/index.ts';
 import { makeWorkdir } from './copy.ts';
 import { CopyOp } from './copy-op.ts';
 import { runCommand } from './run.ts';
-import { mountsKey, RunMounts } from './run-mounts.ts';
 import type { BuildSession } from './session.ts';
 import type { StepState } from './state.ts';
 import { stepKey } from './step-key.ts';
@@ -120,21 +119,18 @@ function nowTime() {
 
 function runOp(session: BuildSession, operation: RunOperation): StepOp {
   return {
-    cacheKey: async (inputs, work) =>
-      stepKey(inputs[0]!, operation.createdBy, {
+    cacheKey: async ([parent]) =>
+      stepKey(parent!, operation.createdBy, {
         operation: 'run',
         createdBy: operation.createdBy,
         args: operation.args,
         networkMode: operation.networkMode,
         ...(operation.script ? { script: operation.script } : {}),
-        ...(await mountsKey(session, operation, inputs, work)),
       }),
-    async execute(inputs, work) {
-      const parent = inputs[0]!;
-      await session.recorder.hold(parent);
-      await using mounts = await RunMounts.prepare(session, operation, inputs, work);
-      const layer = await runCommand(session, parent, { ...operation, made: mounts.mounts }, work);
-      return session.recorder.next(parent, { ...operation, ...(layer ? { layer } : {}) });
+    async execute([parent], work) {
+      await session.recorder.hold(parent!);
+      const layer = await runCommand(session, parent!, operation, work);
+      return session.recorder.next(parent!, { ...operation, ...(layer ? { layer } : {}) });
     },
   };
 }

@@ -7,15 +7,12 @@ import { dockerMountPoints } from '#snapshots';
 import type { ByteSource } from '#streams';
 import type { RunOperation } from '../convert/index.ts';
 import type { Work } from '../solver/index.ts';
-import type { KeptStep, StepMount, StepRun } from '../types.ts';
+import type { KeptStep, StepRun } from '../types.ts';
 import { MountPoints } from './mount-points.ts';
 import type { StepReport } from './report.ts';
 import { type BuildSession, chainOf } from './session.ts';
 import { cleanTreePath } from './source-tree.ts';
 import type { StepState } from './state.ts';
-
-/** A RUN whose mounts are there. */
-export type MountedRun = RunOperation & { readonly made: readonly StepMount[] };
 
 const whiteout = '.wh.';
 const opaqueMarker = '.wh..wh..opq';
@@ -28,7 +25,7 @@ const opaqueMarker = '.wh..wh..opq';
 export async function runCommand(
   session: BuildSession,
   parent: StepState,
-  operation: MountedRun,
+  operation: RunOperation,
   work: Work,
 ): Promise<StoredLayer | undefined> {
   const { snapshots, steps } = session.host;
@@ -40,7 +37,7 @@ export async function runCommand(
   try {
     await snapshots.prepare(id, chain, { ephemeral: true, mountPoints: dockerMountPoints });
     const { root } = await snapshots.mount(id);
-    const points = await MountPoints.prepare(root, operation);
+    const points = await MountPoints.prepare(root, operation.volumes, operation.script);
     const ended = await execute(session, { id, root, operation }, work);
     const changes = (await snapshots.changes(id)).map((change) => change.path);
     const isLeftOut = await points.leftOut(changes);
@@ -64,7 +61,7 @@ type Ended = Pick<KeptStep, 'step' | 'exitCode' | 'startedAtMs' | 'finishedAtMs'
 
 async function execute(
   session: BuildSession,
-  { id, root, operation }: { id: string; root: string; operation: MountedRun },
+  { id, root, operation }: { id: string; root: string; operation: RunOperation },
   work: Work,
 ): Promise<Ended> {
   const { request, host } = session;
@@ -81,7 +78,6 @@ async function execute(
     limits: request.limits,
     ...(request.shmSizeBytes === undefined ? {} : { shmSizeBytes: request.shmSizeBytes }),
     extraHosts: request.extraHosts,
-    mounts: operation.made,
     onOutput: (stream, data) => report({ kind: 'output', stream, data: Buffer.from(data) }),
     signal: work.signal,
   };

@@ -13,7 +13,7 @@ export function snapshotKey(): string {
 /** Read-only trees of chains, mounted once per build and given back when it ends. */
 export class Views implements AsyncDisposable {
   readonly #snapshots: SnapshotDriver;
-  readonly #trees = new Map<string, Promise<DiskTree>>();
+  readonly #trees = new Map<string, Promise<SourceTree>>();
   readonly #keys: string[] = [];
 
   constructor(snapshots: SnapshotDriver) {
@@ -21,16 +21,8 @@ export class Views implements AsyncDisposable {
   }
 
   /** The files of a chain of layers. Valid until the build ends. */
-  async tree(chain: readonly DiffID[], options: { signal: AbortSignal }): Promise<SourceTree> {
-    return chain.length === 0 ? emptyTree : await this.#mounted(chain, options);
-  }
-
-  /** Where a chain of at least one layer is mounted, read-only. Valid until the build ends. */
-  async root(chain: readonly DiffID[], options: { signal: AbortSignal }): Promise<string> {
-    return (await this.#mounted(chain, options)).root;
-  }
-
-  #mounted(chain: readonly DiffID[], options: { signal: AbortSignal }): Promise<DiskTree> {
+  tree(chain: readonly DiffID[], options: { signal: AbortSignal }): Promise<SourceTree> {
+    if (chain.length === 0) return Promise.resolve(emptyTree);
     const name = chain.join();
     let tree = this.#trees.get(name);
     if (!tree) {
@@ -41,7 +33,7 @@ export class Views implements AsyncDisposable {
     return tree;
   }
 
-  async #mount(chain: readonly DiffID[], options: { signal: AbortSignal }): Promise<DiskTree> {
+  async #mount(chain: readonly DiffID[], options: { signal: AbortSignal }): Promise<SourceTree> {
     await this.#snapshots.unpack(chain, options);
     options.signal.throwIfAborted();
     const key = snapshotKey();

@@ -4,7 +4,7 @@ import type { Attachment, OutputChunk } from '#runtime';
 import type { EngineContext } from '../context.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
-import { logOutput } from './logs.ts';
+import { logFrames, outputOf } from './logs.ts';
 
 /**
  * `POST /containers/{id}/attach`. On a container that does not run yet the attachment takes hold between create and start, so that nothing of
@@ -28,7 +28,7 @@ export async function attachContainer(
   emitContainer(ctx, container, 'attach');
   return attachedStreams({
     tty,
-    history: options.logs ? logOutput(ctx, container, { stdout: true, stderr: true }) : undefined,
+    history: options.logs ? outputOf(logFrames(ctx, container, { stdout: true, stderr: true })) : undefined,
     live,
     options,
     onDetach: () => emitContainer(ctx, container, 'detach'),

@@ -1,8 +1,10 @@
-import type { LogOptions } from '#api-types';
+import type { ContainerLogs, LogOptions } from '#api-types';
 import { EngineError } from '#errdefs';
-import type { LogQuery, LogRecord, OutputChunk } from '#runtime';
+import { decodeFrames } from '#http';
+import type { LogQuery, OutputChunk } from '#runtime';
+import type { ByteSource } from '#streams';
 import type { EngineContext } from '../context.ts';
-import { formatNs, parseTimeNs } from '../time.ts';
+import { parseTimeNs } from '../time.ts';
 import type { Container } from './container.ts';
 import { logLimits } from './log-config.ts';
 import { logDetails } from './log-details.ts';
@@ -13,7 +15,7 @@ export async function containerLogs(
   ctx: EngineContext,
   reference: string,
   options: LogOptions = {},
-): Promise<{ tty: boolean; output: AsyncIterable<OutputChunk> }> {
+): Promise<ContainerLogs> {
   const container = ctx.containers.resolve(reference);
   if (!options.stdout && !options.stderr) {
     throw new EngineError('invalid-argument', 'Bad parameters: you must choose at least one stream');
@@ -21,11 +23,11 @@ export async function containerLogs(
   if (!logLimits(container.body.hostConfig.LogConfig, '')) {
     throw new EngineError('not-implemented', 'configured logging driver does not support reading');
   }
+  const tty = container.body.config.Tty ?? false;
   const query = logQuery(options);
-  return {
-    tty: container.body.config.Tty ?? false,
-    output: logOutput(ctx, container, query, options),
-  };
+  const front = options.details ? { front: Buffer.from(`${logDetails(container)} `) } : {};
+  const wire = logFrames(ctx, container, { ...query, ...front, bare: tty });
+  return { tty, wire, output: tty ? asOutput(wire) : outputOf(wire) };
 }
 
 function logQuery(options: LogOptions): LogQuery {
@@ -35,6 +37,7 @@ function logQuery(options: LogOptions): LogQuery {
     follow: options.follow ?? false,
     stdout: options.stdout ?? false,
     stderr: options.stderr ?? false,
+    timestamps: options.timestamps ?? false,
     ...(isGiven(options.since) ? { sinceNs: parseTimeNs(options.since) } : {}),
     ...(isGiven(options.until) ? { untilNs: parseTimeNs(options.until) } : {}),
     // Docker shows everything when it cannot read the number.
@@ -45,38 +48,24 @@ function logQuery(options: LogOptions): LogQuery {
 
 const isGiven = (time: string | undefined): time is string => time !== undefined && time !== '' && time !== '0';
 
-/** The log as output; following ends when the container does. */
-export async function* logOutput(
-  ctx: EngineContext,
-  container: Container,
-  query: LogQuery,
-  shown: LineOptions = {},
-): AsyncGenerator<OutputChunk> {
+/** The log as a multiplexed stream; following ends when the container does. */
+export function logFrames(ctx: EngineContext, container: Container, query: LogQuery): ByteSource {
   const ended = container.process?.exited;
-  const follow = (query.follow ?? false) && ended !== undefined;
-  const records = ctx.runtime.logs(containerPaths(ctx, container.id).log, {
+  return ctx.runtime.logs(containerPaths(ctx, container.id).log, {
     ...query,
-    follow,
+    follow: (query.follow ?? false) && ended !== undefined,
+    unfinished: ended === undefined,
     ...(ended ? { ended } : {}),
   });
-  const details = shown.details ? `${logDetails(container)} ` : '';
-  for await (const record of records) yield toChunk(record, details, shown);
 }
 
-interface LineOptions {
-  readonly timestamps?: boolean;
-  readonly details?: boolean;
+/** The chunks in a multiplexed stream. */
+export async function* outputOf(frames: ByteSource): AsyncGenerator<OutputChunk> {
+  for await (const { stream, data } of decodeFrames(frames)) {
+    if (stream === 'stdout' || stream === 'stderr') yield { stream, data };
+  }
 }
 
-/** Without attributes Docker writes the space that follows them. */
-function toChunk(record: LogRecord, details: string, { timestamps = false }: LineOptions): OutputChunk {
-  const front = `${timestamps ? `${stamp(record.timeNs)} ` : ''}${details}`;
-  const data = front === '' ? record.line : Buffer.concat([Buffer.from(front), record.line]);
-  return { stream: record.stream, data };
-}
-
-/** With all nine digits, so that columns line up. */
-function stamp(timeNs: bigint): string {
-  const [whole = '', fraction = ''] = formatNs(timeNs).replace(/Z$/, '').split('.');
-  return `${whole}.${fraction.padEnd(9, '0')}Z`;
+async function* asOutput(bytes: ByteSource): AsyncGenerator<OutputChunk> {
+  for await (const data of bytes) yield { stream: 'stdout', data };
 }

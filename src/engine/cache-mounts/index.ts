@@ -1,2 +1,0 @@
-export { CacheMounts } from './cache-mounts.ts';
-export { isCacheMountKey } from './table.ts';
