@@ -431,7 +431,7 @@ static bool write_file(const char *path, const char *text) {
   return written == (ssize_t)strlen(text);
 }
 
-/* A user namespace with these maps, which only a mount needs: the process that makes it ends before this returns. */
+/* A user namespace with these maps, which only mounts need: the process that makes it ends before this returns. */
 static int open_user_namespace(const char *uid_map, const char *gid_map) {
   int ready[2];
   if (pipe2(ready, O_CLOEXEC) < 0) return -1;
@@ -468,13 +468,32 @@ static int open_user_namespace(const char *uid_map, const char *gid_map) {
   return fd;
 }
 
+static napi_value do_open_user_namespace(napi_env env, napi_callback_info info) {
+  napi_value args[2], result;
+  if (!get_args(env, info, 2, args)) return NULL;
+  char *uid_map = get_string(env, args[0], "uidMap");
+  if (uid_map == NULL) return NULL;
+  char *gid_map = get_string(env, args[1], "gidMap");
+  if (gid_map == NULL) {
+    free(uid_map);
+    return NULL;
+  }
+  int user_namespace = open_user_namespace(uid_map, gid_map);
+  int failure = errno;
+  free(uid_map);
+  free(gid_map);
+  if (user_namespace < 0) return throw_errno(env, failure, "unshare", "user namespace");
+  napi_create_int32(env, user_namespace, &result);
+  return result;
+}
+
 /* A copy of the mounts at a path, under other IDs, at another; answers the name of the step that failed, or NULL. */
-static const char *mount_with_ids(const char *source, const char *target, int user_namespace) {
-  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+static const char *mount_with_ids(const char *source, const char *target, int user_namespace, unsigned int recursive) {
+  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
   if (tree < 0) return "open_tree";
   struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_namespace};
   const char *failed = NULL;
-  if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) < 0)
+  if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive, &attributes, sizeof attributes) < 0)
     failed = "mount_setattr";
   else if (syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
     failed = "move_mount";
@@ -487,25 +506,14 @@ static const char *mount_with_ids(const char *source, const char *target, int us
 static napi_value do_idmap_mount(napi_env env, napi_callback_info info) {
   napi_value args[4];
   struct path source, target;
+  int64_t user_namespace;
+  bool recursive;
   if (!get_args(env, info, 4, args) || !get_path(env, args[0], "source", &source) ||
-      !get_path(env, args[1], "target", &target))
+      !get_path(env, args[1], "target", &target) || !get_int(env, args[2], "userNamespace", &user_namespace) ||
+      napi_get_value_bool(env, args[3], &recursive) != napi_ok)
     return NULL;
-  char *uid_map = get_string(env, args[2], "uidMap");
-  if (uid_map == NULL) return NULL;
-  char *gid_map = get_string(env, args[3], "gidMap");
-  if (gid_map == NULL) {
-    free(uid_map);
-    return NULL;
-  }
-  int user_namespace = open_user_namespace(uid_map, gid_map);
-  int failure = errno;
-  free(uid_map);
-  free(gid_map);
-  if (user_namespace < 0) return throw_errno(env, failure, "unshare", source.text);
-  const char *failed = mount_with_ids(source.text, target.text, user_namespace);
-  failure = errno;
-  close(user_namespace);
-  return failed != NULL ? throw_errno(env, failure, failed, source.text) : NULL;
+  const char *failed = mount_with_ids(source.text, target.text, (int)user_namespace, recursive ? AT_RECURSIVE : 0);
+  return failed != NULL ? throw_errno(env, errno, failed, source.text) : NULL;
 }
 
 static napi_value do_statfs(napi_env env, napi_callback_info info) {
@@ -1373,6 +1381,7 @@ static const struct {
     {"mount", do_mount},
     {"umount", do_umount},
     {"fsMount", do_fs_mount},
+    {"openUserNamespace", do_open_user_namespace},
     {"idmapMount", do_idmap_mount},
     {"statfs", do_statfs},
     {"mknod", do_mknod},

@@ -10,6 +10,8 @@
  * An instruction is one letter followed by its operands; a string is u16 length and bytes:
  *
  *   C path                make a network namespace, bring its loopback up, hold it by a bind mount at path
+ *   U path user uids gids the same, owned by a new user namespace with these maps, which is held by a bind mount at user
+ *   J path user source    the same, owned by the user namespace at source, which is held at user as well
  *   E path                continue inside the namespace held at path
  *   H                     continue in the namespace the helper was started in
  *   R path                let go of the namespace held at path; absent is fine
@@ -32,14 +34,18 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef SOL_NETLINK
@@ -108,12 +114,22 @@ static int loopback_up(void) {
   return result;
 }
 
-/* Leaves the caller in the new namespace: the program's end goes home. */
-static int create_namespace(const char *path) {
+static int remove_namespace(const char *path) {
+  if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) && errno != EINVAL && errno != ENOENT) return -errno;
+  return unlink(path) && errno != ENOENT ? -errno : 0;
+}
+
+static int make_file(const char *path) {
   int fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
   if (fd < 0) return -errno;
   close(fd);
-  int result = 0;
+  return 0;
+}
+
+/* Leaves the caller in the new namespace: the program's end goes home. */
+static int create_namespace(const char *path) {
+  int result = make_file(path);
+  if (result) return result;
   at_home = 0;
   if (unshare(CLONE_NEWNET)) result = -errno;
   else if (mount("/proc/thread-self/ns/net", path, "none", MS_BIND, NULL)) result = -errno;
@@ -131,9 +147,80 @@ static int enter_namespace(const char *path) {
   return result;
 }
 
-static int remove_namespace(const char *path) {
-  if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) && errno != EINVAL && errno != ENOENT) return -errno;
-  return unlink(path) && errno != ENOENT ? -errno : 0;
+/* Writes a file of a process and tells of every failure: a map that was not written leaves a namespace nobody can use. */
+static int write_map(pid_t pid, const char *name, const char *text) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  int result = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+  close(fd);
+  return result;
+}
+
+static int hold(pid_t pid, const char *kind, const char *path) {
+  char source[64];
+  snprintf(source, sizeof source, "/proc/%d/ns/%s", (int)pid, kind);
+  return mount(source, path, "none", MS_BIND, NULL) ? -errno : 0;
+}
+
+static int enter_user(const char *source) {
+  int fd = open(source, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  int result = setns(fd, CLONE_NEWUSER) || unshare(CLONE_NEWNET) ? -errno : 0;
+  close(fd);
+  return result;
+}
+
+/* A child in a user namespace, a new one unless there is a source, and in a network namespace that it owns; waits there to be killed. */
+static pid_t spawn_owner(const char *source, int *result) {
+  int ready[2];
+  if (pipe2(ready, O_CLOEXEC)) { *result = -errno; return -1; }
+  pid_t child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int32_t failure = source ? enter_user(source) : unshare(CLONE_NEWUSER | CLONE_NEWNET) ? -errno : 0;
+    if (write(ready[1], &failure, sizeof failure) < 0) _exit(1);
+    for (;;) pause();
+  }
+  *result = child < 0 ? -errno : 0;
+  close(ready[1]);
+  int32_t said = -EIO;
+  if (child > 0) {
+    ssize_t got;
+    while ((got = read(ready[0], &said, sizeof said)) < 0 && errno == EINTR) continue;
+    if (got != sizeof said) said = -EIO;
+    *result = said;
+  }
+  close(ready[0]);
+  return child;
+}
+
+/* A user namespace to be made with maps, or one that is there. */
+struct owner { const char *source, *uids, *gids; };
+
+/* Leaves the caller in the new network namespace, still as a process of the first user namespace. */
+static int create_owned(const char *path, const char *user, const struct owner *owner) {
+  int result = make_file(path);
+  if (result) return result;
+  unlink(user);
+  pid_t child = -1;
+  if (!(result = make_file(user))) child = spawn_owner(owner->source, &result);
+  if (!result && !owner->source) result = write_map(child, "uid_map", owner->uids);
+  if (!result && !owner->source) result = write_map(child, "gid_map", owner->gids);
+  if (!result) result = hold(child, "user", user);
+  if (!result) result = hold(child, "net", path);
+  if (child > 0) {
+    kill(child, SIGKILL);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
+  }
+  if (!result) result = enter_namespace(path);
+  if (!result) result = loopback_up();
+  if (result) {
+    remove_namespace(path);
+    remove_namespace(user);
+  }
+  return result;
 }
 
 static int write_file(const char *path, const char *text) {
@@ -307,6 +394,21 @@ static int go_home(void) {
   return 0;
 }
 
+static int run_create_owned(struct input *in, const char *path) {
+  static char user[4096], uids[4096], gids[4096];
+  if (take_string(in, user, sizeof user) || take_string(in, uids, sizeof uids) || take_string(in, gids, sizeof gids))
+    return -EINVAL;
+  struct owner owner = { NULL, uids, gids };
+  return create_owned(path, user, &owner);
+}
+
+static int run_create_joined(struct input *in, const char *path) {
+  static char user[4096], source[4096];
+  if (take_string(in, user, sizeof user) || take_string(in, source, sizeof source)) return -EINVAL;
+  struct owner owner = { source, NULL, NULL };
+  return create_owned(path, user, &owner);
+}
+
 static int run_one(struct input *in, struct output *out) {
   static char path[4096], text[4096];
   uint8_t letter = *(const uint8_t *)take(in, 1);
@@ -317,6 +419,8 @@ static int run_one(struct input *in, struct output *out) {
   if (take_string(in, path, sizeof path)) return -EINVAL;
   switch (letter) {
     case 'C': return create_namespace(path);
+    case 'U': return run_create_owned(in, path);
+    case 'J': return run_create_joined(in, path);
     case 'E': return enter_namespace(path);
     case 'R': return remove_namespace(path);
     case 'W': return take_string(in, text, sizeof text) ? -EINVAL : write_file(path, text);

@@ -23,6 +23,8 @@ export interface DaemonConfig {
   readonly debug: boolean;
   readonly logLevel: LogLevel;
   readonly storageDriver: string | undefined;
+  /** Whose subordinate IDs containers get. */
+  readonly usernsRemap: string | undefined;
   readonly insecureRegistries: readonly string[];
   readonly registryMirrors: readonly string[];
   readonly bridge: string | undefined;
@@ -159,6 +161,7 @@ function buildConfig(values: Values): DaemonConfig {
     debug: flag('debug'),
     logLevel: logLevel(text('log-level'), flag('debug')),
     storageDriver: storageDriver(text('storage-driver')),
+    usernsRemap: text('userns-remap'),
     insecureRegistries: list('insecure-registry'),
     registryMirrors: list('registry-mirror'),
     bridge: text('bridge'),

@@ -193,6 +193,12 @@ export const daemonOptions: readonly OptionSpec[] = [
     value: 'file',
     help: 'Write the steps of every container, with their times, to a file that trace viewers draw',
   },
+  {
+    flag: 'userns-remap',
+    key: 'userns-remap',
+    kind: 'string',
+    help: 'User/Group setting for user namespaces: "default", user[:group] or uid[:gid]',
+  },
   { flag: 'validate', kind: 'bool', help: 'Validate daemon configuration and exit' },
   { flag: 'version', short: 'v', kind: 'bool', help: 'Print version information and quit' },
 ];

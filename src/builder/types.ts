@@ -55,6 +55,8 @@ export interface BuilderHost {
   readonly metadata: Metadata;
   readonly layers: LayerIngester;
   readonly snapshots: SnapshotDriver;
+  /** Steps run with other IDs: what their snapshots are mounted under. */
+  readonly userNamespace?: number | undefined;
   readonly platform: Platform;
   /** IDs of the steps that have a snapshot now; the builder writes here. */
   readonly steps: Set<string>;

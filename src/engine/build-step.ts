@@ -1,22 +1,17 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StepRun } from '#builder';
 import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { hostnameFile, hostsFile, parseExtraHost, readHostResolvConf, resolvConf } from '#network';
-import {
-  type ContainerSpec,
-  defaultMaskedPaths,
-  defaultNetworkSysctls,
-  defaultReadonlyPaths,
-  type SpecMount,
-} from '#runtime';
+import { type ContainerSpec, defaultMaskedPaths, defaultReadonlyPaths, type SpecMount } from '#runtime';
 import { readHostFile } from './containers/account-files.ts';
 import { defaultCapabilities } from './containers/capabilities.ts';
 import { defaultShmBytes } from './containers/config.ts';
 import { processEnv } from './containers/spec.ts';
 import { resolveUser } from './containers/user.ts';
 import type { EngineContext } from './context.ts';
+import { checkUserNamespace, mapText, rootOf } from './remap/index.ts';
 
 const sigkill = 9;
 
@@ -59,8 +54,13 @@ async function runToEnd(ctx: EngineContext, step: StepRun, spec: ContainerSpec):
 }
 
 async function connectStep(ctx: EngineContext, step: StepRun, id: string): Promise<string> {
-  if (step.networkMode === 'host') return 'host';
-  const namespace = await ctx.networks.createNamespace(id);
+  if (step.networkMode === 'host') {
+    checkUserNamespace(ctx, { NetworkMode: 'host' });
+    return 'host';
+  }
+  const mapping = ctx.remap?.mapping;
+  const owner = mapping && { uidMap: mapText(mapping.uids), gidMap: mapText(mapping.gids) };
+  const namespace = await ctx.networks.createNamespace(id, owner);
   if (step.networkMode === 'none') return namespace.path;
   await ctx.networks.connect(id, { networkID: bridgeOf(ctx).id, ports: [] });
   return namespace.path;
@@ -105,8 +105,12 @@ async function stepSpec(
     shmSizeBytes: step.shmSizeBytes ?? defaultShmBytes,
     resources: step.limits,
     networkNamespace: place.networkNamespace,
+    ...(ctx.remap && {
+      namespaces: { user: ctx.networks.userNamespacePath(place.networkNamespace) },
+      userMappings: ctx.remap.mapping,
+    }),
     privileged: false,
-    sysctls: place.networkNamespace === 'host' ? {} : defaultNetworkSysctls,
+    sysctls: {},
     maskedPaths: defaultMaskedPaths,
     readonlyPaths: defaultReadonlyPaths,
     cgroupParent: '',
@@ -134,9 +138,11 @@ async function accountFiles(ctx: EngineContext, step: StepRun, folder: string, h
     }),
     hostname: hostnameFile(hostname),
   };
+  const owner = rootOf(ctx.remap?.mapping);
   return await Promise.all(
     Object.entries(files).map(async ([name, text]): Promise<SpecMount> => {
       await writeFile(join(folder, name), text, { mode: 0o644 });
+      await chown(join(folder, name), owner.uid, owner.gid);
       return {
         destination: `/etc/${name}`,
         type: 'bind',

@@ -95,6 +95,7 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
     metadata: ctx.metadata,
     layers: ctx.layers,
     snapshots: ctx.snapshots,
+    userNamespace: ctx.remap?.userNamespace,
     platform: ctx.platform,
     steps: ctx.buildSteps,
     runStep: (step) => runBuildStep(ctx, step),

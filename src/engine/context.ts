@@ -11,6 +11,7 @@ import type { Volumes } from '#volume';
 import type { ContainerRegistry } from './containers/registry.ts';
 import type { EventLog } from './events.ts';
 import type { EngineOptions } from './options.ts';
+import type { Remap } from './remap/index.ts';
 
 /** Everything the engine's parts share: the stores, and what is alive in this process. */
 export interface EngineContext {
@@ -23,6 +24,8 @@ export interface EngineContext {
   readonly layers: LayerIngester;
   readonly snapshots: SnapshotDriver;
   readonly driverReason: string;
+  /** Containers get user namespaces of their own with these IDs. */
+  readonly remap: Remap | undefined;
   readonly registry: RegistryClient;
   readonly runtime: Runtime;
   readonly networks: Networks;

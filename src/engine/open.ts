@@ -28,6 +28,7 @@ import { engineOver } from './engine.ts';
 import { EventLog } from './events.ts';
 import { networkSpecs } from './networks/store.ts';
 import type { EngineOptions } from './options.ts';
+import { openRemap } from './remap/index.ts';
 import { removeStrayFolders } from './system/stray-folders.ts';
 
 /**
@@ -75,6 +76,7 @@ async function openContext(
   });
   const snapshots = held.use(chosen.driver);
   log.info('storage driver chosen', { driver: snapshots.name, reason: chosen.reason });
+  const remap = held.use(await openRemap(options.usernsRemap, { root, execRoot, overlay: snapshots.name !== 'vfs' }));
   const metadata = held.use(await openMetadata({ root, content, driver: snapshots }));
   const [runtime, networks] = await Promise.all([
     openRuntime({
@@ -104,6 +106,7 @@ async function openContext(
     layers,
     snapshots,
     driverReason: chosen.reason,
+    remap,
     registry: held.use(createRegistryClient(options.registry ?? {})),
     runtime,
     networks,

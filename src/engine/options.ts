@@ -8,6 +8,8 @@ export interface EngineOptions {
   readonly execRoot?: string;
   /** `erofs`, `overlay2`, `vfs`; chosen by probing when absent. */
   readonly storageDriver?: string;
+  /** `--userns-remap`: `default`, or a user (`user[:group]`, `uid[:gid]`) whose subordinate IDs containers get. Off when absent or empty. */
+  readonly usernsRemap?: string;
   /** An OCI runtime's path or bare name; probed (crun, then runc) when absent. */
   readonly runtimePath?: string;
   /** The name that one goes by in `docker info`. */

@@ -1,6 +1,7 @@
 /** Mounts as values: overlay stacks, EROFS layers; the mount table. Imports errdefs, concurrency, sys, log. */
 export { CountedMounts } from './counted.ts';
 export { mountErofs } from './erofs.ts';
+export { mountMapped, mountMappedOverlay } from './id-mapped.ts';
 export { mountOverlay, overlayDepthLimit } from './overlay.ts';
 export { mountsBelow, parseMountInfo, readMountTable } from './table.ts';
 export * from './types.ts';

@@ -22,6 +22,7 @@ import type {
   NetworkNamespace,
   NetworkSpec,
   Networks,
+  UserNamespace,
 } from './types.ts';
 
 /** The networks of one daemon. Touches nothing before `start`. */
@@ -46,7 +47,10 @@ class LocalNetworks implements Networks {
 
   constructor(options: BridgeOptions) {
     this.#options = options;
-    this.#namespaces = new Namespaces(this.#helper, join(options.runRoot, 'netns'));
+    this.#namespaces = new Namespaces(this.#helper, {
+      network: join(options.runRoot, 'netns'),
+      user: join(options.runRoot, 'userns'),
+    });
     this.#containers = new ContainerNetworks(this.#helper);
     this.#parts = {
       helper: this.#helper,
@@ -107,13 +111,17 @@ class LocalNetworks implements Networks {
     this.#bridges.delete(networkID);
   }
 
-  async createNamespace(containerID: string): Promise<NetworkNamespace> {
+  async createNamespace(containerID: string, owner?: UserNamespace): Promise<NetworkNamespace> {
     using _held = await this.#lock.acquire(containerID);
-    return await this.#namespaces.create(containerID);
+    return await this.#namespaces.create(containerID, owner);
   }
 
   namespacePath(containerID: string): string {
     return this.#namespaces.pathOf(containerID);
+  }
+
+  userNamespacePath(networkNamespace: string): string {
+    return this.#namespaces.userPathOf(networkNamespace);
   }
 
   async removeNamespace(containerID: string): Promise<void> {

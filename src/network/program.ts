@@ -1,5 +1,6 @@
 /** Programs for the namespace helper, as `native/helpers/netns.c` reads them. */
 import type { Datagram } from './netlink/index.ts';
+import type { UserNamespace } from './types.ts';
 
 const protocols = { route: 0, netfilter: 12 } as const;
 
@@ -11,6 +12,13 @@ export class Program {
   /** A new namespace held at `path`, loopback up; the program goes on inside it. */
   create(path: string): this {
     return this.#add(`create network namespace ${path}`, letter('C'), string(path));
+  }
+
+  /** The same, owned by a user namespace that is held at `user`. */
+  createOwned(path: string, user: string, owner: UserNamespace): this {
+    const what = `create network namespace ${path} for other users`;
+    if ('path' in owner) return this.#add(what, letter('J'), string(path), string(user), string(owner.path));
+    return this.#add(what, letter('U'), ...[path, user, owner.uidMap, owner.gidMap].map(string));
   }
 
   /** Goes on inside the namespace held at `path`. */

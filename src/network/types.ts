@@ -115,7 +115,12 @@ export interface Endpoint {
 /** A container's network namespace, held by a bind mount under the run root. */
 export interface NetworkNamespace {
   readonly path: string;
+  /** The user namespace that owns it, held likewise; undefined when that is the daemon's own. */
+  readonly user?: string;
 }
+
+/** A user namespace: a new one with IDs as /proc/<pid>/uid_map has them, or the one that is held at a path. */
+export type UserNamespace = { readonly uidMap: string; readonly gidMap: string } | { readonly path: string };
 
 export interface Networks extends AsyncDisposable {
   /** Creates or takes over the default bridge, the networks that are known and the firewall rules. Idempotent. */
@@ -125,10 +130,12 @@ export interface Networks extends AsyncDisposable {
   add(spec: NetworkSpec): Promise<NetworkInfo>;
   /** Nobody may be on it any more. Absent is fine. */
   remove(networkID: string): Promise<void>;
-  /** A new namespace with loopback up; `none` containers have only this. */
-  createNamespace(containerID: string): Promise<NetworkNamespace>;
+  /** A new namespace with loopback up, in a user namespace of its own when one is asked for; `none` containers have only this. */
+  createNamespace(containerID: string, owner?: UserNamespace): Promise<NetworkNamespace>;
   /** Where a container's namespace is held while it has one. */
   namespacePath(containerID: string): string;
+  /** Where the user namespace is held that owns the network namespace at a path. */
+  userNamespacePath(networkNamespace: string): string;
   /** Absent is fine. */
   removeNamespace(containerID: string): Promise<void>;
   /**

@@ -9,5 +9,5 @@ export type { OciDevice } from './host-devices.ts';
 export { openRuntime } from './runtime.ts';
 export { buildSpec, type HostFacts, type OciSpec } from './spec.ts';
 export type { DeviceRule } from './spec-defaults.ts';
-export { defaultMaskedPaths, defaultNetworkSysctls, defaultReadonlyPaths } from './spec-defaults.ts';
+export { defaultMaskedPaths, defaultReadonlyPaths } from './spec-defaults.ts';
 export * from './types.ts';

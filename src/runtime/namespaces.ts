@@ -2,9 +2,10 @@ import type { ContainerSpec } from './types.ts';
 
 /** The namespaces of an OCI spec. A kind that stays the host's is left out; one that is joined names its file. */
 export function namespacesOf(spec: ContainerSpec, cgroupVersion: 1 | 2): { type: string; path?: string }[] {
-  const { ipc, pid, uts, cgroup = defaultCgroup(spec, cgroupVersion) } = spec.namespaces ?? {};
+  const { user, ipc, pid, uts, cgroup = defaultCgroup(spec, cgroupVersion) } = spec.namespaces ?? {};
   return [
     { type: 'mount' },
+    ...entry('user', user ?? 'host'),
     ...entry('network', spec.networkNamespace),
     ...entry('uts', uts),
     ...entry('pid', pid),

@@ -1,4 +1,4 @@
-import type { SpecMount } from './types.ts';
+import type { ContainerSpec, SpecMount } from './types.ts';
 
 /** What Docker hides of /proc and /sys in a container that is not privileged. */
 export const defaultMaskedPaths = [
@@ -12,10 +12,19 @@ export const defaultReadonlyPaths = [
 ] as const;
 
 /** What a user without capabilities may do in a network namespace of the container's own. */
-export const defaultNetworkSysctls: Readonly<Record<string, string>> = {
+const networkSysctls: Readonly<Record<string, string>> = {
   'net.ipv4.ip_unprivileged_port_start': '0',
   'net.ipv4.ping_group_range': '0 2147483647',
 };
+
+/** A user namespace has not all these groups, so its network namespace keeps the kernel's range, as with dockerd. */
+export function defaultNetworkSysctls(
+  spec: Pick<ContainerSpec, 'networkNamespace' | 'userMappings'>,
+): Readonly<Record<string, string>> {
+  if (spec.networkNamespace === 'host') return {};
+  const { 'net.ipv4.ping_group_range': _groups, ...others } = networkSysctls;
+  return spec.userMappings ? others : networkSysctls;
+}
 
 const noExecOrDevices = ['nosuid', 'noexec', 'nodev'];
 

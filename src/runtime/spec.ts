@@ -14,7 +14,7 @@ import {
   defaultReadonlyPaths,
 } from './spec-defaults.ts';
 import { type CgroupFacts, type OciResources, ociResources } from './spec-resources.ts';
-import type { ContainerSpec, OciHooks, ProcessSpec, SpecMount } from './types.ts';
+import type { ContainerSpec, OciHooks, ProcessSpec, SpecMount, UserMapping } from './types.ts';
 
 /** What the machine decides of a spec. */
 export interface HostFacts extends CgroupFacts {
@@ -52,6 +52,8 @@ export interface OciSpec {
   readonly hooks?: OciHooks;
   readonly linux: {
     readonly namespaces: readonly { readonly type: string; readonly path?: string }[];
+    readonly uidMappings?: readonly OciIDMapping[];
+    readonly gidMappings?: readonly OciIDMapping[];
     readonly cgroupsPath: string;
     readonly resources: OciResources & { readonly devices: readonly DeviceRule[] };
     readonly devices: readonly OciDevice[];
@@ -61,6 +63,13 @@ export interface OciSpec {
     readonly rootfsPropagation?: string;
     readonly seccomp?: SeccompProfile;
   };
+}
+
+/** OCI runtime-spec v1.1 config-linux.md §user-namespace-mappings. */
+interface OciIDMapping {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
 }
 
 const initDestination = '/sbin/docker-init';
@@ -84,13 +93,14 @@ export function buildSpec(spec: ContainerSpec, host: HostFacts): OciSpec {
     ...(spec.hooks && { hooks: spec.hooks }),
     linux: {
       namespaces: namespacesOf(spec, host.version),
+      ...userMappings(spec),
       cgroupsPath: cgroupPath(spec),
       resources: {
         devices: spec.privileged ? allDeviceRules : [...defaultDeviceRules, ...(spec.deviceRules ?? [])],
         ...ociResources(spec.resources, host),
       },
       devices: devicesOf(spec),
-      sysctl: { ...(spec.networkNamespace === 'host' ? {} : defaultNetworkSysctls), ...spec.sysctls },
+      sysctl: { ...defaultNetworkSysctls(spec), ...spec.sysctls },
       maskedPaths: spec.maskedPaths ?? (spec.privileged ? [] : defaultMaskedPaths),
       readonlyPaths: spec.readonlyPaths ?? (spec.privileged ? [] : defaultReadonlyPaths),
       ...(propagation && { rootfsPropagation: propagation }),
@@ -122,6 +132,14 @@ export function buildProcess(process: ProcessSpec): OciProcess {
 
 function commandOf(spec: ContainerSpec): readonly string[] {
   return spec.initPath === undefined ? spec.process.args : [initDestination, '--', ...spec.process.args];
+}
+
+function userMappings({
+  userMappings: mappings,
+}: ContainerSpec): Pick<OciSpec['linux'], 'uidMappings' | 'gidMappings'> {
+  const encode = (list: readonly UserMapping[]) =>
+    list.map(({ container, host, sizeIDs }) => ({ containerID: container, hostID: host, size: sizeIDs }));
+  return mappings ? { uidMappings: encode(mappings.uids), gidMappings: encode(mappings.gids) } : {};
 }
 
 /** Of two at the same path the one that was asked for counts. */

@@ -70,8 +70,22 @@ export interface NamespaceChoices {
   readonly ipc?: string;
   readonly pid?: string;
   readonly uts?: string;
+  /** A path, when it is not the daemon's own; then with `userMappings`. */
+  readonly user?: string;
   /** Absent: private with cgroup v2 unless privileged, as Docker has it. */
   readonly cgroup?: string;
+}
+
+/** The IDs of the user namespace that is joined: runtimes want to be told. */
+export interface UserMappings {
+  readonly uids: readonly UserMapping[];
+  readonly gids: readonly UserMapping[];
+}
+
+export interface UserMapping {
+  readonly container: number;
+  readonly host: number;
+  readonly sizeIDs: number;
 }
 
 /** OCI runtime-spec v1.1 config.md §posix-platform-hooks, by name. */
@@ -133,6 +147,7 @@ export interface ContainerSpec {
   /** Path of a prepared network namespace, or `host`. */
   readonly networkNamespace: string;
   readonly namespaces?: NamespaceChoices;
+  readonly userMappings?: UserMappings;
   /** Folder to be mounted as /dev/shm in place of one of its own; `none` for no /dev/shm. */
   readonly shm?: string;
   readonly privileged: boolean;

@@ -36,7 +36,7 @@ export async function openOverlay2(options: DriverOptions, status: Status = []):
 export async function openVfs(options: DriverOptions, status: Status = []): Promise<SnapshotDriver> {
   const workers = new SnapshotWorkers();
   const layers = await unpackedLayers(options, 'vfs', 'plain', workers);
-  return await VfsDriver.open({ status, root: options.root, layers, workers });
+  return await VfsDriver.open({ status, root: options.root, runRoot: options.runRoot, layers, workers });
 }
 
 async function unpackedLayers(

@@ -8,4 +8,5 @@
 export { type ChosenDriver, chooseDriver } from './choose.ts';
 export { openErofs, openOverlay2, openVfs } from './drivers.ts';
 export { layerIndexPath, layerTag } from './layer-index.ts';
+export { probeMapped } from './probe.ts';
 export * from './types.ts';

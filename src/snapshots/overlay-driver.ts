@@ -1,10 +1,10 @@
-import { mkdir, rm, rmdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bytesFromUtf8 } from '#archive';
 import { KeyedLock } from '#concurrency';
-import { EngineError, isErrno } from '#errdefs';
+import { EngineError } from '#errdefs';
 import { log } from '#log';
-import { CountedMounts, mountOverlay, mountsBelow, readMountTable, unmount } from '#mount';
+import { CountedMounts, mountMappedOverlay, mountOverlay, mountsBelow, readMountTable, unmount } from '#mount';
 import type { ChainID, DiffID } from '#oci';
 import type { ByteSource } from '#streams';
 import { writeAttributes } from './attributes.ts';
@@ -14,6 +14,7 @@ import { diffTar } from './diff-tar.ts';
 import { InitLayers } from './init-layers.ts';
 import type { HeldLayers, LayerStore } from './layer-store.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
+import { removeMountPoint } from './mount-point.ts';
 import { type SnapshotRecord, SnapshotRecords, snapshotID } from './records.ts';
 import { inSlices } from './slices.ts';
 import type {
@@ -22,6 +23,7 @@ import type {
   DriverName,
   KeepSets,
   MountedSnapshot,
+  MountOptions,
   PrepareOptions,
   SnapshotDriver,
   SnapshotInfo,
@@ -120,20 +122,22 @@ export class OverlayDriver implements SnapshotDriver {
     throw new EngineError('failed-precondition', `snapshot ${key}: ${fact}`);
   }
 
-  async mount(key: string): Promise<MountedSnapshot> {
+  async mount(key: string, options: MountOptions = {}): Promise<MountedSnapshot> {
     const record = this.#records.get(key);
     using _ = await this.#locks.acquire(record.id);
     const target = this.#target(record.id);
-    await this.#mounts.hold(target, () => this.#mountFresh(record, target));
+    await this.#mounts.hold(target, () => this.#mountFresh(record, target, options));
     return { root: target };
   }
 
-  async #mountFresh(record: SnapshotRecord, target: string): Promise<void> {
+  async #mountFresh(record: SnapshotRecord, target: string, { userNamespace }: MountOptions): Promise<void> {
     const layers = await this.#layers.hold(record.chain);
     try {
       await mkdir(target, { recursive: true, mode: 0o755 });
       await this.#forgetVolatile(record);
-      mountOverlay(this.#overlayOf(record, this.#stack(record, layers), target));
+      const overlay = this.#overlayOf(record, this.#stack(record, layers), target);
+      if (userNamespace === undefined) mountOverlay(overlay);
+      else await mountMappedOverlay(overlay, { userNamespace, staging: join(dirname(target), 'ids') });
       this.#held.set(target, layers);
     } catch (error) {
       await layers[Symbol.asyncDispose]();
@@ -313,18 +317,5 @@ export class OverlayDriver implements SnapshotDriver {
 
   #target(id: string): string {
     return join(this.#mountsFolder, id, 'merged');
-  }
-}
-
-/** Never recursive: were the mount still there, its files would go. */
-async function removeMountPoint(target: string): Promise<void> {
-  for (const folder of [target, dirname(target)]) {
-    try {
-      await rmdir(folder);
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) continue;
-      log.warn('remove mount point failed', { folder, error });
-      return;
-    }
   }
 }

@@ -1,9 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bytesFromUtf8, endOfArchive, packHeader, packPadding } from '#archive';
 import { messageOf } from '#errdefs';
-import { type ErofsBacking, mountErofs, mountOverlay, unmount, unmountBelow } from '#mount';
+import {
+  type ErofsBacking,
+  mountErofs,
+  mountMapped,
+  mountMappedOverlay,
+  mountOverlay,
+  unmount,
+  unmountBelow,
+} from '#mount';
+import { sys } from '#sys';
 import { AbortFlag } from './abort-flag.ts';
 import { statOf } from './attributes.ts';
 import { indexLayer } from './index-layer.ts';
@@ -34,6 +43,25 @@ export async function probeOverlay(root: string): Promise<Refusal> {
     await mkdir(layer);
     await writeFile(join(layer, 'file'), content);
     await tryOverlay(folder, layer);
+  });
+}
+
+/** Shows an overlay of plain folders inside the data root, or a plain folder, as what this user namespace makes of its IDs, and writes through it. */
+export async function probeMapped(
+  root: string,
+  { userNamespace, overlay }: { userNamespace: number; overlay: boolean },
+): Promise<Refusal> {
+  return await tryIn(root, async (folder) => {
+    const [layer, upper, work, target] = ['layer', 'upper', 'work', 'merged'].map((name) => join(folder, name));
+    for (const path of [layer!, upper!, work!, target!]) await mkdir(path);
+    await writeFile(join(layer!, 'file'), content);
+    const spec = { lowers: [layer!], writable: { upper: upper!, work: work!, volatile: true }, target: target! };
+    if (overlay) await mountMappedOverlay(spec, { userNamespace, staging: join(folder, 'ids') });
+    else mountMapped(layer!, target!, { userNamespace });
+    const { uid } = sys.lstat(join(target!, 'file'));
+    if (uid === 0) throw new Error('a file is shown as its owner on the disk');
+    await chmod(join(target!, 'file'), 0o600);
+    await unlink(join(target!, 'file'));
   });
 }
 

@@ -25,6 +25,12 @@ export interface SnapshotInfo {
   readonly chain: Chain;
 }
 
+/** How a snapshot is shown while it is mounted. */
+export interface MountOptions {
+  /** A descriptor of a user namespace: what the disk has as an ID of it is shown as what that ID is outside. What is written comes back the same way. */
+  readonly userNamespace?: number | undefined;
+}
+
 /** How a mounted snapshot's root is reached by another process (a container runtime or a build step). */
 export interface MountedSnapshot {
   readonly root: string;
@@ -104,8 +110,11 @@ export interface SnapshotDriver extends AsyncDisposable {
   prepare(key: string, chain: Chain, options?: PrepareOptions): Promise<void>;
   /** A read-only view of the chain. */
   view(key: string, chain: Chain): Promise<void>;
-  /** Mounts the snapshot (counted: the second mount answers the same root) in this process's mount namespace. */
-  mount(key: string): Promise<MountedSnapshot>;
+  /**
+   * Mounts the snapshot (counted: the second mount answers the same root, as the first had it shown) in this process's mount namespace.
+   * @throws `failed-precondition` where the kernel or the file system cannot show it under other IDs.
+   */
+  mount(key: string, options?: MountOptions): Promise<MountedSnapshot>;
   /** Gives one mount back; the last one unmounts. */
   unmount(key: string): Promise<void>;
   /** Takes over a mount that an earlier daemon left (its container still runs): counted from one again. */

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bytesFromUtf8 } from '#archive';
 import { EngineError } from '#errdefs';
+import { CountedMounts, mountMapped, mountsBelow, unmount } from '#mount';
 import type { ChainID, DiffID } from '#oci';
 import type { ByteSource } from '#streams';
 import { AbortFlag } from './abort-flag.ts';
@@ -13,13 +14,15 @@ import { defaultFolder } from './create.ts';
 import { diffTar } from './diff-tar.ts';
 import { InitLayers, treeOf } from './init-layers.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
-import { SnapshotRecords } from './records.ts';
+import { removeMountPoint } from './mount-point.ts';
+import { SnapshotRecords, snapshotID } from './records.ts';
 import { inSlices } from './slices.ts';
 import type {
   Chain,
   Change,
   KeepSets,
   MountedSnapshot,
+  MountOptions,
   MountPoint,
   PrepareOptions,
   SnapshotDriver,
@@ -34,6 +37,7 @@ import { writePlainLayer } from './write-plain.ts';
 export interface VfsDriverOptions {
   readonly status: readonly (readonly [string, string])[];
   readonly root: string;
+  readonly runRoot: string;
   /** In plain form. */
   readonly layers: UnpackedLayers;
   readonly workers: SnapshotWorkers;
@@ -46,6 +50,8 @@ export class VfsDriver implements SnapshotDriver {
   readonly #layers: UnpackedLayers;
   readonly #records: SnapshotRecords;
   readonly #inits: InitLayers;
+  /** Those that are shown under other IDs. */
+  readonly #mounts = new CountedMounts();
 
   private constructor(options: VfsDriverOptions) {
     this.#options = options;
@@ -58,6 +64,7 @@ export class VfsDriver implements SnapshotDriver {
     const driver = new VfsDriver(options);
     await driver.#records.load();
     await driver.#inits.load();
+    await mkdir(driver.#mountsFolder, { recursive: true, mode: 0o711 });
     return driver;
   }
 
@@ -107,17 +114,40 @@ export class VfsDriver implements SnapshotDriver {
     return layers.folders[0];
   }
 
-  /** Nothing is mounted, so nothing is counted: the root is there while the snapshot is. */
-  mount(key: string): Promise<MountedSnapshot> {
-    return Promise.resolve().then(() => ({ root: this.#rootOf(key) }));
+  /** Without other IDs nothing is mounted, so nothing is counted: the root is there while the snapshot is. */
+  async mount(key: string, { userNamespace }: MountOptions = {}): Promise<MountedSnapshot> {
+    const root = this.#rootOf(key);
+    if (userNamespace === undefined) return { root };
+    const target = this.#target(key);
+    await this.#mounts.hold(target, async () => {
+      await mkdir(target, { recursive: true, mode: 0o755 });
+      mountMapped(root, target, { userNamespace });
+    });
+    return { root: target };
   }
 
-  unmount(key: string): Promise<void> {
-    return Promise.resolve().then(() => void this.#rootOf(key));
+  async unmount(key: string): Promise<void> {
+    this.#rootOf(key);
+    const target = this.#target(key);
+    if (!this.#mounts.isHeld(target)) return;
+    await this.#mounts.release(target);
+    if (!this.#mounts.has(target)) await removeMountPoint(target);
   }
 
-  adopt(key: string): Promise<MountedSnapshot> {
-    return this.mount(key);
+  async adopt(key: string): Promise<MountedSnapshot> {
+    const target = this.#target(key);
+    const isMapped = this.#mounts.has(target) || mountsBelow(target).length > 0;
+    if (!isMapped) return { root: this.#rootOf(key) };
+    await this.#mounts.hold(target, () => {});
+    return { root: target };
+  }
+
+  get #mountsFolder(): string {
+    return join(this.#options.runRoot, 'mounts');
+  }
+
+  #target(key: string): string {
+    return join(this.#mountsFolder, this.#records.get(key).id, 'merged');
   }
 
   /** @throws `not-found`. */
@@ -167,6 +197,11 @@ export class VfsDriver implements SnapshotDriver {
 
   async remove(key: string): Promise<void> {
     if (!this.#records.has(key)) return;
+    const target = this.#target(key);
+    if (this.#mounts.has(target)) {
+      await this.#mounts.force(target);
+      await removeMountPoint(target);
+    }
     const path = await this.#records.detach(this.#records.get(key).id);
     if (path) await this.#options.workers.run({ kind: 'remove-tree', path });
   }
@@ -176,6 +211,12 @@ export class VfsDriver implements SnapshotDriver {
   }
 
   async recover(keep: KeepSets): Promise<void> {
+    const kept = new Set([...keep.mounted].map((key) => join(this.#mountsFolder, snapshotID(key), 'merged')));
+    for (const { target } of mountsBelow(this.#mountsFolder)) {
+      if (kept.has(target) || this.#mounts.has(target)) continue;
+      await unmount(target);
+      await removeMountPoint(target);
+    }
     for (const { key } of this.#records.list()) {
       if (!keep.snapshots.has(key)) await this.remove(key);
     }

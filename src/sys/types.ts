@@ -41,11 +41,13 @@ export interface Sys {
     target: string,
     attrFlags: number,
   ): void;
+  /** A user namespace without processes, for {@link idmapMount}; the caller closes it. The maps are as /proc/<pid>/uid_map has them. */
+  openUserNamespace(uidMap: string, gidMap: string): number;
   /**
-   * Mounts what is at `source`, with all below it, at `target` under other IDs. The maps are as /proc/<pid>/uid_map has them: from IDs on the disk to those
-   * shown. The error's `syscall` is the step that failed: `mount_setattr` with EINVAL when the file system cannot.
+   * Mounts what is at `source`, with all below it when `recursive`, at `target` under other IDs: what the disk has as an ID of the namespace is shown as
+   * what that ID is outside. The error's `syscall` is the step that failed: `mount_setattr` with EINVAL when the file system cannot.
    */
-  idmapMount(source: string, target: string, uidMap: string, gidMap: string): void;
+  idmapMount(source: string, target: string, userNamespace: number, recursive: boolean): void;
   /** `type` is the filesystem's magic number; blocks are counted in `blockSize` bytes, `available` is what non-root may use. */
   statfs(path: PathLike): {
     type: number;

@@ -1,7 +1,7 @@
 /** A `wherryd` of a test's own: private data root, run root and socket; stopped and removed when disposed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { openSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect } from '#client';
@@ -31,6 +31,8 @@ export class TestDaemon implements AsyncDisposable {
 
   static async start(options: DaemonOptions = {}): Promise<TestDaemon> {
     const folder = options.folder ?? (await mkdtemp(join(scratchFolder(), 'wherry-daemon-')));
+    // Containers with IDs of their own come through it.
+    if (options.folder === undefined) await chmod(folder, 0o711);
     const daemon = new TestDaemon(folder, options.flags ?? [], options.folder === undefined);
     await daemon.start();
     return daemon;

@@ -38,7 +38,9 @@ export async function runCommand(
     await snapshots.prepare(id, chain, { ephemeral: true, mountPoints: dockerMountPoints });
     const { root } = await snapshots.mount(id);
     const points = await MountPoints.prepare(root, operation.volumes, operation.script);
-    const ended = await execute(session, { id, root, operation }, work);
+    const ended = await withStepRoot(session, { id, root }, (shown) =>
+      execute(session, { id, root: shown, operation }, work),
+    );
     const changes = (await snapshots.changes(id)).map((change) => change.path);
     const isLeftOut = await points.leftOut(changes);
     await snapshots.unmount(id);
@@ -54,6 +56,23 @@ export async function runCommand(
   } finally {
     if (!kept) await cleanup(`build snapshot ${id}`, () => snapshots.remove(id));
     steps.delete(id);
+  }
+}
+
+/** The builder itself works with the IDs of the disk; while the step runs, its root is shown under those it runs with. */
+async function withStepRoot<T>(
+  { host: { snapshots, userNamespace } }: BuildSession,
+  { id, root }: { id: string; root: string },
+  run: (root: string) => Promise<T>,
+): Promise<T> {
+  if (userNamespace === undefined) return await run(root);
+  await snapshots.unmount(id);
+  const shown = await snapshots.mount(id, { userNamespace });
+  try {
+    return await run(shown.root);
+  } finally {
+    await snapshots.unmount(id);
+    await snapshots.mount(id);
   }
 }
 

@@ -1,9 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { EngineError, isErrno } from '#errdefs';
 import { hostnameFile, hostsFile, parseExtraHost, readHostResolvConf, resolvConf } from '#network';
 import type { EngineContext } from '../context.ts';
+import { remapOf, rootOf } from '../remap/index.ts';
 import type { Container } from './container.ts';
 import { containerPaths } from './paths.ts';
 
@@ -31,6 +32,8 @@ export async function writeAccountFiles(
   writeFileSync(paths.hostname, hostnameFile(name), { mode: 0o644 });
   writeFileSync(paths.hosts, hosts, { mode: 0o644 });
   writeFileSync(paths.resolvConf, await resolvText(ctx, container, named), { mode: 0o644 });
+  const { uid, gid } = rootOf(remapOf(ctx, hostConfig)?.mapping);
+  for (const path of [paths.hostname, paths.hosts, paths.resolvConf]) chownSync(path, uid, gid);
 }
 
 /** When a running container joins its first network with a name server, or leaves the last. */

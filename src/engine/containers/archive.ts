@@ -49,7 +49,7 @@ async function* packView(
   const { folder, name } = splitPath(view.path);
   // `path/.` means the folder's contents under the name `.`; a bare root has no name of its own.
   const shown = name === '' || asked.endsWith('/.') ? '.' : stat.name;
-  const tar = new TreeTar(view.fd);
+  const tar = new TreeTar(view.fd, view.ids);
   const parts = name === '' ? tar.pack('/', '.', '.') : tar.pack(folder, bytesFromUtf8(name), bytesFromUtf8(shown));
   for await (const chunk of parts) {
     signal?.throwIfAborted();
@@ -75,7 +75,7 @@ export async function putArchive(
     ) {
       throw new EngineError('permission-denied', 'container rootfs is marked read-only');
     }
-    await extractInto(view.fd, view.path, archive, options);
+    await extractInto(view.fd, view.path, archive, { ...options, ids: view.ids });
   } finally {
     closeSync(folderFd);
   }

@@ -75,7 +75,7 @@ export async function releaseResources(ctx: EngineContext, container: Container)
       await releaseVolumes(ctx, container);
     }),
     container.body.hostConfig.IpcMode === 'shareable' ? releaseShm(ctx, id) : undefined,
-    hasHeldMounts(container) ? releaseMounts(ctx, id) : undefined,
+    hasHeldMounts(ctx, container) ? releaseMounts(ctx, id) : undefined,
   ]);
   const failed = parts.find((part) => part.status === 'rejected');
   emitVolumeUnmounts(ctx, container);

@@ -1,5 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import type { EngineContext } from '../context.ts';
+import { idsOf, remapOf } from '../remap/index.ts';
+import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { TreeTar } from './tree-tar.ts';
 
@@ -11,18 +13,21 @@ export function exportContainer(
 ): AsyncIterable<Uint8Array> {
   const container = ctx.containers.resolve(reference);
   emitContainer(ctx, container, 'export');
-  return exportSnapshot(ctx, container.id, options.signal);
+  return exportSnapshot(ctx, container, options.signal);
 }
 
 async function* exportSnapshot(
   ctx: EngineContext,
-  key: string,
+  container: Container,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
-  const { root } = await ctx.snapshots.mount(key);
+  const key = container.id;
+  const ids = idsOf(ctx, container);
+  const remap = remapOf(ctx, container.body.hostConfig);
+  const { root } = await ctx.snapshots.mount(key, remap);
   const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    for await (const chunk of new TreeTar(fd).packChildren('/')) {
+    for await (const chunk of new TreeTar(fd, ids).packChildren('/')) {
       signal?.throwIfAborted();
       yield chunk;
     }

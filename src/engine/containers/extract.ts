@@ -15,6 +15,7 @@ import { posix } from 'node:path';
 import { decompress, readTar, type TarEntry, type TarItem } from '#archive';
 import { EngineError, isErrno } from '#errdefs';
 import { resolveFlags, sys } from '#sys';
+import { hostOwner, type IDMapping, rootOf } from '../remap/index.ts';
 import { removeBelow } from './remove-below.ts';
 
 export interface ExtractOptions {
@@ -22,6 +23,8 @@ export interface ExtractOptions {
   readonly noOverwriteDirNonDir?: boolean;
   /** Keep the archive's owners; otherwise everything is root's. */
   readonly copyUIDGID?: boolean;
+  /** How the archive's owners, who are the container's, are shown here. */
+  readonly ids?: IDMapping | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -123,7 +126,7 @@ class Extraction implements Disposable {
   #openFolder(path: string): number {
     if (this.#open?.path === path) return this.#open.fd;
     this.#closeFolder();
-    const fd = openFolder(this.#rootFd, path);
+    const fd = openFolder(this.#rootFd, path, this.#options.ids);
     this.#open = { path, fd };
     return fd;
   }
@@ -168,7 +171,8 @@ class Extraction implements Disposable {
 
   #addHardlink(place: Place, entry: TarEntry): void {
     const name = cleanName(entry.linkPath);
-    const existingFd = openFolder(this.#rootFd, posix.join(this.#folder, posix.dirname(name)));
+    const folder = posix.join(this.#folder, posix.dirname(name));
+    const existingFd = openFolder(this.#rootFd, folder, this.#options.ids);
     try {
       const existing = placeIn(existingFd, posix.basename(name));
       this.#create(place, entry, () => linkSync(existing.path, place.path));
@@ -202,7 +206,9 @@ class Extraction implements Disposable {
   }
 
   #owner(entry: TarEntry): { uid: number; gid: number } {
-    return this.#options.copyUIDGID ? entry : { uid: 0, gid: 0 };
+    const { copyUIDGID, ids } = this.#options;
+    const owner = copyUIDGID ? entry : { uid: 0, gid: 0 };
+    return ids ? hostOwner(ids, owner) : owner;
   }
 
   #setOwner(place: Place, entry: TarEntry): void {
@@ -220,15 +226,17 @@ function placeIn(folderFd: number, name: string): Place {
 }
 
 /** The folder an entry goes into, made where it is missing. */
-function openFolder(rootFd: number, path: string): number {
+function openFolder(rootFd: number, path: string, ids: IDMapping | undefined): number {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY;
   try {
     return sys.openInRoot(rootFd, Buffer.from(path, 'latin1'), flags, 0, resolveFlags.inRoot);
   } catch (error) {
     if (!isErrno(error, 'ENOENT') || path === '/') throw error;
-    const fd = openFolder(rootFd, posix.dirname(path));
+    const fd = openFolder(rootFd, posix.dirname(path), ids);
     try {
-      mkdirSync(placeIn(fd, posix.basename(path)).path, { mode: 0o755 });
+      const made = placeIn(fd, posix.basename(path)).path;
+      mkdirSync(made, { mode: 0o755 });
+      if (ids) lchownSync(made, rootOf(ids).uid, rootOf(ids).gid);
     } finally {
       closeSync(fd);
     }

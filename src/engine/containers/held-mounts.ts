@@ -12,14 +12,16 @@ import {
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, isErrno } from '#errdefs';
-import { mountsBelow, unmountBelow } from '#mount';
+import { mountMapped, mountsBelow, unmountBelow } from '#mount';
 import { mountFlags, resolveFlags, sys } from '#sys';
 import type { EngineContext } from '../context.ts';
+import { hostOwner, remapOf } from '../remap/index.ts';
 import type { Container } from './container.ts';
 import { mountIDMap } from './id-map.ts';
 import type { PlannedMount } from './record.ts';
 
 type Place = Pick<EngineContext, 'execRoot'>;
+type Mounting = Place & Pick<EngineContext, 'remap' | 'volumes'>;
 
 const allFolder = (ctx: Place) => join(ctx.execRoot, 'binds');
 const folderOf = (ctx: Place, id: string) => join(allFolder(ctx), id);
@@ -30,30 +32,39 @@ const folderOf = (ctx: Place, id: string) => join(allFolder(ctx), id);
  * @throws in Docker's words when a part is not there or leads out of its volume.
  */
 export function holdMounts(
-  ctx: Place,
+  ctx: Mounting,
   container: Container,
   user: { readonly uid: number; readonly gid: number },
 ): ReadonlyMap<string, string> {
   const held = new Map<string, string>();
+  const remap = remapOf(ctx, container.body.hostConfig);
   for (const [number, mount] of container.body.mounts.entries()) {
-    if (!isHeld(mount)) continue;
+    if (!isHeld(mount, remap !== undefined)) continue;
     const target = join(folderOf(ctx, container.id), String(number));
     mkdirSync(folderOf(ctx, container.id), { recursive: true, mode: 0o700 });
-    if (mount.kind === 'volume') bindPart(mount.source, mount.subpath ?? '', target);
-    else if (mount.idmap) bindMapped(mount.source, target, user);
+    if (mount.kind === 'volume') {
+      const userNamespace = isOwnStorage(ctx, mount.name) ? remap?.userNamespace : undefined;
+      bindPart(mount, target, userNamespace);
+    } else if (mount.idmap) bindMapped(mount.source, target, remap ? hostOwner(remap.mapping, user) : user);
     else bindAlone(mount.source, target);
     held.set(mount.destination, target);
   }
   return held;
 }
 
-function isHeld(mount: PlannedMount): mount is Extract<PlannedMount, { kind: 'bind' | 'volume' }> {
+function isHeld(mount: PlannedMount, remapped: boolean): mount is Extract<PlannedMount, { kind: 'bind' | 'volume' }> {
   return mount.kind === 'volume'
-    ? mount.subpath !== undefined
+    ? remapped || mount.subpath !== undefined
     : mount.kind === 'bind' && (!mount.recursive || mount.idmap === true);
 }
 
-export const hasHeldMounts = ({ body }: Container): boolean => body.mounts.some(isHeld);
+/** A volume whose files are kept here, under the IDs its containers know: not one that is mounted from elsewhere. */
+export function isOwnStorage(ctx: Pick<EngineContext, 'volumes'>, volume: string): boolean {
+  return !ctx.volumes.find(volume)?.options?.['device'];
+}
+
+export const hasHeldMounts = (ctx: Place, { id, body }: Container): boolean =>
+  body.mounts.length > 0 && existsSync(folderOf(ctx, id));
 
 /** Absent is fine. */
 export async function releaseMounts(ctx: Place, id: string): Promise<void> {
@@ -84,24 +95,27 @@ function bindAlone(source: string, target: string): void {
 function bindMapped(source: string, target: string, user: { readonly uid: number; readonly gid: number }): void {
   if (!existsSync(source)) mkdirSync(source, { recursive: true });
   const owner = statSync(source);
-  makeTarget(target, owner.isDirectory());
+  const userNamespace = sys.openUserNamespace(mountIDMap(owner.uid, user.uid), mountIDMap(owner.gid, user.gid));
   try {
-    sys.idmapMount(source, target, mountIDMap(owner.uid, user.uid), mountIDMap(owner.gid, user.gid));
-  } catch (error) {
-    const cannot = isErrno(error, 'EINVAL') || isErrno(error, 'EPERM') || isErrno(error, 'ENOSYS');
-    if (!cannot) throw error;
-    const fact = 'its file system, or one mounted below it, cannot be shown under other IDs';
-    throw new EngineError('failed-precondition', `idmap ${source}: ${fact}`, { cause: error });
+    mountMapped(source, target, { userNamespace, recursive: true });
+  } finally {
+    sys.close(userNamespace);
   }
 }
 
-function bindPart(source: string, subpath: string, target: string): void {
+function bindPart(
+  { source, subpath = '.' }: { source: string; subpath?: string },
+  target: string,
+  userNamespace: number | undefined,
+): void {
   const root = openSync(source, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     const fd = openPart(root, source, subpath);
     try {
+      const part = `/proc/self/fd/${fd}`;
       makeTarget(target, fstatSync(fd).isDirectory());
-      sys.mount(`/proc/self/fd/${fd}`, target, '', mountFlags.bind | mountFlags.recursive, '');
+      if (userNamespace === undefined) sys.mount(part, target, '', mountFlags.bind | mountFlags.recursive, '');
+      else mountMapped(part, target, { userNamespace, recursive: true });
     } finally {
       closeSync(fd);
     }

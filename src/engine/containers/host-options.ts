@@ -1,6 +1,7 @@
 import type { ContainerCreateConfig, HostConfig } from '#api-types';
 import { EngineError } from '#errdefs';
 import type { EngineContext } from '../context.ts';
+import { checkUserNamespace } from '../remap/index.ts';
 import { completeHostConfig } from './config.ts';
 import { completeLogConfig } from './log-config.ts';
 import { checkNamespaceModes, donorByID } from './namespaces.ts';
@@ -20,6 +21,7 @@ export function settleOptions(
 ): SettledOptions {
   checkNamespaceModes(given, create);
   checkIsolation(given.Isolation ?? '');
+  checkUserNamespace(ctx, given);
   checkStorageOptions(given, ctx.snapshots.name);
   if (given.Runtime && !ctx.runtime.runtimes.has(given.Runtime)) {
     throw new EngineError('invalid-argument', `unknown or invalid runtime name: ${given.Runtime}`);

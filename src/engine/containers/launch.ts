@@ -3,6 +3,7 @@ import { EngineError, messageOf } from '#errdefs';
 import { log } from '#log';
 import { type LogLimits, type RunningProcess, StartError } from '#runtime';
 import type { EngineContext } from '../context.ts';
+import { remapOf } from '../remap/index.ts';
 import { formatMs } from '../time.ts';
 import { traced } from '../trace.ts';
 import type { Container } from './container.ts';
@@ -33,7 +34,7 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
   const limits = logOf(ctx, container);
   ctx.runtime.anticipate();
   const [{ root }, network] = await bothOrNone(
-    traced('mount', id, () => ctx.snapshots.mount(id)),
+    traced('mount', id, () => ctx.snapshots.mount(id, remapOf(ctx, container.body.hostConfig))),
     traced('network', id, () => connectNetworks(ctx, container)),
   );
   await holdVolumes(ctx, container);

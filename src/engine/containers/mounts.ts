@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
 import type { ContainerConfig, ContainerCreateOptions, HostConfig, MountOptions, MountPoint } from '#api-types';
 import { EngineError } from '#errdefs';
 import type { SpecMount } from '#runtime';
 import type { EngineContext } from '../context.ts';
 import { newID } from '../ids.ts';
+import type { Owner } from '../remap/index.ts';
 import { checkPropagation } from './propagation.ts';
 import type { PlannedMount } from './record.ts';
 import { tmpfsOptions } from './tmpfs-options.ts';
@@ -323,6 +324,7 @@ const cleanDestination = (path: string) => posix.normalize(path).replace(/(?<=.)
 export function specMounts(
   mounts: readonly PlannedMount[],
   held: ReadonlyMap<string, string> = new Map(),
+  owner: Owner = { uid: 0, gid: 0 },
 ): SpecMount[] {
   const sorted = [...mounts].sort((a, b) => depth(a.destination) - depth(b.destination));
   return sorted.map((mount): SpecMount => {
@@ -342,7 +344,7 @@ export function specMounts(
           }),
         };
       case 'bind':
-        if (!existsSync(mount.source)) mkdirSync(mount.source, { recursive: true });
+        makeSource(mount.source, owner);
         checkPropagation(mount.source, mount.propagation);
         return {
           destination: mount.destination,
@@ -354,6 +356,14 @@ export function specMounts(
         return mount satisfies never;
     }
   });
+}
+
+/** A bind's source that is not there becomes a folder of the container's root. */
+function makeSource(path: string, { uid, gid }: Owner): void {
+  if (existsSync(path)) return;
+  const first = mkdirSync(path, { recursive: true });
+  if (first === undefined || uid === 0) return;
+  for (let at = path; at.length >= first.length; at = posix.dirname(at)) chownSync(at, uid, gid);
 }
 
 const depth = (path: string) => path.split('/').length;

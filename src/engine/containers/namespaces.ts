@@ -1,7 +1,8 @@
 import type { ContainerConfig, HostConfig } from '#api-types';
 import { EngineError, kindOf, messageOf } from '#errdefs';
-import type { NamespaceChoices } from '#runtime';
+import type { NamespaceChoices, UserMappings } from '#runtime';
 import type { EngineContext } from '../context.ts';
+import { idsOf, remapOf } from '../remap/index.ts';
 import type { Container } from './container.ts';
 import { holdShm, shmFolder } from './shm.ts';
 
@@ -44,18 +45,45 @@ const donorOf = (mode: string | undefined) =>
 export function enterNamespaces(
   ctx: EngineContext,
   container: Container,
-): { namespaces: NamespaceChoices; shm?: string } {
+  network: { readonly namespace: string },
+): { namespaces: NamespaceChoices; shm?: string; userMappings?: UserMappings } {
   const { body } = container;
   const { IpcMode: ipc = '', PidMode: pid = '', UTSMode: uts = '', CgroupnsMode: cgroup = '' } = body.hostConfig;
   return {
     ...enterShm(ctx, container),
+    ...userMappings(ctx, container),
     namespaces: {
+      ...ownNamespace(ctx, container, network),
       ipc: donorOf(ipc) === undefined ? hostOrPrivate(ipc) : join(ipcDonor(ctx, ipc), 'ipc'),
       pid: donorOf(pid) === undefined ? hostOrPrivate(pid) : join(pidDonor(ctx, pid), 'pid'),
       uts: hostOrPrivate(uts),
       ...(cgroup === '' ? {} : { cgroup: hostOrPrivate(cgroup) }),
     },
   };
+}
+
+/**
+ * Namespaces can be used by their owner only: who joins those of another container joins its user namespace as well, whose path this is.
+ * @throws `conflict` when that one has the host's.
+ */
+export function joinedUserNamespace(ctx: EngineContext, { body }: Container): string | undefined {
+  const { PidMode: pid = '', IpcMode: ipc = '' } = body.hostConfig;
+  const donor =
+    donorOf(pid) !== undefined ? pidDonor(ctx, pid) : donorOf(ipc) === undefined ? undefined : ipcDonor(ctx, ipc);
+  if (!donor) return undefined;
+  if (idsOf(ctx, donor)) return join(donor, 'user');
+  const fact = `container ${donor.id} has the user namespace of the host (hint: use --userns=host for this one as well)`;
+  throw new EngineError('conflict', `failed to join user namespace: ${fact}`);
+}
+
+/** The one that owns the network namespace. */
+function ownNamespace(ctx: EngineContext, { body }: Container, network: { namespace: string }): { user?: string } {
+  return remapOf(ctx, body.hostConfig) ? { user: ctx.networks.userNamespacePath(network.namespace) } : {};
+}
+
+function userMappings(ctx: EngineContext, { body }: Container): { userMappings?: UserMappings } {
+  const mapping = remapOf(ctx, body.hostConfig)?.mapping;
+  return mapping ? { userMappings: mapping } : {};
 }
 
 const hostOrPrivate = (mode: string) => (mode === 'host' ? 'host' : 'private');

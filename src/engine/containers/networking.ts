@@ -1,11 +1,13 @@
 import { EngineError, kindOf, messageOf } from '#errdefs';
-import type { Endpoint, NetworkInfo } from '#network';
+import type { Endpoint, NetworkInfo, UserNamespace } from '#network';
 import type { EngineContext } from '../context.ts';
 import { findNetwork } from '../networks/find.ts';
+import { mapText, remapOf } from '../remap/index.ts';
 import { writeAccountFiles } from './account-files.ts';
 import { dnsNames, inOrder, resolvingOf } from './attachments.ts';
 import type { Container } from './container.ts';
 import { emitNetwork } from './events.ts';
+import { joinedUserNamespace } from './namespaces.ts';
 import { containerPaths } from './paths.ts';
 import { boundPorts, sameBindings, wantedPorts } from './ports.ts';
 import type { NetworkAttachment } from './record.ts';
@@ -46,9 +48,16 @@ export async function connectNetworks(ctx: EngineContext, container: Container):
 
 async function ownNamespace(ctx: EngineContext, container: Container, mode: string): Promise<string> {
   if (mode === 'host') return 'host';
-  const { path } = await ctx.networks.createNamespace(container.id);
+  const { path } = await ctx.networks.createNamespace(container.id, namespaceOwner(ctx, container));
   container.body = { ...container.body, sandboxPath: path };
   return path;
+}
+
+function namespaceOwner(ctx: EngineContext, container: Container): UserNamespace | undefined {
+  const mapping = remapOf(ctx, container.body.hostConfig)?.mapping;
+  if (!mapping) return undefined;
+  const joined = joinedUserNamespace(ctx, container);
+  return joined === undefined ? { uidMap: mapText(mapping.uids), gidMap: mapText(mapping.gids) } : { path: joined };
 }
 
 /** `--network container:x`: everything of the network is that container's. */

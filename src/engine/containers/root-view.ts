@@ -3,8 +3,10 @@ import { posix } from 'node:path';
 import { EngineError, isErrno } from '#errdefs';
 import { resolveFlags, sys } from '#sys';
 import type { EngineContext } from '../context.ts';
+import { type IDMapping, idsOf, remapOf } from '../remap/index.ts';
 import type { Container } from './container.ts';
 import { emitVolumeMounts, emitVolumeUnmounts } from './events.ts';
+import { isOwnStorage } from './held-mounts.ts';
 
 /**
  * A container's file system as a descriptor: the process's own view while it runs (volumes included), else the mounted snapshot or the volume the path is in.
@@ -12,6 +14,8 @@ import { emitVolumeMounts, emitVolumeUnmounts } from './events.ts';
  */
 export interface RootView extends AsyncDisposable {
   readonly fd: number;
+  /** How the container's owners are shown below `fd`, where they are others. */
+  readonly ids: IDMapping | undefined;
   /** Where the asked path is below `fd`. */
   readonly path: string;
 }
@@ -31,9 +35,10 @@ export async function openRootView(ctx: EngineContext, container: Container, pat
 
 async function openView(ctx: EngineContext, container: Container, path: string): Promise<RootView> {
   const clean = posix.join('/', path);
+  const ids = idsOf(ctx, container);
   if (container.isUp) {
     const fd = openFolder(`/proc/${container.body.state.pid}/root`);
-    return view(fd, clean, async () => {});
+    return view({ fd, path: clean, ids }, async () => {});
   }
   const inside = container.body.mounts.find(
     (mount) => mount.kind !== 'tmpfs' && (clean === mount.destination || clean.startsWith(`${mount.destination}/`)),
@@ -41,32 +46,35 @@ async function openView(ctx: EngineContext, container: Container, path: string):
   if (inside && inside.kind !== 'tmpfs') {
     const part = inside.kind === 'volume' ? (inside.subpath ?? '') : '';
     const below = posix.join('/', part, clean.slice(inside.destination.length));
-    if (inside.kind !== 'volume') return view(openFolder(inside.source), below, async () => {});
+    if (inside.kind !== 'volume') {
+      return view({ fd: openFolder(inside.source), path: below, ids }, async () => {});
+    }
     // Not the container's own hold: it may start meanwhile.
     const user = `view ${crypto.randomUUID()}`;
     await ctx.volumes.hold(inside.name, user);
     try {
-      return view(openFolder(inside.source), below, () => ctx.volumes.release(inside.name, user));
+      const shown = isOwnStorage(ctx, inside.name) ? undefined : ids;
+      const place = { fd: openFolder(inside.source), path: below, ids: shown };
+      return view(place, () => ctx.volumes.release(inside.name, user));
     } catch (error) {
       await ctx.volumes.release(inside.name, user);
       throw error;
     }
   }
-  const { root } = await ctx.snapshots.mount(container.id);
+  const { root } = await ctx.snapshots.mount(container.id, remapOf(ctx, container.body.hostConfig));
   try {
-    return view(openFolder(root), clean, () => ctx.snapshots.unmount(container.id));
+    return view({ fd: openFolder(root), path: clean, ids }, () => ctx.snapshots.unmount(container.id));
   } catch (error) {
     await ctx.snapshots.unmount(container.id);
     throw error;
   }
 }
 
-function view(fd: number, path: string, release: () => Promise<void>): RootView {
+function view(place: Pick<RootView, 'fd' | 'path' | 'ids'>, release: () => Promise<void>): RootView {
   return {
-    fd,
-    path,
+    ...place,
     async [Symbol.asyncDispose]() {
-      closeSync(fd);
+      closeSync(place.fd);
       await release();
     },
   };

@@ -5,6 +5,7 @@ import { isErrno } from '#errdefs';
 import { mountsBelow, unmount } from '#mount';
 import { mountFlags, sys } from '#sys';
 import type { EngineContext } from '../context.ts';
+import { remapOf, rootOf } from '../remap/index.ts';
 import { defaultShmBytes } from './config.ts';
 import type { Container } from './container.ts';
 
@@ -18,13 +19,14 @@ export function shmFolder(ctx: Place, id: string): string {
 const allFolder = (ctx: Place) => join(ctx.execRoot, 'shm');
 
 /** Makes the /dev/shm of a container that shares it, and answers its place. */
-export function holdShm(ctx: Place, { id, body }: Container): string {
+export function holdShm(ctx: Place & Pick<EngineContext, 'remap'>, { id, body }: Container): string {
   const folder = shmFolder(ctx, id);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (mountsBelow(folder).length > 0) return folder;
   const { noSuid, noDev, noExec } = mountFlags;
+  const { uid, gid } = rootOf(remapOf(ctx, body.hostConfig)?.mapping);
   const size = body.hostConfig.ShmSize || defaultShmBytes;
-  sys.mount('shm', folder, 'tmpfs', noSuid | noDev | noExec, `mode=1777,size=${size}`);
+  sys.mount('shm', folder, 'tmpfs', noSuid | noDev | noExec, `mode=1777,size=${size},uid=${uid},gid=${gid}`);
   return folder;
 }
 

@@ -1,12 +1,7 @@
 import type { HostConfig } from '#api-types';
-import {
-  type ContainerSpec,
-  defaultNetworkSysctls,
-  type ProcessSpec,
-  type ResourceLimits,
-  type SpecMount,
-} from '#runtime';
+import type { ContainerSpec, ProcessSpec, ResourceLimits, SpecMount } from '#runtime';
 import type { EngineContext } from '../context.ts';
+import { remapOf, rootOf } from '../remap/index.ts';
 import { defaultShmBytes } from './config.ts';
 import type { Container } from './container.ts';
 import { grantDevices, withGrants } from './devices.ts';
@@ -39,7 +34,11 @@ export function containerSpec(
     process,
     mounts: [
       ...granted.mounts,
-      ...specMounts(container.body.mounts, holdMounts(ctx, container, process)),
+      ...specMounts(
+        container.body.mounts,
+        holdMounts(ctx, container, process),
+        rootOf(remapOf(ctx, hostConfig)?.mapping),
+      ),
       ...accountMounts(container, place.network.accountFiles),
     ],
     devices: granted.devices,
@@ -48,12 +47,11 @@ export function containerSpec(
     shmSizeBytes: hostConfig.ShmSize ?? defaultShmBytes,
     resources: resourceLimits(hostConfig),
     networkNamespace: place.network.namespace,
-    ...enterNamespaces(ctx, container),
+    ...enterNamespaces(ctx, container, place.network),
     privileged: hostConfig.Privileged ?? false,
     ...(security.seccomp ? { seccomp: security.seccomp } : {}),
     ...(security.writableCgroups ? { writableCgroups: true } : {}),
     sysctls: {
-      ...(place.network.namespace === 'host' ? {} : defaultNetworkSysctls),
       ...(config.Domainname ? { 'kernel.domainname': config.Domainname } : {}),
       ...hostConfig.Sysctls,
     },

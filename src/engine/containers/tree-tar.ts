@@ -2,6 +2,7 @@ import { closeSync, constants, createReadStream, openSync, readdirSync, readlink
 import { endOfArchive, type PackEntry, packHeader, packPadding } from '#archive';
 import { EngineError, isErrno } from '#errdefs';
 import { type FullStat, resolveFlags, sys } from '#sys';
+import { containerOwner, type IDMapping } from '../remap/index.ts';
 
 const fileTypes = {
   [constants.S_IFREG]: 'file',
@@ -21,11 +22,14 @@ const entriesPerTurn = 128;
  */
 export class TreeTar {
   readonly #rootFd: number;
+  readonly #ids: IDMapping | undefined;
   readonly #links = new Map<string, string>();
   #entries = 0;
 
-  constructor(rootFd: number) {
+  /** `ids`: how the owners that are seen here are shown in the container, whose the archive's are. */
+  constructor(rootFd: number, ids?: IDMapping) {
     this.#rootFd = rootFd;
+    this.#ids = ids;
   }
 
   async *pack(folder: string, name: string, shownName: string): AsyncGenerator<Uint8Array> {
@@ -75,7 +79,7 @@ export class TreeTar {
     const type = stat && fileTypes[(stat.mode & constants.S_IFMT) as keyof typeof fileTypes];
     if (!stat || !type) return;
     const linked = stat.nlink > 1 && type !== 'directory' ? this.#firstName(stat, shownName) : undefined;
-    const base = attributes(path, shownName, stat);
+    const base = { ...attributes(path, shownName, stat), ...(this.#ids && containerOwner(this.#ids, stat)) };
     if (linked !== undefined) yield packHeader({ ...base, type: 'hardlink', linkPath: linked });
     else if (type === 'file') yield* fileEntry(path, base, stat.size);
     else if (type === 'symlink') yield packHeader({ ...base, type, linkPath: readlinkSync(path, 'latin1') });
@@ -115,7 +119,7 @@ function attributes(path: Buffer, name: string, stat: FullStat): Omit<PackEntry,
     .filter((attribute) => !attribute.startsWith('trusted.overlay.') && attribute !== 'security.selinux');
   const xattrs = names.flatMap((attribute) => {
     const value = sys.lgetxattr(path, attribute);
-    return value === undefined ? [] : [[attribute, value] as const];
+    return value === undefined ? [] : [[attribute, withoutRoot(attribute, value)] as const];
   });
   return {
     path: name,
@@ -127,6 +131,17 @@ function attributes(path: Buffer, name: string, stat: FullStat): Omit<PackEntry,
     devMinor: stat.rdevMinor,
     ...(xattrs.length > 0 ? { xattrs: new Map(xattrs) } : {}),
   };
+}
+
+const capabilityRevision3 = 3;
+const revision2Bytes = 20;
+
+/** File capabilities that name the root of a user namespace, which means nothing outside: capabilities(7), `VFS_CAP_REVISION_3`. */
+function withoutRoot(attribute: string, value: Buffer): Buffer {
+  if (attribute !== 'security.capability' || value[3] !== capabilityRevision3) return value;
+  const revision2 = Buffer.from(value.subarray(0, revision2Bytes));
+  revision2[3] = 2;
+  return revision2;
 }
 
 /** Exactly the size announced: a file that grows is cut, one that shrinks meanwhile fails the archive. */

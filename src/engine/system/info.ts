@@ -90,7 +90,11 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     ContainerdCommit: { ID: '' },
     RuncCommit: { ID: runtime.version },
     InitCommit: { ID: '' },
-    SecurityOptions: ['name=seccomp,profile=builtin', ...(v1 ? [] : ['name=cgroupns'])],
+    SecurityOptions: [
+      'name=seccomp,profile=builtin',
+      ...(ctx.remap ? ['name=userns'] : []),
+      ...(v1 ? [] : ['name=cgroupns']),
+    ],
     FirewallBackend: { Driver: ctx.options.network?.firewall === false ? 'none' : 'nftables' },
     CDISpecDirs: folders,
     ...(found.length > 0 ? { DiscoveredDevices: found } : {}),
