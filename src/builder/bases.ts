@@ -1,6 +1,6 @@
 import { withTaskGroup } from '#concurrency';
 import { EngineError, kindOf, messageOf } from '#errdefs';
-import type { BuildPlan, PlannedStage, ResolvedBase } from './convert/index.ts';
+import { type BuildPlan, type PlannedStage, type ResolvedBase, sourcesOf } from './convert/index.ts';
 import { atStep } from './failed-step.ts';
 import type { Transcript } from './transcript.ts';
 import type { BuilderHost, BuildRequest } from './types.ts';
@@ -33,7 +33,7 @@ export async function resolveBases(
   return bases;
 }
 
-/** Images that COPY --from names. */
+/** Images that COPY --from and mounts name. */
 export async function resolveCopyImages(
   host: BuilderHost,
   request: BuildRequest,
@@ -42,9 +42,9 @@ export async function resolveCopyImages(
 ): Promise<Map<string, ResolvedBase>> {
   const images = new Map<string, ResolvedBase>();
   for (const { number, operations } of stages.flatMap((stage) => stage.steps)) {
-    for (const operation of operations) {
-      if (operation.kind !== 'copy' || operation.from.kind !== 'image') continue;
-      const { reference } = operation.from;
+    for (const from of operations.flatMap(sourcesOf)) {
+      if (from.kind !== 'image') continue;
+      const { reference } = from;
       if (images.has(reference)) continue;
       images.set(reference, await atStep(number, () => copyImage(host, request, reference, number, transcript)));
     }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ImageConfig } from '#oci';
-import type { CopyOperation, Operation, PlannedStage, ResolvedBase } from './convert/index.ts';
+import { type CopyFrom, type Operation, type PlannedStage, type ResolvedBase, sourcesOf } from './convert/index.ts';
 import { type BuildSession, isHeavy, opFor, type StepState } from './executor/index.ts';
 import type { Vertex } from './solver/index.ts';
 
@@ -20,7 +20,7 @@ export interface BuildGraph {
   readonly ends: readonly Vertex<StepState>[];
 }
 
-/** Planned stages to a graph: each operation after the one before it, COPY of a stage or image after that too. */
+/** Planned stages to a graph: each operation after the one before it, what reads files of a stage or image after that too. */
 export function buildGraph(
   session: BuildSession,
   stages: readonly PlannedStage[],
@@ -40,8 +40,7 @@ export function buildGraph(
     known.set(digest, vertex);
     return vertex;
   };
-  const sourceOf = (operation: CopyOperation): Vertex<StepState>[] => {
-    const { from } = operation;
+  const vertexFrom = (from: CopyFrom): Vertex<StepState>[] => {
     if (from.kind === 'context') return [];
     if (from.kind === 'stage') return [ends.get(from.stage)!];
     return [vertexOf(imageOperation(images.get(from.reference)!), [])];
@@ -51,7 +50,7 @@ export function buildGraph(
     for (const step of stage.steps) {
       for (const [index, operation] of step.operations.entries()) {
         const before = operation.kind === 'stage' ? ends.get(operation.stage) : last;
-        const inputs = [...(before ? [before] : []), ...(operation.kind === 'copy' ? sourceOf(operation) : [])];
+        const inputs = [...(before ? [before] : []), ...sourcesOf(operation).flatMap(vertexFrom)];
         last = vertexOf(operation, inputs);
         const endsStep = index === step.operations.length - 1;
         const entry = { vertex: last, step: step.number, operation, endsStep };

@@ -6,6 +6,29 @@ import type { SnapshotDriver } from '#snapshots';
 import type { ByteSource } from '#streams';
 import type { OnProgress } from '#transfer';
 
+/** A mount of a RUN step, ready to be made. Later ones may lie inside earlier ones. */
+export type StepMount =
+  | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readOnly: boolean }
+  | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes: number };
+
+/** A folder that outlives builds. */
+export interface CacheMountWish {
+  readonly id: string;
+  /** `shared`: with others at once; `locked`: waits for others; `private`: another folder while the first is in use. */
+  readonly sharing: 'shared' | 'private' | 'locked';
+  /** Of a new folder; one with a seed takes the seed's. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** What a new one starts with: a folder, and what tells it from others. */
+  readonly seed?: { readonly identity: string; readonly folder: string };
+  readonly description: string;
+}
+
+export interface HeldCacheMount extends AsyncDisposable {
+  readonly path: string;
+}
+
 /** A RUN step as the builder asks for it; the engine runs it as a container of its own. */
 export interface StepRun {
   /** 64 hexadecimal digits for the container's ID: the user has been shown how it starts. */
@@ -33,6 +56,8 @@ export interface StepRun {
   };
   readonly shmSizeBytes?: number;
   readonly extraHosts: readonly string[];
+  /** Their targets are there. */
+  readonly mounts: readonly StepMount[];
   readonly onOutput: (stream: 'stdout' | 'stderr', data: Uint8Array) => void;
   readonly signal: AbortSignal;
 }
@@ -62,6 +87,8 @@ export interface BuilderHost {
   readonly steps: Set<string>;
   /** Runs one step to its end; answers the exit code. Nothing of it runs or is mounted by the engine when it returns. */
   runStep(step: StepRun): Promise<number>;
+  /** Lends the folder of a cache mount until it is disposed. */
+  cacheMount(wish: CacheMountWish, options: { signal: AbortSignal }): Promise<HeldCacheMount>;
   /** Makes what a step left a stopped container, to be looked at, committed, started again, removed. */
   keepStep(kept: KeptStep): Promise<void>;
   /** A local image by reference, pulled when missing or when `pull` says so. */

@@ -16,7 +16,6 @@ import { decode, filtersQuery, type QueryValues, type Transport } from './transp
 
 const maxWaitBytes = 1 << 20;
 const one = (id: string) => `/containers/${encodeURIComponent(id)}`;
-type Output = AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly data: Uint8Array }>;
 
 /** Frames as output; a terminal's bytes are all standard output. */
 async function* output(

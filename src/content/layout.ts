@@ -19,6 +19,10 @@ export class Layout {
     return join(this.root, 'ingest');
   }
 
+  get removedFolder(): string {
+    return join(this.root, 'removed');
+  }
+
   algorithmFolder(algorithm: DigestAlgorithm): string {
     return join(this.root, 'blobs', algorithm);
   }

@@ -49,3 +49,22 @@ test('files: descriptors stay bounded with hundreds of readers', async () => {
   await Promise.all(Array.from({ length: 700 }, read));
   assert.ok(mostOpen < 600, `${mostOpen} descriptors`);
 });
+
+test('files: a removed blob has freed its blocks when the store is closed, and so has what a crash left', async () => {
+  await using folder = await temporaryFolder();
+  const removed = join(folder.path, 'removed');
+  {
+    await using store = await openContentStore({ root: folder.path });
+    const { digest } = await store.put(Buffer.from('short-lived'));
+    await store.delete(digest);
+    await store.put(Buffer.from('short-lived'));
+    assert.equal((await store.stat(digest))?.sizeBytes, 11);
+  }
+  assert.deepEqual(await readdir(removed), []);
+  await writeFile(join(removed, 'left'), 'by a crash');
+  {
+    await using store = await openContentStore({ root: folder.path });
+    assert.deepEqual(await store.strays(), []);
+  }
+  assert.deepEqual(await readdir(removed), []);
+});

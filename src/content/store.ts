@@ -9,6 +9,7 @@ import type { ByteSource } from '#streams';
 import { algorithms, digestOfName, isIngestName, isStageName, Layout } from './layout.ts';
 import { readBlob } from './reader.ts';
 import { RecentlyStored } from './recently-stored.ts';
+import { Removals } from './removals.ts';
 import type { BlobInfo, ContentStore, Inspection, StagedFile, Writer, WriterOptions } from './types.ts';
 import { IngestWriter } from './writer.ts';
 
@@ -27,20 +28,26 @@ export async function openContentStore(options: { root: string }): Promise<FileC
   for (const name of await readdir(layout.ingestFolder)) {
     if (isStageName(name)) await removeIfPresent(join(layout.ingestFolder, name));
   }
-  return new FileContentStore(layout);
+  return new FileContentStore(layout, await Removals.open(layout.removedFolder));
 }
 
-/** The content store on a local filesystem; made by {@link openContentStore}. */
-export class FileContentStore implements ContentStore, Inspection {
+/** The content store on a local filesystem; made by {@link openContentStore}. Disposing waits until removed blobs have freed their blocks. */
+export class FileContentStore implements ContentStore, Inspection, AsyncDisposable {
   readonly #layout: Layout;
+  readonly #removals: Removals;
   readonly #readers = new Semaphore(maxReaders);
   readonly #writers = new Semaphore(maxWriters);
   readonly #keys = new KeyedLock();
   readonly #digests = new KeyedLock();
   readonly #recent = new RecentlyStored();
 
-  constructor(layout: Layout) {
+  constructor(layout: Layout, removals: Removals) {
     this.#layout = layout;
+    this.#removals = removals;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#removals[Symbol.asyncDispose]();
   }
 
   path(digest: Digest): string {
@@ -129,7 +136,7 @@ export class FileContentStore implements ContentStore, Inspection {
   async delete(digest: Digest, options: { storedBefore?: number } = {}): Promise<void> {
     using _held = await this.#digests.acquire(digest);
     if (options.storedBefore !== undefined && this.#recent.since(digest, options.storedBefore)) return;
-    await removeIfPresent(this.path(digest));
+    await this.#removals.take(this.path(digest));
   }
 
   async ingests(): Promise<readonly { name: string; sizeBytes: number; modified: Date }[]> {

@@ -54,7 +54,7 @@ export interface Manager {
   stat(digest: Digest): Promise<BlobInfo | undefined>;
   list(): AsyncIterable<BlobInfo>;
   /**
-   * Absent is fine. `storedBefore` (a `performance.now()` of this process) leaves a blob alone that was stored at or after that moment: a
+   * Absent is fine. The blob is gone when this returns; its blocks are freed in the background. `storedBefore` (a `performance.now()` of this process) leaves a blob alone that was stored at or after that moment: a
    * collector which decided earlier must not take what an ingest has just vouched for.
    */
   delete(digest: Digest, options?: { storedBefore?: number }): Promise<void>;

@@ -18,7 +18,7 @@ export { compileGoMatch, type Glob } from './glob.ts';
 export { inlineText, parseHeredoc } from './heredoc.ts';
 export type { Directives } from './lines.ts';
 export { LocationError, type SourceRange, SyntaxFault } from './location.ts';
-export { parseMount, type RunMount } from './mounts.ts';
+export { mountFrom, parseMount, type RunMount } from './mounts.ts';
 export { maxDockerfileBytes, parseDockerfile, parseInstruction } from './parse.ts';
 export { exposedPorts } from './ports.ts';
 export type { NameValue } from './statements.ts';

@@ -63,6 +63,12 @@ export function parseMount(text: string, expand?: (word: string) => string): Run
   return mount;
 }
 
+/** The `from` of a mount as written; empty when it has none. */
+export function mountFrom(text: string): string {
+  const field = csvFields(text).findLast((item) => /^from=/i.test(item));
+  return field?.slice('from='.length) ?? '';
+}
+
 function checkFrom(key: string, value: string | undefined): void {
   const dollar = key === 'from' ? (value?.indexOf('$') ?? -1) : -1;
   if (dollar >= 0 && dollar !== value!.length - 1) {

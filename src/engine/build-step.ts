@@ -1,6 +1,6 @@
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StepRun } from '#builder';
+import type { StepMount, StepRun } from '#builder';
 import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { hostnameFile, hostsFile, parseExtraHost, readHostResolvConf, resolvConf } from '#network';
@@ -101,7 +101,7 @@ async function stepSpec(
       capabilities: defaultCapabilities,
       noNewPrivileges: false,
     },
-    mounts: await accountFiles(ctx, step, place.folder, hostname),
+    mounts: [...(await accountFiles(ctx, step, place.folder, hostname)), ...step.mounts.map(specMount)],
     shmSizeBytes: step.shmSizeBytes ?? defaultShmBytes,
     resources: step.limits,
     networkNamespace: place.networkNamespace,
@@ -116,6 +116,16 @@ async function stepSpec(
     cgroupParent: '',
     annotations: {},
   };
+}
+
+function specMount(mount: StepMount): SpecMount {
+  const { target: destination } = mount;
+  if (mount.kind === 'bind') {
+    const { source, readOnly } = mount;
+    return { destination, type: 'bind', source, options: ['rbind', readOnly ? 'ro' : 'rw', 'rprivate'] };
+  }
+  const size = mount.sizeBytes > 0 ? [`size=${mount.sizeBytes}`] : [];
+  return { destination, type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', ...size] };
 }
 
 /** resolv.conf, hosts and hostname are mounted, so that a step's layer never holds them. */

@@ -1,17 +1,15 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BuildCachePruned, BuildOptions, Filters, ProgressMessage } from '#api-types';
+import type { BuildOptions, ProgressMessage } from '#api-types';
 import { type BuilderHost, type BuildRequest, buildImage, type StepRun } from '#builder';
 import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { readConfig } from '#image';
-import type { ImageRecord } from '#metadata';
 import { familiarString, parseReference, withDefaultTag } from '#reference';
+import { lendCacheMount } from './build-cache-mount.ts';
 import { runBuildStep } from './build-step.ts';
 import { keepBuildStep } from './build-step-kept.ts';
-import { cacheSelection } from './cache-filters.ts';
 import type { EngineContext } from './context.ts';
-import { collectGarbage } from './images/collect.ts';
 import { findImage, resolveImage } from './images/resolve.ts';
 import { pullInto } from './images/transfers.ts';
 import { progressStream } from './progress-stream.ts';
@@ -100,6 +98,7 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
     steps: ctx.buildSteps,
     runStep: (step) => runBuildStep(ctx, step),
     keepStep: (kept) => keepBuildStep(ctx, kept),
+    cacheMount: (wish, lendOptions) => lendCacheMount(ctx, wish, lendOptions),
     async baseImage(reference, { pull, platform, onProgress, signal }) {
       if (pull || findImage(ctx, reference) === undefined) {
         const { domain } = parseReference(reference);
@@ -115,40 +114,4 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
       return { id: image.id, config: await readConfig(ctx.content, image.id) };
     },
   };
-}
-
-/** `POST /build/prune`. Without `all`, records that images still need are kept. */
-export async function pruneBuildCache(
-  ctx: EngineContext,
-  options: { all?: boolean; filters?: Filters; keepStorageBytes?: number } = {},
-): Promise<BuildCachePruned> {
-  const isWanted = cacheSelection(options.filters ?? {});
-  const needed = neededImages(ctx);
-  const wanted = ctx.metadata.buildCache
-    .list()
-    .filter((record) => options.all || record.result.imageID === undefined || !needed.has(record.result.imageID))
-    .filter(isWanted)
-    .sort((a, b) => a.lastUsedMs - b.lastUsedMs);
-  let keptBytes = ctx.metadata.buildCache.list().reduce((sum, record) => sum + record.sizeBytes, 0);
-  const removed = wanted.filter((record) => {
-    if (keptBytes <= (options.keepStorageBytes ?? 0) && options.keepStorageBytes) return false;
-    keptBytes -= record.sizeBytes;
-    return true;
-  });
-  await ctx.metadata.buildCache.remove(removed.map((record) => record.key));
-  const freedBytes = await collectGarbage(ctx);
-  ctx.events.emit({ type: 'builder', action: 'prune', id: '', attributes: { reclaimed: String(freedBytes) } });
-  return { CachesDeleted: removed.length > 0 ? removed.map((record) => record.key) : null, SpaceReclaimed: freedBytes };
-}
-
-/** Images with a name, and what they grew from: a build over them would want its cache. */
-function neededImages(ctx: EngineContext): Set<string> {
-  const needed = new Set<string>();
-  for (const named of ctx.metadata.images.list().filter((image) => image.names.length > 0)) {
-    for (let image: ImageRecord | undefined = named; image && !needed.has(image.id); ) {
-      needed.add(image.id);
-      image = image.parent ? ctx.metadata.images.get(image.parent) : undefined;
-    }
-  }
-  return needed;
 }

@@ -18,11 +18,16 @@ const known = [
   'until',
 ];
 
+/** As BuildKit names them: the result of a step, or the folder of a `RUN --mount=type=cache`. */
+export type CacheType = 'regular' | 'exec.cachemount';
+
+export type FilteredRecord = BuildCacheRecord & { readonly type: CacheType; readonly isHeld: boolean };
+
 /**
- * Which records of the build cache a prune means. Ours are all of type `regular`, private, not in use, without parents and labels, which is what those
- * filters are held against. @throws `invalid-argument` in dockerd's words.
+ * Which records of the build cache a prune means: those that no build uses now. Ours are all private, without parents and labels, which is what
+ * those filters are held against. @throws `invalid-argument` in dockerd's words.
  */
-export function cacheSelection(filters: Filters): (record: BuildCacheRecord) => boolean {
+export function cacheSelection(filters: Filters): (record: FilteredRecord) => boolean {
   try {
     checkFilterKeys(filters, known);
     const usedBefore = [lastUse(filters, 'until'), lastUse(filters, 'unused-for')].filter((ms) => ms !== undefined);
@@ -31,7 +36,8 @@ export function cacheSelection(filters: Filters): (record: BuildCacheRecord) => 
     return (record) =>
       !isShared &&
       parent === undefined &&
-      (type === undefined || type === 'regular') &&
+      !record.isHeld &&
+      (type === undefined || type === record.type) &&
       (id === undefined || record.key.includes(id)) &&
       (description === undefined || record.description === description) &&
       matchesLabels(null, filters) &&

@@ -8,6 +8,7 @@ import type { RegistryClient } from '#registry';
 import type { Runtime } from '#runtime';
 import type { SnapshotDriver } from '#snapshots';
 import type { Volumes } from '#volume';
+import type { CacheMounts } from './cache-mounts/index.ts';
 import type { ContainerRegistry } from './containers/registry.ts';
 import type { EventLog } from './events.ts';
 import type { EngineOptions } from './options.ts';
@@ -30,6 +31,7 @@ export interface EngineContext {
   readonly runtime: Runtime;
   readonly networks: Networks;
   readonly volumes: Volumes;
+  readonly cacheMounts: CacheMounts;
   readonly platform: Platform;
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;

@@ -1,6 +1,7 @@
 import type { Engine } from '#api-types';
 import { parseReference, withDefaultTag } from '#reference';
-import { build, pruneBuildCache } from './builds.ts';
+import { pruneBuildCache } from './build-cache.ts';
+import { build } from './builds.ts';
 import { archiveStat, getArchive, putArchive } from './containers/archive.ts';
 import { attachContainer, resizeContainer } from './containers/attach.ts';
 import { containerChanges, containerTop, renameContainer } from './containers/changes.ts';

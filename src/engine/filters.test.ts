@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cacheSelection } from './cache-filters.ts';
+import { cacheSelection, type FilteredRecord } from './cache-filters.ts';
 import { booleanFilter, checkFilterKeys, matchesKeyValue, matchesLabels, matchesPattern } from './filters.ts';
 import { formatNs, nowNs, parseTimeNs } from './time.ts';
 
@@ -58,8 +58,12 @@ test('times: seconds, RFC 3339 in its short forms, durations back from now', () 
 });
 
 test('build cache: what a prune means, and what it refuses', () => {
-  const record = { key: 'sha256:abc', description: 'RUN x', lastUsedMs: Date.now() - 3_600_000 };
-  const selects = (filters: Record<string, string[]>) => cacheSelection(filters)(record as never);
+  const record: FilteredRecord = {
+    ...{ key: 'sha256:abc', description: 'RUN x', type: 'regular', isHeld: false, result: { diffIDs: [] } },
+    ...{ components: {}, sizeBytes: 0, createdMs: 0, lastUsedMs: Date.now() - 3_600_000, usageCount: 0 },
+  };
+  const selects = (filters: Record<string, string[]>, changes: Partial<FilteredRecord> = {}) =>
+    cacheSelection(filters)({ ...record, ...changes });
   assert.equal(selects({}), true);
   assert.equal(selects({ until: ['30m'] }), true);
   assert.equal(selects({ until: ['2h'] }), false);
@@ -68,6 +72,9 @@ test('build cache: what a prune means, and what it refuses', () => {
   assert.equal(selects({ id: ['zz'] }), false);
   assert.equal(selects({ type: ['regular'], private: ['true'] }), true);
   assert.equal(selects({ type: ['source.local'] }), false);
+  assert.equal(selects({ type: ['exec.cachemount'] }), false);
+  assert.equal(selects({ type: ['exec.cachemount'] }, { type: 'exec.cachemount' }), true);
+  assert.equal(selects({}, { isHeld: true }), false, 'what a build uses now');
   assert.equal(selects({ inuse: [] }), false);
   assert.equal(selects({ shared: [] }), false);
   assert.equal(selects({ parent: ['x'] }), false);

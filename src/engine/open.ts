@@ -13,6 +13,7 @@ import { createRegistryClient } from '#registry';
 import { openRuntime } from '#runtime';
 import { chooseDriver, layerIndexPath } from '#snapshots';
 import { openVolumes } from '#volume';
+import { CacheMounts } from './cache-mounts/index.ts';
 import { adoptContainers } from './containers/adopt.ts';
 import type { Container } from './containers/container.ts';
 import { releaseStrayMounts } from './containers/held-mounts.ts';
@@ -67,7 +68,7 @@ async function openContext(
 ): Promise<EngineContext> {
   const instance = instanceOf(root);
   await mkdir(execRoot, { recursive: true, mode: 0o711 });
-  const content = await openContentStore({ root: join(root, 'content') });
+  const content = held.use(await openContentStore({ root: join(root, 'content') }));
   const chosen = await chooseDriver({
     root,
     runRoot: execRoot,
@@ -111,6 +112,7 @@ async function openContext(
     runtime,
     networks,
     volumes: await openVolumes({ root: join(root, 'volumes'), table: metadata.volumes }),
+    cacheMounts: await CacheMounts.open(join(root, 'cache-mounts'), metadata.buildCache),
     platform: options.platform ?? hostPlatform(),
     maxConcurrentDownloads: options.maxConcurrentDownloads ?? 3,
     maxConcurrentUploads: options.maxConcurrentUploads ?? 5,
@@ -157,6 +159,7 @@ async function takeOver(ctx: EngineContext): Promise<void> {
   });
   await ctx.metadata.recover();
   await ctx.volumes.recover();
+  await ctx.cacheMounts.recover();
   await removeStrayFolders(ctx);
   await adoptContainers(ctx, containers);
   await releaseStrayShm(ctx, runningIDs(ctx.containers.all()));

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { cleanup, workerEntry } from '#concurrency';
 import { EngineError, isErrno } from '#errdefs';

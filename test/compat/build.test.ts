@@ -1,30 +1,11 @@
 /** `docker build` with the classic builder, as a user of the docker CLI sees it. Where an answer is dockerd's, it was taken from dockerd 28.5.2. */
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { join } from 'node:path';
+import { test } from 'node:test';
 import { endOfArchive, packHeader } from '#archive';
-import { type ContainerSetup, containerSetup, lines, until } from './containers-fixture.ts';
-
-interface Builds extends ContainerSetup {
-  /** `docker build <flags> .` in a folder with these files. */
-  build(files: Readonly<Record<string, string | Buffer>>, ...flags: string[]): ReturnType<ContainerSetup['run']>;
-}
-
-async function withBuilds(t: TestContext, work: (builds: Builds) => Promise<void>): Promise<void> {
-  await using setup = await containerSetup(t);
-  if (!setup) return;
-  let folders = 0;
-  const build: Builds['build'] = async (files, ...flags) => {
-    const cwd = join(setup.folder, `context-${++folders}`);
-    for (const [path, content] of Object.entries(files)) {
-      await mkdir(dirname(join(cwd, path)), { recursive: true });
-      await writeFile(join(cwd, path), content);
-    }
-    return await setup.docker.run(['build', ...flags, '.'], { cwd });
-  };
-  await work({ ...setup, build });
-}
+import { withBuilds } from './build-fixture.ts';
+import { lines, until } from './containers-fixture.ts';
 
 test('the container of a step that failed stays, can be looked at, committed, started and removed', (t) =>
   withBuilds(t, async ({ build, docker, daemon }) => {

@@ -94,6 +94,25 @@ for (const driver of ['erofs', 'overlay2', 'vfs']) {
       assert.equal(said.replaceAll(/[ \t]+/g, ' '), `0 ${first} 65536\n0 0\n3 4\n0 0\n5 6`);
     });
 
+    await t.test('what a build mounts for a step is shown so', async () => {
+      const context = join(folder, 'mounts');
+      mkdirSync(context);
+      const mounts = '--mount=target=/src --mount=from=made,source=/v,target=/v,rw --mount=type=cache,uid=7,target=/c';
+      const run = `RUN ${mounts} stat -c "%u %g" /src/x /v/f /c >> /said && touch /c/made /v/made && stat -c %u /c/made /v/made >> /said`;
+      const file = [
+        'FROM base AS made',
+        'RUN mkdir /v && touch /v/f && chown 3:4 /v/f',
+        'FROM base',
+        run,
+        `${run} # again`,
+      ];
+      writeFileSync(join(context, 'Dockerfile'), file.join('\n'));
+      writeFileSync(join(context, 'x'), '');
+      await ok('build', '-t', 'mounted', context);
+      const said = await ok('run', '--rm', 'mounted', 'cat', '/said');
+      assert.equal(said, Array.from({ length: 2 }, () => '0 0\n3 4\n7 0\n0\n0').join('\n'));
+    });
+
     await t.test('volumes are the containers’, binds of the host are nobody’s', async () => {
       const script = 'touch /v/made; chown 5:6 /v; stat -c "%u %g" /v /v/made /host /new';
       const host = join(folder, 'host');

@@ -64,6 +64,10 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
     platform: hostPlatform(),
     steps: new Set(),
     keepStep: async (step) => void kept.push(step),
+    cacheMount: async () => ({
+      path: await mkdtemp(join(folder.path, 'cache-')),
+      [Symbol.asyncDispose]: async () => {},
+    }),
     runStep: (step) => {
       steps.push(step);
       return chroot(step);

@@ -53,7 +53,7 @@ function convert(written: Instruction, scope: StageScope): Operation {
   );
   switch (instruction.kind) {
     case 'run':
-      return runOperation(instruction, scope);
+      return runOperation(instruction, scope, (word) => expandWord(word, expansion));
     case 'copy':
     case 'add':
       return copyOperation(instruction, scope);

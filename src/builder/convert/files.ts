@@ -1,8 +1,8 @@
 import { type AddInstruction, type CopyInstruction, shellOf } from '#dockerfile';
 import { EngineError } from '#errdefs';
 import type { StageScope } from './convert.ts';
-import type { CopyFrom, CopyOperation } from './operations.ts';
-import { stageReferred } from './stages.ts';
+import type { CopyOperation } from './operations.ts';
+import { copyFrom } from './stages.ts';
 import { isRemote } from './support.ts';
 
 /** COPY or ADD with its variables put in. @throws EngineError `invalid-argument` in Docker's words. */
@@ -22,7 +22,7 @@ export function copyOperation(instruction: CopyInstruction | AddInstruction, sco
   return {
     kind: 'copy',
     keyword,
-    from: instruction.kind === 'copy' ? copyFrom(instruction, scope) : { kind: 'context' },
+    from: copyFrom(instruction.kind === 'copy' ? instruction.from : '', scope),
     sources,
     inline,
     destination,
@@ -33,10 +33,4 @@ export function copyOperation(instruction: CopyInstruction | AddInstruction, sco
     config: scope.config,
     author: scope.author,
   };
-}
-
-function copyFrom(instruction: CopyInstruction, scope: StageScope): CopyFrom {
-  if (instruction.from === '') return { kind: 'context' };
-  const stage = stageReferred(scope.stages, scope.stageIndex, instruction.from);
-  return stage === undefined ? { kind: 'image', reference: instruction.from } : { kind: 'stage', stage };
 }

@@ -1,2 +1,3 @@
 export type * from './operations.ts';
+export { sourcesOf } from './operations.ts';
 export { BuildPlan, type DraftStage, type PlanOptions, type ResolvedBase } from './plan.ts';

@@ -41,6 +41,40 @@ export interface WorkdirOperation extends Recorded {
   readonly createdBy: string;
 }
 
+/** `RUN --mount=type=bind`: files of the context, a stage or an image. What is written to one that is not read-only is thrown away. */
+export interface BindMount {
+  readonly kind: 'bind';
+  readonly from: CopyFrom;
+  /** Below the root of `from`. */
+  readonly source: string;
+  /** Absolute. */
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+/** `RUN --mount=type=cache`: a folder that outlives the build, one per ID. */
+export interface CacheMount {
+  readonly kind: 'cache';
+  readonly id: string;
+  readonly sharing: 'shared' | 'private' | 'locked';
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** What a new cache starts with. */
+  readonly seed?: { readonly from: CopyFrom; readonly source: string };
+}
+
+export interface TmpfsMount {
+  readonly kind: 'tmpfs';
+  readonly target: string;
+  /** 0 is no limit. */
+  readonly sizeBytes: number;
+}
+
+export type RunMountOperation = BindMount | CacheMount | TmpfsMount;
+
 export interface RunOperation extends Recorded {
   readonly kind: 'run';
   readonly args: readonly string[];
@@ -53,6 +87,8 @@ export interface RunOperation extends Recorded {
   readonly cwd: string;
   readonly volumes: readonly string[];
   readonly networkMode: 'default' | 'none' | 'host';
+  /** Sorted by target, so that one inside another lies over it. */
+  readonly mounts: readonly RunMountOperation[];
   /** A heredoc with a shebang: put there for the command and left out of the layer. */
   readonly script?: { readonly path: string; readonly content: string };
 }
@@ -61,6 +97,16 @@ export type CopyFrom =
   | { readonly kind: 'context' }
   | { readonly kind: 'stage'; readonly stage: number }
   | { readonly kind: 'image'; readonly reference: string };
+
+/** Where an operation reads files from, other than the state before it. */
+export function sourcesOf(operation: Operation): readonly CopyFrom[] {
+  if (operation.kind === 'copy') return [operation.from];
+  if (operation.kind !== 'run') return [];
+  return operation.mounts.flatMap((mount) => {
+    if (mount.kind === 'bind') return [mount.from];
+    return mount.kind === 'cache' && mount.seed ? [mount.seed.from] : [];
+  });
+}
 
 export interface CopyOperation extends Recorded {
   readonly kind: 'copy';

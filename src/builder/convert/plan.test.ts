@@ -188,7 +188,7 @@ const refused: readonly (readonly [string, RegExp])[] = [
     'FROM x\n\nRUN --mount=type=secret,id=a x',
     /^EngineError: dockerfile line 3: RUN --mount=type=secret,id=a is not supported$/,
   ],
-  ['FROM x\nRUN --mount=type=cache,target=/c x', /line 2: RUN --mount=type=cache/],
+  ['FROM x\nRUN --mount=target=/c,type=ssh x', /line 2: RUN --mount=target=\/c,type=ssh is not supported/],
   ['FROM x\nRUN --security=insecure x', /line 2: RUN --security=insecure/],
   ['FROM x\nCOPY --link a b', /line 2: COPY --link/],
   ['FROM x\nCOPY --parents a b', /line 2: COPY --parents/],

@@ -13,7 +13,7 @@ import { atStepSync } from '../failed-step.ts';
 import { ArgumentScope, type GivenArguments, platformArguments, unusedArguments } from './arguments.ts';
 import { convertInstruction, type StageScope } from './convert.ts';
 import type { Operation, PlannedStage, PlannedStep } from './operations.ts';
-import { neededStages, stageNamed, stagesUpTo } from './stages.ts';
+import { fromsOf, neededStages, stageNamed, stagesUpTo } from './stages.ts';
 import { checkSupported } from './support.ts';
 
 export interface PlanOptions {
@@ -199,7 +199,7 @@ export class BuildPlan {
     if (instruction.kind === 'onbuild' || instruction.kind === 'maintainer') {
       throw new LocationError(`${instruction.keyword} isn't allowed as an ONBUILD trigger`, instruction.range);
     }
-    if (instruction.kind === 'copy' && instruction.from !== '') this.#requireConverted(instruction.from, scope);
+    for (const from of fromsOf(instruction)) this.#requireConverted(from, scope);
     return convertInstruction(instruction, scope);
   }
 
@@ -207,7 +207,7 @@ export class BuildPlan {
   #requireConverted(from: string, scope: StageScope): void {
     const stage = stageNamed(scope.stages, scope.stageIndex, from);
     if (stage === undefined || this.stages[stage]!.needed) return;
-    throw new EngineError('not-implemented', `ONBUILD trigger: COPY --from=${from} of a stage that nothing else uses`);
+    throw new EngineError('not-implemented', `ONBUILD trigger: from=${from} of a stage that nothing else uses`);
   }
 }
 

@@ -1,9 +1,14 @@
 import { commandArgs, inlineText, parseHeredoc, type RunInstruction, SyntaxFault, shellOf } from '#dockerfile';
 import type { StageScope } from './convert.ts';
 import type { RunOperation } from './operations.ts';
+import { runMounts } from './run-mounts.ts';
 
 /** RUN with everything that its container is started with. @throws SyntaxFault */
-export function runOperation(instruction: RunInstruction, scope: StageScope): RunOperation {
+export function runOperation(
+  instruction: RunInstruction,
+  scope: StageScope,
+  expand: (word: string) => string,
+): RunOperation {
   const { config, author } = scope;
   const { args, script } = commandOf(instruction, config.Shell);
   const imageEnv = config.Env ?? [];
@@ -18,6 +23,7 @@ export function runOperation(instruction: RunInstruction, scope: StageScope): Ru
     cwd: config.WorkingDir || '/',
     volumes: Object.keys(config.Volumes ?? {}).sort(),
     networkMode: networkOf(instruction, scope),
+    mounts: runMounts(instruction, config.WorkingDir || '/', scope, expand),
     ...(script ? { script } : {}),
     config,
     author,

@@ -1,5 +1,6 @@
-import type { Dockerfile, Stage } from '#dockerfile';
+import { type Dockerfile, type Instruction, mountFrom, type Stage } from '#dockerfile';
 import { EngineError } from '#errdefs';
+import type { CopyFrom } from './operations.ts';
 
 /** Stages up to the target. @throws EngineError `invalid-argument` in Docker's words. */
 export function stagesUpTo(dockerfile: Dockerfile, target: string): readonly Stage[] {
@@ -39,6 +40,19 @@ export function stageReferred(stages: readonly Stage[], current: number, from: s
   return index;
 }
 
+/** What a `from` of COPY or of a mount means; empty is the context. @throws EngineError in Docker's words. */
+export function copyFrom(from: string, at: { stages: readonly Stage[]; stageIndex: number }): CopyFrom {
+  if (from === '') return { kind: 'context' };
+  const stage = stageReferred(at.stages, at.stageIndex, from);
+  return stage === undefined ? { kind: 'image', reference: from } : { kind: 'stage', stage };
+}
+
+/** As written: variables mean nothing there. */
+export function fromsOf(instruction: Instruction): readonly string[] {
+  if (instruction.kind === 'copy') return [instruction.from].filter(Boolean);
+  return instruction.kind === 'run' ? instruction.mounts.map(mountFrom).filter(Boolean) : [];
+}
+
 /**
  * Indexes of the stages that the last one needs, itself included.
  * @throws EngineError for a `--from` that means no stage it may, in whatever stage
@@ -46,7 +60,7 @@ export function stageReferred(stages: readonly Stage[], current: number, from: s
 export function neededStages(stages: readonly Stage[], baseStages: ReadonlyMap<number, number>): ReadonlySet<number> {
   for (const stage of stages) {
     for (const instruction of stage.instructions) {
-      if (instruction.kind === 'copy') stageReferred(stages, stage.index, instruction.from);
+      for (const from of fromsOf(instruction)) stageReferred(stages, stage.index, from);
     }
   }
   const needed = new Set<number>();
@@ -56,9 +70,10 @@ export function neededStages(stages: readonly Stage[], baseStages: ReadonlyMap<n
     const base = baseStages.get(index);
     if (base !== undefined) visit(base);
     for (const instruction of stages[index]!.instructions) {
-      const from = instruction.kind === 'copy' ? instruction.from : '';
-      const stage = from === '' ? undefined : stageReferred(stages, index, from);
-      if (stage !== undefined) visit(stage);
+      for (const from of fromsOf(instruction)) {
+        const stage = stageReferred(stages, index, from);
+        if (stage !== undefined) visit(stage);
+      }
     }
   };
   visit(stages.length - 1);

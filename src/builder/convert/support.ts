@@ -50,8 +50,8 @@ function unsupportedFiles(
 function unsupportedRun(instruction: Extract<Instruction, { kind: 'run' }>): string | undefined {
   if (instruction.devices.length > 0) return 'RUN --device';
   if (instruction.security !== 'sandbox') return 'RUN --security=insecure';
-  const [mount] = instruction.mounts;
-  return mount === undefined ? undefined : `RUN --mount=${mount}`;
+  const session = instruction.mounts.find((mount) => /(^|,)"?type=(secret|ssh)\b/i.test(mount));
+  return session === undefined ? undefined : `RUN --mount=${session}`;
 }
 
 /** `http://`, `https://`, `git@host:…`, `….git` as Docker tells them. */

@@ -23,12 +23,12 @@ const types: ReadonlyMap<number, NodeType> = new Map([
  * no call leaves the root.
  */
 export class DiskTree implements SourceTree {
-  readonly #root: string;
+  readonly root: string;
   readonly #sums = new Map<ByteString, string>();
   readonly #rest = pace();
 
   constructor(root: string) {
-    this.#root = root;
+    this.root = root;
   }
 
   async lstat(path: ByteString): Promise<TreeNode | undefined> {
@@ -79,7 +79,7 @@ export class DiskTree implements SourceTree {
   }
 
   #full(path: ByteString): Buffer {
-    return Buffer.from(path === '' ? `${this.#root}/` : `${this.#root}/${path}`, 'latin1');
+    return Buffer.from(path === '' ? `${this.root}/` : `${this.root}/${path}`, 'latin1');
   }
 
   #stat(path: ByteString): (FullStat & { type: NodeType }) | undefined {

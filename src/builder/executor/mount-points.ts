@@ -1,7 +1,9 @@
-import { chmod, lchown, mkdir, open } from 'node:fs/promises';
+import { chmod, lchown, mkdir, open, stat, writeFile } from 'node:fs/promises';
 import type { ByteString } from '#archive';
 import { type FullStat, sys } from '#sys';
+import type { StepMount } from '../types.ts';
 import { DiskTree } from './disk-tree.ts';
+import type { MountedRun } from './run.ts';
 import { parentOf, resolvePath, toBytes } from './source-tree.ts';
 
 interface Touched {
@@ -11,7 +13,7 @@ interface Touched {
 
 /**
  * What one step needs in its root and what does not belong into its layer: what is written below a volume, as if that had been a place of its own,
- * and the script of a heredoc. What every container needs there is the driver's to make, between the chain and the writable layer.
+ * targets of mounts, and the script of a heredoc. What every container needs there is the driver's to make, between the chain and the writable layer.
  */
 export class MountPoints {
   readonly #root: string;
@@ -29,11 +31,11 @@ export class MountPoints {
   /** Makes what is missing below a mounted root that no process uses yet. */
   static async prepare(
     root: string,
-    volumes: readonly string[],
-    script?: { readonly path: string; readonly content: string },
+    { volumes, script, made }: Pick<MountedRun, 'volumes' | 'script' | 'made'>,
   ): Promise<MountPoints> {
     const points = new MountPoints(root);
     for (const volume of volumes) await points.#makeVolume(volume);
+    for (const mount of made) await points.#makeTarget(mount);
     if (script) await points.#makeScript(script);
     points.#remember();
     return points;
@@ -62,6 +64,16 @@ export class MountPoints {
     if (path === '' || (await this.#tree.lstat(path))) return;
     await this.#makeFolders(parentOf(path));
     await mkdir(this.#full(path), 0o755);
+    this.#made.add(path);
+  }
+
+  /** A target that nothing was at is not part of the layer. One inside another mount is made there, where it stays. */
+  async #makeTarget(mount: StepMount): Promise<void> {
+    const path = await resolvePath(this.#tree, toBytes(mount.target));
+    if (await this.#tree.lstat(path)) return;
+    if (mount.kind === 'tmpfs' || (await stat(mount.source)).isDirectory()) return await this.#makeFolders(path);
+    await this.#makeFolders(parentOf(path));
+    await writeFile(this.#full(path), '', { flag: 'wx', mode: 0o644 });
     this.#made.add(path);
   }
 

@@ -15,6 +15,7 @@ import type { Op } from '../solver/index.ts';
 import { makeWorkdir } from './copy.ts';
 import { CopyOp } from './copy-op.ts';
 import { runCommand } from './run.ts';
+import { mountsKey, RunMounts } from './run-mounts.ts';
 import type { BuildSession } from './session.ts';
 import type { StepState } from './state.ts';
 import { stepKey } from './step-key.ts';
@@ -119,18 +120,21 @@ function nowTime() {
 
 function runOp(session: BuildSession, operation: RunOperation): StepOp {
   return {
-    cacheKey: async ([parent]) =>
-      stepKey(parent!, operation.createdBy, {
+    cacheKey: async (inputs, work) =>
+      stepKey(inputs[0]!, operation.createdBy, {
         operation: 'run',
         createdBy: operation.createdBy,
         args: operation.args,
         networkMode: operation.networkMode,
         ...(operation.script ? { script: operation.script } : {}),
+        ...(await mountsKey(session, operation, inputs, work)),
       }),
-    async execute([parent], work) {
-      await session.recorder.hold(parent!);
-      const layer = await runCommand(session, parent!, operation, work);
-      return session.recorder.next(parent!, { ...operation, ...(layer ? { layer } : {}) });
+    async execute(inputs, work) {
+      const parent = inputs[0]!;
+      await session.recorder.hold(parent);
+      await using mounts = await RunMounts.prepare(session, operation, inputs, work);
+      const layer = await runCommand(session, parent, { ...operation, made: mounts.mounts }, work);
+      return session.recorder.next(parent, { ...operation, ...(layer ? { layer } : {}) });
     },
   };
 }

@@ -7,12 +7,15 @@ import { dockerMountPoints } from '#snapshots';
 import type { ByteSource } from '#streams';
 import type { RunOperation } from '../convert/index.ts';
 import type { Work } from '../solver/index.ts';
-import type { KeptStep, StepRun } from '../types.ts';
+import type { KeptStep, StepMount, StepRun } from '../types.ts';
 import { MountPoints } from './mount-points.ts';
 import type { StepReport } from './report.ts';
 import { type BuildSession, chainOf } from './session.ts';
 import { cleanTreePath } from './source-tree.ts';
 import type { StepState } from './state.ts';
+
+/** A RUN whose mounts are there. */
+export type MountedRun = RunOperation & { readonly made: readonly StepMount[] };
 
 const whiteout = '.wh.';
 const opaqueMarker = '.wh..wh..opq';
@@ -25,7 +28,7 @@ const opaqueMarker = '.wh..wh..opq';
 export async function runCommand(
   session: BuildSession,
   parent: StepState,
-  operation: RunOperation,
+  operation: MountedRun,
   work: Work,
 ): Promise<StoredLayer | undefined> {
   const { snapshots, steps } = session.host;
@@ -37,7 +40,7 @@ export async function runCommand(
   try {
     await snapshots.prepare(id, chain, { ephemeral: true, mountPoints: dockerMountPoints });
     const { root } = await snapshots.mount(id);
-    const points = await MountPoints.prepare(root, operation.volumes, operation.script);
+    const points = await MountPoints.prepare(root, operation);
     const ended = await withStepRoot(session, { id, root }, (shown) =>
       execute(session, { id, root: shown, operation }, work),
     );
@@ -80,7 +83,7 @@ type Ended = Pick<KeptStep, 'step' | 'exitCode' | 'startedAtMs' | 'finishedAtMs'
 
 async function execute(
   session: BuildSession,
-  { id, root, operation }: { id: string; root: string; operation: RunOperation },
+  { id, root, operation }: { id: string; root: string; operation: MountedRun },
   work: Work,
 ): Promise<Ended> {
   const { request, host } = session;
@@ -97,6 +100,7 @@ async function execute(
     limits: request.limits,
     ...(request.shmSizeBytes === undefined ? {} : { shmSizeBytes: request.shmSizeBytes }),
     extraHosts: request.extraHosts,
+    mounts: operation.made,
     onOutput: (stream, data) => report({ kind: 'output', stream, data: Buffer.from(data) }),
     signal: work.signal,
   };

@@ -4,6 +4,7 @@ import type { DiffID } from '#oci';
 import { type ByteSource, coalesce } from '#streams';
 import type { Work } from '../solver/index.ts';
 import type { BuilderHost, BuildRequest } from '../types.ts';
+import type { ContextLayer } from './context-layer.ts';
 import type { ContextTree } from './context-tree.ts';
 import { LayerDraft } from './layer-draft.ts';
 import type { Recorder } from './recorder.ts';
@@ -21,6 +22,8 @@ export class BuildSession implements AsyncDisposable {
   readonly context: ContextTree;
   readonly recorder: Recorder;
   readonly views: Views;
+  /** By path in the context; made when a mount asks for them. */
+  readonly contextLayers = new Map<string, Promise<ContextLayer>>();
   #spools = 0;
 
   constructor(parts: { host: BuilderHost; request: BuildRequest; context: ContextTree; recorder: Recorder }) {

@@ -13,7 +13,7 @@ export function snapshotKey(): string {
 /** Read-only trees of chains, mounted once per build and given back when it ends. */
 export class Views implements AsyncDisposable {
   readonly #snapshots: SnapshotDriver;
-  readonly #trees = new Map<string, Promise<SourceTree>>();
+  readonly #trees = new Map<string, Promise<DiskTree>>();
   readonly #keys: string[] = [];
 
   constructor(snapshots: SnapshotDriver) {
@@ -21,8 +21,16 @@ export class Views implements AsyncDisposable {
   }
 
   /** The files of a chain of layers. Valid until the build ends. */
-  tree(chain: readonly DiffID[], options: { signal: AbortSignal }): Promise<SourceTree> {
-    if (chain.length === 0) return Promise.resolve(emptyTree);
+  async tree(chain: readonly DiffID[], options: { signal: AbortSignal }): Promise<SourceTree> {
+    return chain.length === 0 ? emptyTree : await this.#mounted(chain, options);
+  }
+
+  /** Where a chain of at least one layer is mounted, read-only. Valid until the build ends. */
+  async root(chain: readonly DiffID[], options: { signal: AbortSignal }): Promise<string> {
+    return (await this.#mounted(chain, options)).root;
+  }
+
+  #mounted(chain: readonly DiffID[], options: { signal: AbortSignal }): Promise<DiskTree> {
     const name = chain.join();
     let tree = this.#trees.get(name);
     if (!tree) {
@@ -33,7 +41,7 @@ export class Views implements AsyncDisposable {
     return tree;
   }
 
-  async #mount(chain: readonly DiffID[], options: { signal: AbortSignal }): Promise<SourceTree> {
+  async #mount(chain: readonly DiffID[], options: { signal: AbortSignal }): Promise<DiskTree> {
     await this.#snapshots.unpack(chain, options);
     options.signal.throwIfAborted();
     const key = snapshotKey();

@@ -1,10 +1,9 @@
-import type { BuildCacheItem, DiskUsage, Volume } from '#api-types';
-import type { BuildCacheRecord } from '#metadata';
+import type { DiskUsage, Volume } from '#api-types';
+import { listBuildCache } from '../build-cache.ts';
 import { listContainers } from '../containers/list.ts';
 import { volumeUsers } from '../containers/remove.ts';
 import type { EngineContext } from '../context.ts';
 import { listImages, sharedSizes } from '../images/list.ts';
-import { formatMs } from '../time.ts';
 import { volumeView } from '../volumes.ts';
 
 /** `GET /system/df`: the kinds asked for, all when none is named. Sizes are bytes on the disk's terms: uncompressed layers, writable layers, volumes. */
@@ -18,7 +17,7 @@ export async function diskUsage(ctx: EngineContext, options: { types?: readonly 
       : null,
     Containers: wants('container') ? await listContainers(ctx, { all: true, size: true }) : null,
     Volumes: wants('volume') ? await volumesWithUsage(ctx) : null,
-    BuildCache: wants('build-cache') ? ctx.metadata.buildCache.list().map((record) => cacheItem(ctx, record)) : null,
+    BuildCache: wants('build-cache') ? await listBuildCache(ctx) : null,
   };
 }
 
@@ -34,20 +33,4 @@ async function volumesWithUsage(ctx: EngineContext): Promise<Volume[]> {
       UsageData: { RefCount: volumeUsers(ctx, volume.name).length, Size: await ctx.volumes.usageBytes(volume.name) },
     })),
   );
-}
-
-/** A record whose image is there has no bytes of its own: they are counted with the images. */
-function cacheItem(ctx: EngineContext, record: BuildCacheRecord): BuildCacheItem {
-  const { imageID } = record.result;
-  return {
-    ID: record.key.replace(/^.*:/, '').slice(0, 25),
-    Type: 'regular',
-    Description: record.description,
-    InUse: false,
-    Shared: imageID !== undefined && ctx.metadata.images.get(imageID) !== undefined,
-    Size: record.sizeBytes,
-    CreatedAt: formatMs(record.createdMs),
-    LastUsedAt: formatMs(record.lastUsedMs),
-    UsageCount: record.usageCount,
-  };
 }

@@ -1,6 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '#errdefs';
+import { unmountBelow } from '#mount';
 import type { EngineContext } from '../context.ts';
 
 /** Folders of work that has ended or never began: build contexts, files of build steps, files of containers without a record. */
@@ -20,6 +21,8 @@ export async function strayFolders(ctx: EngineContext): Promise<string[]> {
 
 /** The start-up pass, before any work: whatever is there was left by a crash. */
 export async function removeStrayFolders(ctx: EngineContext): Promise<void> {
+  // A cache mount that a step had is not to be emptied through it.
+  await unmountBelow(join(ctx.execRoot, 'steps'));
   for (const folder of await strayFolders(ctx)) await rm(folder, { recursive: true, force: true });
 }
 

@@ -42,6 +42,7 @@ async function* verifyHeld(ctx: EngineContext): AsyncGenerator<string> {
   yield* ctx.runtime.verify(inUse);
   yield* ctx.networks.verify(inUse);
   yield* ctx.volumes.verify();
+  yield* ctx.cacheMounts.verify();
   for (const folder of await strayFolders(ctx)) yield `${folder}: left by an earlier run`;
 }
 

@@ -1,0 +1,34 @@
+import type { DiffID } from '#oci';
+import type { Work } from '../solver/index.ts';
+import { copySources } from './copy.ts';
+import { LayerDraft } from './layer-draft.ts';
+import type { Selected } from './selection.ts';
+import type { BuildSession } from './session.ts';
+import { emptyTree } from './source-tree.ts';
+
+/** Files of the context as a chain that can be mounted, and the path in it. */
+export interface ContextLayer {
+  readonly chain: readonly DiffID[];
+  readonly source: string;
+}
+
+const fileName = 'file';
+
+/** Files of the context become a layer of their own, which a driver mounts like any other: root's, as after a COPY. */
+export async function contextLayer(session: BuildSession, selected: Selected, work: Work): Promise<ContextLayer> {
+  const draft = new LayerDraft(emptyTree);
+  await using spool = session.newSpool();
+  const isFolder = selected.node.type === 'directory';
+  await copySources(draft, [selected], {
+    destination: isFolder ? '/' : `/${fileName}`,
+    workingDir: '/',
+    owner: { uid: 0, gid: 0 },
+    unpack: false,
+    signal: work.signal,
+    store: (body) => spool.keep(body),
+  });
+  const source = isFolder ? '/' : `/${fileName}`;
+  if (draft.isEmpty) return { chain: [], source };
+  const layer = await session.ingest(draft.pack(work), work);
+  return { chain: [layer.diffID], source };
+}

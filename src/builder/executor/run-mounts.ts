@@ -1,0 +1,184 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cleanup } from '#concurrency';
+import { EngineError } from '#errdefs';
+import { resolveInRoot } from '#files';
+import { type DiffID, digestOf } from '#oci';
+import type { BindMount, CacheMount, CopyFrom, RunOperation } from '../convert/index.ts';
+import type { Work } from '../solver/index.ts';
+import type { StepMount } from '../types.ts';
+import { contextLayer } from './context-layer.ts';
+import { componentsDigest, fileComponents, type Selected } from './selection.ts';
+import { type BuildSession, chainOf } from './session.ts';
+import { type SourceTree, statPath, toBytes } from './source-tree.ts';
+import type { StepState } from './state.ts';
+import { snapshotKey } from './views.ts';
+
+type Key = Readonly<Record<string, unknown>>;
+
+/** What mounts add to a step's cache key: the files that are bound, and the shape of the rest. What a cache holds never counts. */
+export async function mountsKey(
+  session: BuildSession,
+  operation: RunOperation,
+  inputs: readonly StepState[],
+  work: Work,
+): Promise<{ mounts?: readonly Key[] }> {
+  if (operation.mounts.length === 0) return {};
+  const sources = new Sources(session, inputs, work);
+  const keys: Key[] = [];
+  for (const mount of operation.mounts) {
+    if (mount.kind === 'bind') {
+      keys.push({ ...mount, from: mount.from.kind, content: await sources.contentOf(mount.from, mount.source) });
+    } else if (mount.kind === 'cache' && mount.seed) {
+      const content = await sources.contentOf(mount.seed.from, mount.seed.source);
+      keys.push({ ...mount, seed: { source: mount.seed.source, content } });
+    } else keys.push({ ...mount });
+  }
+  return { mounts: keys };
+}
+
+/** The mounts of one RUN, made: folders of the machine, there until it is disposed. */
+export class RunMounts implements AsyncDisposable {
+  readonly mounts: readonly StepMount[];
+  readonly #held: AsyncDisposableStack;
+
+  private constructor(mounts: readonly StepMount[], held: AsyncDisposableStack) {
+    this.mounts = mounts;
+    this.#held = held;
+  }
+
+  static async prepare(
+    session: BuildSession,
+    operation: RunOperation,
+    inputs: readonly StepState[],
+    work: Work,
+  ): Promise<RunMounts> {
+    await using held = new AsyncDisposableStack();
+    const sources = new Sources(session, inputs, work);
+    const mounts: StepMount[] = [];
+    for (const mount of operation.mounts) {
+      const { target } = mount;
+      if (mount.kind === 'tmpfs') mounts.push(mount);
+      else if (mount.kind === 'bind') {
+        const source = await bindSource(session, sources, mount, held);
+        mounts.push({ kind: 'bind', source, target, readOnly: mount.readOnly });
+      } else {
+        const source = await cacheSource(session, sources, mount, operation, held);
+        mounts.push({ kind: 'bind', source, target, readOnly: mount.readOnly });
+      }
+    }
+    return new RunMounts(mounts, held.move());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#held.disposeAsync();
+  }
+}
+
+/** The build's view of the layers where one will do; else a snapshot that goes with the step, under the IDs that the step runs with. */
+async function bindSource(
+  session: BuildSession,
+  sources: Sources,
+  mount: BindMount,
+  held: AsyncDisposableStack,
+): Promise<string> {
+  const { chain, source } = await sources.locate(mount.from, mount.source);
+  const { snapshots, userNamespace } = session.host;
+  if (mount.readOnly && userNamespace === undefined) return await sources.folder(chain, source);
+  await snapshots.unpack(chain, sources.work);
+  const key = snapshotKey();
+  held.defer(() => cleanup(`build mount ${key}`, () => snapshots.remove(key)));
+  if (mount.readOnly) await snapshots.view(key, chain);
+  else await snapshots.prepare(key, chain, { ephemeral: true });
+  return await within((await snapshots.mount(key, { userNamespace })).root, source);
+}
+
+async function cacheSource(
+  session: BuildSession,
+  sources: Sources,
+  mount: CacheMount,
+  operation: RunOperation,
+  held: AsyncDisposableStack,
+): Promise<string> {
+  const { id, sharing, mode, uid, gid, seed } = mount;
+  const from = seed && (await sources.locate(seed.from, seed.source));
+  const wish = {
+    ...{ id, sharing, mode, uid, gid },
+    description: `cached mount ${mount.target} from exec ${operation.shownCommand}`,
+    ...(from
+      ? {
+          seed: {
+            identity: digestOf(Buffer.from(JSON.stringify([from.chain, from.source]))),
+            folder: await sources.folder(from.chain, from.source),
+          },
+        }
+      : {}),
+  };
+  return held.use(await session.host.cacheMount(wish, sources.work)).path;
+}
+
+/** Where mounts find their files. The first input is the state before the step, the others are what mounts name, in their order. */
+class Sources {
+  readonly work: Work;
+  readonly #session: BuildSession;
+  readonly #others: StepState[];
+
+  constructor(session: BuildSession, inputs: readonly StepState[], work: Work) {
+    this.#session = session;
+    this.#others = inputs.slice(1);
+    this.work = work;
+  }
+
+  /** One digest over what is at `source`, without times. */
+  async contentOf(from: CopyFrom, source: string): Promise<string> {
+    const isContext = from.kind === 'context';
+    const selected = isContext
+      ? await this.#inContext(source)
+      : await find(await this.#session.views.tree(chainOf(await this.#next()), this.work), source);
+    const files = await fileComponents([selected], { withOwners: !isContext, signal: this.work.signal });
+    return componentsDigest(files);
+  }
+
+  /** The layers that hold the files, and where in them they are. */
+  async locate(from: CopyFrom, source: string): Promise<{ chain: readonly DiffID[]; source: string }> {
+    if (from.kind !== 'context') return { chain: chainOf(await this.#next()), source };
+    const { contextLayers } = this.#session;
+    const layer = contextLayers.get(source) ?? contextLayer(this.#session, await this.#inContext(source), this.work);
+    contextLayers.set(source, layer);
+    return await layer;
+  }
+
+  async #inContext(source: string): Promise<Selected> {
+    return await find(this.#session.context, source, 'file not found in build context or excluded by .dockerignore: ');
+  }
+
+  async folder(chain: readonly DiffID[], source: string): Promise<string> {
+    if (chain.length > 0) return await within(await this.#session.views.root(chain, this.work), source);
+    const empty = join(this.#session.request.scratchDir, `empty-${randomBytes(4).toString('hex')}`);
+    await mkdir(empty, { mode: 0o755 });
+    return await within(empty, source);
+  }
+
+  async #next(): Promise<StepState> {
+    const state = this.#others.shift();
+    if (!state) throw new EngineError('internal', 'run mounts: an input is missing');
+    await this.#session.recorder.hold(state);
+    return state;
+  }
+}
+
+/** @throws `not-found` in the words of COPY. */
+async function find(tree: SourceTree, source: string, missingPrefix = ''): Promise<Selected> {
+  const found = await statPath(tree, toBytes(source));
+  if (!found) throw new EngineError('not-found', `${missingPrefix}stat ${source}: file does not exist`);
+  return { tree, path: found.path, resolved: found.path, node: found.node, shownHash: '' };
+}
+
+/** @throws `not-found` */
+async function within(root: string, source: string): Promise<string> {
+  const path = await resolveInRoot(root, source);
+  if (!existsSync(path)) throw new EngineError('not-found', `mount source ${source} does not exist`);
+  return path;
+}

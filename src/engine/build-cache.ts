@@ -1,0 +1,92 @@
+import type { BuildCacheItem, BuildCachePruned, Filters } from '#api-types';
+import type { BuildCacheRecord, ImageRecord } from '#metadata';
+import { type CacheType, cacheSelection } from './cache-filters.ts';
+import { isCacheMountKey } from './cache-mounts/index.ts';
+import type { EngineContext } from './context.ts';
+import { collectGarbage } from './images/collect.ts';
+import { formatMs } from './time.ts';
+
+/** The build cache as `GET /system/df` lists it. */
+export async function listBuildCache(ctx: EngineContext): Promise<BuildCacheItem[]> {
+  return await Promise.all(ctx.metadata.buildCache.list().map((record) => cacheItem(ctx, record)));
+}
+
+/** A record whose image is there has no bytes of its own: they are counted with the images. */
+async function cacheItem(ctx: EngineContext, record: BuildCacheRecord): Promise<BuildCacheItem> {
+  const { imageID } = record.result;
+  return {
+    ID: record.key.replace(/^.*:/, '').slice(0, 25),
+    Type: typeOf(record),
+    Description: record.description,
+    InUse: isHeld(ctx, record),
+    Shared: imageID !== undefined && ctx.metadata.images.get(imageID) !== undefined,
+    Size: await sizeBytes(ctx, record),
+    CreatedAt: formatMs(record.createdMs),
+    LastUsedAt: formatMs(record.lastUsedMs),
+    UsageCount: record.usageCount,
+  };
+}
+
+/** `POST /build/prune`. Without `all`, records that images still need are kept. What a build uses now always stays. */
+export async function pruneBuildCache(
+  ctx: EngineContext,
+  options: { all?: boolean; filters?: Filters; keepStorageBytes?: number } = {},
+): Promise<BuildCachePruned> {
+  const isWanted = cacheSelection(options.filters ?? {});
+  const needed = neededImages(ctx);
+  const records = await Promise.all(
+    ctx.metadata.buildCache.list().map(async (record) => ({
+      ...record,
+      type: typeOf(record),
+      isHeld: isHeld(ctx, record),
+      sizeBytes: await sizeBytes(ctx, record),
+    })),
+  );
+  const wanted = records
+    .filter((record) => options.all || record.result.imageID === undefined || !needed.has(record.result.imageID))
+    .filter(isWanted)
+    .sort((a, b) => a.lastUsedMs - b.lastUsedMs);
+  let keptBytes = records.reduce((sum, record) => sum + record.sizeBytes, 0);
+  const chosen = wanted.filter((record) => {
+    if (keptBytes <= (options.keepStorageBytes ?? 0) && options.keepStorageBytes) return false;
+    keptBytes -= record.sizeBytes;
+    return true;
+  });
+  const steps = chosen.filter((record) => !isCacheMountKey(record.key));
+  await ctx.metadata.buildCache.remove(steps.map((record) => record.key));
+  const gone = new Set<BuildCacheRecord>(steps);
+  let freedBytes = 0;
+  for (const record of chosen.filter((item) => isCacheMountKey(item.key))) {
+    if (!(await ctx.cacheMounts.remove(record.key))) continue;
+    gone.add(record);
+    freedBytes += record.sizeBytes;
+  }
+  freedBytes += await collectGarbage(ctx);
+  ctx.events.emit({ type: 'builder', action: 'prune', id: '', attributes: { reclaimed: String(freedBytes) } });
+  const deleted = chosen.filter((record) => gone.has(record)).map((record) => record.key);
+  return { CachesDeleted: deleted.length > 0 ? deleted : null, SpaceReclaimed: freedBytes };
+}
+
+function typeOf(record: BuildCacheRecord): CacheType {
+  return isCacheMountKey(record.key) ? 'exec.cachemount' : 'regular';
+}
+
+function isHeld(ctx: EngineContext, { key }: BuildCacheRecord): boolean {
+  return isCacheMountKey(key) && ctx.cacheMounts.isHeld(key);
+}
+
+async function sizeBytes(ctx: EngineContext, record: BuildCacheRecord): Promise<number> {
+  return isCacheMountKey(record.key) ? await ctx.cacheMounts.usageBytes(record.key) : record.sizeBytes;
+}
+
+/** Images with a name, and what they grew from: a build over them would want its cache. */
+function neededImages(ctx: EngineContext): Set<string> {
+  const needed = new Set<string>();
+  for (const named of ctx.metadata.images.list().filter((image) => image.names.length > 0)) {
+    for (let image: ImageRecord | undefined = named; image && !needed.has(image.id); ) {
+      needed.add(image.id);
+      image = image.parent ? ctx.metadata.images.get(image.parent) : undefined;
+    }
+  }
+  return needed;
+}

@@ -1,0 +1,2 @@
+export { CacheMounts } from './cache-mounts.ts';
+export { isCacheMountKey } from './table.ts';
