@@ -46,7 +46,9 @@ test('networks of users, with addresses, names and links, are honoured', () => {
     Image: 'x',
     MacAddress: '02:00:00:00:00:01',
     HostConfig: { NetworkMode: 'net', Links: ['c:d'] },
-    NetworkingConfig: { EndpointsConfig: { net: { ...endpoint, IPAMConfig: { IPv4Address: '10.0.0.2' } } } },
+    NetworkingConfig: {
+      EndpointsConfig: { net: { ...endpoint, IPAMConfig: { IPv4Address: '10.0.0.2', IPv6Address: 'fd00::2' } } },
+    },
   });
   refuseUnsupportedConfig({ Image: 'x', HostConfig: { NetworkMode: 'container:x' } });
 });
@@ -66,7 +68,7 @@ const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
   ],
   [
     'NetworkingConfig.EndpointsConfig[other].IPAMConfig',
-    { NetworkingConfig: { EndpointsConfig: { other: { IPAMConfig: { IPv6Address: '2001:db8::1' } } } } },
+    { NetworkingConfig: { EndpointsConfig: { other: { IPAMConfig: { LinkLocalIPs: ['169.254.1.2'] } } } } },
   ],
 ];
 

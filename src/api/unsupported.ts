@@ -52,7 +52,11 @@ const mountRules: Rules<MountOptions> = {
 /** Fields from `NetworkID` on are the engine's own: clients send back what they once read, and dockerd overwrites it. */
 const endpointRules: Rules<EndpointSettings> = {
   IPAMConfig: (value) => {
-    const { IPv4Address: _honoured, ...others } = (value ?? {}) as NonNullable<EndpointSettings['IPAMConfig']>;
+    const {
+      IPv4Address: _ipv4,
+      IPv6Address: _ipv6,
+      ...others
+    } = (value ?? {}) as NonNullable<EndpointSettings['IPAMConfig']>;
     return Object.values(others).every(unset);
   },
   DriverOpts: unset,

@@ -23,6 +23,12 @@ export function checkPrefix(value: string): void {
   }
 }
 
+/** `fd00:1::/64` */
+export function checkIPv6Subnet(value: string): void {
+  checkPrefix(value);
+  if (!value.includes(':')) throw new Error(`not an IPv6 subnet: ${value}`);
+}
+
 export function checkHost(value: string): void {
   parseHost(value);
 }

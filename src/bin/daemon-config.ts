@@ -30,6 +30,10 @@ export interface DaemonConfig {
   readonly bridge: string | undefined;
   readonly bip: string | undefined;
   readonly iptables: boolean;
+  readonly ip6tables: boolean;
+  /** The default bridge has IPv6, with this subnet. */
+  readonly ipv6: boolean;
+  readonly fixedCIDRv6: string | undefined;
   readonly icc: boolean;
   readonly ipMasq: boolean;
   /** Where ports of the default bridge are published, and where those of networks that name no address. */
@@ -150,6 +154,9 @@ function buildConfig(values: Values): DaemonConfig {
     const message = 'You specified -b & --bip, mutually exclusive options. Please specify only one';
     throw new EngineError('invalid-argument', message);
   }
+  if (text('fixed-cidr-v6') !== undefined && !flag('ipv6')) {
+    throw new EngineError('invalid-argument', 'fixed-cidr-v6 is of the default bridge with IPv6: set ipv6 as well');
+  }
   const tls = tlsFiles(values);
   return {
     hosts: hosts(list('host'), tls !== undefined, text('group') ?? defaultGroup),
@@ -167,6 +174,9 @@ function buildConfig(values: Values): DaemonConfig {
     bridge: text('bridge'),
     bip: text('bip'),
     iptables: flag('iptables', true),
+    ip6tables: flag('ip6tables', true),
+    ipv6: flag('ipv6'),
+    fixedCIDRv6: text('fixed-cidr-v6'),
     icc: flag('icc', true),
     ipMasq: flag('ip-masq', true),
     ip: text('ip'),

@@ -1,4 +1,12 @@
-import { checkAddress, checkHost, checkIPv4, checkLabel, checkMirror, checkPrefix } from './daemon-checks.ts';
+import {
+  checkAddress,
+  checkHost,
+  checkIPv4,
+  checkIPv6Subnet,
+  checkLabel,
+  checkMirror,
+  checkPrefix,
+} from './daemon-checks.ts';
 
 /** Every option of the daemon, once: flag, key in daemon.json, kind, help. The names are dockerd's. */
 export type OptionValue =
@@ -84,6 +92,13 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'string',
     help: 'Root directory for execution state files (default: below /run/wherry, by data root)',
   },
+  {
+    flag: 'fixed-cidr-v6',
+    key: 'fixed-cidr-v6',
+    kind: 'string',
+    help: 'IPv6 subnet for the default bridge network',
+    check: checkIPv6Subnet,
+  },
   { flag: 'group', short: 'G', key: 'group', kind: 'string', help: 'Group for the unix socket (default "docker")' },
   { flag: 'help', kind: 'bool', help: 'Print usage' },
   {
@@ -120,7 +135,14 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'bool',
     help: 'Enable IP masquerading for the default bridge network (default true)',
   },
+  {
+    flag: 'ip6tables',
+    key: 'ip6tables',
+    kind: 'bool',
+    help: 'Enable addition of firewall rules for IPv6 networks (default true)',
+  },
   { flag: 'iptables', key: 'iptables', kind: 'bool', help: 'Enable addition of firewall rules (default true)' },
+  { flag: 'ipv6', key: 'ipv6', kind: 'bool', help: 'Enable IPv6 networking for the default bridge network' },
   { flag: 'label', key: 'labels', kind: 'list', help: 'Set key=value labels to the daemon', check: checkLabel },
   { flag: 'live-restore', key: 'live-restore', kind: 'bool', help: 'Keep containers running while the daemon is away' },
   {

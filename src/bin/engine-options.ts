@@ -16,6 +16,9 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     runtimes: config.runtimes,
     network: {
       firewall: config.iptables,
+      firewall6: config.ip6tables,
+      ipv6: config.ipv6,
+      ...(config.fixedCIDRv6 ? { fixedSubnet6: config.fixedCIDRv6 } : {}),
       icc: config.icc,
       masquerade: config.ipMasq,
       dns: config.dns,

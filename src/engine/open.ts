@@ -6,7 +6,7 @@ import { KeyedLock } from '#concurrency';
 import { openContentStore } from '#content';
 import { createLayerIngester } from '#diff';
 import { log } from '#log';
-import { lockDataRoot, openMetadata } from '#metadata';
+import { lockDataRoot, type Metadata, openMetadata } from '#metadata';
 import { type NetworkSpec, openNetworks } from '#network';
 import { hostPlatform } from '#oci';
 import { createRegistryClient } from '#registry';
@@ -49,7 +49,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const ctx = await openContext({ root, execRoot }, options, held);
     held.defer(() => closeContainers(ctx));
     await takeOver(ctx);
-    return engineOver(ctx, await engineID(ctx), held.move());
+    return engineOver(ctx, await engineID(ctx.metadata), held.move());
   } catch (error) {
     await held.disposeAsync();
     throw error;
@@ -86,7 +86,7 @@ async function openContext(
       ...(options.runtimes ? { runtimes: options.runtimes } : {}),
       ...(options.runtimeName ? { runtimeName: options.runtimeName } : {}),
     }),
-    startNetworks(instance, execRoot, options, networkSpecs(metadata)),
+    startNetworks({ instance, engineID: await engineID(metadata), runRoot: execRoot }, options, networkSpecs(metadata)),
   ]);
   held.use(networks);
   held.use(runtime);
@@ -125,12 +125,18 @@ async function openContext(
   };
 }
 
-async function startNetworks(instance: string, runRoot: string, options: EngineOptions, known: readonly NetworkSpec[]) {
-  const { bridge, bip, addressPools, mtu, firewall, ...settings } = options.network ?? {};
+async function startNetworks(
+  own: { readonly instance: string; readonly engineID: string; readonly runRoot: string },
+  options: EngineOptions,
+  known: readonly NetworkSpec[],
+) {
+  const { bridge, bip, addressPools, mtu, firewall, fixedSubnet6, ...settings } = options.network ?? {};
   const networks = await openNetworks({
-    instance,
-    runRoot,
+    ...own,
     firewall: firewall ?? true,
+    firewall6: settings.firewall6 ?? true,
+    ipv6: settings.ipv6 ?? false,
+    ...(fixedSubnet6 ? { fixedSubnet6 } : {}),
     ...(bridge ? { bridgeName: bridge } : {}),
     ...(bip ? { bridgeAddress: bip } : {}),
     ...(addressPools ? { addressPools } : {}),
@@ -183,10 +189,10 @@ async function closeContainers(ctx: EngineContext): Promise<void> {
   if (runningIDs(ctx.containers.all()).size === 0) await ctx.networks.teardown();
 }
 
-async function engineID(ctx: EngineContext): Promise<string> {
-  const known = ctx.metadata.setting('engine-id');
+async function engineID(metadata: Metadata): Promise<string> {
+  const known = metadata.setting('engine-id');
   if (known !== undefined) return known;
   const id = crypto.randomUUID();
-  await ctx.metadata.setSetting('engine-id', id);
+  await metadata.setSetting('engine-id', id);
   return id;
 }

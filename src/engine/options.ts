@@ -23,6 +23,11 @@ export interface EngineOptions {
     readonly mtu?: number;
     /** `--iptables`: false keeps the firewall untouched. */
     readonly firewall?: boolean;
+    /** `--ip6tables`: the same for IPv6. */
+    readonly firewall6?: boolean;
+    /** `--ipv6`, `--fixed-cidr-v6`: of the default bridge. */
+    readonly ipv6?: boolean;
+    readonly fixedSubnet6?: string;
     /** Of the default bridge, on unless false: containers speak to each other; what leaves gets the host's address. */
     readonly icc?: boolean;
     readonly masquerade?: boolean;

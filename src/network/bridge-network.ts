@@ -6,24 +6,25 @@ import {
   type Address,
   addressText,
   checkMac,
+  type Family,
   macOf,
   parseAddress,
   parseCidr,
   type Subnet,
   subnetText,
 } from './address.ts';
-import { type Bridge, type BridgeWish, ensureBridge, listHostLinks } from './bridge.ts';
+import { type Bridge, type BridgeWish, ensureBridge, listHostLinks, type Place } from './bridge.ts';
 import { NetworkNames } from './dns/names.ts';
 import type { Firewall } from './firewall/firewall.ts';
 import { portElements } from './firewall/port-elements.ts';
 import { type NamespaceHelper, NetworkError } from './helper.ts';
-import { Addresses } from './ipam.ts';
-import { type LinkRemover, plugProgram, strayLinks } from './links.ts';
+import { Addresses, type AddressPool } from './ipam.ts';
+import { type LinkRemover, plugProgram, strayLinks, type WaysOut } from './links.ts';
 import { linkPrefix, newLinkName } from './names.ts';
 import { type MapElement, setHairpin } from './netlink/index.ts';
-import type { PortPublisher, PublishedPorts } from './ports/publisher.ts';
+import type { PortPublisher, PortTargets, PublishedPorts } from './ports/publisher.ts';
 import { Program } from './program.ts';
-import type { ConnectOptions, Endpoint, NetworkInfo } from './types.ts';
+import type { ConnectOptions, Endpoint, EndpointAddress, GatewayMode, NetworkInfo, PoolInfo } from './types.ts';
 
 /** What all bridges of a daemon share. */
 export interface BridgeParts {
@@ -39,28 +40,38 @@ export interface BridgePlan {
   readonly name: string;
   readonly createdAt: Date;
   readonly predefined: boolean;
-  readonly wish: Omit<BridgeWish, 'reserved'>;
-  readonly ipRange?: string;
-  readonly auxiliary: readonly string[];
+  readonly wish: Omit<BridgeWish, 'places' | 'reserved'>;
+  /** One for each family it has. */
+  readonly pools: readonly PoolPlan[];
   readonly internal: boolean;
   readonly icc: boolean;
-  readonly masquerade: boolean;
   readonly hostBindingIP: string;
+}
+
+/** How it is meant to be in one family. */
+export interface PoolPlan {
+  readonly family: Family;
+  /** The bridge's address with its prefix length; chosen from the pools when absent. */
+  readonly address?: string;
+  readonly pools: readonly AddressPool[];
+  readonly ipRange?: string;
+  readonly auxiliary: readonly string[];
+  readonly mode: GatewayMode;
+  readonly masquerade: boolean;
 }
 
 /** Where a container is plugged in. */
 export interface Socket {
   readonly namespacePath: string;
   readonly linkInside: string;
-  /** See {@link plugProgram}. */
-  readonly defaultRoute: 'first' | 'instead' | undefined;
+  readonly waysOut: WaysOut;
 }
 
 /** What a connected (or connecting) container holds. */
 interface Holding {
   readonly endpoint: Endpoint;
-  /** Undefined when the address was not ours to reserve. */
-  readonly address: Address | undefined;
+  /** Those that were ours to reserve. */
+  readonly addresses: readonly Address[];
   readonly elements: readonly MapElement[];
   readonly ports: PublishedPorts | undefined;
 }
@@ -73,7 +84,7 @@ export class BridgeNetwork {
   /** From before its link is made, so that nobody takes it for a stray. */
   readonly #held = new Map<string, Holding>();
   #bridge: Bridge | undefined;
-  #addresses: Addresses | undefined;
+  readonly #addresses = new Map<Family, Addresses>();
 
   constructor(plan: BridgePlan, parts: BridgeParts) {
     this.#plan = plan;
@@ -85,33 +96,56 @@ export class BridgeNetwork {
    * with the subnet it had. `reserved`: subnets of our other networks.
    */
   async start(reserved: readonly Subnet[]): Promise<void> {
-    const { wish, internal, masquerade } = this.#plan;
-    const had = this.#bridge?.own ? this.#bridge : undefined;
-    const bridge = await ensureBridge(this.#parts.helper, {
-      ...wish,
-      reserved,
-      ...(had && { address: `${addressText(had.gateway)}/${had.subnet.prefixLength}` }),
-    });
+    const { wish, pools } = this.#plan;
+    const places = pools.map((pool) => ({ ...pool, bare: pool.mode === 'isolated', ...this.#had(pool.family) }));
+    const bridge = await ensureBridge(this.#parts.helper, { ...wish, places, reserved });
     this.#bridge = bridge;
-    this.#addresses ??= new Addresses(bridge.subnet, {
-      gateway: bridge.gateway,
-      ...(this.#plan.ipRange ? { range: parseCidr(this.#plan.ipRange).subnet } : {}),
-      auxiliary: this.#plan.auxiliary.map(parseAddress),
-    });
-    this.#parts.firewall?.addZone({ bridge: bridge.name, subnet: bridge.subnet, internal, masquerade });
+    for (const place of bridge.places) this.#open(bridge, place);
+  }
+
+  #had(family: Family): { address: string } | undefined {
+    const place = this.#bridge?.own ? this.#placeOf(family) : undefined;
+    return place && { address: `${addressText(place.gateway ?? place.subnet.base)}/${place.subnet.prefixLength}` };
+  }
+
+  #open({ name }: Bridge, { family, subnet, gateway }: Place): void {
+    const { internal, pools } = this.#plan;
+    const { ipRange, auxiliary, mode, masquerade } = pools.find((pool) => pool.family === family)!;
+    if (!this.#addresses.has(family)) {
+      const options = {
+        ...(gateway ? { gateway } : {}),
+        ...(ipRange ? { range: parseCidr(ipRange).subnet } : {}),
+        auxiliary: auxiliary.map(parseAddress),
+      };
+      this.#addresses.set(family, new Addresses(subnet, options));
+    }
+    this.#parts.firewall?.addZone({ bridge: name, subnet, internal, mode, masquerade });
+  }
+
+  #placeOf(family: Family): Place | undefined {
+    return this.#bridge?.places.find((place) => place.family === family);
   }
 
   get id(): string {
     return this.#plan.id;
   }
 
-  get subnet(): Subnet | undefined {
-    return this.#bridge?.subnet;
+  get isStarted(): boolean {
+    return this.#bridge !== undefined;
+  }
+
+  get subnets(): readonly Subnet[] {
+    return this.#bridge?.places.map(({ subnet }) => subnet) ?? [];
+  }
+
+  /** Whether it may be the way out of a container in this family. */
+  leadsOut(family: Family): boolean {
+    return !this.#plan.internal && this.#plan.pools.some((pool) => pool.family === family);
   }
 
   get info(): NetworkInfo {
-    const bridge = this.#bridge;
-    const { id, name, createdAt, predefined, internal, icc, masquerade, hostBindingIP, ipRange, wish } = this.#plan;
+    const { id, name, createdAt, predefined, internal, icc, pools, hostBindingIP, wish } = this.#plan;
+    const has = (family: Family) => pools.some((pool) => pool.family === family);
     return {
       id,
       name,
@@ -120,16 +154,25 @@ export class BridgeNetwork {
       predefined,
       internal,
       icc,
-      masquerade,
+      masquerade: pools.every(({ masquerade }) => masquerade),
       hostBindingIP,
-      ownSubnet: !predefined && wish.address !== undefined,
       mtu: wish.mtu,
+      ipv4: has(4),
+      ...(has(4) ? this.#poolInfo(4) : {}),
+      ...(has(6) ? { ipv6: this.#poolInfo(6) } : {}),
+      ...(this.#bridge && { bridgeName: this.#bridge.name }),
+    };
+  }
+
+  #poolInfo(family: Family): PoolInfo {
+    const { predefined, pools } = this.#plan;
+    const { ipRange, address } = pools.find((pool) => pool.family === family)!;
+    const place = this.#placeOf(family);
+    return {
+      ownSubnet: !predefined && address !== undefined,
       ...(ipRange === undefined ? {} : { ipRange }),
-      ...(bridge && {
-        subnet: subnetText(bridge.subnet),
-        gateway: addressText(bridge.gateway),
-        bridgeName: bridge.name,
-      }),
+      ...(place && { subnet: subnetText(place.subnet) }),
+      ...(place?.gateway && { gateway: addressText(place.gateway) }),
     };
   }
 
@@ -154,7 +197,7 @@ export class BridgeNetwork {
       remover.inBackground(firewall.recheck());
       remover.forgetFlows(holding.endpoint);
     }
-    this.names.add(holding.endpoint.ipAddress, options.resolving?.names ?? []);
+    this.#addNames(holding.endpoint, options.resolving?.names ?? []);
     return holding.endpoint;
   }
 
@@ -170,8 +213,7 @@ export class BridgeNetwork {
   async publish(containerID: string, options: Pick<ConnectOptions, 'name' | 'ports'>): Promise<Endpoint> {
     const holding = this.#held.get(containerID);
     if (!holding) throw new EngineError('not-found', `container ${containerID} is not on network ${this.#plan.name}`);
-    const { ipAddress, endpointID } = holding.endpoint;
-    const ports = await this.#publish(ipAddress, endpointID, containerID, options);
+    const ports = await this.#publish(holding.endpoint, containerID, options);
     const endpoint = { ...holding.endpoint, ports: ports?.bindings ?? [] };
     const elements = this.#elementsOf(containerID, endpoint);
     const { firewall, helper } = this.#parts;
@@ -193,23 +235,24 @@ export class BridgeNetwork {
   /** Takes over what an earlier daemon connected: the address, the ports' sockets and their rules. */
   async adopt(containerID: string, endpoint: Endpoint, names: readonly string[]): Promise<void> {
     if (this.#held.has(containerID)) return;
-    const { addresses } = this.#started();
-    let address: Address | undefined;
-    try {
-      address = addresses.reserve(endpoint.ipAddress);
-    } catch (error) {
-      log.warn('the address of an adopted container is not free in the network', { containerID, error });
+    const addresses: Address[] = [];
+    for (const [family, { ipAddress }] of placesOf(endpoint)) {
+      try {
+        addresses.push(this.#free(family).reserve(ipAddress));
+      } catch (error) {
+        log.warn('the address of an adopted container is not free in the network', { containerID, error });
+      }
     }
     let ports: PublishedPorts | undefined;
     try {
-      ports = await this.#parts.publisher.publish(endpoint.ipAddress, endpoint.ports);
+      ports = await this.#parts.publisher.publish(this.#targets(endpoint), endpoint.ports);
     } catch (error) {
       log.warn('host ports of an adopted container are taken by others', { containerID, error });
     }
     const elements = this.#elementsOf(containerID, endpoint);
     this.#parts.firewall?.expect(elements);
-    this.#held.set(containerID, { endpoint, address, ports, elements });
-    this.names.add(endpoint.ipAddress, names);
+    this.#held.set(containerID, { endpoint, addresses, ports, elements });
+    this.#addNames(endpoint, names);
   }
 
   /** Removes links that no endpoint and no container in `unknown` accounts for. */
@@ -219,7 +262,7 @@ export class BridgeNetwork {
 
   /** `keep`: the containers that run; `unknown`: those of them that could not be adopted. */
   async *verify(keep: ReadonlySet<string>, unknown: ReadonlySet<string>): AsyncGenerator<string> {
-    const { bridge } = this.#started();
+    const bridge = this.#started();
     const where = `network ${this.#plan.name}`;
     const links = await listHostLinks(this.#parts.helper);
     if (!links.some(({ name }) => name === bridge.name)) yield `${where}: link ${bridge.name} is missing`;
@@ -240,10 +283,10 @@ export class BridgeNetwork {
     const bridge = this.#bridge;
     if (!bridge) return;
     for (const name of await this.#strayLinks(new Set())) await remover.remove(name);
-    await firewall?.removeZone(bridge.name);
+    await firewall?.removeZones(bridge.name);
     if (bridge.own) await remover.remove(bridge.name);
     this.#bridge = undefined;
-    this.#addresses = undefined;
+    this.#addresses.clear();
   }
 
   /** Lets go of sockets; what containers use stays. */
@@ -252,57 +295,93 @@ export class BridgeNetwork {
     this.#held.clear();
   }
 
-  #started(): { bridge: Bridge; addresses: Addresses } {
-    if (!this.#bridge || !this.#addresses)
-      throw new EngineError('failed-precondition', `network ${this.#plan.name} could not be started on this machine`);
-    return { bridge: this.#bridge, addresses: this.#addresses };
+  #started(): Bridge {
+    if (this.#bridge) return this.#bridge;
+    throw new EngineError('failed-precondition', `network ${this.#plan.name} could not be started on this machine`);
+  }
+
+  #free(family: Family): Addresses {
+    this.#started();
+    const addresses = this.#addresses.get(family);
+    if (addresses) return addresses;
+    throw new EngineError('invalid-argument', `network ${this.#plan.name} has no IPv${family}`);
   }
 
   async #hold(containerID: string, { linkInside }: Socket, options: ConnectOptions): Promise<Holding> {
-    const { bridge, addresses } = this.#started();
-    const macAddress = options.macAddress ? checkMac(options.macAddress) : undefined;
-    const address = options.ipAddress ? addresses.reserve(options.ipAddress) : addresses.allocate();
+    const chosenMac = options.macAddress ? checkMac(options.macAddress) : undefined;
+    const places = this.#take(options);
+    const addresses = places.map(({ address }) => address);
     try {
-      const endpointID = randomBytes(32).toString('hex');
-      const ipAddress = addressText(address);
-      const ports = await this.#publish(ipAddress, endpointID, containerID, options);
-      const endpoint: Endpoint = {
+      const placeOf = (family: Family) => places.find(({ address }) => address.family === family)?.place;
+      const ipv6 = placeOf(6);
+      const bare: Endpoint = {
         networkID: this.id,
-        endpointID,
-        ipAddress,
-        prefixLength: bridge.subnet.prefixLength,
-        gateway: this.#plan.internal ? '' : addressText(bridge.gateway),
-        macAddress: macAddress ?? macOf(address),
-        ports: ports?.bindings ?? [],
+        endpointID: randomBytes(32).toString('hex'),
+        ...(placeOf(4) ?? noPlace),
+        ...(ipv6 ? { ipv6 } : {}),
+        macAddress: chosenMac ?? macOf(addresses[0]!),
+        ports: [],
         hostLink: newLinkName(this.id, containerID),
         linkInside,
       };
-      return { endpoint, address, ports, elements: this.#elementsOf(containerID, endpoint) };
+      const ports = await this.#publish(bare, containerID, options);
+      const endpoint = { ...bare, ports: ports?.bindings ?? [] };
+      return { endpoint, addresses, ports, elements: this.#elementsOf(containerID, endpoint) };
     } catch (error) {
-      addresses.release(address);
+      this.#giveBack(addresses);
       throw error;
     }
   }
 
-  async #letGo(containerID: string, { endpoint, address, elements, ports }: Holding): Promise<void> {
-    const addresses = this.#addresses;
+  /** An address of each family the network has; all or none. */
+  #take({ ipAddress, ipv6Address }: ConnectOptions): { address: Address; place: EndpointAddress }[] {
+    const taken: { address: Address; place: EndpointAddress }[] = [];
+    try {
+      for (const { family, subnet, gateway } of this.#started().places) {
+        const wanted = family === 4 ? ipAddress : ipv6Address;
+        const address = wanted ? this.#free(family).reserve(wanted) : this.#free(family).allocate();
+        const way = gateway && !this.#plan.internal ? addressText(gateway) : '';
+        const place = { ipAddress: addressText(address), prefixLength: subnet.prefixLength, gateway: way };
+        taken.push({ address, place });
+      }
+      return taken;
+    } catch (error) {
+      this.#giveBack(taken.map(({ address }) => address));
+      throw error;
+    }
+  }
+
+  #giveBack(addresses: readonly Address[]): void {
+    for (const address of addresses) this.#addresses.get(address.family)?.release(address);
+  }
+
+  #addNames(endpoint: Endpoint, names: readonly string[]): void {
+    for (const [, { ipAddress }] of placesOf(endpoint)) this.names.add(ipAddress, names);
+  }
+
+  /** Where ports lead to in each family. */
+  #targets(endpoint: Endpoint): PortTargets {
+    const isRouted = (family: Family) => this.#plan.pools.find((pool) => pool.family === family)?.mode === 'routed';
+    return Object.fromEntries(
+      placesOf(endpoint).map(([family, { ipAddress }]) => [family, { address: ipAddress, routed: isRouted(family) }]),
+    );
+  }
+
+  async #letGo(containerID: string, { endpoint, addresses, elements, ports }: Holding): Promise<void> {
     const { firewall, remover } = this.#parts;
     this.#held.delete(containerID);
-    this.names.remove(endpoint.ipAddress);
+    for (const [, { ipAddress }] of placesOf(endpoint)) this.names.remove(ipAddress);
     try {
       await firewall?.remove(elements);
     } finally {
-      const unplugged = remover.remove(endpoint.hostLink).then(() => {
-        if (address !== undefined) addresses?.release(address);
-      });
+      const unplugged = remover.remove(endpoint.hostLink).then(() => this.#giveBack(addresses));
       remover.inBackground(unplugged);
       await ports?.[Symbol.asyncDispose]();
     }
   }
 
   async #publish(
-    ipAddress: string,
-    endpointID: string,
+    at: Endpoint,
     containerID: string,
     { ports, name }: Pick<ConnectOptions, 'name' | 'ports'>,
   ): Promise<PublishedPorts | undefined> {
@@ -310,10 +389,10 @@ export class BridgeNetwork {
     if (ports.length === 0 || this.#plan.internal) return undefined;
     const wanted = ports.map((port) => ({ ...port, hostIP: port.hostIP || this.#plan.hostBindingIP }));
     try {
-      return await this.#parts.publisher.publish(ipAddress, wanted);
+      return await this.#parts.publisher.publish(this.#targets(at), wanted);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
-      const endpoint = `${name ?? containerID.slice(0, 12)} (${endpointID})`;
+      const endpoint = `${name ?? containerID.slice(0, 12)} (${at.endpointID})`;
       throw new EngineError(
         error.kind,
         `driver failed programming external connectivity on endpoint ${endpoint}: ${messageOf(error)}`,
@@ -335,30 +414,40 @@ export class BridgeNetwork {
     }
   }
 
-  async #tryPlug({ endpoint, elements }: Holding, { namespacePath, defaultRoute }: Socket): Promise<void> {
-    const { bridge } = this.#started();
+  async #tryPlug({ endpoint, elements }: Holding, { namespacePath, waysOut }: Socket): Promise<void> {
+    const bridge = this.#started();
     const { helper, firewall } = this.#parts;
     const between = (program: Parameters<Firewall['addTo']>[0]) => void firewall?.addTo(program, elements);
     const isolated = !this.#plan.icc;
     const mtu = this.#plan.wish.mtu;
-    await helper.run(plugProgram({ endpoint, bridge, mtu, namespacePath, defaultRoute, isolated, between }));
+    await helper.run(plugProgram({ endpoint, bridge, mtu, namespacePath, waysOut, isolated, between }));
   }
 
   /** Somebody took the table or the bridge away. */
   async #isDamaged(): Promise<boolean> {
-    const { bridge } = this.#started();
+    const bridge = this.#started();
     if (await this.#parts.firewall?.isLost()) return true;
     const links = await listHostLinks(this.#parts.helper);
     return !links.some(({ name, index }) => name === bridge.name && index === bridge.index);
   }
 
   #elementsOf(containerID: string, endpoint: Endpoint): readonly MapElement[] {
-    return this.#parts.firewall ? portElements(containerID, endpoint.ipAddress, endpoint.ports) : [];
+    return this.#parts.firewall ? portElements(containerID, endpoint, endpoint.ports) : [];
   }
 
   #strayLinks(unknown: ReadonlySet<string>): Promise<readonly string[]> {
     const known = new Set([...this.#held.values()].map(({ endpoint }) => endpoint.hostLink));
     const prefixes = [...unknown].map((containerID) => linkPrefix(this.id, containerID));
-    return strayLinks(this.#parts.helper, this.#started().bridge, known, prefixes);
+    return strayLinks(this.#parts.helper, this.#started(), known, prefixes);
   }
+}
+
+const noPlace: EndpointAddress = { ipAddress: '', prefixLength: 0, gateway: '' };
+
+/** The addresses an endpoint has, by family. */
+function placesOf(endpoint: Endpoint): (readonly [Family, EndpointAddress])[] {
+  return [
+    ...(endpoint.ipAddress === '' ? [] : [[4, endpoint] as const]),
+    ...(endpoint.ipv6 ? [[6, endpoint.ipv6] as const] : []),
+  ];
 }

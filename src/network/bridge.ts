@@ -1,8 +1,25 @@
-/** Bridges: found, or made with a subnet that overlaps nothing on this machine. */
+/** Bridges: found, or made with subnets that overlap nothing on this machine. */
 import { createHash } from 'node:crypto';
-import { delay } from '#concurrency';
+import { existsSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { cleanup, delay } from '#concurrency';
 import { EngineError } from '#errdefs';
-import { type Address, macOf, networkOf, overlap, parseCidr, type Subnet } from './address.ts';
+import {
+  type Address,
+  addressAfter,
+  addressText,
+  type Family,
+  isLinkLocal6,
+  isMulticast6,
+  isSame,
+  macOf,
+  overlap,
+  parseAddress,
+  parseCidr,
+  type Subnet,
+  subnetOf,
+  widthOf,
+} from './address.ts';
 import type { NamespaceHelper } from './helper.ts';
 import { type AddressPool, chooseSubnet } from './ipam.ts';
 import {
@@ -13,6 +30,7 @@ import {
   decodeLinks,
   decodeRoutes,
   deleteAddress,
+  deleteLink,
   type LinkAddress,
   type LinkInfo,
   listAddresses,
@@ -27,15 +45,22 @@ const contentionMs = 50;
 export interface Bridge {
   readonly name: string;
   readonly index: number;
-  readonly gateway: Address;
-  readonly subnet: Subnet;
+  /** One for each family it has. */
+  readonly places: readonly Place[];
   /** Made by us, and ours to remove. */
   readonly own: boolean;
 }
 
+/** Where a bridge is in one family. */
+export interface Place {
+  readonly family: Family;
+  readonly subnet: Subnet;
+  /** The bridge's own address; absent where the host keeps out. */
+  readonly gateway?: Address;
+}
+
 /** What this machine's network looks like now. */
 interface Surroundings {
-  readonly links: readonly LinkInfo[];
   readonly addresses: readonly LinkAddress[];
   readonly taken: readonly Subnet[];
 }
@@ -47,58 +72,123 @@ export interface BridgeWish {
   readonly link: 'must-exist' | 'make';
   /** Marks a link we made: {@link ownerName}. */
   readonly owner: string;
-  /** `a.b.c.d/n`: the gateway's address in its subnet; chosen from the pools when absent. */
-  readonly address?: string;
-  readonly pools: readonly AddressPool[];
+  readonly places: readonly PlaceWish[];
   /** Subnets of our other networks, whether their bridges are up or not. */
   readonly reserved: readonly Subnet[];
   readonly mtu: number;
 }
 
-/**
- * Finds or makes the bridge, gives it an address, turns on forwarding. Idempotent.
- * @throws `failed-precondition` when a bridge named by the user is not there, or no subnet is free.
- */
-export async function ensureBridge(helper: NamespaceHelper, wish: BridgeWish): Promise<Bridge> {
-  const { name } = wish;
-  const link = await ensureLink(helper, wish);
-  const address = await ensureAddress(helper, { ...wish, ...link });
-  const program = new Program()
-    .write('/proc/sys/net/ipv4/ip_forward', '1')
-    .write(`/proc/sys/net/ipv4/conf/${name}/route_localnet`, '1');
-  await helper.run(program);
-  return { name, ...link, ...address };
+export interface PlaceWish {
+  readonly family: Family;
+  /** The bridge's address with its prefix length; chosen from the pools when absent. */
+  readonly address?: string;
+  readonly pools: readonly AddressPool[];
+  /** The bridge takes no address of its subnet. */
+  readonly bare: boolean;
 }
 
-async function ensureLink(helper: NamespaceHelper, wish: BridgeWish): Promise<{ index: number; own: boolean }> {
+/**
+ * Finds or makes the bridge, gives it addresses, turns on forwarding. Idempotent.
+ * @throws `failed-precondition` when a bridge named by the user is not there, no subnet is free, or IPv6 is wanted of a machine that has none.
+ */
+export async function ensureBridge(helper: NamespaceHelper, wish: BridgeWish): Promise<Bridge> {
+  const { made, ...link } = await ensureLink(helper, wish);
+  try {
+    return await configureBridge(helper, wish, link);
+  } catch (error) {
+    if (made) await cleanup(`bridge ${wish.name}`, () => remove(helper, wish.name));
+    throw error;
+  }
+}
+
+interface Link {
+  readonly index: number;
+  readonly own: boolean;
+}
+
+async function configureBridge(helper: NamespaceHelper, wish: BridgeWish, link: Link): Promise<Bridge> {
+  const { name } = wish;
+  if (wish.places.some(({ family }) => family === 6)) await enableIPv6(helper, name);
+  await helper.run(new Program().send(`set up ${name}`, configureLink({ name })));
+  const places: Place[] = [];
+  for (const place of wish.places) {
+    places.push(await ensurePlace(helper, { ...wish, ...link, ...place }));
+  }
+  await helper.run(forwarding(name, places));
+  return { name, ...link, places };
+}
+
+async function remove(helper: NamespaceHelper, name: string): Promise<void> {
+  await helper.run(new Program().send(`delete link ${name}`, deleteLink(name)));
+}
+
+function forwarding(name: string, places: readonly Place[]): Program {
+  const program = new Program();
+  for (const { family } of places) {
+    if (family === 4) {
+      program.write('/proc/sys/net/ipv4/ip_forward', '1').write(`/proc/sys/net/ipv4/conf/${name}/route_localnet`, '1');
+    } else {
+      for (const which of ['default', 'all']) program.write(`/proc/sys/net/ipv6/conf/${which}/forwarding`, '1');
+    }
+  }
+  return program;
+}
+
+/**
+ * The host believes no router that a container plays (CVE-2020-13401), and asks at once where containers are: it asks from the bridge's own link-local address,
+ * which it would try out for a second first.
+ */
+async function enableIPv6(helper: NamespaceHelper, name: string): Promise<void> {
+  const folder = `/proc/sys/net/ipv6/conf/${name}`;
+  if (!existsSync(`${folder}/disable_ipv6`)) {
+    throw new EngineError(
+      'failed-precondition',
+      `Cannot read IPv6 setup for bridge ${name}: open ${folder}/disable_ipv6: no such file or directory`,
+    );
+  }
+  const program = new Program();
+  for (const [name, value] of [
+    ['disable_ipv6', '0'],
+    ['accept_ra', '0'],
+    ['accept_dad', '0'],
+  ] as const) {
+    program.write(`${folder}/${name}`, value);
+  }
+  await helper.run(program);
+}
+
+async function ensureLink(helper: NamespaceHelper, wish: BridgeWish): Promise<Link & { made: boolean }> {
   const { name, mtu, owner } = wish;
   const find = async () => (await listHostLinks(helper)).find((link) => link.name === name);
   const found = await find();
   if (found && found.kind !== 'bridge') {
     throw new EngineError('failed-precondition', `existing interface ${name} is not a bridge`);
   }
-  if (found) return { index: found.index, own: found.alias === owner };
+  if (found) return { index: found.index, own: found.alias === owner, made: false };
   if (wish.link === 'must-exist') {
     throw new EngineError(
       'failed-precondition',
       `bridge device with non default name ${name} must be created manually`,
     );
   }
-  const macAddress = macOf(createHash('sha256').update(name).digest().readUInt32BE(0));
+  const macAddress = macOf({ family: 4, value: BigInt(createHash('sha256').update(name).digest().readUInt32BE(0)) });
   await helper.run(new Program().send(`create bridge ${name}`, createBridge({ name, macAddress, mtu, alias: owner })));
-  return { index: (await find())!.index, own: true };
+  return { index: (await find())!.index, own: true, made: true };
 }
 
-type Wish = BridgeWish & { readonly index: number; readonly own: boolean };
+type Wish = BridgeWish & PlaceWish & Link;
 
-async function ensureAddress(helper: NamespaceHelper, wish: Wish): Promise<{ gateway: Address; subnet: Subnet }> {
+async function ensurePlace(helper: NamespaceHelper, wish: Wish): Promise<Place> {
   while (true) {
-    const seen = await look(helper);
-    const current = await currentAddress(helper, wish, seen);
-    const chosen = current ?? (await chooseAddress(wish, seen));
-    await helper.run(addressProgram(wish.name, chosen, current !== undefined));
-    const isFree = wish.address !== undefined || current !== undefined;
-    if (isFree || !(await isContested(helper, wish.index, chosen.subnet))) return chosen;
+    const seen = await look(helper, wish.family);
+    const current = await currentPlace(helper, wish, seen);
+    const chosen = current ?? (await choosePlace(wish, seen));
+    if (!chosen.gateway || current) return chosen;
+    const address = { address: chosen.gateway, prefixLength: chosen.subnet.prefixLength };
+    await helper.run(
+      new Program().send(`configure bridge ${wish.name}`, configureLink({ name: wish.name, ...address })),
+    );
+    if (wish.address !== undefined || !(await isContested(helper, wish.index, chosen.subnet))) return chosen;
     // Another daemon took the same subnet between our look and our choice. Whoever sees that gives way, for a moment of its own.
     const giveUp = deleteAddress(wish.index, chosen.gateway, chosen.subnet);
     await helper.run(new Program().send('give up address', giveUp));
@@ -107,14 +197,15 @@ async function ensureAddress(helper: NamespaceHelper, wish: Wish): Promise<{ gat
 }
 
 /** The address an existing bridge has, unless the user wants another and the bridge is ours to change. */
-async function currentAddress(helper: NamespaceHelper, wish: Wish, seen: Surroundings) {
+async function currentPlace(helper: NamespaceHelper, wish: Wish, seen: Surroundings): Promise<Place | undefined> {
   const wanted = wish.address === undefined ? undefined : parseCidr(wish.address);
-  let kept: { gateway: Address; subnet: Subnet } | undefined;
+  let kept: Place | undefined;
   for (const { address, prefixLength, linkIndex } of seen.addresses) {
-    if (linkIndex !== wish.index) continue;
-    const subnet = { base: networkOf(address, prefixLength), prefixLength };
-    const fits = !wanted || (wanted.address === address && wanted.subnet.prefixLength === prefixLength);
-    if (fits) kept ??= { gateway: address, subnet };
+    const isWanted = wanted && isSame(wanted.address, address) && wanted.subnet.prefixLength === prefixLength;
+    // Every link has a link-local address of its own making.
+    if (linkIndex !== wish.index || (isLinkLocal6(address) && !isWanted)) continue;
+    const subnet = subnetOf(address, prefixLength);
+    if (!wish.bare && (!wanted || isWanted)) kept ??= { family: wish.family, gateway: address, subnet };
     else if (wish.own) {
       await helper.run(new Program().send('replace address', deleteAddress(wish.index, address, subnet)));
     }
@@ -122,55 +213,58 @@ async function currentAddress(helper: NamespaceHelper, wish: Wish, seen: Surroun
   return kept;
 }
 
-async function chooseAddress(wish: Wish, seen: Surroundings) {
+async function choosePlace(wish: Wish, seen: Surroundings): Promise<Place> {
+  const { family, bare } = wish;
   if (wish.address !== undefined) {
     const { address, subnet } = parseCidr(wish.address);
-    if (address === subnet.base && subnet.prefixLength < 31) {
-      throw new EngineError(
-        'invalid-argument',
-        `invalid address ${wish.address} of bridge ${wish.name}: it is the network's own`,
-      );
-    }
-    return { gateway: address, subnet };
+    if (bare) return { family, subnet };
+    checkGateway(wish, address, subnet);
+    return { family, gateway: address, subnet };
   }
   const taken = [...seen.taken, ...wish.reserved, ...(await nameserverSubnets())];
   const subnet = chooseSubnet(wish.pools, taken);
-  return { gateway: subnet.base + 1, subnet };
+  return bare ? { family, subnet } : { family, gateway: addressAfter(subnet.base, 1n), subnet };
 }
 
-function addressProgram(name: string, chosen: { gateway: Address; subnet: Subnet }, present: boolean): Program {
-  const datagram = configureLink({
-    name,
-    ...(present ? {} : { address: chosen.gateway, prefixLength: chosen.subnet.prefixLength }),
-  });
-  return new Program().send(`configure bridge ${name}`, datagram);
+function checkGateway({ address: text, name, family }: Wish, address: Address, subnet: Subnet): void {
+  if (isMulticast6(address)) {
+    throw new EngineError('invalid-argument', `multicast subnet '${text}' is not allowed`);
+  }
+  if (family === 6 && subnet.prefixLength === widthOf(family)) {
+    throw new EngineError('invalid-argument', 'failed to allocate gateway (): no available addresses on this pool');
+  }
+  if (!isSame(address, subnet.base) || (family === 4 && subnet.prefixLength >= 31)) return;
+  if (family === 6) {
+    throw new EngineError('conflict', `failed to allocate gateway (${addressText(address)}): Address already in use`);
+  }
+  throw new EngineError('invalid-argument', `invalid address ${text} of bridge ${name}: it is the network's own`);
 }
 
 async function isContested(helper: NamespaceHelper, index: number, subnet: Subnet): Promise<boolean> {
-  const { addresses } = await look(helper);
+  const { addresses } = await look(helper, subnet.base.family);
   return addresses.some(
-    ({ linkIndex, address, prefixLength }) =>
-      linkIndex !== index && overlap(subnet, { base: networkOf(address, prefixLength), prefixLength }),
+    ({ linkIndex, address, prefixLength }) => linkIndex !== index && overlap(subnet, subnetOf(address, prefixLength)),
   );
 }
 
 /** A container must be able to reach the name servers of the host. */
 async function nameserverSubnets(): Promise<Subnet[]> {
   const { hostText } = await readHostResolvConf('legacy');
-  return parseResolvConf(hostText).nameservers.flatMap((server) =>
-    /^[0-9.]+$/.test(server) ? [{ base: parseCidr(`${server}/32`).address, prefixLength: 32 }] : [],
-  );
+  return parseResolvConf(hostText).nameservers.flatMap((server) => {
+    if (isIP(server) === 0 || server.includes('%')) return [];
+    const base = parseAddress(server);
+    return [{ base, prefixLength: widthOf(base.family) }];
+  });
 }
 
-async function look(helper: NamespaceHelper): Promise<Surroundings> {
-  const links = await ask(helper, listLinks(), decodeLinks);
-  const addresses = await ask(helper, listAddresses(), decodeAddresses);
-  const routes = await ask(helper, listRoutes(), decodeRoutes);
+async function look(helper: NamespaceHelper, family: Family): Promise<Surroundings> {
+  const addresses = await ask(helper, listAddresses(family), decodeAddresses);
+  const routes = await ask(helper, listRoutes(family), decodeRoutes);
   const taken = [
     ...routes.map(({ destination, prefixLength }) => ({ base: destination, prefixLength })),
-    ...addresses.map(({ address, prefixLength }) => ({ base: networkOf(address, prefixLength), prefixLength })),
+    ...addresses.map(({ address, prefixLength }) => subnetOf(address, prefixLength)),
   ];
-  return { links, addresses, taken };
+  return { addresses, taken };
 }
 
 async function ask<T>(helper: NamespaceHelper, question: Datagram, decode: (answer: Buffer) => T): Promise<T> {

@@ -1,9 +1,10 @@
 import { log } from '#log';
-import { parseAddress } from './address.ts';
+import { type Family, families, parseAddress } from './address.ts';
 import type { BridgeNetwork } from './bridge-network.ts';
 import type { NameView } from './dns/answer.ts';
 import { Resolver } from './dns/resolver.ts';
 import { type NamespaceHelper, NetworkError } from './helper.ts';
+import type { DefaultRoute } from './links.ts';
 import { configureLink } from './netlink/index.ts';
 import { Program } from './program.ts';
 import type { ConnectOptions, Endpoint, Resolving } from './types.ts';
@@ -45,7 +46,7 @@ export class ContainerNetworks implements AsyncDisposable {
     const priority = options.gatewayPriority ?? 0;
     const endpoint = await network.connect(
       containerID,
-      { namespacePath, linkInside: freeLink(plugs), defaultRoute: wayOut(network, priority, plugs) },
+      { namespacePath, linkInside: freeLink(plugs), waysOut: waysOut(network, priority, plugs) },
       options,
     );
     const plug = { network, endpoint, priority, resolving: options.resolving };
@@ -65,8 +66,11 @@ export class ContainerNetworks implements AsyncDisposable {
     const plugs = this.#plugsOf(containerID);
     const left = plugs.filter((plug) => plug.network !== network);
     this.#set(containerID, left);
-    const leads = leading(left);
-    if (live && leads && leading(plugs)?.network === network) await this.#leadOut(namespacePath, leads);
+    for (const family of families) {
+      const leads = leading(left, family);
+      const led = leading(plugs, family);
+      if (live && leads && led && leads !== led) await this.#leadOut(namespacePath, leads, family);
+    }
     await network.disconnect(containerID);
   }
 
@@ -103,8 +107,10 @@ export class ContainerNetworks implements AsyncDisposable {
   /** After links that nobody accounts for were removed, which may have been the way out: every container's is where it belongs. */
   async restoreRoutes(namespacePath: (containerID: string) => string): Promise<void> {
     for (const [containerID, { plugs }] of this.#containers) {
-      const leads = leading(plugs);
-      if (leads) await this.#leadOut(namespacePath(containerID), leads);
+      for (const family of families) {
+        const leads = leading(plugs, family);
+        if (leads) await this.#leadOut(namespacePath(containerID), leads, family);
+      }
     }
   }
 
@@ -123,10 +129,10 @@ export class ContainerNetworks implements AsyncDisposable {
     else this.#containers.set(containerID, { plugs, resolver: undefined });
   }
 
-  async #leadOut(namespacePath: string, { endpoint }: Plug): Promise<void> {
+  async #leadOut(namespacePath: string, { endpoint }: Plug, family: Family): Promise<void> {
     const route = configureLink({
       name: endpoint.linkInside,
-      gateway: parseAddress(endpoint.gateway),
+      gateway: parseAddress(gatewayOf(endpoint, family)),
       replaceRoute: true,
     });
     try {
@@ -174,7 +180,7 @@ function addressesOn({ network, resolving }: Plug, name: string): readonly strin
 
 /** Networks that lead nowhere do not lead to name servers either. */
 function serversOf(plugs: readonly Plug[]): readonly string[] {
-  if (!plugs.some(({ endpoint }) => endpoint.gateway !== '')) return [];
+  if (!families.some((family) => leading(plugs, family))) return [];
   return plugs.find(({ resolving }) => resolving)?.resolving?.servers ?? [];
 }
 
@@ -185,18 +191,30 @@ function freeLink(plugs: readonly Plug[]): string {
   return `eth${number}`;
 }
 
-/** The network a container's default route leads to: the highest priority, then the first name, as dockerd 28 chooses. */
-function leading(plugs: readonly Plug[]): Plug | undefined {
-  return plugs
-    .filter(({ endpoint }) => endpoint.gateway !== '')
-    .sort((a, b) => b.priority - a.priority || (a.network.info.name < b.network.info.name ? -1 : 1))[0];
+function gatewayOf(endpoint: Endpoint, family: Family): string {
+  return family === 4 ? endpoint.gateway : (endpoint.ipv6?.gateway ?? '');
 }
 
-function wayOut(network: BridgeNetwork, priority: number, plugs: readonly Plug[]): 'first' | 'instead' | undefined {
-  const { internal, name } = network.info;
-  if (internal) return undefined;
-  const current = leading(plugs);
-  if (!current) return 'first';
-  const isAhead = priority > current.priority || (priority === current.priority && name < current.network.info.name);
-  return isAhead ? 'instead' : undefined;
+/**
+ * The network a container's default route leads to: the highest priority, then the first name, as dockerd 28 chooses; one that leads out in both families goes
+ * before those that lead out in one.
+ */
+function leading<T extends Candidate>(candidates: readonly T[], family: Family): T | undefined {
+  const sorted = candidates.toSorted(
+    (a, b) => b.priority - a.priority || (a.network.info.name < b.network.info.name ? -1 : 1),
+  );
+  const dual = sorted.find(({ network }) => families.every((each) => network.leadsOut(each)));
+  return dual ?? sorted.find(({ network }) => network.leadsOut(family));
+}
+
+type Candidate = Pick<Plug, 'network' | 'priority'>;
+
+/** What a network that comes to the others changes for a container's default routes. */
+function waysOut(network: BridgeNetwork, priority: number, plugs: readonly Plug[]) {
+  const candidate: Candidate = { network, priority };
+  const wayOut = (family: Family): DefaultRoute => {
+    if (leading([...plugs, candidate], family) !== candidate) return undefined;
+    return leading(plugs, family) ? 'instead' : 'first';
+  };
+  return { ipv4: wayOut(4), ipv6: wayOut(6) };
 }

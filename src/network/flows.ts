@@ -1,3 +1,4 @@
+import { families } from './address.ts';
 import type { NamespaceHelper } from './helper.ts';
 import { decodeUdpFlows, deleteFlows, listFlows } from './netlink/index.ts';
 import { Program } from './program.ts';
@@ -9,9 +10,11 @@ import type { Endpoint } from './types.ts';
  */
 export async function forgetUdpFlows(helper: NamespaceHelper, endpoint: Endpoint): Promise<void> {
   const ports = new Set(endpoint.ports.filter(({ protocol }) => protocol === 'udp').map(({ hostPort }) => hostPort));
-  const list = new Program().sendFilter('list tracked flows', listFlows(), { lenient: true });
+  const list = new Program();
+  for (const family of families) list.sendFilter('list tracked flows', listFlows(family), { lenient: true });
   const stale = decodeUdpFlows(await helper.run(list)).filter(
-    ({ sentToPort, answeredBy }) => answeredBy === endpoint.ipAddress || ports.has(sentToPort),
+    ({ sentToPort, answeredBy }) =>
+      answeredBy === endpoint.ipAddress || answeredBy === endpoint.ipv6?.ipAddress || ports.has(sentToPort),
   );
   if (stale.length === 0) return;
   await helper.run(new Program().sendFilter('forget tracked flows', deleteFlows(stale), { lenient: true }));

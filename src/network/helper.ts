@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { getSystemErrorMap, getSystemErrorName } from 'node:util';
 import { EngineError, messageOf } from '#errdefs';
 import { helperPath, sys } from '#sys';
+import type { Address } from './address.ts';
 import { refusalText } from './netlink/index.ts';
 import { decodeSockets, type HeldSocket, Program } from './program.ts';
 
@@ -47,7 +48,7 @@ export class NamespaceHelper implements AsyncDisposable {
   }
 
   /** Sockets on an address of the namespace held at `path`, as descriptors of this process; ports as the kernel chose them. */
-  async openSockets(path: string, address: number, kinds: readonly ('udp' | 'tcp')[]): Promise<readonly HeldSocket[]> {
+  async openSockets(path: string, address: Address, kinds: readonly ('udp' | 'tcp')[]): Promise<readonly HeldSocket[]> {
     const program = new Program().enter(path);
     for (const kind of kinds) program.listen(kind, address, 0);
     const held = decodeSockets(await this.run(program));

@@ -4,7 +4,7 @@
  * files that belong to a container's network: hosts, hostname, resolv.conf.
  * Imports errdefs, streams, files, concurrency, log, sys.
  */
-export { isAddressIn, subnetBase } from './address.ts';
+export { type Family, familyOf, hasHostBits, isAddressIn, subnetBase } from './address.ts';
 export { type HostsOptions, hostnameFile, hostsFile, parseExtraHost } from './hosts-file.ts';
 export { openNetworks } from './networks.ts';
 export {

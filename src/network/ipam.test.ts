@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isKind } from '#errdefs';
 import { addressText, parseAddress, parseCidr, subnetText } from './address.ts';
-import { Addresses, chooseSubnet, defaultPools } from './ipam.ts';
+import { Addresses, chooseSubnet, defaultPools, poolsOf } from './ipam.ts';
 
 const subnets = (...texts: string[]) => texts.map((text) => parseCidr(text).subnet);
 const chosen = (taken: string[], pools = defaultPools) => subnetText(chooseSubnet(pools, subnets(...taken)));
@@ -13,6 +13,31 @@ test('the first pool that overlaps nothing is chosen', () => {
   assert.equal(chosen(['172.16.0.0/13']), '172.24.0.0/16');
   assert.equal(chosen(['172.16.0.0/12']), '192.168.0.0/20');
   assert.equal(chosen(['172.16.0.0/12', '192.168.1.0/24']), '192.168.16.0/20');
+});
+
+test('IPv6 subnets are the daemon’s own, unless the user gave some', () => {
+  const own = poolsOf(6, undefined, '6d7ac245-f251-4b74-aed5-f04007665234');
+  assert.deepEqual(own, [{ base: 'fdf6:201c:f7ea::/48', size: 64 }]);
+  assert.equal(chosen([], own), 'fdf6:201c:f7ea::/64');
+  assert.equal(chosen(['fdf6:201c:f7ea::/64', '172.17.0.0/16'], own), 'fdf6:201c:f7ea:1::/64');
+  const given = [
+    { base: '10.0.0.0/8', size: 24 },
+    { base: 'fd01::/56', size: 64 },
+  ];
+  assert.deepEqual(poolsOf(6, given, 'x'), given.slice(1));
+  assert.deepEqual(poolsOf(4, given, 'x'), given.slice(0, 1));
+  assert.equal(chosen(['fd01::/57'], given.slice(1)), 'fd01:0:0:80::/64');
+});
+
+test('an IPv6 subnet has no broadcast address, and its first is nobody’s', () => {
+  const [subnet, range] = subnets('fd00::/64', 'fd00::100/127');
+  const addresses = new Addresses(subnet!, { gateway: parseAddress('fd00::1') });
+  assert.equal(addressText(addresses.allocate()), 'fd00::2');
+  assert.throws(() => addresses.reserve('fd00::'), /Address already in use/);
+  assert.equal(addressText(addresses.reserve('fd00::ffff:ffff:ffff:ffff')), 'fd00::ffff:ffff:ffff:ffff');
+  const few = new Addresses(subnet!, { range: range! });
+  assert.deepEqual([few.allocate(), few.allocate()].map(addressText), ['fd00::100', 'fd00::101']);
+  assert.throws(() => few.allocate(), /no available IPv6 addresses/);
 });
 
 test('pools of the user are cut in order; bad and used-up ones are refused', () => {

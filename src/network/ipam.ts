@@ -1,6 +1,20 @@
 /** Which subnet a network gets and which address a container gets, as dockerd decides. */
+import { createHash } from 'node:crypto';
 import { EngineError } from '#errdefs';
-import { type Address, contains, overlap, parseAddress, parseCidr, type Subnet } from './address.ts';
+import {
+  type Address,
+  addressAfter,
+  contains,
+  type Family,
+  familyOf,
+  lastOf,
+  overlap,
+  parseAddress,
+  parseCidr,
+  type Subnet,
+  subnetText,
+  widthOf,
+} from './address.ts';
 
 export interface AddressPool {
   readonly base: string;
@@ -19,6 +33,19 @@ export const defaultPools: readonly AddressPool[] = [
   { base: '192.168.0.0/16', size: 20 },
 ];
 
+/** A daemon's own IPv6 subnets (RFC 4193 §3.2), from its ID as dockerd takes them: the global ID is the last 40 of the digest's first 64 bits. */
+export function uniqueLocalPool(engineID: string): AddressPool {
+  const globalID = createHash('sha256').update(engineID).digest().readBigUInt64BE() & (2n ** 40n - 1n);
+  const base: Address = { family: 6, value: (0xfdn << 120n) | (globalID << 80n) };
+  return { base: subnetText({ base, prefixLength: 48 }), size: 64 };
+}
+
+/** The pools of one family: those of the user, with a daemon's own for IPv6 where he gave none. */
+export function poolsOf(family: Family, given: readonly AddressPool[] | undefined, engineID: string): AddressPool[] {
+  const pools = (given ?? defaultPools).filter(({ base }) => (familyOf(base) ?? 4) === family);
+  return family === 6 && pools.length === 0 ? [uniqueLocalPool(engineID)] : pools;
+}
+
 /**
  * The first subnet of the pools that overlaps nothing in `taken`.
  * @throws `invalid-argument` for a bad pool, `failed-precondition` when all are taken.
@@ -27,21 +54,21 @@ export function chooseSubnet(pools: readonly AddressPool[], taken: readonly Subn
   for (const subnet of subnetsOf(pools)) {
     if (!taken.some((other) => overlap(subnet, other))) return subnet;
   }
-  throw new EngineError(
-    'failed-precondition',
-    'could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network',
-  );
+  throw new EngineError('failed-precondition', 'all predefined address pools have been fully subnetted');
 }
 
 function* subnetsOf(pools: readonly AddressPool[]): Generator<Subnet> {
   for (const { base, size } of pools) {
     const { subnet } = parseCidr(base);
-    if (!Number.isInteger(size) || size < subnet.prefixLength || size > 30) {
+    const { family } = subnet.base;
+    if (!Number.isInteger(size) || size < subnet.prefixLength || size > widthOf(family) - 2) {
       throw new EngineError('invalid-argument', `invalid default address pool: base ${base}, size ${size}`);
     }
-    const stepSize = 2 ** (32 - size);
-    const end = subnet.base + 2 ** (32 - subnet.prefixLength);
-    for (let at = subnet.base; at < end; at += stepSize) yield { base: at, prefixLength: size };
+    const step = 2n ** BigInt(widthOf(family) - size);
+    const last = lastOf(subnet).value;
+    for (let value = subnet.base.value; value <= last; value += step) {
+      yield { base: { family, value }, prefixLength: size };
+    }
   }
 }
 
@@ -57,48 +84,54 @@ export interface AddressesOptions {
 export class Addresses {
   readonly subnet: Subnet;
   readonly #range: Subnet;
-  readonly #taken = new Set<Address>();
+  readonly #taken = new Set<bigint>();
 
   constructor(subnet: Subnet, options: AddressesOptions = {}) {
     this.subnet = subnet;
     this.#range = options.range ?? subnet;
-    if (options.gateway !== undefined) this.#taken.add(options.gateway);
-    for (const address of options.auxiliary ?? []) this.#taken.add(address);
-    if (subnet.prefixLength > 30) return;
-    this.#taken.add(subnet.base);
-    this.#taken.add(lastOf(subnet));
+    if (options.gateway) this.#taken.add(options.gateway.value);
+    for (const address of options.auxiliary ?? []) this.#taken.add(address.value);
+    // IPv6's first address is every router's (RFC 4291 §2.6.1); it has no broadcast address.
+    if (subnet.base.family === 6) this.#taken.add(subnet.base.value);
+    else if (subnet.prefixLength <= 30) this.#taken.add(subnet.base.value).add(lastOf(subnet).value);
   }
 
   /** @throws `failed-precondition` when none is free. */
   allocate(): Address {
-    const last = lastOf(this.#range);
-    for (let at = this.#range.base; at <= last; at++) {
-      if (this.#taken.has(at)) continue;
-      this.#taken.add(at);
-      return at;
+    const { family } = this.subnet.base;
+    const last = lastOf(this.#range).value;
+    for (let { value } = this.#range.base; value <= last; value++) {
+      if (this.#taken.has(value)) continue;
+      this.#taken.add(value);
+      return { family, value };
     }
-    throw new EngineError('failed-precondition', "no available IPv4 addresses on this network's address pools");
+    throw new EngineError('failed-precondition', `no available IPv${family} addresses on this network's address pools`);
   }
 
   /** @throws `invalid-argument` outside the subnet, `conflict` when it is in use. */
-  reserve(value: string): Address {
-    const address = parseAddress(value);
+  reserve(text: string): Address {
+    const address = parseAddress(text);
     if (!contains(this.subnet, address)) {
       throw new EngineError(
         'invalid-argument',
-        `invalid endpoint settings:\nno configured subnet or ip-range contain the IP address ${value}`,
+        `invalid endpoint settings:\nno configured subnet or ip-range contain the IP address ${text}`,
       );
     }
-    if (this.#taken.has(address)) throw new EngineError('conflict', 'Address already in use');
-    this.#taken.add(address);
+    if (this.#taken.has(address.value)) throw new EngineError('conflict', 'Address already in use');
+    this.#taken.add(address.value);
     return address;
   }
 
   release(address: Address): void {
-    this.#taken.delete(address);
+    this.#taken.delete(address.value);
   }
 }
 
-function lastOf(subnet: Subnet): Address {
-  return subnet.base + 2 ** (32 - subnet.prefixLength) - 1;
+/** The first address of a subnet, or of the range in it, that is neither the network's own nor the user's: its gateway, where none is named. */
+export function firstAddress(subnet: Subnet, options: Pick<AddressesOptions, 'range' | 'auxiliary'>): Address {
+  const others = new Set((options.auxiliary ?? []).map(({ value }) => value));
+  const { base } = options.range ?? subnet;
+  let count = 0n;
+  while (base.value + count === subnet.base.value || others.has(base.value + count)) count++;
+  return addressAfter(base, count);
 }

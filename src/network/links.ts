@@ -1,33 +1,40 @@
 import { log } from '#log';
-import { macOf, parseAddress } from './address.ts';
+import { type Address, macOf, parseAddress } from './address.ts';
 import { type Bridge, listHostLinks } from './bridge.ts';
 import { forgetUdpFlows } from './flows.ts';
 import { NamespaceHelper, NetworkError } from './helper.ts';
 import { isLinkName } from './names.ts';
 import { configureLink, createVeth, deleteLink, deleteNeighbour, setHairpin, setIsolated } from './netlink/index.ts';
 import { Program } from './program.ts';
-import type { Endpoint } from './types.ts';
+import type { Endpoint, EndpointAddress } from './types.ts';
+
+/** The way out of a container: by itself, or in the place of another network's. */
+export type DefaultRoute = 'first' | 'instead' | undefined;
+
+/** One for each family. */
+export interface WaysOut {
+  readonly ipv4: DefaultRoute;
+  readonly ipv6: DefaultRoute;
+}
 
 /**
- * What makes an endpoint's link: the pair, with its other end born inside the namespace, then (`between`, still outside) the rules that need it, then address and
- * route inside.
+ * What makes an endpoint's link: the pair, with its other end born inside the namespace, then (`between`, still outside) the rules that need it, then addresses
+ * and routes inside.
  */
 export function plugProgram(options: {
   readonly endpoint: Endpoint;
   readonly bridge: Bridge;
   readonly mtu: number;
   readonly namespacePath: string;
-  /** The way out of the container: by itself, or in the place of another network's. */
-  readonly defaultRoute: 'first' | 'instead' | undefined;
+  readonly waysOut: WaysOut;
   /** It may not speak to other ports of the bridge. */
   readonly isolated: boolean;
   readonly between: (program: Program) => void;
 }): Program {
-  const { endpoint, bridge, mtu, namespacePath } = options;
+  const { endpoint, bridge, mtu, namespacePath, waysOut } = options;
   const { hostLink, macAddress, linkInside } = endpoint;
-  const address = parseAddress(endpoint.ipAddress);
   const program = new Program();
-  if (macAddress !== macOf(address)) {
+  for (const address of rememberedWrongly(endpoint)) {
     program.send('forget neighbour', deleteNeighbour(bridge.index, address), { lenient: true });
   }
   program
@@ -46,18 +53,25 @@ export function plugProgram(options: {
   if (options.isolated) program.send(`isolate ${hostLink}`, setIsolated(hostLink));
   if (endpoint.ports.length > 0) program.send(`set hairpin mode of ${hostLink}`, setHairpin(hostLink));
   options.between(program);
-  return program
-    .enter(namespacePath)
-    .write(`/proc/sys/net/ipv6/conf/${linkInside}/disable_ipv6`, '1')
-    .send(
-      `configure ${linkInside}`,
-      configureLink({
-        name: linkInside,
-        address,
-        prefixLength: bridge.subnet.prefixLength,
-        ...(options.defaultRoute ? { gateway: bridge.gateway, replaceRoute: options.defaultRoute === 'instead' } : {}),
-      }),
-    );
+  program.enter(namespacePath);
+  program.write(`/proc/sys/net/ipv6/conf/${linkInside}/disable_ipv6`, endpoint.ipv6 ? '0' : '1');
+  if (endpoint.ipAddress !== '') configureInside(program, linkInside, endpoint, waysOut.ipv4);
+  if (endpoint.ipv6) configureInside(program, linkInside, endpoint.ipv6, waysOut.ipv6);
+  return program;
+}
+
+/** Addresses whose hardware address is not the one that comes with them. */
+function rememberedWrongly({ ipAddress, ipv6, macAddress }: Endpoint): Address[] {
+  return [ipAddress, ipv6?.ipAddress ?? '']
+    .filter((text) => text !== '')
+    .map(parseAddress)
+    .filter((address) => macOf(address) !== macAddress);
+}
+
+function configureInside(program: Program, name: string, place: EndpointAddress, wayOut: DefaultRoute): void {
+  const { ipAddress, prefixLength, gateway } = place;
+  const route = wayOut ? { gateway: parseAddress(gateway), replaceRoute: wayOut === 'instead' } : {};
+  program.send(`configure ${name}`, configureLink({ name, address: parseAddress(ipAddress), prefixLength, ...route }));
 }
 
 /**

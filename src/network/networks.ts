@@ -56,7 +56,7 @@ class LocalNetworks implements Networks {
       helper: this.#helper,
       remover: new LinkRemover(),
       publisher: new PortPublisher(),
-      firewall: options.firewall ? new Firewall(this.#helper, ownerName(options.instance)) : undefined,
+      firewall: firewallOf(options, this.#helper),
     };
     // `--bridge=none` is dockerd's way to have no default bridge.
     if (options.bridgeName !== 'none') this.#take(new BridgeNetwork(defaultPlan(options), this.#parts));
@@ -71,7 +71,7 @@ class LocalNetworks implements Networks {
     for (const spec of known) {
       if (!this.#bridges.has(spec.id)) this.#take(new BridgeNetwork(userPlan(this.#options, spec), this.#parts));
     }
-    const reserved = known.flatMap(({ subnet }) => (subnet === undefined ? [] : [parseCidr(subnet).subnet]));
+    const reserved = known.flatMap(wantedSubnets);
     for (const network of this.#bridges.values()) {
       try {
         await network.start(reserved);
@@ -90,7 +90,7 @@ class LocalNetworks implements Networks {
   async add(spec: NetworkSpec): Promise<NetworkInfo> {
     using _held = await this.#making.acquire();
     const reserved = this.#subnets();
-    if (spec.subnet !== undefined) refuseOverlap(parseCidr(spec.subnet).subnet, reserved);
+    for (const subnet of wantedSubnets(spec)) refuseOverlap(subnet, reserved);
     const network = new BridgeNetwork(userPlan(this.#options, spec), this.#parts);
     try {
       await network.start(reserved);
@@ -194,7 +194,7 @@ class LocalNetworks implements Networks {
     await this.#parts.remover.settled();
     const unknown = this.#unknown(keep);
     for (const network of this.#bridges.values()) {
-      if (network.subnet) yield* network.verify(keep, unknown);
+      if (network.isStarted) yield* network.verify(keep, unknown);
       else yield `network ${network.info.name}: it could not be started`;
     }
     for (const name of await this.#strayBridges()) yield `bridge ${name} belongs to no network`;
@@ -227,17 +227,27 @@ class LocalNetworks implements Networks {
   }
 
   #started(): BridgeNetwork[] {
-    return [...this.#bridges.values()].filter(({ subnet }) => subnet !== undefined);
+    return [...this.#bridges.values()].filter(({ isStarted }) => isStarted);
   }
 
   #subnets(): Subnet[] {
-    return [...this.#bridges.values()].flatMap(({ subnet }) => subnet ?? []);
+    return [...this.#bridges.values()].flatMap(({ subnets }) => subnets);
   }
 
   #strayBridges(): Promise<readonly string[]> {
     const known = new Set(this.#started().map(({ info }) => info.bridgeName ?? ''));
     return strayBridges(this.#helper, ownerName(this.#options.instance), known);
   }
+}
+
+function firewallOf({ firewall, firewall6 = true, instance }: BridgeOptions, helper: NamespaceHelper) {
+  const filtered = { 4: firewall, 6: firewall6 };
+  return firewall || firewall6 ? new Firewall(helper, ownerName(instance), filtered) : undefined;
+}
+
+/** The subnets a user chose. */
+function wantedSubnets({ subnet, ipv6 }: NetworkSpec): Subnet[] {
+  return [subnet, ipv6?.subnet].flatMap((text) => (text === undefined ? [] : [parseCidr(text).subnet]));
 }
 
 function refuseOverlap(wanted: Subnet, others: readonly Subnet[]): void {

@@ -1,66 +1,88 @@
 /** How the default bridge and networks of users are meant to be. */
-import { addressText, parseCidr } from './address.ts';
-import type { BridgePlan } from './bridge-network.ts';
-import { defaultPools } from './ipam.ts';
+import { type Address, addressText, type Family, parseAddress, parseCidr } from './address.ts';
+import type { BridgePlan, PoolPlan } from './bridge-network.ts';
+import { firstAddress, poolsOf } from './ipam.ts';
 import { bridgeNameOf, defaultBridgeName, networkID, ownerName } from './names.ts';
-import type { BridgeOptions, NetworkSpec } from './types.ts';
+import type { BridgeOptions, NetworkSpec, PoolSpec } from './types.ts';
 
 const defaultMtu = 1500;
 
 export function defaultPlan(options: BridgeOptions): BridgePlan {
-  const { instance, bridgeName, bridgeAddress } = options;
+  const { instance, bridgeName, bridgeAddress, masquerade = true } = options;
+  const pool4: PoolPlan = {
+    ...pools(4, options),
+    ...(bridgeAddress ? { address: bridgeAddress } : {}),
+    auxiliary: [],
+    mode: 'nat',
+    masquerade,
+  };
   return {
     id: networkID(instance, 'bridge'),
     name: 'bridge',
     createdAt: new Date(),
     predefined: true,
     wish: {
-      ...common(options),
+      owner: ownerName(instance),
       name: bridgeName ?? defaultBridgeName(instance),
       link: bridgeName === undefined ? 'make' : 'must-exist',
-      ...(bridgeAddress ? { address: bridgeAddress } : {}),
       mtu: options.mtu ?? defaultMtu,
     },
-    auxiliary: [],
+    pools: options.ipv6 ? [pool4, poolPlan(6, { ...fixedPool6(options) }, options, masquerade)] : [pool4],
     internal: false,
     icc: options.icc ?? true,
-    masquerade: options.masquerade ?? true,
     hostBindingIP: options.defaultBridgeBind ?? '',
   };
 }
 
+/** As dockerd's: containers have addresses of this subnet, the bridge its first. */
+function fixedPool6({ fixedSubnet6 }: BridgeOptions): PoolSpec {
+  return fixedSubnet6 === undefined ? {} : { subnet: fixedSubnet6, ipRange: fixedSubnet6 };
+}
+
 export function userPlan(options: BridgeOptions, spec: NetworkSpec): BridgePlan {
-  const { id, name, createdAt, ipRange, auxiliary = [], internal, icc, masquerade, hostBindingIP } = spec;
+  const { id, name, createdAt, internal, icc, masquerade, hostBindingIP, ipv4 = true, ipv6 } = spec;
   return {
     id,
     name,
     createdAt,
     predefined: false,
     wish: {
-      ...common(options),
+      owner: ownerName(options.instance),
       name: spec.bridgeName ?? bridgeNameOf(id),
       link: 'make',
-      ...(spec.subnet ? { address: gatewayInSubnet(spec.subnet, spec) } : {}),
       mtu: spec.mtu ?? options.mtu ?? defaultMtu,
     },
-    ...(ipRange ? { ipRange } : {}),
-    auxiliary,
+    pools: [
+      ...(ipv4 ? [poolPlan(4, spec, options, masquerade)] : []),
+      ...(ipv6 ? [poolPlan(6, ipv6, options, masquerade)] : []),
+    ],
     internal,
     icc,
-    masquerade,
     hostBindingIP: hostBindingIP || (options.defaultBind ?? ''),
   };
 }
 
-function common(options: BridgeOptions) {
-  return { owner: ownerName(options.instance), pools: options.addressPools ?? defaultPools };
+function poolPlan(family: Family, spec: PoolSpec, options: BridgeOptions, masquerade: boolean): PoolPlan {
+  const { subnet, ipRange, auxiliary = [], mode = 'nat' } = spec;
+  return {
+    ...pools(family, options),
+    ...(subnet ? { address: gatewayInSubnet(subnet, spec) } : {}),
+    ...(ipRange ? { ipRange } : {}),
+    auxiliary,
+    mode,
+    masquerade,
+  };
 }
 
-/** The gateway with its prefix length: as given, else the first address that is neither the network's own nor taken by the user. */
-function gatewayInSubnet(subnet: string, { gateway, ipRange, auxiliary = [] }: NetworkSpec): string {
-  const { base, prefixLength } = parseCidr(subnet).subnet;
-  if (gateway) return `${gateway}/${prefixLength}`;
-  let first = ipRange ? parseCidr(ipRange).subnet.base : base;
-  while (first === base || auxiliary.includes(addressText(first))) first++;
-  return `${addressText(first)}/${prefixLength}`;
+function pools(family: Family, { addressPools, engineID }: BridgeOptions) {
+  return { family, pools: poolsOf(family, addressPools, engineID) };
+}
+
+/** The gateway with its prefix length: as given, else the first that is free for it. */
+function gatewayInSubnet(text: string, { gateway, ipRange, auxiliary = [] }: PoolSpec): string {
+  const { subnet } = parseCidr(text);
+  if (gateway) return `${gateway}/${subnet.prefixLength}`;
+  const range = ipRange ? { range: parseCidr(ipRange).subnet } : {};
+  const first: Address = firstAddress(subnet, { ...range, auxiliary: auxiliary.map(parseAddress) });
+  return `${addressText(first)}/${subnet.prefixLength}`;
 }

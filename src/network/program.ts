@@ -1,4 +1,5 @@
 /** Programs for the namespace helper, as `native/helpers/netns.c` reads them. */
+import type { Address } from './address.ts';
 import type { Datagram } from './netlink/index.ts';
 import type { UserNamespace } from './types.ts';
 
@@ -36,11 +37,11 @@ export class Program {
     return this.#add(`write ${path}`, letter('W'), string(path), string(content));
   }
 
-  /** A socket of the namespace, held by the helper until it is taken over; adds its {@link HeldSocket} to the output. */
-  listen(kind: 'udp' | 'tcp', address: number, port: number): this {
+  /** A socket of the namespace on an IPv4 address, held by the helper until it is taken over; adds its {@link HeldSocket} to the output. */
+  listen(kind: 'udp' | 'tcp', address: Address, port: number): this {
     const operands = Buffer.alloc(7);
     operands.writeUInt8(kind === 'tcp' ? 1 : 0, 0);
-    operands.writeUInt32LE(address >>> 0, 1);
+    operands.writeUInt32LE(Number(address.value), 1);
     operands.writeUInt16LE(port, 5);
     return this.#add(`listen on ${kind} port ${port}`, letter('L'), operands);
   }

@@ -12,6 +12,8 @@ export interface PortBinding {
 export interface BridgeOptions {
   /** Distinguishes daemons: link and table names derive from it. */
   readonly instance: string;
+  /** The daemon's ID: its own IPv6 subnets derive from it. */
+  readonly engineID: string;
   readonly runRoot: string;
   /** `--bridge`, `--bip`, `--default-address-pool`, `--mtu`, `--iptables`. */
   readonly bridgeName?: string;
@@ -19,6 +21,11 @@ export interface BridgeOptions {
   readonly addressPools?: readonly { readonly base: string; readonly size: number }[];
   readonly mtu?: number;
   readonly firewall: boolean;
+  /** `--ip6tables`: the same for IPv6; on unless false. */
+  readonly firewall6?: boolean;
+  /** `--ipv6`, `--fixed-cidr-v6`: the default bridge has IPv6, with this subnet. */
+  readonly ipv6?: boolean;
+  readonly fixedSubnet6?: string;
   /** Of the default bridge; both on unless false. */
   readonly icc?: boolean;
   readonly masquerade?: boolean;
@@ -27,12 +34,15 @@ export interface BridgeOptions {
   readonly defaultBind?: string;
 }
 
-/** A bridge network of the user's own. */
-export interface NetworkSpec {
-  readonly id: string;
-  readonly name: string;
-  readonly createdAt: Date;
-  /** `a.b.c.d/n`; chosen from the pools when absent. */
+/**
+ * How what arrives from outside reaches containers, and how what they send leaves. `nat`: published ports, and the host's address; `nat-unprotected`: every
+ * port as well; `routed`: published ports at the container's own address, in both directions; `isolated`: not at all, not even the host.
+ */
+export type GatewayMode = 'nat' | 'nat-unprotected' | 'routed' | 'isolated';
+
+/** The addresses of one family on a network. */
+export interface PoolSpec {
+  /** With its prefix length; chosen from the pools when absent. */
   readonly subnet?: string;
   /** The first address of the subnet's range when absent. */
   readonly gateway?: string;
@@ -40,6 +50,19 @@ export interface NetworkSpec {
   readonly ipRange?: string;
   /** Addresses that are never given. */
   readonly auxiliary?: readonly string[];
+  /** `nat` when absent. */
+  readonly mode?: GatewayMode;
+}
+
+/** A bridge network of the user's own. What it says of itself as a pool is of IPv4. */
+export interface NetworkSpec extends PoolSpec {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: Date;
+  /** On unless false. */
+  readonly ipv4?: boolean;
+  /** On when there. */
+  readonly ipv6?: PoolSpec;
   /** No way out and none in, but for the host. */
   readonly internal: boolean;
   readonly bridgeName?: string;
@@ -56,6 +79,7 @@ export interface ConnectOptions {
   /** The container's name, for Docker's words about a port that is taken. */
   readonly name?: string;
   readonly ipAddress?: string;
+  readonly ipv6Address?: string;
   readonly macAddress?: string;
   readonly ports: readonly PortBinding[];
   /** Of the networks a container is on, the one with the highest leads out; then the first by name. */
@@ -73,8 +97,18 @@ export interface Resolving {
   readonly servers: readonly string[];
 }
 
-/** A network as created: for inspect and for containers. */
-export interface NetworkInfo {
+/** One family's subnet of a network that has been started. */
+export interface PoolInfo {
+  readonly subnet?: string;
+  /** Absent where the bridge has no address. */
+  readonly gateway?: string;
+  readonly ipRange?: string;
+  /** The user chose the subnet, and may choose addresses of it. */
+  readonly ownSubnet?: boolean;
+}
+
+/** A network as created: for inspect and for containers. What it says of itself as a pool is of IPv4; empty where it has none. */
+export interface NetworkInfo extends PoolInfo {
   readonly id: string;
   readonly name: string;
   readonly driver: 'bridge' | 'host' | 'null';
@@ -86,24 +120,26 @@ export interface NetworkInfo {
   readonly hostBindingIP?: string;
   readonly icc?: boolean;
   readonly masquerade?: boolean;
-  /** The user chose the subnet, and may choose addresses of it. */
-  readonly ownSubnet?: boolean;
-  readonly subnet?: string;
-  readonly gateway?: string;
-  readonly ipRange?: string;
+  readonly ipv4?: boolean;
+  readonly ipv6?: PoolInfo;
   readonly internal?: boolean;
   readonly bridgeName?: string;
   readonly mtu?: number;
 }
 
-export interface Endpoint {
-  readonly networkID: string;
-  readonly endpointID: string;
-  /** Without prefix length. */
+export interface EndpointAddress {
+  /** Without prefix length; empty without one of this family. */
   readonly ipAddress: string;
   readonly prefixLength: number;
   /** Empty where the network leads nowhere. */
   readonly gateway: string;
+}
+
+/** What it says of itself as an address is of IPv4. */
+export interface Endpoint extends EndpointAddress {
+  readonly networkID: string;
+  readonly endpointID: string;
+  readonly ipv6?: EndpointAddress;
   readonly macAddress: string;
   /** With the host ports really bound. */
   readonly ports: readonly PortBinding[];

@@ -68,7 +68,6 @@ test('networks of users', async (t) => {
     );
     assert.equal(await create('-d', 'nosuch', 'x'), 'plugin "nosuch" not found');
     assert.equal(await create('-d', 'host', 'x'), 'only one instance of "host" network is allowed');
-    assert.match(await create('--ipv6', 'x'), /^EnableIPv6 is not supported yet/);
     assert.match(
       await create('-o', 'com.docker.network.bridge.enable_icc=zz', 'x'),
       /^failed to parse com\.docker\.net/,

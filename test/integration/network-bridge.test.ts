@@ -1,17 +1,23 @@
-/** Runs `network/bridge.body.ts` in a network namespace of its own, so that no link or rule of this machine is touched. */
+/** Runs the bodies in `network` in a network namespace of their own, so that no link or rule of this machine is touched. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { requireRoot } from '#testing';
 
-test('the default bridge, in a namespace of the test', { timeout: 120_000 }, (t) => {
+const bodies = { 'the default bridge': 'bridge.body.ts', IPv6: 'ipv6.body.ts' };
+
+for (const [what, body] of Object.entries(bodies)) {
+  test(`${what}, in a namespace of the test`, { timeout: 120_000 }, (t) => runBody(t, body));
+}
+
+function runBody(t: TestContext, file: string): void {
   if (!requireRoot(t)) return;
   const name = `wherry-test-${process.pid}`;
   execFileSync('ip', ['netns', 'add', name]);
   try {
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-    const body = join(import.meta.dirname, 'network', 'bridge.body.ts');
+    const body = join(import.meta.dirname, 'network', file);
     const run = spawnSync('nsenter', [`--net=/run/netns/${name}`, process.execPath, body], {
       env,
       encoding: 'utf8',
@@ -22,4 +28,4 @@ test('the default bridge, in a namespace of the test', { timeout: 120_000 }, (t)
   } finally {
     execFileSync('ip', ['netns', 'delete', name]);
   }
-});
+}

@@ -1,8 +1,8 @@
 import { chownSync, readFileSync, writeFileSync } from 'node:fs';
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { hostname } from 'node:os';
 import { EngineError, isErrno } from '#errdefs';
-import { hostnameFile, hostsFile, parseExtraHost, readHostResolvConf, resolvConf } from '#network';
+import { type Endpoint, hostnameFile, hostsFile, parseExtraHost, readHostResolvConf, resolvConf } from '#network';
 import type { EngineContext } from '../context.ts';
 import { remapOf, rootOf } from '../remap/index.ts';
 import type { Container } from './container.ts';
@@ -31,35 +31,47 @@ export async function writeAccountFiles(
   }
   writeFileSync(paths.hostname, hostnameFile(name), { mode: 0o644 });
   writeFileSync(paths.hosts, hosts, { mode: 0o644 });
-  writeFileSync(paths.resolvConf, await resolvText(ctx, container, named), { mode: 0o644 });
+  const ipv6 = addresses.some((address) => isIPv6(address));
+  writeFileSync(paths.resolvConf, await resolvText(ctx, container, { named, ipv6 }), { mode: 0o644 });
   const { uid, gid } = rootOf(remapOf(ctx, hostConfig)?.mapping);
   for (const path of [paths.hostname, paths.hosts, paths.resolvConf]) chownSync(path, uid, gid);
 }
 
 /** When a running container joins its first network with a name server, or leaves the last. */
 export async function rewriteResolvConf(ctx: EngineContext, container: Container, named: boolean): Promise<void> {
-  writeFileSync(containerPaths(ctx, container.id).resolvConf, await resolvText(ctx, container, named));
+  const ipv6 = Object.values(container.body.networks).some(({ endpoint }) => endpoint?.ipv6);
+  writeFileSync(containerPaths(ctx, container.id).resolvConf, await resolvText(ctx, container, { named, ipv6 }));
 }
 
-/** An address that came or went, in a file its container may have changed: only that line is touched. */
-export function changeHostsLine(
+/** A container's addresses on a network, as `/etc/hosts` lists them. */
+export function addressesOf(endpoint: Endpoint | undefined): string[] {
+  return [endpoint?.ipAddress ?? '', endpoint?.ipv6?.ipAddress ?? ''].filter((address) => address !== '');
+}
+
+/** Addresses that came or went, in a file its container may have changed: only those lines are touched. */
+export function changeHostsLines(
   ctx: EngineContext,
   container: Container,
-  change: { add: string } | { remove: string },
+  change: { add: Endpoint } | { remove: Endpoint },
 ): void {
   const path = containerPaths(ctx, container.id).hosts;
   const text = readHostFile(path);
   const { Hostname = '', Domainname } = container.body.config;
   const names = Domainname ? `${Hostname}.${Domainname} ${Hostname}` : Hostname;
-  const line = (address: string) => `${address}\t${names}\n`;
-  writeFileSync(path, 'add' in change ? text + line(change.add) : text.replace(line(change.remove), ''));
+  const lines = addressesOf('add' in change ? change.add : change.remove).map((address) => `${address}\t${names}\n`);
+  const changed = 'add' in change ? text + lines.join('') : lines.reduce((left, line) => left.replace(line, ''), text);
+  writeFileSync(path, changed);
 }
 
-async function resolvText(ctx: EngineContext, container: Container, named: boolean): Promise<string> {
+async function resolvText(
+  ctx: EngineContext,
+  container: Container,
+  { named, ipv6 }: { named: boolean; ipv6: boolean },
+): Promise<string> {
   const { hostConfig } = container.body;
   const mode = hostConfig.NetworkMode === 'host' ? 'host' : named ? 'internal' : 'legacy';
   const host = await readHostResolvConf(mode);
-  return resolvConf(host.hostText, { mode, hostPath: host.hostPath, ...dnsOptions(ctx, container) });
+  return resolvConf(host.hostText, { mode, ipv6, hostPath: host.hostPath, ...dnsOptions(ctx, container) });
 }
 
 /** The servers a container's own name server asks: those of its options, the daemon's, or the machine's. */

@@ -1,8 +1,8 @@
 /** A container's networks as they were asked for: decided at create, changed by connect and disconnect, honoured at every start. */
-import { isIPv4 } from 'node:net';
+import { isIP } from 'node:net';
 import type { ContainerCreateConfig, EndpointSettings } from '#api-types';
 import { EngineError, isKind } from '#errdefs';
-import { isAddressIn, type NetworkInfo, type Resolving } from '#network';
+import { type Family, isAddressIn, type NetworkInfo, type Resolving } from '#network';
 import type { EngineContext } from '../context.ts';
 import { findNetwork } from '../networks/find.ts';
 import { nameServers } from './account-files.ts';
@@ -107,17 +107,26 @@ export function refuseFaults(network: NetworkInfo, config: EndpointSettings, pre
 const isMacAddress = (text: string) => /^[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}$/i.test(text);
 
 function endpointFaults(network: NetworkInfo, config: EndpointSettings): string[] {
-  const wanted = config.IPAMConfig?.IPv4Address ?? '';
+  const { IPv4Address = '', IPv6Address = '' } = config.IPAMConfig ?? {};
   const isUsers = !network.predefined;
   const faults: string[] = [];
   if (!isUsers && config.Aliases?.length) {
     faults.push('network-scoped alias is supported only for containers in user defined networks');
   }
-  if (wanted !== '' && !isUsers) faults.push('user specified IP address is supported on user defined networks only');
-  if (wanted !== '' && !isIPv4(wanted)) faults.push(`invalid IPv4 address: ${wanted}`);
-  else if (wanted !== '' && !network.ownSubnet) {
+  if (!isUsers && (IPv4Address !== '' || IPv6Address !== '')) {
+    faults.push('user specified IP address is supported on user defined networks only');
+  }
+  faults.push(...addressFaults(network, IPv4Address, 4), ...addressFaults(network, IPv6Address, 6));
+  return faults;
+}
+
+function addressFaults(network: NetworkInfo, wanted: string, family: Family): string[] {
+  if (wanted === '') return [];
+  const pool = family === 4 ? network : network.ipv6;
+  const faults = isIP(wanted) === family ? [] : [`invalid IPv${family} address: ${wanted}`];
+  if (!pool?.ownSubnet) {
     faults.push('user specified IP address is supported only when connecting to networks with user configured subnets');
-  } else if (wanted !== '' && !isAddressIn(network.subnet ?? '', wanted)) {
+  } else if (!isAddressIn(pool.subnet ?? '', wanted)) {
     faults.push(`no configured subnet or ip-range contain the IP address ${wanted}`);
   }
   return faults;

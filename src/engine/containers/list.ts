@@ -213,7 +213,7 @@ function shownPorts(container: Container): Port[] {
     return bindings.map((binding) => ({
       IP: binding.HostIp ?? '',
       PrivatePort: base.PrivatePort,
-      PublicPort: Number(binding.HostPort),
+      ...(binding.HostPort ? { PublicPort: Number(binding.HostPort) } : {}),
       Type: base.Type,
     }));
   });

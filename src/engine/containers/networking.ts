@@ -3,7 +3,7 @@ import type { Endpoint, NetworkInfo, UserNamespace } from '#network';
 import type { EngineContext } from '../context.ts';
 import { findNetwork } from '../networks/find.ts';
 import { mapText, remapOf } from '../remap/index.ts';
-import { writeAccountFiles } from './account-files.ts';
+import { addressesOf, writeAccountFiles } from './account-files.ts';
 import { dnsNames, inOrder, resolvingOf } from './attachments.ts';
 import type { Container } from './container.ts';
 import { emitNetwork } from './events.ts';
@@ -41,7 +41,7 @@ export async function connectNetworks(ctx: EngineContext, container: Container):
       (error: unknown) => Promise.reject(connectError(error)),
     );
   }
-  const addresses = inOrder(container).flatMap(([, { endpoint }]) => endpoint?.ipAddress || []);
+  const addresses = inOrder(container).flatMap(([, { endpoint }]) => addressesOf(endpoint));
   await writeAccountFiles(ctx, container, { addresses, named: found.some(({ network }) => !network.predefined) });
   return { namespace, accountFiles: containerPaths(ctx, container.id) };
 }
@@ -109,6 +109,7 @@ export async function connectOne(
     name: container.name,
     ports: publishes ? wantedPorts(hostConfig, Object.keys(ports)) : [],
     ...(config.IPAMConfig?.IPv4Address ? { ipAddress: config.IPAMConfig.IPv4Address } : {}),
+    ...(config.IPAMConfig?.IPv6Address ? { ipv6Address: config.IPAMConfig.IPv6Address } : {}),
     ...(config.MacAddress ? { macAddress: config.MacAddress } : {}),
     gatewayPriority: config.GwPriority ?? 0,
     ...(resolving ? { resolving } : {}),
@@ -131,8 +132,7 @@ export function setAttachment(container: Container, name: string, attachment: Ne
 export async function movePorts(ctx: EngineContext, container: Container): Promise<void> {
   const { hostConfig, ports } = container.body;
   const exposed = Object.keys(ports);
-  const bound = sameBindings(ports);
-  const wanted = bound.length > 0 ? bound : wantedPorts(hostConfig, exposed);
+  const wanted = sameBindings(wantedPorts(hostConfig, exposed), ports);
   if (wanted.length === 0) return;
   const connected = inOrder(container).flatMap(([name, attachment]) => {
     const network = attachment.endpoint && findNetwork(ctx, attachment.endpoint.networkID);
@@ -152,12 +152,15 @@ export async function movePorts(ctx: EngineContext, container: Container): Promi
   else container.body = { ...container.body, ports: boundPorts(exposed, []) };
 }
 
-/** The network that ports are published through: the one that will lead out. */
+/** The network that ports are published through: the one that will lead out, of IPv4's and IPv6's that of IPv4. */
 function leadingNetwork(found: readonly { network: NetworkInfo; attachment: NetworkAttachment }[]) {
   const priority = ({ attachment }: (typeof found)[number]) => attachment.config.GwPriority ?? 0;
-  return found
+  const leads = found
     .filter(({ network }) => !network.internal)
-    .sort((a, b) => priority(b) - priority(a) || (a.network.name < b.network.name ? -1 : 1))[0]?.network;
+    .sort((a, b) => priority(b) - priority(a) || (a.network.name < b.network.name ? -1 : 1))
+    .map(({ network }) => network);
+  const hasIPv4 = ({ ipv4 }: NetworkInfo) => ipv4 !== false;
+  return leads.find((network) => hasIPv4(network) && network.ipv6) ?? leads.find(hasIPv4) ?? leads[0];
 }
 
 function requireNetwork(ctx: EngineContext, name: string, { networkID }: NetworkAttachment): NetworkInfo {

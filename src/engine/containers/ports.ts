@@ -51,21 +51,24 @@ export function boundPorts(exposed: readonly string[], bound: readonly PortBindi
     const key = `${binding.containerPort}/${binding.protocol}`;
     (map[key] ??= []).push({
       HostIp: binding.hostIP === '' ? '0.0.0.0' : binding.hostIP,
-      HostPort: String(binding.hostPort),
+      HostPort: binding.hostPort === 0 ? '' : String(binding.hostPort),
     });
   }
   return map;
 }
 
-/** What is bound, as a wish for the same host addresses and ports. */
-export function sameBindings(ports: PortMap): PortBinding[] {
-  return Object.entries(ports).flatMap(([spec, bindings]) => {
-    const { port, protocol } = parsePort(spec);
-    return (bindings ?? []).map(({ HostIp = '', HostPort = '' }) => ({
-      containerPort: port,
-      protocol,
-      hostIP: HostIp,
-      hostPort: Number(HostPort),
-    }));
+/** What is wanted, at the host ports that were found for it before: clients were told those. */
+export function sameBindings(wanted: readonly PortBinding[], ports: PortMap): PortBinding[] {
+  const bound = new Map(Object.entries(ports).map(([spec, bindings]) => [spec, [...(bindings ?? [])]]));
+  return wanted.map((binding) => {
+    const found = bound.get(`${binding.containerPort}/${binding.protocol}`) ?? [];
+    const known =
+      found.find(({ HostIp }) => HostIp === binding.hostIP) ?? (binding.hostIP === '' ? found[0] : undefined);
+    if (!known?.HostPort) return binding;
+    // The same port on another address is of the same wish.
+    for (const other of found.filter(({ HostPort }) => HostPort === known.HostPort))
+      found.splice(found.indexOf(other), 1);
+    const { hostPortEnd: _any, ...rest } = binding;
+    return { ...rest, hostPort: Number(known.HostPort) };
   });
 }

@@ -1,7 +1,7 @@
 import type { NetworkConnectConfig, NetworkDisconnectConfig } from '#api-types';
 import { EngineError, isKind } from '#errdefs';
 import type { NetworkInfo } from '#network';
-import { changeHostsLine, rewriteResolvConf } from '../containers/account-files.ts';
+import { changeHostsLines, rewriteResolvConf } from '../containers/account-files.ts';
 import { dnsNames, newAttachment, refuseFaults } from '../containers/attachments.ts';
 import type { Container } from '../containers/container.ts';
 import { emitNetwork } from '../containers/events.ts';
@@ -46,7 +46,7 @@ async function connectRunning(
   }
   const endpoint = await connectOne(ctx, container, { network, attachment, publishes: false });
   emitNetwork(ctx, container, 'connect', network);
-  if (endpoint.ipAddress !== '') changeHostsLine(ctx, container, { add: endpoint.ipAddress });
+  changeHostsLines(ctx, container, { add: endpoint });
   if (!wasNamed && isNamed(ctx, container)) await rewriteResolvConf(ctx, container, true);
   await movePorts(ctx, container);
 }
@@ -104,7 +104,7 @@ export async function disconnectContainer(
   await saveContainer(ctx, container, true);
   if (attachment.endpoint) {
     await ctx.networks.disconnect(container.id, network.id, { live: true });
-    changeHostsLine(ctx, container, { remove: attachment.endpoint.ipAddress });
+    changeHostsLines(ctx, container, { remove: attachment.endpoint });
     if (!network.predefined && !isNamed(ctx, container)) await rewriteResolvConf(ctx, container, false);
     emitNetwork(ctx, container, 'disconnect', network);
     await movePorts(ctx, container);

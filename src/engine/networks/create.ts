@@ -1,10 +1,11 @@
-import type { IPAMConfig, NetworkCreateConfig, NetworkCreated, StringMap } from '#api-types';
+import type { IPAMConfig, NetworkCreateConfig, NetworkCreated } from '#api-types';
 import { EngineError } from '#errdefs';
-import { isAddressIn, type NetworkSpec, subnetBase } from '#network';
+import { type Family, familyOf, type NetworkInfo, type NetworkSpec, type PoolInfo, type PoolSpec } from '#network';
 import type { EngineContext } from '../context.ts';
 import { newID } from '../ids.ts';
 import { formatNs, nowNs } from '../time.ts';
-import { networkOptions } from './options.ts';
+import { checkIPAM } from './ipam-faults.ts';
+import { enabledFamilies, gatewayModes, networkOptions } from './options.ts';
 import type { StoredNetwork } from './store.ts';
 
 const predefinedNames = ['bridge', 'host', 'none', 'default'];
@@ -20,21 +21,18 @@ export async function createNetwork(ctx: EngineContext, config: NetworkCreateCon
   checkDriver(config);
   checkIPAM(config);
   const options = networkOptions(config.Options ?? {});
+  const families = familiesOf(config);
   using _held = await ctx.locks.acquire(`network name ${name}`);
   if (ctx.networks.list().some((network) => network.name === name)) {
     throw new EngineError('conflict', `network with name ${name} already exists`);
   }
-  const spec = { id: newID(), name, internal: config.Internal ?? false, ...options, ...poolOf(config) };
+  const spec = { id: newID(), name, internal: config.Internal ?? false, ...options, ...families };
   const created = formatNs(nowNs());
   const info = await ctx.networks.add({ ...spec, createdAt: new Date(created) });
   const body: StoredNetwork = {
     created,
     // A subnet that was chosen stays chosen.
-    spec: {
-      ...spec,
-      ...(info.subnet ? { subnet: info.subnet } : {}),
-      ...(info.gateway ? { gateway: info.gateway } : {}),
-    },
+    spec: { ...spec, ...chosen(info), ...(spec.ipv6 ? { ipv6: { ...spec.ipv6, ...chosen(info.ipv6) } } : {}) },
     ipam: storedIPAM(config, info),
     options: config.Options ?? null,
     labels: config.Labels ?? null,
@@ -50,18 +48,45 @@ export async function createNetwork(ctx: EngineContext, config: NetworkCreateCon
   return { Id: spec.id, Warning: '' };
 }
 
-function storedIPAM(config: NetworkCreateConfig, info: { subnet?: string; gateway?: string }): StoredNetwork['ipam'] {
-  const chosen: IPAMConfig[] = [{ Subnet: info.subnet ?? '', Gateway: info.gateway ?? '' }];
-  const given = (config.IPAM?.Config ?? []).filter(({ Subnet }) => Subnet);
+function chosen({ subnet, gateway }: PoolInfo = {}): PoolSpec {
+  return { ...(subnet ? { subnet } : {}), ...(gateway ? { gateway } : {}) };
+}
+
+/** What the user gave, IPv4 first, then what was chosen for the families he gave nothing for. */
+function storedIPAM(config: NetworkCreateConfig, info: NetworkInfo): StoredNetwork['ipam'] {
+  const given = (family: Family) => poolsOfFamily(config, family);
+  const made = (family: Family, pool: PoolInfo | undefined): IPAMConfig[] => {
+    if (given(family).length > 0 || !pool?.subnet) return [];
+    return [{ Subnet: pool.subnet, ...(pool.gateway ? { Gateway: pool.gateway } : {}) }];
+  };
   return {
     Driver: config.IPAM?.Driver || 'default',
     Options: config.IPAM?.Options ?? null,
-    Config: given.length > 0 ? given : chosen,
+    Config: [...given(4), ...given(6), ...made(4, info), ...made(6, info.ipv6)],
   };
 }
 
-function poolOf({ IPAM }: NetworkCreateConfig): Pick<NetworkSpec, 'subnet' | 'gateway' | 'ipRange' | 'auxiliary'> {
-  const pool = (IPAM?.Config ?? []).find(({ Subnet }) => Subnet);
+function poolsOfFamily({ IPAM }: NetworkCreateConfig, family: Family): IPAMConfig[] {
+  return (IPAM?.Config ?? []).filter(({ Subnet = '' }) => familyOf(Subnet) === family);
+}
+
+/** Pools of a family that is off are shown and mean nothing, as in dockerd. */
+function familiesOf(config: NetworkCreateConfig): Pick<NetworkSpec, 'ipv4' | 'ipv6'> & PoolSpec {
+  const options = config.Options ?? {};
+  const { ipv4, ipv6 } = enabledFamilies(options, config);
+  if (!ipv4 && !ipv6) throw new EngineError('invalid-argument', 'IPv4 or IPv6 must be enabled');
+  const modes = gatewayModes(options, config.Internal ?? false);
+  const [pool4] = ipv4 ? poolsOfFamily(config, 4) : [];
+  const [pool6] = poolsOfFamily(config, 6);
+  return {
+    ipv4,
+    ...poolSpec(pool4),
+    mode: modes.ipv4,
+    ...(ipv6 ? { ipv6: { ...poolSpec(pool6), mode: modes.ipv6 } } : {}),
+  };
+}
+
+function poolSpec(pool: IPAMConfig | undefined): PoolSpec {
   if (!pool) return {};
   return {
     ...(pool.Subnet ? { subnet: pool.Subnet } : {}),
@@ -89,57 +114,10 @@ function checkDriver(config: NetworkCreateConfig): void {
   }
   if (['macvlan', 'ipvlan', 'overlay'].includes(driver)) throw notYet('Driver', driver);
   if (driver !== 'bridge') throw new EngineError('not-found', `plugin "${driver}" not found`);
-  if (config.EnableIPv4 === false && !config.EnableIPv6) {
-    throw new EngineError('invalid-argument', 'IPv4 or IPv6 must be enabled');
-  }
-  if (config.EnableIPv6) throw notYet('EnableIPv6', true);
   if (config.ConfigOnly) throw notYet('ConfigOnly', true);
   if (config.ConfigFrom?.Network) throw notYet('ConfigFrom.Network', config.ConfigFrom.Network);
 }
 
 function notYet(name: string, value: unknown): EngineError {
   return new EngineError('not-implemented', `${name} is not supported yet: got ${JSON.stringify(value)}`);
-}
-
-function checkIPAM({ IPAM }: NetworkCreateConfig): void {
-  const driver = IPAM?.Driver || 'default';
-  if (driver !== 'default') throw new EngineError('not-found', `plugin "${driver}" not found`);
-  const pools = IPAM?.Config ?? [];
-  const faults = pools.flatMap(poolFaults);
-  if (faults.length > 0) {
-    const list = faults.length === 1 ? faults[0] : faults.map((fault) => `* ${fault}`).join('\n');
-    throw new EngineError('invalid-argument', `invalid network config:\n${list}`);
-  }
-  if (pools.filter(({ Subnet }) => Subnet).length > 1) {
-    throw new EngineError('permission-denied', "bridge driver doesn't support multiple subnets");
-  }
-}
-
-function poolFaults(pool: IPAMConfig): string[] {
-  const { Subnet = '', IPRange = '', Gateway = '' } = pool;
-  if (Subnet === '') return [];
-  const base = subnetBase(Subnet);
-  if (base === undefined) return [`invalid subnet ${Subnet}: invalid CIDR block notation`];
-  const faults: string[] = [];
-  if (base !== Subnet) faults.push(`invalid subnet ${Subnet}: it should be ${base}`);
-  if (IPRange !== '') faults.push(...rangeFaults(IPRange, base));
-  if (Gateway !== '' && !isAddressIn(base, Gateway)) {
-    faults.push(`invalid gateway ${Gateway}: parent subnet ${base} doesn't contain this address`);
-  }
-  for (const [name, address] of Object.entries(pool.AuxiliaryAddresses ?? ({} satisfies StringMap))) {
-    if (isAddressIn(base, address)) continue;
-    faults.push(`invalid auxiliary address ${name}: parent subnet ${base} doesn't contain this address`);
-  }
-  return faults;
-}
-
-function rangeFaults(range: string, subnet: string): string[] {
-  const base = subnetBase(range);
-  if (base === undefined) return [`invalid ip-range ${range}: invalid CIDR block notation`];
-  const [address = '', bits = ''] = base.split('/');
-  const faults = base === range ? [] : [`invalid ip-range ${range}: it should be ${base}`];
-  if (Number(bits) < Number(subnet.split('/')[1]) || !isAddressIn(subnet, address)) {
-    faults.push(`invalid ip-range ${range}: parent subnet ${subnet} doesn't contain ip-range`);
-  }
-  return faults;
 }

@@ -1,5 +1,5 @@
-import type { Filters, NetworkContainer, NetworkInspect } from '#api-types';
-import type { NetworkInfo } from '#network';
+import type { Filters, IPAMConfig, NetworkContainer, NetworkInspect } from '#api-types';
+import type { NetworkInfo, PoolInfo } from '#network';
 import type { EngineContext } from '../context.ts';
 import { booleanFilter, checkFilterKeys, matchesLabels, matchesPattern } from '../filters.ts';
 import { resolveNetwork } from './find.ts';
@@ -46,7 +46,7 @@ function attachedContainers(ctx: EngineContext, network: NetworkInfo): Record<st
       EndpointID: endpoint.endpointID,
       MacAddress: endpoint.macAddress,
       IPv4Address: endpoint.ipAddress ? `${endpoint.ipAddress}/${endpoint.prefixLength}` : '',
-      IPv6Address: '',
+      IPv6Address: endpoint.ipv6 ? `${endpoint.ipv6.ipAddress}/${endpoint.ipv6.prefixLength}` : '',
     };
   }
   return attached;
@@ -64,12 +64,12 @@ function networkView(
     Created: stored?.created ?? network.createdAt.toISOString(),
     Scope: 'local',
     Driver: network.driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
+    EnableIPv4: network.ipv4 ?? true,
+    EnableIPv6: network.ipv6 !== undefined,
     IPAM: stored?.ipam ?? {
       Driver: 'default',
       Options: null,
-      Config: network.driver === 'bridge' ? [{ Subnet: network.subnet ?? '', Gateway: network.gateway ?? '' }] : null,
+      Config: network.driver === 'bridge' ? defaultPools(network) : null,
     },
     Internal: network.internal ?? false,
     Attachable: stored?.attachable ?? false,
@@ -80,6 +80,14 @@ function networkView(
     Options: stored ? (stored.options ?? {}) : network.driver === 'bridge' ? defaultBridgeOptions(ctx, network) : {},
     Labels: stored?.labels ?? {},
   };
+}
+
+/** A subnet that was asked for before one that was chosen, as dockerd lists them. */
+function defaultPools({ ipv6, ...ipv4 }: NetworkInfo): IPAMConfig[] {
+  const shown = ({ subnet = '', gateway = '', ipRange }: PoolInfo) =>
+    ipRange === undefined ? { Subnet: subnet, Gateway: gateway } : { Subnet: subnet, IPRange: ipRange };
+  if (!ipv6) return [shown(ipv4)];
+  return ipv6.ipRange === undefined ? [shown(ipv4), shown(ipv6)] : [shown(ipv6), shown(ipv4)];
 }
 
 function defaultBridgeOptions(ctx: EngineContext, network: NetworkInfo): Record<string, string> {

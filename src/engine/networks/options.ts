@@ -1,6 +1,6 @@
 import type { StringMap } from '#api-types';
 import { EngineError } from '#errdefs';
-import type { NetworkSpec } from '#network';
+import type { GatewayMode, NetworkSpec } from '#network';
 
 const prefix = 'com.docker.network.';
 const names = {
@@ -9,10 +9,15 @@ const names = {
   masquerade: `${prefix}bridge.enable_ip_masquerade`,
   hostBinding: `${prefix}bridge.host_binding_ipv4`,
   mtu: `${prefix}driver.mtu`,
+  mode4: `${prefix}bridge.gateway_mode_ipv4`,
+  mode6: `${prefix}bridge.gateway_mode_ipv6`,
+  ipv4: `${prefix}enable_ipv4`,
+  ipv6: `${prefix}enable_ipv6`,
 } as const;
 const known: readonly string[] = Object.values(names);
 
 type BridgeSettings = Pick<NetworkSpec, 'icc' | 'masquerade' | 'hostBindingIP' | 'bridgeName' | 'mtu'>;
+const modes: readonly string[] = ['nat', 'nat-unprotected', 'routed', 'isolated'] satisfies GatewayMode[];
 
 /**
  * The options of dockerd's bridge driver. Those of other names are the user's own and kept as they are; Docker's that are not honoured here are refused.
@@ -36,6 +41,28 @@ export function networkOptions(options: StringMap): BridgeSettings {
     ...(bridgeName === '' ? {} : { bridgeName }),
     ...(mtu ? { mtu } : {}),
   };
+}
+
+/** Whether a network has IPv4 and IPv6: as the request says, or these options, which are older. */
+export function enabledFamilies(options: StringMap, config: { EnableIPv4?: boolean; EnableIPv6?: boolean }) {
+  const said = (name: string) => (options[name] === undefined ? undefined : bool(name, options[name]));
+  return { ipv4: config.EnableIPv4 ?? said(names.ipv4) ?? true, ipv6: config.EnableIPv6 ?? said(names.ipv6) ?? false };
+}
+
+/** @throws `invalid-argument` in dockerd's words for no mode, and for `isolated` where others come in. */
+export function gatewayModes(options: StringMap, internal: boolean): Record<'ipv4' | 'ipv6', GatewayMode> {
+  const mode = (name: string): GatewayMode => {
+    const value = options[name] ?? 'nat';
+    if (!modes.includes(value)) {
+      const reason = `unknown gateway mode ${value}`;
+      throw new EngineError('invalid-argument', `failed to parse ${name} value: ${value} (${reason})`);
+    }
+    if (value === 'isolated' && !internal) {
+      throw new EngineError('invalid-argument', "gateway mode 'isolated' can only be used for an internal network");
+    }
+    return value as GatewayMode;
+  };
+  return { ipv4: mode(names.mode4), ipv6: mode(names.mode6) };
 }
 
 function hostBinding(address: string): string {

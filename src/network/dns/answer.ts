@@ -1,4 +1,5 @@
 /** What a container's resolver knows itself: names and addresses of the networks it is on. Everything else is for the servers outside. */
+import { isIP } from 'node:net';
 import {
   type Answer,
   type DecodedPacket,
@@ -8,6 +9,7 @@ import {
   type Question,
   RECURSION_AVAILABLE,
 } from 'dns-packet';
+import { addressFrom, addressText } from '../address.ts';
 
 /** Names as one container sees them. */
 export interface NameView {
@@ -50,13 +52,20 @@ function answersTo({ name, type }: Question, view: NameView): Answer[] | undefin
   const addresses = view.addressesOf(name.replace(/\.$/, ''));
   if (addresses.length === 0) return undefined;
   // A name of ours without an address of the kind asked for is an empty answer: asked outside, it would be somebody else's.
-  return type === 'A' ? shuffled(addresses).map((data) => ({ type: 'A', name, ttl: ttlSeconds, data })) : [];
+  if (type === 'MX') return [];
+  const family = type === 'A' ? 4 : 6;
+  const ofFamily = addresses.filter((address) => isIP(address) === family);
+  return shuffled(ofFamily).map((data) => ({ type, name, ttl: ttlSeconds, data }));
 }
 
-/** `2.0.18.172.in-addr.arpa` is 172.18.0.2 (RFC 1035 §3.5). */
+/** `2.0.18.172.in-addr.arpa` is 172.18.0.2 (RFC 1035 §3.5); 32 digits before `ip6.arpa` are an IPv6 address (RFC 3596 §2.5). */
 function addressOfPointer(name: string): string | undefined {
   const labels = /^((?:\d{1,3}\.){4})in-addr\.arpa\.?$/i.exec(name)?.[1];
-  return labels?.slice(0, -1).split('.').reverse().join('.');
+  if (labels !== undefined) return labels.slice(0, -1).split('.').reverse().join('.');
+  const digits = /^((?:[0-9a-f]\.){32})ip6\.arpa\.?$/i.exec(name)?.[1];
+  return (
+    digits && addressText(addressFrom(Buffer.from(digits.replaceAll('.', '').split('').reverse().join(''), 'hex')))
+  );
 }
 
 /** Who shares a name shares the work: each answer begins with another. */

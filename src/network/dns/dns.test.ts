@@ -13,6 +13,7 @@ const names = new NetworkNames();
 names.add('10.0.0.2', ['web', 'Alias', '0123456789ab']);
 names.add('10.0.0.3', ['db', 'alias']);
 names.add('', ['nobody']);
+names.add('fd00::3', ['db', 'six']);
 const view = {
   addressesOf: (name: string) => names.addressesOf(name),
   nameOf: (address: string) => {
@@ -81,6 +82,15 @@ test('a known name without such an address is an empty answer, an unknown one is
   assert.equal(asked('web', 'TXT'), undefined);
   assert.equal(asked('nobody', 'A'), undefined);
   assert.equal(asked('example.org', 'A'), undefined);
+});
+
+test('a name has addresses of both families, each of them asked for by itself', () => {
+  assert.deepEqual(data(asked('db', 'A')), ['10.0.0.3']);
+  assert.deepEqual(data(asked('db', 'AAAA')), ['fd00::3']);
+  assert.deepEqual(asked('six', 'A')?.answers, []);
+  const pointer = `3.${'0.'.repeat(27)}0.0.d.f.ip6.arpa`;
+  assert.deepEqual(data(asked(pointer, 'PTR')), ['db.net']);
+  assert.equal(asked(pointer.replace('3', '4'), 'PTR'), undefined);
 });
 
 test('addresses lead back to names', () => {

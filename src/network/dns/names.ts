@@ -15,7 +15,7 @@ export class NetworkNames {
     this.#addresses.delete(address);
   }
 
-  /** Every address that has the name: several containers may share an alias. */
+  /** Every address that has the name, of both families: several containers may share an alias. */
   addressesOf(name: string): readonly string[] {
     const wanted = name.toLowerCase();
     return [...this.#addresses].flatMap(([address, names]) => (names.includes(wanted) ? [address] : []));

@@ -1,4 +1,4 @@
-import { isKind } from '#errdefs';
+import { type Family, families } from '../address.ts';
 import { type NamespaceHelper, NetworkError } from '../helper.ts';
 import {
   addElements,
@@ -12,55 +12,66 @@ import { Program } from '../program.ts';
 import { runTool } from './command.ts';
 import { ForwardPolicy } from './forward-policy.ts';
 import { elementText } from './port-elements.ts';
-import { baseRuleset, portMaps, type Zone } from './ruleset.ts';
+import { baseRuleset, portMaps, tableFamilies, type Zone } from './ruleset.ts';
 
 /** How often the tables of others are looked at while containers come and go. */
 const recheckMs = 1000;
 
-/** Our table and what we need in the tables of others: rules for every bridge of the daemon, and the ports its containers publish. */
+/** The families whose firewall is ours to write. */
+export type Filtered = Readonly<Record<Family, boolean>>;
+
+/** Our tables and what we need in the tables of others: rules for every bridge of the daemon, and the ports its containers publish. */
 export class Firewall {
   readonly table: string;
   readonly #helper: NamespaceHelper;
   readonly #forward: ForwardPolicy;
+  readonly #filtered: Filtered;
   readonly #zones = new Map<string, Zone>();
   /** What should be in the maps. */
   readonly #elements = new Set<MapElement>();
   #checkedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(helper: NamespaceHelper, owner: string) {
+  constructor(helper: NamespaceHelper, owner: string, filtered: Filtered) {
     this.#helper = helper;
+    this.#filtered = filtered;
     this.table = owner;
     this.#forward = new ForwardPolicy(helper, owner);
   }
 
   /** Takes effect with the next {@link apply}. */
   addZone(zone: Zone): void {
-    this.#zones.set(zone.bridge, zone);
-    this.#forward.add(zone.bridge);
+    const { family } = zone.subnet.base;
+    if (!this.#filtered[family]) return;
+    this.#zones.set(`${family} ${zone.bridge}`, zone);
+    this.#forward.add(family, zone.bridge);
   }
 
-  async removeZone(bridge: string): Promise<void> {
-    if (!this.#zones.delete(bridge)) return;
-    await this.#forward.remove(bridge);
+  async removeZones(bridge: string): Promise<void> {
+    for (const family of families) {
+      if (this.#zones.delete(`${family} ${bridge}`)) await this.#forward.remove(family, bridge);
+    }
     await this.apply();
   }
 
-  /** Writes the rules; elements that are there stay. */
+  /** Writes the rules; elements that are there stay. A table for IPv6 is there while a network has it. */
   async apply(): Promise<void> {
-    await runTool('nft', ['-f', '-'], baseRuleset(this.table, [...this.#zones.values()]));
+    const rules = this.#used().map((family) => baseRuleset(family, this.table, this.#zonesOf(family)));
+    if (rules.length > 0) await runTool('nft', ['-f', '-'], rules.join(''));
+    if (!this.#used().includes(6)) await this.#drop(6);
     await this.#forward.ensure();
   }
 
   /** As part of a connect's program. */
   addTo(program: Program, elements: readonly MapElement[]): Program {
     this.expect(elements);
-    if (elements.length === 0) return program;
-    return program.sendFilter('publish ports', addElements(this.table, elements));
+    const ours = this.#ours(elements);
+    if (ours.length === 0) return program;
+    return program.sendFilter('publish ports', addElements(this.table, ours));
   }
 
   /** Elements that are there already, or that the next {@link reconcile} puts there. */
   expect(elements: readonly MapElement[]): void {
-    for (const element of elements) this.#elements.add(element);
+    for (const element of this.#ours(elements)) this.#elements.add(element);
   }
 
   /** Removes elements; those that are gone already are fine. */
@@ -71,9 +82,11 @@ export class Firewall {
 
   async list(): Promise<readonly MapElement[]> {
     const found: MapElement[] = [];
-    for (const set of Object.values(portMaps)) {
-      const program = new Program().sendFilter('list published ports', listElements(this.table, set));
-      found.push(...decodeElements(await this.#helper.run(program), set));
+    for (const family of this.#used()) {
+      for (const set of Object.values(portMaps)) {
+        const program = new Program().sendFilter('list published ports', listElements(family, this.table, set));
+        found.push(...decodeElements(await this.#helper.run(program), family, set));
+      }
     }
     return found;
   }
@@ -90,10 +103,9 @@ export class Firewall {
   }
 
   async *verify(): AsyncGenerator<string> {
-    if (await this.isLost()) {
-      yield `firewall table ${this.table} is missing`;
-      return;
-    }
+    const lost = await this.#lost();
+    for (const family of lost) yield `firewall table ${tableFamilies[family]} ${this.table} is missing`;
+    if (lost.length > 0) return;
     const wanted = new Set([...this.#elements].map(elementText));
     const present = new Set((await this.list()).map(elementText));
     for (const rule of present) if (!wanted.has(rule)) yield `firewall rule ${rule} belongs to no container`;
@@ -102,12 +114,22 @@ export class Firewall {
 
   /** True when somebody flushed the ruleset. */
   async isLost(): Promise<boolean> {
+    return (await this.#lost()).length > 0;
+  }
+
+  async #lost(): Promise<readonly Family[]> {
+    const lost: Family[] = [];
+    for (const family of this.#used()) if (!(await this.#isThere(family))) lost.push(family);
+    return lost;
+  }
+
+  async #isThere(family: Family): Promise<boolean> {
     try {
-      await this.#helper.run(new Program().sendFilter('read table', getTable(this.table)));
-      return false;
+      await this.#helper.run(new Program().sendFilter('read table', getTable(family, this.table)));
+      return true;
     } catch (error) {
       ignoreGone(error);
-      return true;
+      return false;
     }
   }
 
@@ -126,7 +148,8 @@ export class Firewall {
     await this.reconcile();
   }
 
-  async #withdraw(elements: readonly MapElement[]): Promise<void> {
+  async #withdraw(some: readonly MapElement[]): Promise<void> {
+    const elements = this.#ours(some);
     if (elements.length === 0) return;
     const remove = (some: readonly MapElement[]) =>
       this.#helper.run(new Program().sendFilter('withdraw ports', deleteElements(this.table, some)));
@@ -139,12 +162,26 @@ export class Firewall {
   }
 
   async teardown(): Promise<void> {
-    for (const bridge of this.#zones.keys()) await this.#forward.remove(bridge);
-    try {
-      await runTool('nft', ['delete', 'table', 'ip', this.table]);
-    } catch (error) {
-      if (!isKind(error, 'unknown') || !(await this.isLost())) throw error;
-    }
+    for (const { bridge, subnet } of this.#zones.values()) await this.#forward.remove(subnet.base.family, bridge);
+    for (const family of families) if (this.#filtered[family]) await this.#drop(family);
+  }
+
+  async #drop(family: Family): Promise<void> {
+    if (!this.#filtered[family] || !(await this.#isThere(family))) return;
+    await runTool('nft', ['delete', 'table', tableFamilies[family], this.table]);
+  }
+
+  #zonesOf(family: Family): Zone[] {
+    return [...this.#zones.values()].filter(({ subnet }) => subnet.base.family === family);
+  }
+
+  /** IPv4's table is always there, so that the first network finds it. */
+  #used(): readonly Family[] {
+    return families.filter((family) => this.#filtered[family] && (family === 4 || this.#zonesOf(6).length > 0));
+  }
+
+  #ours(elements: readonly MapElement[]): readonly MapElement[] {
+    return elements.filter(({ family }) => this.#filtered[family]);
   }
 }
 

@@ -1,90 +1,125 @@
 /**
- * The one table of a daemon, as text for `nft`. Applied again it replaces the rules in one transaction and keeps the published ports, which are
- * elements of its maps.
+ * The one table a daemon has in each family, as text for `nft`. Applied again it replaces the rules in one transaction and keeps the published ports, which
+ * are elements of its maps.
  */
-import { type Subnet, subnetText } from '../address.ts';
+import { type Family, type Subnet, subnetText } from '../address.ts';
+import type { GatewayMode } from '../types.ts';
 
-/** Ports published on one host address, and on every address. */
-export const portMaps = { specific: 'published', any: 'published_any' } as const;
+/** Ports published on one host address, and on every address; addresses and ports that are open as they are. */
+export const portMaps = { specific: 'published', any: 'published_any', open: 'opened' } as const;
 
-/** One bridge and what may cross it. */
+/** nft's names of the families, and of their addresses. */
+export const tableFamilies: Readonly<Record<Family, 'ip' | 'ip6'>> = { 4: 'ip', 6: 'ip6' };
+const addressTypes: Readonly<Record<Family, string>> = { 4: 'ipv4_addr', 6: 'ipv6_addr' };
+
+/** One bridge and what may cross it in one family. */
 export interface Zone {
   readonly bridge: string;
   readonly subnet: Subnet;
   /** Nothing goes in or out, but for the host itself. */
   readonly internal: boolean;
+  readonly mode: GatewayMode;
   /** What leaves gets the host's address. */
   readonly masquerade: boolean;
 }
 
-export function baseRuleset(table: string, zones: readonly Zone[]): string {
-  const target = 'type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service;';
+export function baseRuleset(family: Family, table: string, zones: readonly Zone[]): string {
+  const ip = tableFamilies[family];
+  const address = addressTypes[family];
+  const target = `type inet_proto . ${address} . inet_service : ${address} . inet_service;`;
   const chains: readonly Chain[] = [
     {
-      // route_localnet on a bridge lets 127.0.0.1 reach containers; the other way must stay shut (CVE-2020-8558).
       name: 'guard',
       hook: 'type filter hook prerouting priority raw; policy accept;',
-      rules: zones.map(({ bridge }) => `iifname "${bridge}" ip daddr 127.0.0.0/8 drop`),
+      // route_localnet on a bridge lets 127.0.0.1 reach containers; the other way must stay shut (CVE-2020-8558). IPv6 knows no such way.
+      rules: family === 4 ? zones.map(({ bridge }) => `iifname "${bridge}" ip daddr 127.0.0.0/8 drop`) : [],
     },
     {
       name: 'ports',
       rules: [
-        `meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . ip daddr . th dport map @${portMaps.specific}`,
-        `meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . th dport map @${portMaps.any}`,
+        `meta l4proto { tcp, udp, sctp } dnat ${ip} to meta l4proto . ${ip} daddr . th dport map @${portMaps.specific}`,
+        `meta l4proto { tcp, udp, sctp } dnat ${ip} to meta l4proto . th dport map @${portMaps.any}`,
       ],
     },
     {
       name: 'prerouting',
       hook: 'type nat hook prerouting priority dstnat; policy accept;',
-      rules: ['fib daddr type local jump ports'],
+      rules: [translated(family)],
     },
     {
       name: 'output',
       hook: 'type nat hook output priority -100; policy accept;',
-      rules: ['fib daddr type local jump ports'],
+      rules: [translated(family)],
     },
     {
       name: 'postrouting',
       hook: 'type nat hook postrouting priority srcnat; policy accept;',
-      rules: zones.flatMap(masquerading),
+      rules: zones.flatMap((zone) => masquerading(family, zone)),
     },
     {
       name: 'forward',
       hook: 'type filter hook forward priority filter; policy accept;',
       rules: [
-        ...zones.flatMap(inwards),
+        ...zones.flatMap((zone) => inwards(family, zone, zones)),
         // Last, when every bridge has had its say on what comes to it: that keeps networks apart from each other.
         ...zones.map(({ bridge }) => `iifname "${bridge}" accept`),
       ],
     },
   ];
   return [
-    `add table ip ${table}`,
-    `add map ip ${table} ${portMaps.specific} { ${target} }`,
-    `add map ip ${table} ${portMaps.any} { ${target.replace('ipv4_addr . ', '')} }`,
-    ...chains.flatMap((chain) => chainText(table, chain)),
+    `add table ${ip} ${table}`,
+    `add map ${ip} ${table} ${portMaps.specific} { ${target} }`,
+    `add map ${ip} ${table} ${portMaps.any} { ${target.replace(`${address} . `, '')} }`,
+    `add set ${ip} ${table} ${portMaps.open} { type inet_proto . ${address} . inet_service; }`,
+    ...chains.flatMap((chain) => chainText(`${ip} ${table}`, chain)),
     '',
   ].join('\n');
 }
 
-function masquerading({ bridge, subnet, internal, masquerade }: Zone): string[] {
-  const inside = subnetText(subnet);
+/**
+ * What is sent to this machine may be meant for a container. Not from or to addresses that lead nowhere else: IPv6's loopback cannot be translated, and a
+ * link's own addresses are of that link; those are carried by the daemon.
+ */
+function translated(family: Family): string {
+  if (family === 4) return 'fib daddr type local jump ports';
+  return 'ip6 daddr != ::1 ip6 saddr != fe80::/10 fib daddr type local jump ports';
+}
+
+function masquerading(family: Family, { bridge, subnet, internal, masquerade, mode }: Zone): string[] {
+  const source = `${tableFamilies[family]} saddr`;
+  const inside = `${source} ${subnetText(subnet)}`;
+  const isTranslated = mode === 'nat' || mode === 'nat-unprotected';
   return [
-    ...(masquerade && !internal ? [`ip saddr ${inside} oifname != "${bridge}" masquerade`] : []),
-    `ip saddr 127.0.0.0/8 oifname "${bridge}" masquerade`,
-    `ip saddr ${inside} oifname "${bridge}" ct status dnat masquerade`,
+    ...(masquerade && !internal && isTranslated ? [`${inside} oifname != "${bridge}" masquerade`] : []),
+    ...(family === 4 ? [`${source} 127.0.0.0/8 oifname "${bridge}" masquerade`] : []),
+    `${inside} oifname "${bridge}" ct status dnat masquerade`,
   ];
 }
 
-function inwards({ bridge, internal }: Zone): string[] {
+function inwards(family: Family, { bridge, internal, mode }: Zone, zones: readonly Zone[]): string[] {
   const within = `iifname "${bridge}" oifname "${bridge}" accept`;
   if (internal) return [within, `iifname "${bridge}" drop`, `oifname "${bridge}" drop`];
   return [
     within,
     `oifname "${bridge}" ct state established,related accept`,
     `oifname "${bridge}" ct status dnat accept`,
+    ...openings(family, bridge, mode, zones),
     `oifname "${bridge}" drop`,
   ];
+}
+
+function openings(family: Family, bridge: string, mode: GatewayMode, zones: readonly Zone[]): string[] {
+  if (mode === 'routed') {
+    const ip = tableFamilies[family];
+    return [
+      `oifname "${bridge}" meta l4proto ${family === 4 ? 'icmp' : 'ipv6-icmp'} accept`,
+      `oifname "${bridge}" meta l4proto . ${ip} daddr . th dport @${portMaps.open} accept`,
+    ];
+  }
+  if (mode !== 'nat-unprotected') return [];
+  // Open to the world is not open to the other networks.
+  const others = zones.map((zone) => `"${zone.bridge}"`).join(', ');
+  return [`iifname != { ${others} } oifname "${bridge}" accept`];
 }
 
 interface Chain {
@@ -95,8 +130,8 @@ interface Chain {
 
 function chainText(table: string, { name, hook, rules }: Chain): string[] {
   return [
-    `add chain ip ${table} ${name}${hook ? ` { ${hook} }` : ''}`,
-    `flush chain ip ${table} ${name}`,
-    ...rules.map((rule) => `add rule ip ${table} ${name} ${rule}`),
+    `add chain ${table} ${name}${hook ? ` { ${hook} }` : ''}`,
+    `flush chain ${table} ${name}`,
+    ...rules.map((rule) => `add rule ${table} ${name} ${rule}`),
   ];
 }

@@ -104,16 +104,39 @@ test('address, up and default route go as one datagram with the link index open 
   );
 });
 
+test('an IPv6 address comes to a link that is up, and is not tried out first', () => {
+  const { bytes, patches } = configureLink({
+    name: 'eth0',
+    address: parseAddress('fd00::2'),
+    prefixLength: 64,
+    gateway: parseAddress('fd00::1'),
+  });
+  assert.deepEqual(
+    bytes,
+    hex(`
+      20000000 1300 0500 00000000 00000000   00 00 0000 00000000 01000000 01000000
+      40000000 1400 0506 00000000 00000000   0a 40 02 00 00000000
+      1400 0200 fd000000 00000000 00000000 00000002   1400 0100 fd000000 00000000 00000000 00000002
+      38000000 1800 0506 00000000 00000000   0a 00 00 00 fe 03 00 01 00000000
+      1400 0500 fd000000 00000000 00000000 00000001   0800 0400 00000000
+    `),
+  );
+  assert.deepEqual(
+    patches.map(({ offset }) => offset),
+    [20, 32 + 20, 32 + 64 + 52],
+  );
+});
+
 test('links are deleted by name and dumps ask for everything', () => {
   assert.deepEqual(
     deleteLink('wv0').bytes,
     hex('28000000 1100 0500 00000000 00000000 00000000 00000000 00000000 00000000 0800 0300 77763000'),
   );
-  assert.deepEqual(listRoutes().bytes, hex('1c000000 1a00 0103 00000000 00000000 02000000 00000000 00000000'));
+  assert.deepEqual(listRoutes(4).bytes, hex('1c000000 1a00 0103 00000000 00000000 02000000 00000000 00000000'));
 });
 
 test('a port is one element in a transaction of its own', () => {
-  const [element] = portElements('0123456789abcdef', '172.17.0.2', [
+  const [element] = portElements('0123456789abcdef', { ipAddress: '172.17.0.2' }, [
     { containerPort: 80, protocol: 'tcp', hostIP: '0.0.0.0', hostPort: 8080 },
     { containerPort: 80, protocol: 'tcp', hostIP: '::', hostPort: 8080 },
   ]);
@@ -136,8 +159,23 @@ test('a port is one element in a transaction of its own', () => {
   );
 });
 
+test('a port on an IPv6 address is translated where the container has one, and opened where it needs no translation', () => {
+  const bindings = [
+    { containerPort: 80, protocol: 'tcp', hostIP: '::', hostPort: 8080 },
+    { containerPort: 80, protocol: 'tcp', hostIP: '::1', hostPort: 8081 },
+    { containerPort: 80, protocol: 'tcp', hostIP: '::', hostPort: 0 },
+    { containerPort: 80, protocol: 'tcp', hostIP: '0.0.0.0', hostPort: 8080 },
+  ] as const;
+  const ipv6 = { ipAddress: 'fd00::2', prefixLength: 64, gateway: '' };
+  assert.deepEqual(portElements('x', { ipAddress: '', ipv6 }, bindings).map(elementText), [
+    'published_any tcp 8080 to [fd00::2]:80',
+    'published tcp [::1]:8081 to [fd00::2]:80',
+    'opened tcp [fd00::2]:80',
+  ]);
+});
+
 test('a port on one address has the address in its key', () => {
-  const [element] = portElements('x', '10.0.0.2', [
+  const [element] = portElements('x', { ipAddress: '10.0.0.2' }, [
     { containerPort: 53, protocol: 'udp', hostIP: '127.0.0.1', hostPort: 5353 },
   ]);
   assert.deepEqual(element!.key, hex('11000000 7f000001 14e90000'));
@@ -170,13 +208,13 @@ test('answers are read: links, addresses, routes, elements, policies, flows', ()
   assert.deepEqual(decodeRoutes(Buffer.concat([route(255), route(254)])), [
     { destination: parseAddress('172.17.0.0'), prefixLength: 16, linkIndex: 5 },
   ]);
-  const item = { set: 's', key: hex('06000000 1f900000'), data: hex('ac110002 00500000') };
-  assert.deepEqual(decodeElements(addElements('t', [item]).bytes, 's'), [item]);
+  const item = { family: 4, set: 's', key: hex('06000000 1f900000'), data: hex('ac110002 00500000') } as const;
+  assert.deepEqual(decodeElements(addElements('t', [item]).bytes, 4, 's'), [item]);
   const chain = (policy: string) =>
     encodeMessage(0x0a03, 0, hex('02000000'), attribute(3, text('FORWARD')), attribute(5, hex(policy)));
   assert.equal(decodePolicy(chain('00000000')), 'drop');
   assert.equal(decodePolicy(chain('00000001')), 'accept');
-  assert.equal(decodePolicy(getChain('filter', 'FORWARD').bytes), undefined);
+  assert.equal(decodePolicy(getChain(4, 'filter', 'FORWARD').bytes), undefined);
   const original = Buffer.concat([
     nested(1, attribute(1, hex('c6336402')), attribute(2, hex('c6336401'))),
     nested(2, attribute(1, Buffer.from([17])), attribute(2, be16(40000)), attribute(3, be16(8090))),
@@ -188,7 +226,7 @@ test('answers are read: links, addresses, routes, elements, policies, flows', ()
     nested(1, original),
     nested(2, nested(1, attribute(1, hex('ac110002')), attribute(2, hex('c6336402')))),
   );
-  assert.deepEqual(decodeUdpFlows(flow), [{ sentToPort: 8090, answeredBy: '172.17.0.2', original }]);
+  assert.deepEqual(decodeUdpFlows(flow), [{ family: 4, sentToPort: 8090, answeredBy: '172.17.0.2', original }]);
 });
 
 test("the kernel's own words for a refusal are found", () => {

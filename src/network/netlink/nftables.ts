@@ -2,6 +2,8 @@
  * The little of nf_tables that published ports need on every start and stop, over NETLINK_NETFILTER
  * (include/uapi/linux/netfilter/nf_tables.h): elements of maps, and questions about chains. Tables and rules are written by `nft`, once.
  */
+
+import type { Family } from '../address.ts';
 import {
   attribute,
   decodeAttributes,
@@ -19,7 +21,7 @@ const { request, ack, create, dump } = messageFlags;
 const batchBegin = 0x10;
 const batchEnd = 0x11;
 const nftSubsystem = 10;
-const ipv4 = 2;
+const familyNumbers: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 const command = { newElement: 12, getElement: 13, delElement: 14, getTable: 1, getChain: 4 } as const;
 const list = { table: 1, set: 2, elements: 3 } as const;
 const element = { key: 1, data: 2, userData: 6 } as const;
@@ -32,8 +34,8 @@ function header(family: number, resource: number): Buffer {
   return Buffer.from([family, 0, resource >> 8, resource & 255]);
 }
 
-function message(which: number, flags: number, ...attributes: Buffer[]): Buffer {
-  return encodeMessage((nftSubsystem << 8) | which, flags, header(ipv4, 0), ...attributes);
+function message(family: Family, which: number, flags: number, ...attributes: Buffer[]): Buffer {
+  return encodeMessage((nftSubsystem << 8) | which, flags, header(familyNumbers[family], 0), ...attributes);
 }
 
 export function nftMessageType(which: number): number {
@@ -55,8 +57,10 @@ export function batch(messages: readonly Buffer[]): Datagram {
 
 /** Key and data are in the registers' form: every field padded to four bytes. */
 export interface MapElement {
+  readonly family: Family;
   readonly set: string;
   readonly key: Buffer;
+  /** Empty in a set that is no map. */
   readonly data: Buffer;
   /** Shown by `nft list`. */
   readonly comment?: string;
@@ -69,12 +73,13 @@ function value(type: number, bytes: Buffer): Buffer {
 function elementMessage(table: string, which: number, flags: number, item: MapElement): Buffer {
   const withData = which === command.newElement;
   const parts = [value(element.key, item.key)];
-  if (withData) parts.push(value(element.data, item.data));
+  if (withData && item.data.length > 0) parts.push(value(element.data, item.data));
   if (withData && item.comment !== undefined) {
     const comment = text(item.comment);
     parts.push(attribute(element.userData, Buffer.concat([Buffer.from([commentData, comment.length]), comment])));
   }
   return message(
+    item.family,
     which,
     request | ack | flags,
     attribute(list.table, text(table)),
@@ -93,8 +98,9 @@ export function deleteElements(table: string, items: readonly MapElement[]): Dat
   return batch(items.map((item) => elementMessage(table, command.delElement, 0, item)));
 }
 
-export function listElements(table: string, set: string): Datagram {
+export function listElements(family: Family, table: string, set: string): Datagram {
   const bytes = message(
+    family,
     command.getElement,
     request | dump,
     attribute(list.table, text(table)),
@@ -103,14 +109,14 @@ export function listElements(table: string, set: string): Datagram {
   return { bytes, acks: 1, patches: [] };
 }
 
-export function decodeElements(answer: Buffer, set: string): MapElement[] {
+export function decodeElements(answer: Buffer, family: Family, set: string): MapElement[] {
   const items: MapElement[] = [];
   for (const { type, payload } of decodeMessages(answer)) {
     if (type !== ((nftSubsystem << 8) | command.newElement)) continue;
     const elements = decodeAttributes(payload.subarray(4)).get(list.elements);
     for (const [, bytes] of listAttributes(elements ?? Buffer.alloc(0))) {
       const parts = decodeAttributes(bytes);
-      items.push({ set, key: readValue(parts.get(element.key)), data: readValue(parts.get(element.data)) });
+      items.push({ family, set, key: readValue(parts.get(element.key)), data: readValue(parts.get(element.data)) });
     }
   }
   return items;
@@ -121,12 +127,12 @@ function readValue(bytes: Buffer | undefined): Buffer {
 }
 
 /** Answered by an ENOENT when the table or the chain is not there. */
-export function getTable(table: string): Datagram {
-  return { bytes: message(command.getTable, request | ack, attribute(1, text(table))), acks: 1, patches: [] };
+export function getTable(family: Family, table: string): Datagram {
+  return { bytes: message(family, command.getTable, request | ack, attribute(1, text(table))), acks: 1, patches: [] };
 }
 
-export function getChain(table: string, chain: string): Datagram {
-  const bytes = message(command.getChain, request | ack, attribute(1, text(table)), attribute(3, text(chain)));
+export function getChain(family: Family, table: string, chain: string): Datagram {
+  const bytes = message(family, command.getChain, request | ack, attribute(1, text(table)), attribute(3, text(chain)));
   return { bytes, acks: 1, patches: [] };
 }
 

@@ -1,5 +1,14 @@
-/** Links, addresses and routes over NETLINK_ROUTE (include/uapi/linux/rtnetlink.h, if_link.h, if_addr.h). IPv4 only. */
-import { type Address, addressBytes, type Subnet } from '../address.ts';
+/** Links, addresses and routes over NETLINK_ROUTE (include/uapi/linux/rtnetlink.h, if_link.h, if_addr.h). */
+import {
+  type Address,
+  addressBytes,
+  addressFrom,
+  type Family,
+  lastOf,
+  type Subnet,
+  subnetOf,
+  widthOf,
+} from '../address.ts';
 import {
   attribute,
   decodeAttributes,
@@ -25,7 +34,7 @@ const newRoute = 24;
 const getRoute = 26;
 const delNeighbour = 29;
 
-const inet = 2;
+const familyNumbers: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 const bridgeFamily = 7;
 const linkUp = 1;
 
@@ -149,7 +158,7 @@ function setBridgePort(linkName: string, which: number): Datagram {
   return { bytes: message, acks: 1, patches: [{ offset: headerBytes + 4, kind: 'link-index', value: linkName }] };
 }
 
-/** Address, up, default route: what a new link needs, as one datagram. */
+/** Address, up, default route: what a new link needs, as one datagram. All of one family. */
 export function configureLink(options: {
   readonly name: string;
   readonly address?: Address;
@@ -159,11 +168,15 @@ export function configureLink(options: {
   readonly replaceRoute?: boolean;
 }): Datagram {
   // Each message, and where in it the link's index goes.
-  const messages: [Buffer, number][] = [];
+  const up: [Buffer, number] = [encodeMessage(setLink, request | ack, linkHeader(0, linkUp, linkUp)), headerBytes + 4];
+  const messages = [up];
   if (options.address !== undefined) {
-    messages.push([addAddress(options.address, options.prefixLength ?? 32), headerBytes + 4]);
+    const { address, prefixLength = widthOf(address.family) } = options;
+    const added: [Buffer, number] = [addAddress(address, prefixLength), headerBytes + 4];
+    // A link gets the route to its IPv6 neighbours when it has the address while it is up.
+    if (address.family === 4) messages.unshift(added);
+    else messages.push(added);
   }
-  messages.push([encodeMessage(setLink, request | ack, linkHeader(0, linkUp, linkUp)), headerBytes + 4]);
   if (options.gateway !== undefined) {
     const message = addDefaultRoute(options.gateway, options.replaceRoute ?? false);
     messages.push([message, message.length - 4]);
@@ -179,21 +192,24 @@ export function configureLink(options: {
 
 const headerBytes = 16;
 
-function addressHeader(index: number, prefixLength: number): Buffer {
-  const header = Buffer.from([inet, prefixLength, 0, 0, 0, 0, 0, 0]);
+function addressHeader(family: number, index: number, prefixLength: number, flags = 0): Buffer {
+  const header = Buffer.from([family, prefixLength, flags, 0, 0, 0, 0, 0]);
   header.writeUInt32LE(index, 4);
   return header;
 }
 
+/** An IPv6 address is used at once: nobody else on a bridge of ours has it (`nodad`). */
 function addAddress(address: Address, prefixLength: number): Buffer {
-  const hostBits = 32 - prefixLength;
-  const broadcast = hostBits >= 2 ? (address | (2 ** hostBits - 1)) >>> 0 : undefined;
+  const noDuplicateDetection = 2;
+  const { family } = address;
+  const bytes = addressBytes(address);
+  const broadcast = family === 4 && prefixLength <= 30 ? lastOf(subnetOf(address, prefixLength)) : undefined;
   return encodeMessage(
     newAddress,
     request | ack | create | exclusive,
-    addressHeader(0, prefixLength),
-    attribute(addressAttribute.local, addressBytes(address)),
-    attribute(addressAttribute.address, addressBytes(address)),
+    addressHeader(familyNumbers[family], 0, prefixLength, family === 6 ? noDuplicateDetection : 0),
+    attribute(addressAttribute.local, bytes),
+    attribute(addressAttribute.address, bytes),
     ...(broadcast === undefined ? [] : [attribute(addressAttribute.broadcast, addressBytes(broadcast))]),
   );
 }
@@ -202,7 +218,7 @@ export function deleteAddress(linkIndex: number, address: Address, subnet: Subne
   const message = encodeMessage(
     delAddress,
     request | ack,
-    addressHeader(linkIndex, subnet.prefixLength),
+    addressHeader(familyNumbers[address.family], linkIndex, subnet.prefixLength),
     attribute(addressAttribute.local, addressBytes(address)),
   );
   return { bytes: message, acks: 1, patches: [] };
@@ -216,7 +232,7 @@ function addDefaultRoute(gateway: Address, replaces: boolean): Buffer {
   return encodeMessage(
     newRoute,
     request | ack | create | (replaces ? replace : exclusive),
-    Buffer.from([inet, 0, 0, 0, mainTable, boot, universe, unicast, 0, 0, 0, 0]),
+    Buffer.from([familyNumbers[gateway.family], 0, 0, 0, mainTable, boot, universe, unicast, 0, 0, 0, 0]),
     attribute(route.gateway, addressBytes(gateway)),
     attribute(route.outLink, u32(0)),
   );
@@ -230,7 +246,7 @@ export function deleteLink(name: string): Datagram {
 /** Forgets what the host remembers of a neighbour: its next holder may have another hardware address. */
 export function deleteNeighbour(bridgeIndex: number, address: Address): Datagram {
   const header = Buffer.alloc(12);
-  header[0] = inet;
+  header[0] = familyNumbers[address.family];
   header.writeInt32LE(bridgeIndex, 4);
   const message = encodeMessage(delNeighbour, request | ack, header, attribute(1, addressBytes(address)));
   return { bytes: message, acks: 1, patches: [] };
@@ -274,16 +290,17 @@ export interface LinkAddress {
   readonly prefixLength: number;
 }
 
-export function listAddresses(): Datagram {
-  return { bytes: encodeMessage(getAddress, request | dump, addressHeader(0, 0)), acks: 1, patches: [] };
+export function listAddresses(family: Family): Datagram {
+  const header = addressHeader(familyNumbers[family], 0, 0);
+  return { bytes: encodeMessage(getAddress, request | dump, header), acks: 1, patches: [] };
 }
 
 export function decodeAddresses(answer: Buffer): LinkAddress[] {
   return decodeMessages(answer).flatMap(({ type, payload }) => {
     const attributes = decodeAttributes(payload.subarray(8));
     const local = attributes.get(addressAttribute.local) ?? attributes.get(addressAttribute.address);
-    if (type !== newAddress || payload[0] !== inet || local?.length !== 4) return [];
-    return [{ linkIndex: payload.readUInt32LE(4), address: local.readUInt32BE(0), prefixLength: payload[1]! }];
+    if (type !== newAddress || !isAddress(local)) return [];
+    return [{ linkIndex: payload.readUInt32LE(4), address: addressFrom(local), prefixLength: payload[1]! }];
   });
 }
 
@@ -293,9 +310,9 @@ export interface RouteInfo {
   readonly linkIndex: number;
 }
 
-export function listRoutes(): Datagram {
+export function listRoutes(family: Family): Datagram {
   const header = Buffer.alloc(12);
-  header[0] = inet;
+  header[0] = familyNumbers[family];
   return { bytes: encodeMessage(getRoute, request | dump, header), acks: 1, patches: [] };
 }
 
@@ -305,15 +322,19 @@ export function decodeRoutes(answer: Buffer): RouteInfo[] {
     const attributes = decodeAttributes(payload.subarray(12));
     const table = attributes.get(route.table)?.readUInt32LE(0) ?? payload[4];
     const destination = attributes.get(route.destination);
-    if (type !== newRoute || payload[0] !== inet || table !== mainTable || destination?.length !== 4) return [];
+    if (type !== newRoute || table !== mainTable || !isAddress(destination)) return [];
     return [
       {
-        destination: destination.readUInt32BE(0),
+        destination: addressFrom(destination),
         prefixLength: payload[1]!,
         linkIndex: attributes.get(route.outLink)?.readUInt32LE(0) ?? 0,
       },
     ];
   });
+}
+
+function isAddress(bytes: Buffer | undefined): bytes is Buffer {
+  return bytes?.length === 4 || bytes?.length === 16;
 }
 
 export function macBytes(macAddress: string): Buffer {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isIP, isIPv6 } from 'node:net';
 import { EngineError, isErrno, messageOf } from '#errdefs';
+import type { Family } from '../address.ts';
 import type { PortBinding } from '../types.ts';
 import { defaultRange, type HostPort, PortAllocator, type PortRange } from './allocator.ts';
 import { holdPort, type PortHold } from './holds.ts';
@@ -11,9 +12,17 @@ const bindErrors: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
 };
 
+/** A container's address in one family; what is `routed` is asked for there, on no host port. */
+export interface PortTarget {
+  readonly address: string;
+  readonly routed: boolean;
+}
+
+export type PortTargets = Readonly<Partial<Record<Family, PortTarget>>>;
+
 /** The ports of one endpoint while they are published. */
 export interface PublishedPorts extends AsyncDisposable {
-  /** With addresses and host ports as they are: one entry per address. */
+  /** With addresses and host ports as they are: one entry per address; port 0 is none, what is routed has no other. */
   readonly bindings: readonly PortBinding[];
 }
 
@@ -25,8 +34,8 @@ export class PortPublisher {
    * Takes and binds all ports or none.
    * @throws `conflict` when one is taken, `invalid-argument` for impossible bindings; in Docker's words, without the endpoint.
    */
-  async publish(containerIP: string, wanted: readonly PortBinding[]): Promise<PublishedPorts> {
-    const held: { port: HostPort; hold: PortHold }[] = [];
+  async publish(targets: PortTargets, wanted: readonly PortBinding[]): Promise<PublishedPorts> {
+    const held: Held[] = [];
     const bindings: PortBinding[] = [];
     const release = async () => {
       for (const { port, hold } of held.splice(0)) {
@@ -35,7 +44,7 @@ export class PortPublisher {
       }
     };
     try {
-      for (const binding of wanted) bindings.push(...(await this.#publishOne(containerIP, binding, held)));
+      for (const binding of wanted) bindings.push(...(await this.#publishOne(targets, binding, held)));
     } catch (error) {
       await release();
       throw error;
@@ -43,20 +52,29 @@ export class PortPublisher {
     return { bindings, [Symbol.asyncDispose]: release };
   }
 
-  async #publishOne(
-    containerIP: string,
-    binding: PortBinding,
-    held: { port: HostPort; hold: PortHold }[],
-  ): Promise<PortBinding[]> {
-    const hostIPs = addressesOf(binding);
-    const { protocol, containerPort, hostPort, hostPortEnd = hostPort } = checked(binding);
+  async #publishOne(targets: PortTargets, binding: PortBinding, held: Held[]): Promise<PortBinding[]> {
+    const { protocol, containerPort } = checked(binding);
+    const ways = addressesOf(binding).flatMap((hostIP) => wayTo(targets, hostIP));
+    const routed = ways
+      .filter(({ target }) => target.routed)
+      .map(({ hostIP }) => ({ containerPort, protocol, hostIP: isIPv6(hostIP) ? '::' : '0.0.0.0', hostPort: 0 }));
+    const bound = ways.filter(({ target }) => !target.routed);
+    if (bound.length === 0) return routed;
+    const port = await this.#bindSome(bound, binding, held);
+    return [...routed, ...bound.map(({ hostIP }) => ({ containerPort, protocol, hostIP, hostPort: port }))];
+  }
+
+  /** The first port of those that would do which is free on all these addresses. */
+  async #bindSome(ways: readonly Way[], binding: PortBinding, held: Held[]): Promise<number> {
+    const { protocol, hostPort, hostPortEnd = hostPort } = binding;
+    const hostIPs = ways.map(({ hostIP }) => hostIP);
     const fixed = hostPort !== 0 && hostPortEnd === hostPort;
     const range = hostPort === 0 ? undefined : { first: hostPort, last: hostPortEnd };
     const candidates = fixed ? [hostPort] : this.#allocator.candidates(protocol, hostIPs, range);
     for (const port of candidates) {
       try {
-        held.push(...(await this.#hold(containerIP, { ...binding, hostPort: port }, hostIPs)));
-        return hostIPs.map((hostIP) => ({ containerPort, protocol, hostIP, hostPort: port }));
+        held.push(...(await this.#hold(ways, { ...binding, hostPort: port })));
+        return port;
       } catch (error) {
         if (fixed || !isTaken(error)) throw error;
       }
@@ -65,17 +83,15 @@ export class PortPublisher {
     throw new EngineError('conflict', `all ports are allocated: ${hostIPs[0]} ${protocol} ${what}`);
   }
 
-  async #hold(containerIP: string, binding: PortBinding, hostIPs: readonly string[]) {
+  async #hold(ways: readonly Way[], binding: PortBinding): Promise<Held[]> {
     const { protocol, hostPort, containerPort } = binding;
+    const hostIPs = ways.map(({ hostIP }) => hostIP);
     this.#allocator.take(protocol, hostIPs, hostPort);
-    const held: { port: HostPort; hold: PortHold }[] = [];
+    const held: Held[] = [];
     try {
-      for (const hostIP of hostIPs) {
-        const target = { address: containerIP, port: containerPort };
-        held.push({
-          port: { protocol, hostIP, hostPort },
-          hold: await bind(binding, hostIP, target),
-        });
+      for (const { hostIP, target } of ways) {
+        const hold = await bind(binding, hostIP, { address: target.address, port: containerPort });
+        held.push({ port: { protocol, hostIP, hostPort }, hold });
       }
       return held;
     } catch (error) {
@@ -86,19 +102,41 @@ export class PortPublisher {
   }
 }
 
+interface Held {
+  readonly port: HostPort;
+  readonly hold: PortHold;
+}
+
+/** A host address and where what arrives there goes. */
+interface Way {
+  readonly hostIP: string;
+  readonly target: PortTarget;
+}
+
+/** What comes over IPv6 is carried to a container that has none over IPv4, as dockerd does; not the other way. */
+function wayTo(targets: PortTargets, hostIP: string): Way[] {
+  const target = isIPv6(hostIP) ? (targets[6] ?? targets[4]) : targets[4];
+  if (!target || (target.routed && target === targets[4] && isIPv6(hostIP))) return [];
+  return [{ hostIP, target }];
+}
+
 async function bind(binding: PortBinding, hostIP: string, target: { address: string; port: number }) {
   try {
     return await holdPort(binding.protocol, hostIP, binding.hostPort, target);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
-    const shown = isIPv6(hostIP) ? `[${hostIP}]` : hostIP;
+    const shown = bracketed(hostIP);
     throw new EngineError(
       'conflict',
-      `failed to bind host port for ${shown}:${binding.hostPort}:${target.address}:${target.port}/${binding.protocol}: ` +
+      `failed to bind host port for ${shown}:${binding.hostPort}:${bracketed(target.address)}:${target.port}/${binding.protocol}: ` +
         (bindErrors[code] ?? messageOf(error)),
       { cause: error },
     );
   }
+}
+
+function bracketed(address: string): string {
+  return isIPv6(address) ? `[${address}]` : address;
 }
 
 function isTaken(error: unknown): boolean {

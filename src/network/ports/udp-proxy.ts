@@ -42,7 +42,7 @@ function flowOf(socket: Socket, flows: Map<string, Flow>, sender: RemoteInfo, ta
     return known;
   }
   if (flows.size >= flowLimit) return undefined;
-  const upstream = createSocket('udp4');
+  const upstream = createSocket(isIPv6(target.address) ? 'udp6' : 'udp4');
   const end = () => {
     if (flows.get(key)?.upstream !== upstream) return;
     flows.delete(key);

@@ -17,7 +17,7 @@ let networks: Networks;
 let bridge: NetworkInfo;
 
 const open = (instance = 'test', extra: object = {}) =>
-  openNetworks({ instance, runRoot: join(folder.path, instance), firewall: true, ...extra });
+  openNetworks({ instance, engineID: 'an engine', runRoot: join(folder.path, instance), firewall: true, ...extra });
 const bridgeOf = (some: Networks) => some.list().find(({ name }) => name === 'bridge')!;
 const port = (containerPort: number, hostPort: number, extra: Partial<PortBinding> = {}): PortBinding => ({
   containerPort,
@@ -299,7 +299,7 @@ test('a flushed ruleset and a removed bridge are put back', async () => {
   using _inA = await serve(a.path, 80, 'a');
   execFileSync('nft', ['flush', 'ruleset']);
   const lost = await verified(networks, ['a']);
-  assert.match(lost.join(), /firewall table wherry-[0-9a-f]{8} is missing/);
+  assert.match(lost.join(), /firewall table ip wherry-[0-9a-f]{8} is missing/);
   await start('b', [port(80, 8088)]);
   assert.equal(await ask('', 'tcp', '127.0.0.1', 8080), 'a 172.17.0.1');
   await stop('a');

@@ -7,6 +7,8 @@ const run = promisify(execFile);
 
 export const hostAddress = '198.51.100.1';
 export const outsideAddress = '198.51.100.2';
+export const hostAddress6 = 'fd99::1';
+export const outsideAddress6 = 'fd99::2';
 
 export function ip(...args: string[]): string {
   return execFileSync('ip', args, { encoding: 'utf8' });
@@ -19,8 +21,10 @@ export function makeHost(): { outside: string; remove: () => void } {
   ip('netns', 'add', outside);
   ip('link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'uplink', 'netns', outside);
   ip('addr', 'add', `${hostAddress}/24`, 'dev', 'uplink');
+  ip('addr', 'add', `${hostAddress6}/64`, 'dev', 'uplink', 'nodad');
   ip('link', 'set', 'uplink', 'up');
   ip('-n', outside, 'addr', 'add', `${outsideAddress}/24`, 'dev', 'uplink');
+  ip('-n', outside, 'addr', 'add', `${outsideAddress6}/64`, 'dev', 'uplink', 'nodad');
   ip('-n', outside, 'link', 'set', 'uplink', 'up');
   ip('-n', outside, 'link', 'set', 'lo', 'up');
   return { outside: `/run/netns/${outside}`, remove: () => ip('netns', 'delete', outside) };
@@ -30,10 +34,10 @@ export function makeHost(): { outside: string; remove: () => void } {
 export async function serve(namespace: string, port: number, label: string): Promise<Disposable> {
   const script = `
     const answer = (from) => ${JSON.stringify(label)} + ' ' + from.replace('::ffff:', '');
-    require('net').createServer((s) => { s.on('error', () => {}); s.end(answer(s.remoteAddress)); }).listen(${port}, '0.0.0.0', () => {
-      const u = require('dgram').createSocket('udp4');
+    require('net').createServer((s) => { s.on('error', () => {}); s.end(answer(s.remoteAddress)); }).listen(${port}, '::', () => {
+      const u = require('dgram').createSocket('udp6');
       u.on('message', (m, r) => u.send(answer(r.address), r.port, r.address));
-      u.bind(${port}, '0.0.0.0', () => console.log('ready'));
+      u.bind(${port}, '::', () => console.log('ready'));
     });`;
   const child = spawn(...inside(namespace, script), { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout!, 'data');

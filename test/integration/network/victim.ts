@@ -1,7 +1,7 @@
 /** A daemon that connects two containers, one of them to a second network too, says what is on record and waits to be killed. */
 import { openNetworks } from '#network';
 
-const networks = openNetworks({ instance: 'crash', runRoot: process.argv[2]!, firewall: true });
+const networks = openNetworks({ instance: 'crash', engineID: 'an engine', runRoot: process.argv[2]!, firewall: true });
 await networks.start();
 const bridge = networks.list().find(({ name }) => name === 'bridge')!;
 const endpoints: Record<string, unknown> = {};
