@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { Engine, Filters } from '#api-types';
 import { EngineError, messageOf } from '#errdefs';
 import { type Connection, type Exchange, type Method, Query, readBody, requestBody, writeWithPressure } from '#http';
@@ -46,6 +46,10 @@ export class Call {
 
   before(version: string): boolean {
     return versionBefore(this.version, version);
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.#exchange.request.headers;
   }
 
   header(name: string): string | undefined {

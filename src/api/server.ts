@@ -18,6 +18,7 @@ export interface ApiOptions {
 const table = new RouteTable(apiRoutes);
 /** Only these leave HTTP; an `Upgrade` elsewhere (h2c of a curious client) is answered as plain HTTP. */
 const hijackPaths = /^(?:\/v[0-9.]+)?\/(?:containers\/[^?]+\/attach|exec\/[^?]+\/start)(?:\?|$)/;
+const webSocketPaths = /^(?:\/v[0-9.]+)?\/containers\/[^?]+\/attach\/ws(?:\?|$)/;
 
 /**
  * The Engine API over an engine: what `http.listen` takes.
@@ -28,7 +29,8 @@ const hijackPaths = /^(?:\/v[0-9.]+)?\/(?:containers\/[^?]+\/attach|exec\/[^?]+\
 export function apiServer(options: ApiOptions): Pick<ServerOptions, 'handler' | 'mayUpgrade'> {
   return {
     handler: (exchange) => answer(options, exchange),
-    mayUpgrade: (request: IncomingMessage) => request.method === 'POST' && hijackPaths.test(request.url ?? ''),
+    mayUpgrade: ({ method, url = '' }: IncomingMessage) =>
+      (method === 'POST' && hijackPaths.test(url)) || (method === 'GET' && webSocketPaths.test(url)),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { AttachedStreams } from '#api-types';
 import { isKind, messageOf } from '#errdefs';
-import { type Connection, encodeFrame, isDisconnect, untilDetached } from '#http';
+import { type Connection, encodeFrame, isDisconnect, untilDetached, WebSocketConnection } from '#http';
 import { log } from '#log';
 import type { ByteSource } from '#streams';
 import type { Call } from './call.ts';
@@ -35,7 +35,7 @@ export async function acceptHijack(call: Call, tty: boolean): Promise<Connection
  * process's input, and a terminal's detach keys leave it open. The caller releases both; the process lives on.
  */
 export async function joinStreams(
-  connection: Connection,
+  connection: Connection | WebSocketConnection,
   attached: AttachedStreams,
   options: { tty: boolean; stdin: boolean; detachKeys: Uint8Array },
 ): Promise<void> {
@@ -43,8 +43,10 @@ export async function joinStreams(
   const input = options.tty
     ? untilDetached(connection.input, options.detachKeys, () => detach.abort())
     : connection.input;
-  const output = sendOutput(connection, attached, options.tty);
-  const passing = options.stdin ? passInput(input, attached, detach.signal) : undefined;
+  // A WebSocket has frames of its own, and none that tell its reader apart what a process wrote where. Its input is where it ends.
+  const isWebSocket = connection instanceof WebSocketConnection;
+  const output = sendOutput(connection, attached, options.tty || isWebSocket);
+  const passing = options.stdin || isWebSocket ? passInput(input, attached, detach.signal) : undefined;
   await Promise.race([output, connection.closed, once(detach.signal)]);
   await attached[Symbol.asyncDispose]();
   await output;
@@ -52,9 +54,13 @@ export async function joinStreams(
   await passing;
 }
 
-async function sendOutput(connection: Connection, attached: AttachedStreams, tty: boolean): Promise<void> {
+async function sendOutput(
+  connection: Connection | WebSocketConnection,
+  attached: AttachedStreams,
+  bare: boolean,
+): Promise<void> {
   try {
-    for await (const chunk of attached.output) await connection.write(wireBytes(tty, chunk));
+    for await (const chunk of attached.output) await connection.write(wireBytes(bare, chunk));
   } catch (error) {
     reportBroken('attached output', error);
   }

@@ -1,5 +1,5 @@
 /**
- * HTTP edges shared by servers and clients: route table, Go's query rules, bounded bodies, NDJSON, hijacked connections, Docker's stream multiplexing
+ * HTTP edges shared by servers and clients: route table, Go's query rules, bounded bodies, NDJSON, hijacked connections, WebSockets, Docker's stream multiplexing
  * and detach keys, listeners on UNIX and TCP sockets, and the client half. Knows no resource of any API. Imports errdefs, streams, log.
  */
 export { readBody, requestBody } from './body.ts';
@@ -18,3 +18,4 @@ export { formatQuery, parseBool, parseInteger, Query } from './query.ts';
 export { type Method, parseTarget, type Route, type RouteMatch, RouteTable, type Target } from './route-table.ts';
 export type { Exchange, ExchangeHandler, ServerOptions, ServerTls } from './server.ts';
 export { decodeFrames, encodeFrame, type Frame, type StreamName } from './stdcopy.ts';
+export { answerHandshake, WebSocketConnection } from './websocket.ts';

@@ -1,17 +1,16 @@
 import { STATUS_CODES } from 'node:http';
 import type { AttachedStreams } from '#api-types';
 import { EngineError, kindOf, messageOf } from '#errdefs';
-import { encodeFrame, parseDetachKeys } from '#http';
+import { answerHandshake, encodeFrame, parseDetachKeys, WebSocketConnection } from '#http';
 import type { ApiRoute, Call } from '../call.ts';
 import { httpStatus } from '../http-status.ts';
-import { notYet } from '../not-yet.ts';
 import { acceptHijack, joinStreams, rawStream, streamType } from '../streams.ts';
 import { checkSeconds } from '../times.ts';
 
 export const containerStreamRoutes: readonly ApiRoute[] = [
   ['GET', '/containers/{name:.*}/logs', logs],
   ['POST', '/containers/{name:.*}/attach', attach],
-  ['GET', '/containers/{name:.*}/attach/ws', notYet('attaching over a WebSocket')],
+  ['GET', '/containers/{name:.*}/attach/ws', attachWebSocket],
   ['GET', '/containers/{name:.*}/export', exportFilesystem],
 ];
 
@@ -50,26 +49,16 @@ async function logs(call: Call): Promise<void> {
 
 /** The container is looked at before the connection is taken: a refusal is an answer, though not a JSON one. */
 async function attach(call: Call): Promise<void> {
-  const { query } = call;
-  const stdin = query.bool('stdin');
-  let detachKeys: Uint8Array;
-  let attached: AttachedStreams;
+  let attachment: Attachment;
   try {
-    detachKeys = parseDetachKeys(query.text('detachKeys'));
-    attached = await call.engine.containers.attach(call.param('name'), {
-      stdin,
-      stdout: query.bool('stdout'),
-      stderr: query.bool('stderr'),
-      logs: query.bool('logs'),
-      stream: query.bool('stream'),
-    });
+    attachment = await openAttachment(call);
   } catch (error) {
     await refuseAttach(call, error);
     return;
   }
-  await using streams = attached;
+  await using streams = attachment.streams;
   await using connection = await acceptHijack(call, streams.tty);
-  await joinStreams(connection, streams, { tty: streams.tty, stdin, detachKeys });
+  await joinStreams(connection, streams, { tty: streams.tty, ...attachment });
 }
 
 async function refuseAttach(call: Call, error: unknown): Promise<void> {
@@ -77,6 +66,38 @@ async function refuseAttach(call: Call, error: unknown): Promise<void> {
   await using connection = call.hijack();
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${rawStream}\r\n\r\n`;
   await connection.write(Buffer.from(`${head}${messageOf(error)}\r\n`));
+}
+
+interface Attachment {
+  readonly streams: AttachedStreams;
+  readonly stdin: boolean;
+  readonly detachKeys: Uint8Array;
+}
+
+async function openAttachment(call: Call): Promise<Attachment> {
+  const { query } = call;
+  const stdin = query.bool('stdin');
+  const detachKeys = parseDetachKeys(query.text('detachKeys'));
+  const streams = await call.engine.containers.attach(call.param('name'), {
+    stdin,
+    stdout: query.bool('stdout'),
+    stderr: query.bool('stderr'),
+    logs: query.bool('logs'),
+    stream: query.bool('stream'),
+  });
+  return { streams, stdin, detachKeys };
+}
+
+/** What is wrong with the container is an answer of the API; what is wrong with the handshake one of the WebSocket's. */
+async function attachWebSocket(call: Call): Promise<void> {
+  const { streams: attached, ...options } = await openAttachment(call);
+  await using streams = attached;
+  const { accepted, answer } = answerHandshake(call.headers);
+  await using raw = call.hijack();
+  await raw.write(Buffer.from(answer));
+  if (!accepted) return;
+  await using connection = new WebSocketConnection(raw, call.before('1.28') ? 'text' : 'binary');
+  await joinStreams(connection, streams, { tty: streams.tty, ...options });
 }
 
 async function exportFilesystem(call: Call): Promise<void> {

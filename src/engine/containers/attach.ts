@@ -23,7 +23,9 @@ export async function attachContainer(
     throw new EngineError('conflict', `container ${reference} is restarting, wait until the container is running`);
   }
   const tty = container.body.config.Tty ?? false;
-  const live = options.stream ? container.attachment({ input: options.stdin ?? false }) : undefined;
+  // Who asks for no stream has got all of it.
+  const isAnyAsked = options.stdin || options.stdout || options.stderr;
+  const live = options.stream && isAnyAsked ? container.attachment({ input: options.stdin ?? false }) : undefined;
   live?.catch(() => {});
   emitContainer(ctx, container, 'attach');
   return attachedStreams({
