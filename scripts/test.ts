@@ -20,27 +20,19 @@ interface Part {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  /** What runs files again that failed, alone; absent where a test depends on nothing that could differ. */
+  /** What runs some of a part's test files again, alone. */
   readonly repeat?: (files: readonly string[]) => readonly string[];
 }
 
 function testPart(name: string, patterns: readonly string[], options: readonly string[]): Part {
-  const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort();
-  return { name, command: process.execPath, args: testArgs(files, options) };
-}
-
-/** Tests that meet the kernel, other processes and their timing. */
-function machinePart(name: string, pattern: string): Part {
-  const options = [
-    ...['--test-concurrency=1', '--test-timeout=300000', '--test-force-exit'],
+  const argsFor = (files: readonly string[]) => [
+    ...['--disable-warning=ExperimentalWarning', '--test', ...options],
     ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
     ...[`--test-reporter=${join(root, 'scripts/failed-files.ts')}`, `--test-reporter-destination=${failedFiles}`],
+    ...files,
   ];
-  return { ...testPart(name, [pattern], options), repeat: (files) => testArgs(files, options) };
-}
-
-function testArgs(files: readonly string[], options: readonly string[]): readonly string[] {
-  return ['--disable-warning=ExperimentalWarning', '--test', ...options, ...files];
+  const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort();
+  return { name, command: process.execPath, args: argsFor(files), repeat: argsFor };
 }
 
 function run(part: Part): boolean {
@@ -60,9 +52,11 @@ const quick: readonly Part[] = [
   { name: 'lint', command: bin('biome'), args: ['check', '--error-on-warnings', '.'] },
   testPart('architecture, docs and unit', ['test/*.test.ts', 'src/**/*.test.ts'], ['--test-concurrency=2']),
 ];
+/** Tests that meet the kernel and other processes. */
+const alone = ['--test-concurrency=1', '--test-timeout=300000', '--test-force-exit'];
 const slow: readonly Part[] = [
-  machinePart('integration', 'test/integration/**/*.test.ts'),
-  machinePart('compat', 'test/compat/**/*.test.ts'),
+  testPart('integration', ['test/integration/**/*.test.ts'], alone),
+  testPart('compat', ['test/compat/**/*.test.ts'], alone),
 ];
 
 const chosen = process.argv[2] === 'check' ? quick : [...quick, ...slow];

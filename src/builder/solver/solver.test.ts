@@ -130,12 +130,15 @@ test('the maker is cancelled, another build takes over', async () => {
   const first = newLog();
   const second = newLog();
   const controller = new AbortController();
-  const body = async (work: Work) => {
-    await wait(40, undefined, { signal: work.signal });
+  const untilAborted = async (work: Work) => {
+    await wait(600_000, undefined, { signal: work.signal });
   };
-  const cancelled = solver.solve([vertex('v', [], first, body)], options(cache, first, { signal: controller.signal }));
-  await wait(5);
-  const other = solver.solve([vertex('v', [], second, body)], options(cache, second));
+  const cancelled = solver.solve(
+    [vertex('v', [], first, untilAborted)],
+    options(cache, first, { signal: controller.signal }),
+  );
+  while (first.executed.length === 0) await wait(1);
+  const other = solver.solve([vertex('v', [], second)], options(cache, second));
   await wait(5);
   controller.abort(new Error('client left'));
   await assert.rejects(cancelled);
