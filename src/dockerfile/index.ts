@@ -14,7 +14,7 @@ export {
 export { cleanPath, IgnoreMatcher, parseDockerignore } from './dockerignore.ts';
 export { formatDuration, parseDurationNs } from './duration.ts';
 export { type ExpandOptions, expandWord, expandWords } from './expand.ts';
-export { compileGoMatch, type Glob } from './glob.ts';
+export { compileGoMatch, compileIgnorePattern, type Glob } from './glob.ts';
 export { inlineText, parseHeredoc } from './heredoc.ts';
 export type { Directives } from './lines.ts';
 export { LocationError, type SourceRange, SyntaxFault } from './location.ts';

@@ -183,7 +183,7 @@ test('ten builds at once run a shared step once', (t) =>
 test('faults are told before anything runs', (t) =>
   withWorkshop(t, async ({ build, steps }) => {
     const faults: readonly (readonly [string, RegExp])[] = [
-      ['FROM tiny\nRUN x\nCOPY --link a b\n', /dockerfile line 3: COPY --link is not supported/],
+      ['FROM tiny\nRUN x\nRUN --device=a x\n', /dockerfile line 3: RUN --device is not supported/],
       ['FROM tiny\nRUN x\nEXPOSE abc\n', /Invalid containerPort: abc/],
       ['FROM tiny\nRUN x\nFOO\n', /dockerfile parse error on line 3: unknown instruction: FOO/],
       ['FROM scratch\n', /No image was generated\. Is your Dockerfile empty\?/],

@@ -1,6 +1,7 @@
 import { type AddInstruction, type CopyInstruction, shellOf } from '#dockerfile';
 import { EngineError } from '#errdefs';
 import type { StageScope } from './convert.ts';
+import { parseModeChange } from './file-mode.ts';
 import type { CopyOperation } from './operations.ts';
 import { copyFrom } from './stages.ts';
 import { isRemote } from './support.ts';
@@ -16,9 +17,7 @@ export function copyOperation(instruction: CopyInstruction | AddInstruction, sco
   if (sources.some(isRemote)) {
     throw new EngineError('not-implemented', `dockerfile line ${line}: ADD of a URL is not supported`);
   }
-  if (chmod !== '' && !/^[0-7]{1,5}$/.test(chmod)) {
-    throw new EngineError('invalid-argument', `dockerfile line ${line}: invalid chmod value ${chmod}: not octal`);
-  }
+  if (chmod !== '') parseModeChange(chmod);
   return {
     kind: 'copy',
     keyword,
@@ -28,6 +27,8 @@ export function copyOperation(instruction: CopyInstruction | AddInstruction, sco
     destination,
     chown,
     chmod,
+    excludes: instruction.excludes,
+    parents: instruction.kind === 'copy' && instruction.parents,
     workingDir: scope.config.WorkingDir || '/',
     shell: shellOf(scope.config.Shell),
     config: scope.config,

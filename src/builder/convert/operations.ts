@@ -117,8 +117,12 @@ export interface CopyOperation extends Recorded {
   readonly destination: string;
   readonly workingDir: string;
   readonly chown: string;
-  /** Octal; empty keeps the sources' modes. */
+  /** Octal or symbolic; empty keeps the sources' modes. */
   readonly chmod: string;
+  /** As in a .dockerignore, matched below each folder that is copied. */
+  readonly excludes: readonly string[];
+  /** Sources keep their folders. */
+  readonly parents: boolean;
   /** In front of `#(nop)` in history. */
   readonly shell: readonly string[];
 }

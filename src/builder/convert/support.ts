@@ -17,34 +17,18 @@ export function checkSupported(instructions: readonly Instruction[]): void {
 }
 
 function unsupportedFeature(instruction: Instruction): string | undefined {
-  const keyword = instruction.keyword.toUpperCase();
   switch (instruction.kind) {
     case 'run':
       return unsupportedRun(instruction);
-    case 'copy':
-      if (instruction.parents) return 'COPY --parents';
-      return unsupportedFiles(instruction, keyword);
     case 'add':
       if (instruction.checksum !== '') return 'ADD --checksum';
       if (instruction.keepGitDir !== undefined) return 'ADD --keep-git-dir';
       if (instruction.unpack !== undefined) return 'ADD --unpack';
       if (instruction.sources.some(isRemote)) return 'ADD of a URL or a git repository';
-      return unsupportedFiles(instruction, keyword);
+      return undefined;
     default:
       return undefined;
   }
-}
-
-function unsupportedFiles(
-  instruction: Extract<Instruction, { kind: 'copy' | 'add' }>,
-  keyword: string,
-): string | undefined {
-  if (instruction.link) return `${keyword} --link`;
-  if (instruction.excludes.length > 0) return `${keyword} --exclude`;
-  if (instruction.chmod !== '' && !instruction.chmod.includes('$') && !/^[0-7]{1,5}$/.test(instruction.chmod)) {
-    return `${keyword} --chmod with anything but an octal number`;
-  }
-  return undefined;
 }
 
 function unsupportedRun(instruction: Extract<Instruction, { kind: 'run' }>): string | undefined {

@@ -1,5 +1,5 @@
 import { EngineError } from '#errdefs';
-import type { CopyOperation } from '../convert/index.ts';
+import { type CopyOperation, parseModeChange } from '../convert/index.ts';
 import type { CacheKey, Op, Work } from '../solver/index.ts';
 import { copySources } from './copy.ts';
 import { inlineTree } from './inline-tree.ts';
@@ -25,7 +25,7 @@ export class CopyOp implements Op<StepState> {
   }
 
   async cacheKey(inputs: readonly StepState[], work: Work): Promise<CacheKey> {
-    const { keyword, destination, chown, chmod, from } = this.#operation;
+    const { keyword, destination, chown, chmod, from, excludes, parents } = this.#operation;
     const selected = await this.#select(inputs, work);
     const files = await fileComponents(selected, {
       withOwners: this.#keepsOwners,
@@ -39,6 +39,8 @@ export class CopyOp implements Op<StepState> {
       destination,
       chown,
       chmod,
+      ...(excludes.length > 0 ? { excludes } : {}),
+      ...(parents ? { parents } : {}),
       content: componentsDigest(files),
       ...(files.length <= maxKeptComponents ? { files } : {}),
     });
@@ -51,13 +53,15 @@ export class CopyOp implements Op<StepState> {
     const draft = await this.#session.draft(parent, work);
     await using spool = this.#session.newSpool();
     const root = { uid: 0, gid: 0 };
-    const mode = Number.parseInt(chmod, 8) & 0o7777;
+    const change = chmod === '' ? undefined : parseModeChange(chmod);
     await copySources(draft, selected, {
       destination,
       workingDir,
       owner: chown !== '' ? await resolveOwner(draft, chown) : this.#keepsOwners ? undefined : root,
       unpack: keyword === 'ADD',
-      ...(chmod === '' ? {} : { mode: (node) => (node.type === 'symlink' ? 0o777 : mode) }),
+      ...(change
+        ? { mode: (node) => (node.type === 'symlink' ? 0o777 : change(node.mode, node.type === 'directory')) }
+        : {}),
       signal: work.signal,
       store: (body) => spool.keep(body),
     });
@@ -84,12 +88,12 @@ export class CopyOp implements Op<StepState> {
   }
 
   async #find(inputs: readonly StepState[], work: Work): Promise<readonly Selected[]> {
-    const { keyword, sources, inline, destination, from } = this.#operation;
+    const { keyword, sources, inline, destination, from, excludes, parents } = this.#operation;
     const isContext = from.kind === 'context';
     const missingPrefix = isContext ? 'file not found in build context or excluded by .dockerignore: ' : '';
     try {
       const tree = await this.#sourceTree(inputs, work);
-      const found = await selectSources(tree, sources, { signal: work.signal, missingPrefix });
+      const found = await selectSources(tree, sources, { signal: work.signal, missingPrefix, excludes, parents });
       const names = inline.map((file) => file.name);
       const written = await selectSources(inlineTree(inline), names, { signal: work.signal, missingPrefix: '' });
       const selected = [...found, ...written];

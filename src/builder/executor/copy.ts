@@ -4,17 +4,8 @@ import type { ByteSource } from '#streams';
 import { unpackArchive } from './archive-sources.ts';
 import { isArchive } from './inflate.ts';
 import type { LayerDraft, Owner } from './layer-draft.ts';
-import type { Selected } from './selection.ts';
-import {
-  baseOf,
-  cleanTreePath,
-  joinTree,
-  parentOf,
-  resolvePath,
-  type TreeNode,
-  toBytes,
-  walkTree,
-} from './source-tree.ts';
+import { type Selected, walkSelected } from './selection.ts';
+import { baseOf, cleanTreePath, joinTree, parentOf, resolvePath, type TreeNode, toBytes } from './source-tree.ts';
 
 export interface CopyOptions {
   /** As written, absolute or below `workingDir`. */
@@ -26,8 +17,6 @@ export interface CopyOptions {
   readonly unpack: boolean;
   /** Replaces the mode of everything copied. */
   readonly mode?: (node: TreeNode) => number;
-  /** Left out, by path below the source. */
-  readonly excludes?: (path: string) => boolean;
   readonly signal: AbortSignal;
   readonly store: (body: ByteSource) => Promise<() => ByteSource>;
 }
@@ -53,6 +42,7 @@ async function copyOne(draft: LayerDraft, source: Selected, options: CopyOptions
     ? options.destination
     : `${options.workingDir}/${options.destination}`;
   const target = await resolvePath(draft, toBytes(written));
+  if (source.ancestors) return await copyWithParents(draft, source, target, source.ancestors, options);
   if (source.node.type === 'directory') return await copyFolder(draft, source, target, options);
   if (options.unpack && source.node.type === 'file' && (await isArchive(() => source.tree.read(source.resolved)))) {
     return await unpackArchive(draft, target, source.tree.read(source.resolved), options);
@@ -60,6 +50,25 @@ async function copyOne(draft: LayerDraft, source: Selected, options: CopyOptions
   const isFolder = written.endsWith('/') || (await draft.lstat(target))?.type === 'directory';
   const path = isFolder ? joinTree(target, baseOf(source.path)) : target;
   await copyFile(draft, source, path, options);
+}
+
+/** `--parents`: below the target as the source stands below its base, the folders on the way as they are there. */
+async function copyWithParents(
+  draft: LayerDraft,
+  source: Selected,
+  target: ByteString,
+  ancestors: NonNullable<Selected['ancestors']>,
+  options: CopyOptions,
+): Promise<void> {
+  await draft.makeFolders(target, options.owner ?? { uid: 0, gid: 0 }, source.node.mtime);
+  for (const { path, node } of ancestors)
+    await put(draft, source, path, node, joinTree(target, path), options, undefined);
+  const place = joinTree(joinTree(target, ancestors.at(-1)?.path ?? ''), baseOf(source.path));
+  const names = new Inodes();
+  for await (const { path, node, within } of walkSelected(source)) {
+    options.signal.throwIfAborted();
+    await put(draft, source, path, node, joinTree(place, within), options, names.of(node));
+  }
 }
 
 async function copyFile(draft: LayerDraft, source: Selected, path: ByteString, options: CopyOptions): Promise<void> {
@@ -80,12 +89,9 @@ async function copyFolder(
   await draft.makeFolders(parentOf(target), { uid: 0, gid: 0 }, mtime);
   await draft.makeFolders(target, options.owner ?? { uid: 0, gid: 0 }, mtime);
   const names = new Inodes();
-  for await (const { path, node } of walkTree(source.tree, source.resolved)) {
+  for await (const { path, node, within } of walkSelected(source)) {
     options.signal.throwIfAborted();
-    if (path === source.resolved) continue;
-    const within = source.resolved === '' ? path : path.slice(source.resolved.length + 1);
-    if (options.excludes?.(within)) continue;
-    await put(draft, source, path, node, joinTree(target, within), options, names.of(node));
+    if (within !== '') await put(draft, source, path, node, joinTree(target, within), options, names.of(node));
   }
 }
 

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { ByteString } from '#archive';
-import { compileGoMatch } from '#dockerfile';
+import { compileGoMatch, compileIgnorePattern, IgnoreMatcher } from '#dockerfile';
 import { EngineError } from '#errdefs';
 import { hashList } from './file-hash.ts';
 import {
   cleanTreePath,
   joinTree,
+  parentOf,
   printable,
   type SourceTree,
   statPath,
@@ -25,6 +26,17 @@ export interface Selected {
   readonly node: TreeNode;
   /** `file:…` or `dir:…`, as history shows it. */
   readonly shownHash: string;
+  /** What of a folder is left out, by path below it. */
+  readonly excludes?: (within: string) => boolean;
+  /** The folders it stands in that the copy has as well, from the top (`--parents`). */
+  readonly ancestors?: readonly { readonly path: ByteString; readonly node: TreeNode }[];
+}
+
+export interface SelectOptions {
+  readonly signal: AbortSignal;
+  readonly missingPrefix: string;
+  readonly excludes?: readonly string[];
+  readonly parents?: boolean;
 }
 
 /** A file of a source as the cache key sees it: everything that the result depends on, and no time. */
@@ -37,19 +49,89 @@ export type FileComponent = readonly [path: string, kind: string, owner: string,
 export async function selectSources(
   tree: SourceTree,
   patterns: readonly string[],
-  options: { readonly signal: AbortSignal; readonly missingPrefix: string },
+  options: SelectOptions,
 ): Promise<Selected[]> {
+  const selecting = { missingPrefix: options.missingPrefix, ...excluder(options.excludes ?? []) };
   const selected: Selected[] = [];
   for (const pattern of patterns) {
     options.signal.throwIfAborted();
     const path = toBytes(pattern).replace(/^\//, '').replace(/^\.\//, '');
-    if (hasWildcards(path)) {
-      for (const match of await matches(tree, path)) selected.push(await select(tree, match, options.missingPrefix));
-    } else {
-      selected.push(await select(tree, path, options.missingPrefix));
-    }
+    if (options.parents) selected.push(...(await selectWithParents(tree, path, selecting)));
+    else if (hasWildcards(path)) {
+      for (const match of await matches(tree, path)) selected.push(await select(tree, match, selecting));
+    } else selected.push(await select(tree, path, selecting));
   }
   return selected;
+}
+
+type Selecting = Pick<SelectOptions, 'missingPrefix'> & Pick<Selected, 'excludes'>;
+
+/** @throws EngineError for a pattern that cannot be read */
+function excluder(patterns: readonly string[]): Pick<Selected, 'excludes'> {
+  if (patterns.length === 0) return {};
+  const matcher = new IgnoreMatcher(patterns);
+  return { excludes: (within) => matcher.excludes(within) };
+}
+
+/** `--parents`: what stands behind `/./` is kept, all of it without one; `**` in it goes through folders. */
+async function selectWithParents(tree: SourceTree, pattern: ByteString, options: Selecting): Promise<Selected[]> {
+  const pivot = pattern.indexOf('/./');
+  const base = pivot < 0 ? '' : cleanTreePath(pattern.slice(0, pivot));
+  const kept = pivot < 0 ? pattern : pattern.slice(pivot + '/./'.length);
+  const start = await select(tree, base, { missingPrefix: options.missingPrefix });
+  const found = hasWildcards(kept)
+    ? await matchesBelow(tree, start.resolved, kept)
+    : [joinTree(start.resolved, cleanTreePath(kept))];
+  const selected: Selected[] = [];
+  for (const path of found) {
+    const ancestors = await foldersBetween(tree, start.resolved, path);
+    selected.push({ ...(await select(tree, path, options)), ancestors });
+  }
+  return selected;
+}
+
+/** Every path below `base` that the pattern matches, unless a folder that it matches holds it. */
+async function matchesBelow(tree: SourceTree, base: ByteString, pattern: ByteString): Promise<ByteString[]> {
+  const matcher = compileIgnorePattern(printable(pattern));
+  const found: ByteString[] = [];
+  for await (const { path } of walkTree(tree, base)) {
+    if (path === base || found.some((folder) => path.startsWith(`${folder}/`))) continue;
+    if (matcher.matches(printable(path.slice(base === '' ? 0 : base.length + 1)))) found.push(path);
+  }
+  return found;
+}
+
+async function foldersBetween(tree: SourceTree, base: ByteString, path: ByteString) {
+  const folders: { path: ByteString; node: TreeNode }[] = [];
+  for (let at = parentOf(path); at.length > base.length; at = parentOf(at)) {
+    const node = await tree.lstat(at);
+    if (node) folders.unshift({ path: at.slice(base === '' ? 0 : base.length + 1), node });
+  }
+  return folders;
+}
+
+/**
+ * A source and everything below it that is not left out, folders before what is in them. A folder that is left out comes along when something in it
+ * does not.
+ */
+export async function* walkSelected(
+  source: Selected,
+): AsyncGenerator<{ readonly path: ByteString; readonly node: TreeNode; readonly within: ByteString }> {
+  const { tree, resolved, excludes } = source;
+  let skipped: { path: ByteString; node: TreeNode; within: ByteString }[] = [];
+  for await (const { path, node } of walkTree(tree, resolved)) {
+    const within = resolved === '' ? path : path.slice(resolved.length + 1);
+    if (within === '' || !excludes) {
+      yield { path, node, within };
+      continue;
+    }
+    skipped = skipped.filter((folder) => path.startsWith(`${folder.path}/`));
+    if (!excludes(printable(within))) {
+      yield* skipped;
+      yield { path, node, within };
+      skipped = [];
+    } else if (node.type === 'directory') skipped.push({ path, node, within });
+  }
 }
 
 /** Everything below the selected sources, for the cache key. `withOwners`: the copy keeps them. */
@@ -59,12 +141,18 @@ export async function fileComponents(
 ): Promise<FileComponent[]> {
   const components: FileComponent[] = [];
   for (const source of selected) {
-    for await (const { path, node } of walkTree(source.tree, source.resolved)) {
+    for (const { path, node } of source.ancestors ?? [])
+      components.push(folderComponent(path, node, options.withOwners));
+    for await (const { path, node } of walkSelected(source)) {
       options.signal.throwIfAborted();
       components.push(await component(source, path, node, options.withOwners));
     }
   }
   return components;
+}
+
+function folderComponent(path: ByteString, node: TreeNode, withOwners: boolean): FileComponent {
+  return [`${printable(path)}/`, node.type, withOwners ? `${node.uid}:${node.gid}` : '', node.mode.toString(8), ''];
 }
 
 async function component(
@@ -98,7 +186,7 @@ export function shownHash(selected: readonly Selected[]): string {
   return hashes.length === 1 ? hashes[0]! : hashList('multi', hashes);
 }
 
-async function select(tree: SourceTree, path: ByteString, missingPrefix: string): Promise<Selected> {
+async function select(tree: SourceTree, path: ByteString, { missingPrefix, excludes }: Selecting): Promise<Selected> {
   if (/^\.\.(\/|$)/.test(posix.normalize(path))) {
     throw new EngineError('invalid-argument', `forbidden path outside the build context: ${printable(path)} ()`);
   }
@@ -107,13 +195,15 @@ async function select(tree: SourceTree, path: ByteString, missingPrefix: string)
     throw new EngineError('not-found', `${missingPrefix}stat ${printable(path)}: file does not exist`);
   }
   const { path: resolved, node } = found;
-  const shown = node.type === 'directory' ? await folderHash(tree, resolved) : `file:${await tree.hash(resolved)}`;
-  return { tree, path: cleanTreePath(path), resolved, node, shownHash: shown };
+  const source = { tree, path: cleanTreePath(path), resolved, node, shownHash: '', ...(excludes ? { excludes } : {}) };
+  const shownHash = node.type === 'directory' ? await folderHash(source) : `file:${await tree.hash(resolved)}`;
+  return { ...source, shownHash };
 }
 
-async function folderHash(tree: SourceTree, resolved: ByteString): Promise<string> {
+async function folderHash(source: Selected): Promise<string> {
+  const { tree } = source;
   const hashes: string[] = [];
-  for await (const { path, node } of walkTree(tree, resolved)) {
+  for await (const { path, node } of walkSelected(source)) {
     if (path !== '') hashes.push(node.type === 'symlink' ? await hashFollowing(tree, path) : await tree.hash(path));
   }
   return hashList('dir', hashes.sort());
