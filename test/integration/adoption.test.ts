@@ -72,7 +72,7 @@ test('containers that end while no daemon runs are told of by the next', async (
   assert.deepEqual([eaten.ExitCode, eaten.OOMKilled], [137, true]);
   await assert.rejects(engine.containers.inspect(goes), /No such container/);
   assert.deepEqual((await engine.volumes.list()).Volumes ?? [], []);
-  const { snapshots, folders, bridges, ...rest } = tracesOf(daemon.folder);
+  const { snapshots, folders, bridges, ...rest } = tracesOf(daemon.folder, []);
   assert.equal(bridges.length, 1);
   assert.deepEqual([snapshots, folders], [[ends, eats].sort(), [ends, eats].sort()]);
   const left = Object.entries(rest).filter(([, value]) => value !== 0 && !(Array.isArray(value) && value.length === 0));

@@ -50,6 +50,7 @@ export async function drain(stream: AsyncIterable<unknown>): Promise<void> {
 }
 
 const keptContainers = 4;
+const keptNetworks = 4;
 
 interface KnownContainer {
   readonly id: string;
@@ -60,19 +61,27 @@ export class Clients {
   readonly #daemon: TestDaemon;
   readonly #random: (below: number) => number;
   readonly #mounts: boolean;
+  readonly #remapped: boolean;
   /** What was answered: tag to image ID, name to container. */
   readonly #tags = new Map<string, string>();
   readonly #containers = new Map<string, KnownContainer>();
   readonly #networks = new Map<string, string>();
   /** Names of which a call was not answered: either outcome is right. */
   readonly #doubtful = new Set<string>();
+  /** Every container there was. */
+  readonly #seen = new Set<string>();
   readonly #surprises: string[] = [];
   readonly counts = new Map<string, number>();
   #alive = false;
   #number = 0;
 
-  /** `mounts`: whether the storage driver mounts snapshots; one that copies has nothing to mount. */
-  constructor(daemon: TestDaemon, random: (below: number) => number, { mounts }: { readonly mounts: boolean }) {
+  /** `mounts`: whether the storage driver mounts snapshots; one that copies has nothing to mount. `remapped`: whether containers have user namespaces. */
+  constructor(
+    daemon: TestDaemon,
+    random: (below: number) => number,
+    { mounts, remapped }: { readonly mounts: boolean; readonly remapped: boolean },
+  ) {
+    this.#remapped = remapped;
     this.#daemon = daemon;
     this.#random = random;
     this.#mounts = mounts;
@@ -128,6 +137,7 @@ export class Clients {
 
   async container(what: string, name: string, work: () => Promise<KnownContainer | undefined>): Promise<void> {
     const known = await this.#call(what, `container ${name}`, work);
+    if (known) this.#seen.add(known.id);
     if (known === undefined) this.#containers.delete(name);
     else this.#containers.set(name, known);
   }
@@ -165,6 +175,7 @@ export class Clients {
     const found = new Map<string, KnownContainer>();
     let links = 0;
     for (const { Id, Names, State, NetworkSettings } of await engine.containers.list({ all: true })) {
+      this.#seen.add(Id);
       found.set(Names[0]?.slice(1) ?? '', { id: Id, running: State === 'running' });
       links += Object.values(NetworkSettings.Networks).filter(({ IPAddress }) => IPAddress).length;
     }
@@ -178,11 +189,18 @@ export class Clients {
     await this.#thinOut(engine);
   }
 
-  /** Adopted containers are as good as any: some of them end here. */
+  /** Adopted containers, and networks, are as good as any: some of them end here. */
   async #thinOut(engine: Engine): Promise<void> {
     for (const [name, { id }] of [...this.#containers].slice(0, Math.max(0, this.#containers.size - keptContainers))) {
       await engine.containers.remove(id, { force: true, volumes: true });
       this.#containers.delete(name);
+    }
+    // There are addresses for some thirty.
+    for (const [name, id] of [...this.#networks].slice(0, Math.max(0, this.#networks.size - keptNetworks))) {
+      const { Containers } = await engine.networks.inspect(id);
+      if (Object.keys(Containers ?? {}).length > 0) continue;
+      await engine.networks.remove(id);
+      this.#networks.delete(name);
     }
   }
 
@@ -207,6 +225,8 @@ export class Clients {
       namespaces: running,
       monitors: running,
       bundles: running,
+      cgroups: running,
+      held: this.#remapped ? running.map((id) => `userns/${id}`) : [],
       snapshots: all,
       folders: all,
       bridges: [ownBridge, ...networks.map((id) => `br-${id.slice(0, 12)}`)].sort(),
@@ -214,9 +234,9 @@ export class Clients {
       mapped: 0,
       scratch: [],
     };
-    let actual = tracesOf(this.#daemon.folder);
+    let actual = tracesOf(this.#daemon.folder, this.#seen);
     // Links and files go in the background.
-    for (let tries = 0; tries < 40; tries++, actual = tracesOf(this.#daemon.folder)) {
+    for (let tries = 0; tries < 40; tries++, actual = tracesOf(this.#daemon.folder, this.#seen)) {
       if (JSON.stringify(actual) === JSON.stringify(expected)) return;
       await wait(50);
     }

@@ -9,6 +9,10 @@ export interface Traces {
   readonly namespaces: readonly string[];
   readonly monitors: readonly string[];
   readonly bundles: readonly string[];
+  /** Of the containers that were asked for. */
+  readonly cgroups: readonly string[];
+  /** User namespaces, mounts held for containers, exit files: what only those that run have. */
+  readonly held: readonly string[];
   readonly snapshots: readonly string[];
   readonly folders: readonly string[];
   /** Bridges with the daemon's mark. */
@@ -25,8 +29,8 @@ export function instanceOf(dataRoot: string): string {
   return createHash('sha256').update(realpathSync(dataRoot)).digest('hex').slice(0, 8);
 }
 
-/** Of the daemon with `folder/data` and `folder/run`. */
-export function tracesOf(folder: string): Traces {
+/** Of the daemon with `folder/data` and `folder/run`; `ids`: every container there ever was. */
+export function tracesOf(folder: string, ids: Iterable<string>): Traces {
   const [data, run] = [join(folder, 'data'), join(folder, 'run')];
   const instance = instanceOf(data);
   const bridges = bridgesOf(`wherry-${instance}`);
@@ -35,6 +39,10 @@ export function tracesOf(folder: string): Traces {
     namespaces: names(join(run, 'netns')),
     monitors: monitors(join(run, 'state')),
     bundles: names(join(run, 'containers')),
+    cgroups: [...ids].filter(hasCgroup).sort(),
+    held: ['userns', 'binds', 'shm', 'exits', 'execs'].flatMap((kind) =>
+      names(join(run, kind)).map((id) => `${kind}/${id}`),
+    ),
     snapshots: names(join(data, 'snapshots')),
     folders: names(join(data, 'containers')),
     bridges,
@@ -52,6 +60,12 @@ export function tracesOf(folder: string): Traces {
 
 function names(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder).sort() : [];
+}
+
+/** In any hierarchy, of either version. */
+function hasCgroup(id: string): boolean {
+  const root = '/sys/fs/cgroup';
+  return ['', ...readdirSync(root)].some((name) => existsSync(join(root, name, id)));
 }
 
 export function mountsBelow(folder: string): string[] {

@@ -14,6 +14,7 @@ import { builds, lives, loads, networks, pulls, runs, tags } from './crash-jobs.
 const crashes = Number(process.env['WHERRY_CRASHES'] ?? 8);
 const seed = Number(process.env['WHERRY_SEED'] ?? randomInt(2 ** 31));
 const driver = process.env['WHERRY_STORAGE_DRIVER'];
+const remap = process.env['WHERRY_USERNS_REMAP'];
 
 /** Base image, archives to load, images in the registry to pull. */
 async function stock(daemon: TestDaemon, registry: string) {
@@ -43,9 +44,14 @@ test('a daemon killed at any moment keeps what is finished, loses what is not, a
   const random = randomOf(seed);
   await using folder = await temporaryFolder('wherry-crash-registry-');
   await using registry = await serveRegistry({ root: join(folder.path, 'data'), addr: '127.0.0.1:0' });
-  await using daemon = await TestDaemon.start({ flags: driver ? ['--storage-driver', driver] : [] });
+  await using daemon = await TestDaemon.start({
+    flags: [...(driver ? ['--storage-driver', driver] : []), ...(remap ? ['--userns-remap', remap] : [])],
+  });
   const { archives, references, base } = await stock(daemon, registry.address.replace(/^https?:\/\//, ''));
-  const clients = new Clients(daemon, random, { mounts: driver !== 'vfs' });
+  const clients = new Clients(daemon, random, {
+    mounts: driver !== 'vfs' || remap !== undefined,
+    remapped: remap !== undefined,
+  });
   const jobs = [loads(archives), pulls(references), builds, tags, lives('a'), lives('b'), runs, networks];
   clients.start([]);
   await clients.tag('import', 'base:latest', async () => base);

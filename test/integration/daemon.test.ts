@@ -149,7 +149,7 @@ test('SIGTERM stops containers and takes everything along', async (t) => {
 
   assert.equal(existsSync(bridgeOf(daemon)), false);
   assert.deepEqual(mountsBelow(daemon.folder), []);
-  const { snapshots, folders, ...rest } = tracesOf(daemon.folder);
+  const { snapshots, folders, ...rest } = tracesOf(daemon.folder, []);
   assert.deepEqual([snapshots, folders], [[id], [id]]);
   assert.ok(Object.values(rest).every((value) => value === 0 || (Array.isArray(value) && value.length === 0)));
   for (const name of ['wherry.sock', 'wherryd.pid']) assert.equal(existsSync(join(daemon.folder, name)), false, name);
