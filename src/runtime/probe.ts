@@ -48,7 +48,7 @@ export async function probe(options: RuntimeOptions): Promise<{ info: RuntimeInf
   const refused: string[] = [];
   for (const candidate of candidates(options, cgroups)) {
     const [fault, versions] = await Promise.all([
-      trial(candidate, options.runRoot),
+      trial(candidate, options.runRoot, cgroups),
       readVersions(candidate.path, conmonPath),
     ]);
     if (fault !== undefined) {
@@ -130,14 +130,17 @@ async function readVersions(
 async function removeTrials(runRoot: string, cgroups: Cgroups): Promise<void> {
   mkdirSync(runRoot, { recursive: true, mode: 0o700 });
   for (const name of readdirSync(runRoot).filter((entry) => entry.startsWith(trialPrefix))) {
-    const cgroup = new Cgroup(cgroups, `/${trialID(name)}`);
-    for (let tries = 0; tries < 50 && !cgroup.remove(); tries++) await delay(10);
+    await removeCgroup(new Cgroup(cgroups, `/${trialID(name)}`));
     rmSync(join(runRoot, name), { recursive: true, force: true });
   }
 }
 
+async function removeCgroup(cgroup: Cgroup): Promise<void> {
+  for (let tries = 0; tries < 50 && !cgroup.remove(); tries++) await delay(10);
+}
+
 /** Why the candidate cannot run a container; undefined when it can. */
-async function trial(candidate: Candidate, runRoot: string): Promise<string | undefined> {
+async function trial(candidate: Candidate, runRoot: string, cgroups: Cgroups): Promise<string | undefined> {
   const folder = mkdtempSync(join(runRoot, trialPrefix));
   const id = trialID(basename(folder));
   const info = { ...candidate, name: '', shownName: '', version: '', conmonPath: '', conmonVersion: '', reason: '' };
@@ -155,6 +158,8 @@ async function trial(candidate: Candidate, runRoot: string): Promise<string | un
     await run('delete', '--force', id).catch(() => {});
     return error instanceof ExitError && error.stderr.trim() ? error.stderr.trim() : messageOf(error);
   } finally {
+    // A runtime that fails half-way leaves its cgroup, whatever its `delete` says.
+    await removeCgroup(new Cgroup(cgroups, `/${id}`));
     rmSync(folder, { recursive: true, force: true });
   }
 }

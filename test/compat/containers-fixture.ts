@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { requireRoot, temporaryFolder } from '#testing';
 import { baseImageTar } from '../../scripts/base-image.ts';
-import { TestDaemon } from '../support/daemon.ts';
+import { type DaemonOptions, TestDaemon } from '../support/daemon.ts';
 import { DockerCli, findDockerCli, type Ran } from '../support/docker-cli.ts';
 
 export interface ContainerSetup extends AsyncDisposable {
@@ -21,6 +21,7 @@ export interface ContainerSetup extends AsyncDisposable {
 export async function containerSetup(
   t: TestContext,
   flags: readonly string[] = [],
+  options: Pick<DaemonOptions, 'within'> = {},
 ): Promise<ContainerSetup | undefined> {
   if (!requireRoot(t)) return undefined;
   const cli = findDockerCli();
@@ -30,7 +31,7 @@ export async function containerSetup(
   }
   await using owned = new AsyncDisposableStack();
   const folder = owned.use(await temporaryFolder()).path;
-  const daemon = owned.use(await TestDaemon.start({ flags }));
+  const daemon = owned.use(await TestDaemon.start({ flags, ...options }));
   const docker = new DockerCli(cli.path, daemon.host, join(folder, 'config'));
   owned.defer(() => removeAll(docker));
   const imported = await docker.run(['import', '-', 'base'], { input: baseImageTar() });

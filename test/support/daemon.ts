@@ -11,6 +11,8 @@ const home = join(import.meta.dirname, '..', '..');
 
 export interface DaemonOptions {
   readonly flags?: readonly string[];
+  /** A command line that the daemon's is put behind, and that becomes the daemon. */
+  readonly within?: readonly string[];
   /** An existing folder to use and to leave alone. */
   readonly folder?: string;
 }
@@ -20,20 +22,22 @@ export class TestDaemon implements AsyncDisposable {
   readonly host: string;
   readonly #flags: readonly string[];
   readonly #ownsFolder: boolean;
+  readonly #within: readonly string[];
   #child: ChildProcess | undefined;
 
-  private constructor(folder: string, flags: readonly string[], ownsFolder: boolean) {
+  private constructor(folder: string, options: DaemonOptions) {
     this.folder = folder;
     this.host = `unix://${join(folder, 'wherry.sock')}`;
-    this.#flags = flags;
-    this.#ownsFolder = ownsFolder;
+    this.#flags = options.flags ?? [];
+    this.#within = options.within ?? [];
+    this.#ownsFolder = options.folder === undefined;
   }
 
   static async start(options: DaemonOptions = {}): Promise<TestDaemon> {
     const folder = options.folder ?? (await mkdtemp(join(scratchFolder(), 'wherry-daemon-')));
     // Containers with IDs of their own come through it.
     if (options.folder === undefined) await chmod(folder, 0o711);
-    const daemon = new TestDaemon(folder, options.flags ?? [], options.folder === undefined);
+    const daemon = new TestDaemon(folder, options);
     await daemon.start();
     return daemon;
   }
@@ -66,7 +70,8 @@ export class TestDaemon implements AsyncDisposable {
 
   async start(): Promise<void> {
     const log = openSync(join(this.folder, 'wherryd.log'), 'a');
-    const child = spawn(join(home, 'bin/wherryd'), this.flags, { stdio: ['ignore', log, log] });
+    const [program = '', ...args] = [...this.#within, join(home, 'bin/wherryd'), ...this.flags];
+    const child = spawn(program, args, { stdio: ['ignore', log, log] });
     this.#child = child;
     await using engine = connect(this.host);
     for (let tries = 0; tries < 400; tries++) {

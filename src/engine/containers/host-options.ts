@@ -3,6 +3,7 @@ import { EngineError } from '#errdefs';
 import type { EngineContext } from '../context.ts';
 import { checkUserNamespace } from '../remap/index.ts';
 import { completeHostConfig } from './config.ts';
+import { readLimitSupport, withoutUnsupported } from './limit-support.ts';
 import { completeLogConfig } from './log-config.ts';
 import { checkNamespaceModes, donorByID } from './namespaces.ts';
 import { checkStorageOptions, readResourceSupport, settleResources } from './resources.ts';
@@ -27,11 +28,12 @@ export function settleOptions(
     throw new EngineError('invalid-argument', `unknown or invalid runtime name: ${given.Runtime}`);
   }
   const { cgroupVersion, shownName } = ctx.runtime.info;
-  const logged = { ...given, LogConfig: completeLogConfig(given.LogConfig, ctx.options.logDefaults) };
+  const { limits, warnings: unsupported } = withoutUnsupported(given, readLimitSupport(cgroupVersion));
+  const logged = { ...limits, LogConfig: completeLogConfig(given.LogConfig, ctx.options.logDefaults) };
   const completed = completeHostConfig(logged, shownName, cgroupVersion);
   const { hostConfig, warnings } = settleResources(completed, readResourceSupport(cgroupVersion));
   return {
-    warnings: [...warnings, ...hostNetworkWarnings(hostConfig), ...kernelMemoryWarnings(given)],
+    warnings: [...unsupported, ...warnings, ...hostNetworkWarnings(hostConfig), ...kernelMemoryWarnings(given)],
     hostConfig: {
       ...hostConfig,
       IpcMode: donorByID(ctx, hostConfig.IpcMode ?? ''),

@@ -41,7 +41,7 @@ test('what the kernel cannot limit is taken out, with a warning each', () => {
   ]);
   assert.equal(blockLimits(hostConfig), undefined);
   assert.equal(hostConfig.MemorySwappiness, null);
-  assert.equal(hostConfig.OomKillDisable, null);
+  assert.equal(hostConfig.OomKillDisable, false);
   assert.deepEqual(settleResources({ ...asked, Memory: 1 << 24 }, everything).warnings, []);
   assert.match(settleResources(asked, everything).warnings.join(), /^OOM killer is disabled for the container, but/);
 });

@@ -50,7 +50,7 @@ export function settleResources(
     drop('MemorySwappiness', null, discarded('memory swappiness capabilities', 'Memory swappiness'));
   }
   if (host.OomKillDisable && !kernel.oomKillDisable) {
-    drop('OomKillDisable', null, 'Your kernel does not support OomKillDisable. OomKillDisable discarded.');
+    drop('OomKillDisable', false, 'Your kernel does not support OomKillDisable. OomKillDisable discarded.');
   } else if (host.OomKillDisable && !host.Memory) {
     warnings.push(
       'OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.',

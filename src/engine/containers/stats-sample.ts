@@ -114,9 +114,10 @@ function cpuStats(cpu: CgroupStats['cpu']): CpuStats {
   };
 }
 
-/** A limit beyond the machine's memory is none, and the machine's is said. */
+/** A limit beyond the machine's memory is none, and the machine's is said. Without a controller nothing is counted, and nothing said. */
 function memoryStats(memory: CgroupStats['memory'], version: 1 | 2): ContainerStats['memory_stats'] {
   const detail = Object.fromEntries(memoryKeys[version].map((key) => [key, memory.detail[key] ?? 0]));
+  if (memory.limitBytes === 0) return { stats: detail };
   return {
     usage: memory.usageBytes,
     ...(memory.maxUsageBytes ? { max_usage: memory.maxUsageBytes } : {}),

@@ -5,6 +5,7 @@ import type { EngineContext } from '../context.ts';
 import { checkLimits } from './config.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
+import { readLimitSupport, withoutUnsupported } from './limit-support.ts';
 import { resourceLimits } from './spec.ts';
 import { saveContainer } from './store.ts';
 
@@ -30,8 +31,10 @@ export async function updateContainer(
   reference: string,
   given: ContainerUpdateConfig,
 ): Promise<{ Warnings: readonly string[] | null }> {
-  const discarded = Boolean(given.BlkioWeight) && !weighsBlockIO(ctx.runtime.info.cgroupVersion);
-  const wanted = discarded ? { ...given, BlkioWeight: 0 } : given;
+  const { cgroupVersion } = ctx.runtime.info;
+  const { limits, warnings } = withoutUnsupported(given, readLimitSupport(cgroupVersion));
+  const discarded = Boolean(given.BlkioWeight) && !weighsBlockIO(cgroupVersion);
+  const wanted = discarded ? { ...limits, BlkioWeight: 0 } : limits;
   checkLimits(wanted, { isUpdate: true });
   const container = ctx.containers.resolve(reference);
   using _held = await container.lock.acquire();
@@ -42,7 +45,8 @@ export async function updateContainer(
     throw new EngineError(kind, `Cannot update container ${container.id}: ${messageOf(cause)}`, { cause });
   }
   emitContainer(ctx, container, 'update');
-  return { Warnings: discarded ? [noWeight] : null };
+  const all = [...warnings, ...(discarded ? [noWeight] : [])];
+  return { Warnings: all.length > 0 ? all : null };
 }
 
 async function apply(ctx: EngineContext, container: Container, wanted: ContainerUpdateConfig): Promise<void> {

@@ -4,7 +4,9 @@ import type { RegistryServiceConfig, SystemInfo, SystemVersion } from '#api-type
 import { messageOf } from '#errdefs';
 import { cdiDeviceNames, readCdiSpecs } from '../cdi/index.ts';
 import { cdiFolders } from '../containers/devices.ts';
+import { readLimitSupport, supportWarnings } from '../containers/limit-support.ts';
 import { completeLogConfig, logLimits } from '../containers/log-config.ts';
+import { readResourceSupport } from '../containers/resources.ts';
 import type { EngineContext } from '../context.ts';
 import { formatNs, nowNs } from '../time.ts';
 import { apiVersion, engineVersion, minApiVersion } from '../version.ts';
@@ -18,6 +20,8 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
   const count = (status: string) => states.filter((state) => state === status).length;
   const runtime = ctx.runtime.info;
   const v1 = runtime.cgroupVersion === 1;
+  const support = readLimitSupport(runtime.cgroupVersion);
+  const warnings = supportWarnings(support, readResourceSupport(runtime.cgroupVersion), runtime.cgroupVersion);
   const folders = cdiFolders(ctx);
   const found = cdiDeviceNames(readCdiSpecs(folders)).map((ID) => ({ Source: 'cdi', ID }));
   return {
@@ -39,13 +43,13 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
       Authorization: null,
       Log: ['json-file', 'local'],
     },
-    MemoryLimit: hasController('memory', v1),
-    SwapLimit: v1 ? existsSync('/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes') : hasController('memory', v1),
-    CpuCfsPeriod: hasController('cpu', v1),
-    CpuCfsQuota: hasController('cpu', v1),
-    CPUShares: hasController('cpu', v1),
-    CPUSet: hasController('cpuset', v1),
-    PidsLimit: hasController('pids', v1),
+    MemoryLimit: support.memory,
+    SwapLimit: support.swap,
+    CpuCfsPeriod: support.cpuQuota,
+    CpuCfsQuota: support.cpuQuota,
+    CPUShares: support.cpuShares,
+    CPUSet: support.cpuset,
+    PidsLimit: support.pids,
     IPv4Forwarding: readText('/proc/sys/net/ipv4/ip_forward').trim() === '1',
     Debug: ctx.options.debug ?? false,
     NFd: readdirSync('/proc/self/fd').length,
@@ -98,7 +102,7 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     FirewallBackend: { Driver: ctx.options.network?.firewall === false ? 'none' : 'nftables' },
     CDISpecDirs: folders,
     ...(found.length > 0 ? { DiscoveredDevices: found } : {}),
-    Warnings: null,
+    Warnings: warnings.length > 0 ? warnings : null,
   };
 }
 
@@ -111,11 +115,6 @@ function defaultLogText(ctx: EngineContext): string {
   } catch (error) {
     return messageOf(error);
   }
-}
-
-function hasController(name: string, v1: boolean): boolean {
-  if (v1) return existsSync(`/sys/fs/cgroup/${name}`);
-  return readText('/sys/fs/cgroup/cgroup.controllers').split(/\s+/).includes(name);
 }
 
 function registryConfig(ctx: EngineContext): RegistryServiceConfig {
