@@ -56,7 +56,6 @@ test('networks of users, with addresses, names and links, are honoured', () => {
 const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
   ...(
     [
-      ['Links', { Links: ['a:b'] }],
       ['KernelMemoryTCP', { KernelMemoryTCP: 60 }],
       ['UsernsMode', { UsernsMode: 'private' }],
       ['Mounts[0].Type', { Mounts: [{ Type: 'image', Target: '/x' }] }],

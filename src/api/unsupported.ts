@@ -72,9 +72,6 @@ export function refuseUnsupportedConfig(config: ContainerCreateConfig): void {
   check(config, configRules, '');
   const host = config.HostConfig ?? {};
   check(host, hostRules, 'HostConfig.');
-  // Links between containers of a network with names are honoured; those of the default bridge, which has none, are not.
-  const mode = host.NetworkMode || 'default';
-  if (['default', 'bridge'].includes(mode)) check(host, { Links: unset }, 'HostConfig.');
   host.Mounts?.forEach((mount, at) => {
     const path = `HostConfig.Mounts[${at}].`;
     check(mount, mountRules, path);

@@ -92,7 +92,7 @@ async function stepSpec(
     hostname,
     process: {
       args: step.args,
-      env: processEnv(step.env, { hostname, terminal: false, home: user.home }),
+      env: processEnv(step.env, { hostname, terminal: false, home: user.home, linked: [] }),
       cwd: step.cwd || '/',
       terminal: false,
       uid: user.uid,

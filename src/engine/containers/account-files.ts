@@ -8,11 +8,19 @@ import { remapOf, rootOf } from '../remap/index.ts';
 import type { Container } from './container.ts';
 import { containerPaths } from './paths.ts';
 
-/** hosts, hostname and resolv.conf as dockerd writes them; made anew at every start. `named`: on a network with a name server. */
+export interface AccountFacts {
+  readonly addresses: readonly string[];
+  /** On a network with a name server. */
+  readonly named: boolean;
+  /** Names of containers it is linked to, with their addresses. */
+  readonly linked: readonly { readonly name: string; readonly address: string }[];
+}
+
+/** hosts, hostname and resolv.conf as dockerd writes them; made anew at every start. */
 export async function writeAccountFiles(
   ctx: EngineContext,
   container: Container,
-  { addresses, named }: { addresses: readonly string[]; named: boolean },
+  { addresses, named, linked }: AccountFacts,
 ): Promise<void> {
   const paths = containerPaths(ctx, container.id);
   const { config, hostConfig } = container.body;
@@ -23,7 +31,7 @@ export async function writeAccountFiles(
     hostname: name,
     domainname: config.Domainname ?? '',
     addresses,
-    extraHosts: (hostConfig.ExtraHosts ?? []).map((item) => parseExtraHost(item, gateway)),
+    extraHosts: [...(hostConfig.ExtraHosts ?? []).map((item) => parseExtraHost(item, gateway)), ...linked],
     ...(onHost ? { hostText: readHostFile('/etc/hosts') } : {}),
   });
   for (const server of hostConfig.Dns ?? []) {

@@ -25,13 +25,14 @@ export function requestedNetworks(
     attachments[nameOf(reference)] = newAttachment(settings ?? undefined);
   }
   const own = attachments[nameOf(mode)]!;
+  const links = predefinedModes.includes(mode) ? null : (create.HostConfig?.Links ?? null);
   // Older clients say of the container what belongs to its network.
   attachments[nameOf(mode)] = {
     ...own,
     config: {
       ...own.config,
       MacAddress: own.config.MacAddress || (create.MacAddress ?? ''),
-      Links: own.config.Links ?? (create.HostConfig?.Links?.length ? create.HostConfig.Links : null),
+      Links: own.config.Links ?? (links?.length ? links : null),
     },
   };
   for (const [name, { config }] of Object.entries(attachments)) {
@@ -41,6 +42,8 @@ export function requestedNetworks(
   }
   return attachments;
 }
+
+const predefinedModes = ['', 'default', 'bridge', 'none', 'host'];
 
 /** `container:x` by its ID, where x is there already. */
 export function normalMode(ctx: EngineContext, mode: string): string {
@@ -57,9 +60,15 @@ export function normalMode(ctx: EngineContext, mode: string): string {
   }
 }
 
-/** What a container that joins another's network can't have of its own. @throws `invalid-argument` in dockerd's words. */
+/** What a container that has the host's network, or joins another's, can't have of its own. @throws `invalid-argument` in dockerd's words. */
 export function checkJoined(create: ContainerCreateConfig): void {
   const host = create.HostConfig ?? {};
+  if (host.NetworkMode === 'host' && host.Links?.length) {
+    throw new EngineError(
+      'invalid-argument',
+      "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+    );
+  }
   if (!host.NetworkMode?.startsWith('container:')) return;
   const conflicts: readonly (readonly [unknown, string])[] = [
     [create.Hostname, 'hostname and the network mode'],

@@ -6,6 +6,7 @@ import type { EngineContext } from '../context.ts';
 import { notRunning } from './attach.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
+import { renameInLinks } from './links/index.ts';
 import { refuseRestarting } from './restarting.ts';
 import { saveContainer } from './store.ts';
 
@@ -45,6 +46,7 @@ export async function renameContainer(ctx: EngineContext, reference: string, nam
     throw error;
   }
   ctx.containers.releaseName(oldName);
+  await renameInLinks(ctx, container);
   emitContainer(ctx, container, 'rename', { oldName: `/${oldName}` });
 }
 

@@ -20,6 +20,7 @@ import { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { checkHealthcheck } from './health-policy.ts';
 import { settleOptions } from './host-options.ts';
+import { requestedLinks } from './links/index.ts';
 import { decideMounts, type MountDecision, type MountPlan, makeVolumes, ownVolumes } from './mounts.ts';
 import { containerPaths } from './paths.ts';
 import { wantedPorts } from './ports.ts';
@@ -147,6 +148,7 @@ function draftBody(
       'invalid Annotations: the empty string is not permitted as an annotation key',
     );
   }
+  const links = requestedLinks(ctx, hostConfig.Links ?? [], hostConfig.NetworkMode ?? '');
   return {
     created: formatNs(nowNs()),
     image: create.Image ?? '',
@@ -159,6 +161,7 @@ function draftBody(
     mounts: [],
     state: initialState,
     networks: requestedNetworks(ctx, create, hostConfig.NetworkMode ?? 'bridge'),
+    ...(links.length > 0 ? { links } : {}),
     ports: exposedPorts(config.ExposedPorts, hostConfig),
     driver: ctx.snapshots.name,
     restartCount: 0,

@@ -7,6 +7,7 @@ import { attachedStreams, notRunning } from './attach.ts';
 import { availableCapabilities } from './capabilities.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
+import { linkedEnvironment } from './links/index.ts';
 import { refuseRestarting } from './restarting.ts';
 import { parseSecurity } from './security.ts';
 import { processEnv, processLimits } from './spec.ts';
@@ -54,6 +55,8 @@ export class ExecTable {
     checkRunning(container, reference);
     if (!config.Cmd || config.Cmd.length === 0) throw new EngineError('invalid-argument', 'No exec command specified');
     if (config.User) resolveUser(rootOf(container), config.User);
+    // A container that it is linked to may have gone: said now, as dockerd does.
+    linkedEnvironment(this.#ctx, container);
     this.#ctx.runtime.anticipate();
     const id = newID();
     this.#forgetWith(container);
@@ -140,7 +143,7 @@ export class ExecTable {
     return await this.#ctx.runtime.exec(exec.container.id, {
       id: exec.id,
       process: {
-        ...execProcess(exec.container, exec.config, root),
+        ...execProcess(this.#ctx, exec.container, exec.config, root),
         ...(height > 0 && width > 0 ? { consoleSize: { height, width } } : {}),
       },
       openStdin: exec.config.AttachStdin ?? false,
@@ -203,18 +206,24 @@ function checkRunning(container: Container, reference: string = container.id): v
 }
 
 /** The process of an exec in a running container; `root` is its root as the host sees it. */
-export function execProcess(container: Container, config: ExecCreateConfig, root: string): ProcessSpec {
+export function execProcess(
+  ctx: EngineContext,
+  container: Container,
+  config: ExecCreateConfig,
+  root: string,
+): ProcessSpec {
   const base = container.body.config;
   const security = parseSecurity(container.body.hostConfig);
   const user = resolveUser(root, config.User || base.User || '', container.body.hostConfig.GroupAdd ?? []);
   const terminal = config.Tty ?? false;
   const configured = [...(base.Env ?? []), ...(config.Env ?? [])];
+  const linked = linkedEnvironment(ctx, container);
   const cwd = config.WorkingDir || base.WorkingDir || '/';
   if (!cwd.startsWith('/'))
     throw new StartError('OCI runtime exec failed: exec failed: Cwd must be an absolute path', 128);
   return {
     args: config.Cmd ?? [],
-    env: processEnv(configured, { hostname: base.Hostname ?? '', terminal, home: user.home }),
+    env: processEnv(configured, { hostname: base.Hostname ?? '', terminal, home: user.home, linked }),
     cwd,
     terminal,
     uid: user.uid,

@@ -38,7 +38,7 @@ async function runProbe(
   event(`exec_start: ${eventCommand(config)}`);
   const process = await ctx.runtime.exec(container.id, {
     id,
-    process: execProcess(container, config, rootOf(container)),
+    process: execProcess(ctx, container, config, rootOf(container)),
     openStdin: false,
     attach: true,
   });

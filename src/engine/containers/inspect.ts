@@ -2,6 +2,7 @@ import type { ContainerInspect, ContainerState, EndpointSettings, NetworkSetting
 import type { EngineContext } from '../context.ts';
 import type { Container } from './container.ts';
 import { shownHealth } from './health.ts';
+import { shownLinks } from './links/index.ts';
 import { mountPoints } from './mounts.ts';
 import { containerPaths } from './paths.ts';
 import { imageSizeBytes } from './sizes.ts';
@@ -35,7 +36,7 @@ export async function inspectContainer(
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: container.execIDs.size > 0 ? [...container.execIDs] : null,
-    HostConfig: body.hostConfig,
+    HostConfig: { ...body.hostConfig, Links: shownLinks(ctx, container) },
     GraphDriver: { Data: graphData(ctx, container), Name: body.driver },
     ...(options.size
       ? { SizeRw: (await ctx.snapshots.usage(container.id)).sizeBytes, SizeRootFs: imageSizeBytes(ctx, container) }

@@ -10,6 +10,7 @@ import type { Container } from './container.ts';
 import { emitContainer, emitNetworkConnects, emitVolumeMounts } from './events.ts';
 import { handleExit, releaseResources } from './exit.ts';
 import { beginHealth } from './health.ts';
+import { tellParents } from './links/index.ts';
 import { logLimits } from './log-config.ts';
 import { checkLogDetails } from './log-details.ts';
 import { connectNetworks } from './networking.ts';
@@ -62,6 +63,7 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
   if (limits) ctx.runtime.keepLog(id, limits);
   watchExit(ctx, container, created.process);
   await traced('record', id, () => saveContainer(ctx, container));
+  tellParents(ctx, container);
   emitContainer(ctx, container, 'start');
 }
 

@@ -6,6 +6,7 @@ import { booleanFilter, checkFilterKeys, matchesLabels, matchesPattern } from '.
 import { findImage } from '../images/resolve.ts';
 import type { Container } from './container.ts';
 import { endpointSettings } from './inspect.ts';
+import { linkNames } from './links/index.ts';
 import { mountPoints } from './mounts.ts';
 import { imageSizeBytes } from './sizes.ts';
 import { statusText } from './status-text.ts';
@@ -48,7 +49,10 @@ export async function listContainers(ctx: EngineContext, options: ListOptions = 
   const newestFirst = [...ctx.containers.all()].sort((a, b) => (a.body.created < b.body.created ? 1 : -1));
   const chosen = newestFirst.filter((container) => (everything || container.isRunning) && matches(container));
   const limited = (options.limit ?? 0) > 0 ? chosen.slice(0, options.limit) : chosen;
-  return await Promise.all(limited.map((container) => summarize(ctx, container, options.size ?? false)));
+  const names = linkNames(ctx);
+  return await Promise.all(
+    limited.map((container) => summarize(ctx, container, { names, size: options.size ?? false })),
+  );
 }
 
 function wantsStopped(filters: Filters): boolean {
@@ -168,11 +172,15 @@ async function sizes(
   return { ...(sizeBytes > 0 ? { SizeRw: sizeBytes } : {}), ...(SizeRootFs > 0 ? { SizeRootFs } : {}) };
 }
 
-async function summarize(ctx: EngineContext, container: Container, withSize: boolean): Promise<ContainerSummary> {
+async function summarize(
+  ctx: EngineContext,
+  container: Container,
+  { names, size: withSize }: { names: ReadonlyMap<string, readonly string[]>; size: boolean },
+): Promise<ContainerSummary> {
   const { body } = container;
   return {
     Id: container.id,
-    Names: [`/${container.name}`],
+    Names: [`/${container.name}`, ...(names.get(container.id) ?? [])].sort(),
     Image: shownImage(ctx, container),
     ImageID: body.imageID,
     Command: [body.path, ...body.args.map(shownArgument)].join(' '),

@@ -7,6 +7,7 @@ import { addressesOf, writeAccountFiles } from './account-files.ts';
 import { dnsNames, inOrder, resolvingOf } from './attachments.ts';
 import type { Container } from './container.ts';
 import { emitNetwork } from './events.ts';
+import { linkedHosts } from './links/index.ts';
 import { joinedUserNamespace } from './namespaces.ts';
 import { containerPaths } from './paths.ts';
 import { boundPorts, sameBindings, wantedPorts } from './ports.ts';
@@ -42,7 +43,12 @@ export async function connectNetworks(ctx: EngineContext, container: Container):
     );
   }
   const addresses = inOrder(container).flatMap(([, { endpoint }]) => addressesOf(endpoint));
-  await writeAccountFiles(ctx, container, { addresses, named: found.some(({ network }) => !network.predefined) });
+  const linked = linkedHosts(ctx, container);
+  await writeAccountFiles(ctx, container, {
+    addresses,
+    named: found.some(({ network }) => !network.predefined),
+    linked,
+  });
   return { namespace, accountFiles: containerPaths(ctx, container.id) };
 }
 

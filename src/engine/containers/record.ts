@@ -62,6 +62,14 @@ export interface NetworkAttachment {
   readonly endpoint?: Endpoint;
 }
 
+/** A link on the default bridge, where there is no name server. */
+export interface StoredLink {
+  readonly containerID: string;
+  /** That container's name when it was last seen. */
+  readonly name: string;
+  readonly alias: string;
+}
+
 /** What a container's checks found: the last results, and what follows from them. */
 export interface StoredHealth {
   readonly status: 'starting' | 'healthy' | 'unhealthy';
@@ -85,6 +93,8 @@ export interface ContainerBody {
   readonly health?: StoredHealth;
   /** By network name. */
   readonly networks: Readonly<Record<string, NetworkAttachment>>;
+  /** Containers of the default bridge that it knows by names of its own. */
+  readonly links?: readonly StoredLink[];
   /** The network namespace of the last start. */
   readonly sandboxPath?: string;
   /** Published and exposed ports, as inspect shows them while running. */

@@ -1,5 +1,6 @@
 import { EngineError } from '#errdefs';
 import type { Container } from './container.ts';
+import type { StoredLink } from './record.ts';
 
 /** The containers this engine knows, by ID and by name. Names are claimed before the container exists. */
 export class ContainerRegistry {
@@ -15,12 +16,13 @@ export class ContainerRegistry {
   }
 
   /**
-   * By full ID, name (with or without the leading slash) or unique ID prefix.
+   * By full ID, name (with or without the leading slash), name of a link or unique ID prefix.
    * @throws `not-found` `No such container: x`; `invalid-argument` for an ambiguous prefix.
    */
   resolve(reference: string): Container {
     const exact = this.#byID.get(reference) ?? this.#byID.get(this.#names.get(reference.replace(/^\//, '')) ?? '');
-    if (exact) return exact;
+    const found = exact ?? this.#byID.get(this.linkNamed(reference)?.link.containerID ?? '');
+    if (found) return found;
     const matches =
       reference === '' ? [] : [...this.#byID.values()].filter((container) => container.id.startsWith(reference));
     if (matches.length > 1) {
@@ -28,6 +30,14 @@ export class ContainerRegistry {
     }
     if (!matches[0]) throw new EngineError('not-found', `No such container: ${reference}`);
     return matches[0];
+  }
+
+  /** `parent/alias`: a link and whose it is. */
+  linkNamed(reference: string): { readonly parent: Container; readonly link: StoredLink } | undefined {
+    const [, name = '', alias] = /^\/?([^/]+)\/(.+)$/.exec(reference) ?? [];
+    const parent = this.#byID.get(this.#names.get(name) ?? '');
+    const link = parent?.body.links?.find((candidate) => candidate.alias === alias);
+    return parent && link && { parent, link };
   }
 
   ownerOf(name: string): string | undefined {

@@ -8,6 +8,7 @@ import { untilMs } from '../images/list.ts';
 import { traced } from '../trace.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
+import { removeLink } from './links/index.ts';
 import { ownVolumes } from './mounts.ts';
 import { containerPaths } from './paths.ts';
 import { killAndWait } from './stop.ts';
@@ -25,8 +26,7 @@ export async function removeContainer(
   reference: string,
   options: RemoveOptions = {},
 ): Promise<void> {
-  if (options.link)
-    throw new EngineError('not-implemented', 'removing links is not supported: the link parameter must be false');
+  if (options.link) return await removeLink(ctx, reference);
   const container = ctx.containers.resolve(reference);
   if (container.isRunning) {
     if (!options.force) throw runningError(container, reference);

@@ -7,6 +7,7 @@ import type { Container } from './container.ts';
 import { grantDevices, withGrants } from './devices.ts';
 import { holdMounts } from './held-mounts.ts';
 import { initBinary } from './init-binary.ts';
+import { linkedEnvironment } from './links/index.ts';
 import { specMounts } from './mounts.ts';
 import { enterNamespaces } from './namespaces.ts';
 import type { NetworkPlace } from './networking.ts';
@@ -25,7 +26,7 @@ export function containerSpec(
   const { config, hostConfig } = container.body;
   const security = parseSecurity(hostConfig);
   const granted = grantDevices(ctx, hostConfig);
-  const process = withGrants(initProcess(container, place.root, security), granted);
+  const process = withGrants(initProcess(ctx, container, place.root, security), granted);
   return {
     id: container.id,
     rootfs: place.root,
@@ -64,7 +65,12 @@ export function containerSpec(
   };
 }
 
-function initProcess(container: Container, root: string, security: ReturnType<typeof parseSecurity>): ProcessSpec {
+function initProcess(
+  ctx: EngineContext,
+  container: Container,
+  root: string,
+  security: ReturnType<typeof parseSecurity>,
+): ProcessSpec {
   const { config, hostConfig } = container.body;
   const user = resolveUser(root, config.User ?? '', hostConfig.GroupAdd ?? []);
   const [height = 0, width = 0] = hostConfig.ConsoleSize ?? [];
@@ -74,6 +80,7 @@ function initProcess(container: Container, root: string, security: ReturnType<ty
       hostname: config.Hostname ?? '',
       terminal: config.Tty ?? false,
       home: user.home,
+      linked: linkedEnvironment(ctx, container),
     }),
     cwd: config.WorkingDir || '/',
     terminal: config.Tty ?? false,
@@ -100,9 +107,9 @@ export function processLimits(host: HostConfig): NonNullable<ProcessSpec['rlimit
 /** The variables a process gets: Docker's own first, each replaced by the container's when it sets one of that name; HOME last. */
 export function processEnv(
   configured: readonly string[],
-  own: { hostname: string; terminal: boolean; home: string },
+  own: { hostname: string; terminal: boolean; home: string; linked: readonly string[] },
 ): string[] {
-  const env = [defaultPath, `HOSTNAME=${own.hostname}`, ...(own.terminal ? ['TERM=xterm'] : [])];
+  const env = [defaultPath, `HOSTNAME=${own.hostname}`, ...(own.terminal ? ['TERM=xterm'] : []), ...own.linked];
   for (const item of configured) {
     const name = item.split('=', 1)[0]!;
     const at = env.findIndex((other) => other.split('=', 1)[0] === name);

@@ -56,13 +56,20 @@ export async function restartContainer(
 /** At the daemon's start, once everything is in order: brings back what restart policies want to run. */
 export async function startAgain(ctx: EngineContext): Promise<void> {
   const slots = new Semaphore(startsAtOnce);
-  const starts = [...ctx.containers.all()].filter(shouldRunAgain).map(async (container) => {
+  const starting = new Map<string, Promise<void>>();
+  const start = async (container: Container) => {
+    // Who is linked to others needs them to run. Links are to containers that were there before, so that nobody waits for himself.
+    await Promise.allSettled((container.body.links ?? []).map(({ containerID }) => starting.get(containerID)));
     using _slot = await slots.acquire();
     await startContainer(ctx, container.id);
-  });
+  };
+  const oldestFirst = [...ctx.containers.all()].sort((a, b) => (a.body.created < b.body.created ? -1 : 1));
+  for (const container of oldestFirst.filter(shouldRunAgain)) starting.set(container.id, start(container));
   for (const container of ctx.containers.all()) restartLater(ctx, container);
-  for (const start of await Promise.allSettled(starts)) {
-    if (start.status === 'rejected') log.warn('a container could not be started again', { error: start.reason });
+  for (const started of await Promise.allSettled(starting.values())) {
+    if (started.status === 'rejected') {
+      log.warn('a container could not be started again', { error: started.reason });
+    }
   }
 }
 
