@@ -58,7 +58,7 @@ const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
     [
       ['KernelMemoryTCP', { KernelMemoryTCP: 60 }],
       ['UsernsMode', { UsernsMode: 'private' }],
-      ['Mounts[0].Type', { Mounts: [{ Type: 'image', Target: '/x' }] }],
+      ['Mounts[0].Type', { Mounts: [{ Type: 'cluster', Target: '/x' }] }],
     ] as readonly (readonly [string, HostConfig])[]
   ).map(([name, host]) => [`HostConfig.${name}`, { HostConfig: host }] as const),
   [

@@ -17,6 +17,7 @@ import { CacheMounts } from './cache-mounts/index.ts';
 import { adoptContainers } from './containers/adopt.ts';
 import type { Container } from './containers/container.ts';
 import { releaseStrayMounts } from './containers/held-mounts.ts';
+import { imageMountKeys } from './containers/image-mounts.ts';
 import { completeLogConfig } from './containers/log-config.ts';
 import { ContainerRegistry } from './containers/registry.ts';
 import { releaseStrayShm } from './containers/shm.ts';
@@ -157,10 +158,11 @@ async function startNetworks(
 async function takeOver(ctx: EngineContext): Promise<void> {
   const containers = loadContainers(ctx);
   const running = runningIDs(containers);
+  const viewKeys = (container: Container) => (running.has(container.id) ? imageMountKeys(container) : []);
   await ctx.runtime.recover(running);
   await ctx.snapshots.recover({
-    snapshots: new Set(containers.map((container) => container.id)),
-    mounted: running,
+    snapshots: new Set(containers.flatMap((container) => [container.id, ...viewKeys(container)])),
+    mounted: new Set([...running, ...containers.flatMap(viewKeys)]),
     layers: new Set(ctx.metadata.layers.list().map((layer) => layer.diffID)),
   });
   await ctx.metadata.recover();

@@ -8,14 +8,18 @@ import type { DocumentTableName } from './writes/documents.ts';
 export class SqliteDocumentTable<T extends NamedDocument> implements DocumentTable<T> {
   readonly #table: DocumentTableName;
   readonly #context: StoreContext;
-  readonly #chainOf: (document: T) => readonly DiffID[];
+  readonly #chainsOf: (document: T) => readonly (readonly DiffID[])[];
   readonly #cache: RecordCache<T>;
 
-  /** `chainOf` names the layers a document keeps alive. */
-  constructor(table: DocumentTableName, context: StoreContext, chainOf: (document: T) => readonly DiffID[] = () => []) {
+  /** `chainsOf` names the layers a document keeps alive. */
+  constructor(
+    table: DocumentTableName,
+    context: StoreContext,
+    chainsOf: (document: T) => readonly (readonly DiffID[])[] = () => [],
+  ) {
     this.#table = table;
     this.#context = context;
-    this.#chainOf = chainOf;
+    this.#chainsOf = chainsOf;
     this.#cache = new RecordCache<T>({
       loadOne: (id) => loadOne<T>(context.reader, table, id),
       loadAll: () => loadAll<T>(context.reader, table),
@@ -50,7 +54,7 @@ export class SqliteDocumentTable<T extends NamedDocument> implements DocumentTab
       id: document.id,
       name: document.name,
       body: JSON.stringify(document),
-      chain: this.#chainOf(document),
+      chains: this.#chainsOf(document),
     };
     await this.#context.writer.run('documents.put', put, options);
     this.#cache.changed([document.id]);

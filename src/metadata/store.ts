@@ -67,7 +67,10 @@ export class MetadataStore implements Metadata {
     this.images = new SqliteImageTable(context);
     this.layers = new SqliteLayerTable(context);
     this.blobs = new SqliteBlobTable(context);
-    this.containers = new SqliteDocumentTable('containers', context, (container) => container.chain);
+    this.containers = new SqliteDocumentTable('containers', context, (container) => [
+      container.chain,
+      ...(container.mountedChains ?? []),
+    ]);
     this.networks = new SqliteDocumentTable('networks', context);
     this.volumes = new SqliteDocumentTable('volumes', context);
     this.buildCache = new SqliteBuildCacheTable(context);

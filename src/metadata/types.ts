@@ -194,6 +194,8 @@ export interface NamedDocument {
 export interface ContainerDocument extends NamedDocument {
   /** Layers this container's snapshot stands on: kept alive. */
   readonly chain: readonly DiffID[];
+  /** Those of images it has mounted beside its own. */
+  readonly mountedChains?: readonly (readonly DiffID[])[];
   readonly imageID?: Digest;
 }
 

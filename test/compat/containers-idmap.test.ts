@@ -42,6 +42,21 @@ test('-v SOURCE:DESTINATION:idmap: the owner of the source is the container’s 
     assert.equal(await sh(['-u', '5:6', '-v', `${source}:/d:idmap`], 'echo w > /d/mine && cat /d/mine'), 'w');
   });
 
+  await t.test('by --mount, among the words of its propagation', async () => {
+    const by = (propagation: string) => [
+      '--mount',
+      `type=bind,source=${source},target=/d,"bind-propagation=${propagation}"`,
+    ];
+    assert.equal(await sh(by('idmap'), owners), '. 0 0\nmine 0 0\nother 77 78\nroots 65534 65534');
+    assert.equal(await sh(['-u', '5:6', ...by('private,idmap')], 'stat -c "%u %g" /d'), '5 6');
+    for (const bad of ['idmap,idmap', 'idmap,private,slave', 'bogus']) {
+      assert.equal(
+        daemonWords(docker, await run(by(bad), ['true'])),
+        `invalid mount config for type "bind": invalid propagation mode: ${bad}`,
+      );
+    }
+  });
+
   await t.test('one file; what cannot be; nothing stays mounted', async () => {
     assert.equal(await sh(['-v', `${join(source, 'mine')}:/f:idmap`], 'stat -c %u /f'), '0');
     const refused = await run(['-v', '/proc/sys:/d:idmap'], ['true']);

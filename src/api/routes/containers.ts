@@ -56,6 +56,7 @@ async function create(call: Call): Promise<void> {
     throw new EngineError('invalid-argument', 'config cannot be empty in order to create a container');
   }
   refuseUnsupportedConfig(config);
+  refuseNewer(call, config);
   const platform = call.before('1.41') ? undefined : call.query.text('platform');
   const wanted = { name: call.query.text('name'), platform };
   const created = await containers(call).create(withOlderDefaults(call, config), {
@@ -65,6 +66,12 @@ async function create(call: Call): Promise<void> {
   });
   const warnings = config.MacAddress && !call.before('1.44') ? [containerWideMac] : [];
   call.reply(201, { ...created, Warnings: [...created.Warnings, ...warnings] });
+}
+
+/** @throws `invalid-argument` in dockerd's words for what the client's version of the API has no words for. */
+function refuseNewer(call: Call, config: ContainerCreateConfig): void {
+  if (!call.before('1.48') || !config.HostConfig?.Mounts?.some(({ Type }) => Type === 'image')) return;
+  throw new EngineError('invalid-argument', 'Mount type "Image" needs API v1.48 or newer');
 }
 
 /** Clients of an older API expect what was the default then: a shareable IPC namespace before 1.40, the host's cgroup namespace before 1.41. */

@@ -8,6 +8,7 @@ import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { handleExit, releaseResources } from './exit.ts';
 import { watchHealth } from './health.ts';
+import { adoptImages } from './image-mounts.ts';
 import { watchExit } from './launch.ts';
 import { logLimits } from './log-config.ts';
 import { adoptNetworks } from './networking.ts';
@@ -47,6 +48,7 @@ async function settleStopped(ctx: EngineContext, container: Container): Promise<
 
 async function adoptRunning(ctx: EngineContext, container: Container): Promise<void> {
   await adoptMount(ctx, container);
+  await adoptImages(ctx, container);
   await adoptNetworks(ctx, container);
   const process = await ctx.runtime.adopt(container.id);
   if (!process) return await recordLoss(ctx, container);

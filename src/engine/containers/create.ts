@@ -20,14 +20,19 @@ import { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { checkHealthcheck } from './health-policy.ts';
 import { settleOptions } from './host-options.ts';
+import { resolveImageMounts, unpackImageMounts } from './image-mounts.ts';
 import { requestedLinks } from './links/index.ts';
-import { decideMounts, type MountDecision, type MountPlan, makeVolumes, ownVolumes } from './mounts.ts';
+import { decideMounts, type MountDecision } from './mounts.ts';
 import { containerPaths } from './paths.ts';
 import { wantedPorts } from './ports.ts';
 import { type ContainerBody, initialState } from './record.ts';
 import { parseSecurity } from './security.ts';
 import { saveContainer } from './store.ts';
+import { type MountPlan, makeVolumes, ownVolumes } from './volume-plan.ts';
 import { inheritedMounts } from './volumes-from.ts';
+
+/** In dockerd's words. */
+const imageMountWarning = 'Image mount is an experimental feature';
 
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
@@ -61,15 +66,13 @@ async function createAs(
   const mode = normalMode(ctx, config.HostConfig?.NetworkMode ?? '');
   const settled = settleOptions(ctx, config, { ...config.HostConfig, NetworkMode: mode });
   const draft = draftBody(ctx, id, { create: config, hostConfig: settled.hostConfig }, { image, imageConfig });
-  const decided = decideMounts(
-    draft.config,
-    draft.hostConfig,
-    options,
-    inheritedMounts(ctx, draft.hostConfig.VolumesFrom),
-  );
+  const inherited = inheritedMounts(ctx, draft.hostConfig.VolumesFrom);
+  const wanted = decideMounts(draft.config, draft.hostConfig, options, inherited);
+  const decided = { ...wanted, mounts: resolveImageMounts(ctx, wanted.mounts) };
   const name = claimName(ctx, options.name, id);
   try {
     await ctx.snapshots.unpack(image.diffIDs);
+    await unpackImageMounts(ctx, decided.mounts);
     const place = { ephemeral: draft.hostConfig.AutoRemove ?? false, mountPoints: dockerMountPoints };
     await traced('prepare', id, () => ctx.snapshots.prepare(id, image.diffIDs, place));
     const plan = await planVolumes(ctx, new Container(id, name, { ...draft, mounts: decided.mounts }), decided);
@@ -91,7 +94,8 @@ async function createAs(
     });
     throw error;
   }
-  return { Id: id, Warnings: settled.warnings };
+  const isExperimental = draft.hostConfig.Mounts?.some((mount) => mount.Type === 'image');
+  return { Id: id, Warnings: [...settled.warnings, ...(isExperimental ? [imageMountWarning] : [])] };
 }
 
 /** Volumes of its own are named in a record before they are made: a crash from here on leaves none without an owner. */

@@ -6,6 +6,7 @@ import { traced } from '../trace.ts';
 import type { Container } from './container.ts';
 import { emitContainer, emitVolumeUnmounts } from './events.ts';
 import { hasHeldMounts, releaseMounts } from './held-mounts.ts';
+import { releaseImages } from './image-mounts.ts';
 import { disconnectNetworks } from './networking.ts';
 import { removeLocked } from './remove.ts';
 import { nextDelayMs, wantsRestart } from './restart-policy.ts';
@@ -75,9 +76,15 @@ export async function releaseResources(ctx: EngineContext, container: Container)
       await releaseVolumes(ctx, container);
     }),
     container.body.hostConfig.IpcMode === 'shareable' ? releaseShm(ctx, id) : undefined,
-    hasHeldMounts(ctx, container) ? releaseMounts(ctx, id) : undefined,
+    releaseHeld(ctx, container),
   ]);
   const failed = parts.find((part) => part.status === 'rejected');
   emitVolumeUnmounts(ctx, container);
   if (failed) throw failed.reason;
+}
+
+/** Parts of images hold the images they are of. */
+async function releaseHeld(ctx: EngineContext, container: Container): Promise<void> {
+  if (hasHeldMounts(ctx, container)) await releaseMounts(ctx, container.id);
+  await releaseImages(ctx, container);
 }

@@ -27,7 +27,7 @@ const allFolder = (ctx: Place) => join(ctx.execRoot, 'binds');
 const folderOf = (ctx: Place, id: string) => join(allFolder(ctx), id);
 
 /**
- * What an OCI runtime cannot mount by itself is mounted here first, and given to it as a plain bind: part of a volume, found by descriptor so that nobody
+ * What an OCI runtime cannot mount by itself is mounted here first, and given to it as a plain bind: part of a volume or image, found by descriptor so that nobody
  * can swap a link in it, and a bind without what is mounted below its source. Answers the places by destination.
  * @throws in Docker's words when a part is not there or leads out of its volume.
  */
@@ -42,7 +42,8 @@ export function holdMounts(
     if (!isHeld(mount, remap !== undefined)) continue;
     const target = join(folderOf(ctx, container.id), String(number));
     mkdirSync(folderOf(ctx, container.id), { recursive: true, mode: 0o700 });
-    if (mount.kind === 'volume') {
+    if (mount.kind === 'image') bindPart(mount, target, undefined);
+    else if (mount.kind === 'volume') {
       const userNamespace = isOwnStorage(ctx, mount.name) ? remap?.userNamespace : undefined;
       bindPart(mount, target, userNamespace);
     } else if (mount.idmap) bindMapped(mount.source, target, remap ? hostOwner(remap.mapping, user) : user);
@@ -52,7 +53,8 @@ export function holdMounts(
   return held;
 }
 
-function isHeld(mount: PlannedMount, remapped: boolean): mount is Extract<PlannedMount, { kind: 'bind' | 'volume' }> {
+function isHeld(mount: PlannedMount, remapped: boolean): mount is Exclude<PlannedMount, { kind: 'tmpfs' }> {
+  if (mount.kind === 'image') return mount.subpath !== undefined;
   return mount.kind === 'volume'
     ? remapped || mount.subpath !== undefined
     : mount.kind === 'bind' && (!mount.recursive || mount.idmap === true);

@@ -3,7 +3,7 @@ import type { EngineContext } from '../context.ts';
 import type { Container } from './container.ts';
 import { shownHealth } from './health.ts';
 import { shownLinks } from './links/index.ts';
-import { mountPoints } from './mounts.ts';
+import { mountPoints } from './mount-points.ts';
 import { containerPaths } from './paths.ts';
 import { imageSizeBytes } from './sizes.ts';
 

@@ -10,6 +10,7 @@ import type { Container } from './container.ts';
 import { emitContainer, emitNetworkConnects, emitVolumeMounts } from './events.ts';
 import { handleExit, releaseResources } from './exit.ts';
 import { beginHealth } from './health.ts';
+import { mountImages } from './image-mounts.ts';
 import { tellParents } from './links/index.ts';
 import { logLimits } from './log-config.ts';
 import { checkLogDetails } from './log-details.ts';
@@ -38,6 +39,7 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
     traced('mount', id, () => ctx.snapshots.mount(id, remapOf(ctx, container.body.hostConfig))),
     traced('network', id, () => connectNetworks(ctx, container)),
   );
+  await mountImages(ctx, container);
   await holdVolumes(ctx, container);
   emitVolumeMounts(ctx, container);
   const spec = containerSpec(ctx, container, { root, network });

@@ -7,7 +7,7 @@ import { findImage } from '../images/resolve.ts';
 import type { Container } from './container.ts';
 import { endpointSettings } from './inspect.ts';
 import { linkNames } from './links/index.ts';
-import { mountPoints } from './mounts.ts';
+import { mountPoints } from './mount-points.ts';
 import { imageSizeBytes } from './sizes.ts';
 import { statusText } from './status-text.ts';
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { MountOptions } from '#api-types';
 import { temporaryFolder } from '#testing';
-import { decideMounts, specMounts } from './mounts.ts';
+import { decideMounts } from './mounts.ts';
+import { specMounts } from './spec-mounts.ts';
 
 test('a read-only bind is read-only down to what is mounted below, unless asked for otherwise', async () => {
   await using folder = await temporaryFolder();

@@ -32,6 +32,19 @@ export type PlannedMount =
       readonly subpath?: string;
     }
   | {
+      readonly kind: 'image';
+      /** As the user named it. */
+      readonly name: string;
+      readonly chain: readonly DiffID[];
+      /** Where it is mounted, once it was. */
+      readonly source: string;
+      readonly destination: string;
+      readonly mode: string;
+      readonly readOnly: boolean;
+      /** The part of the image that is mounted, below its root. */
+      readonly subpath?: string;
+    }
+  | {
       readonly kind: 'tmpfs';
       readonly destination: string;
       readonly options: readonly string[];

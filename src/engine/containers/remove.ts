@@ -9,10 +9,10 @@ import { traced } from '../trace.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { removeLink } from './links/index.ts';
-import { ownVolumes } from './mounts.ts';
 import { containerPaths } from './paths.ts';
 import { killAndWait } from './stop.ts';
 import { saveContainer } from './store.ts';
+import { ownVolumes } from './volume-plan.ts';
 
 export interface RemoveOptions {
   readonly force?: boolean;

@@ -7,6 +7,7 @@ import { type IDMapping, idsOf, remapOf } from '../remap/index.ts';
 import type { Container } from './container.ts';
 import { emitVolumeMounts, emitVolumeUnmounts } from './events.ts';
 import { isOwnStorage } from './held-mounts.ts';
+import { viewImage } from './image-mounts.ts';
 
 /**
  * A container's file system as a descriptor: the process's own view while it runs (volumes included), else the mounted snapshot or the volume the path is in.
@@ -44,8 +45,12 @@ async function openView(ctx: EngineContext, container: Container, path: string):
     (mount) => mount.kind !== 'tmpfs' && (clean === mount.destination || clean.startsWith(`${mount.destination}/`)),
   );
   if (inside && inside.kind !== 'tmpfs') {
-    const part = inside.kind === 'volume' ? (inside.subpath ?? '') : '';
+    const part = inside.kind === 'bind' ? '' : (inside.subpath ?? '');
     const below = posix.join('/', part, clean.slice(inside.destination.length));
+    if (inside.kind === 'image') {
+      const { root, release } = await viewImage(ctx, container, inside);
+      return view({ fd: openFolder(root), path: below, ids }, release);
+    }
     if (inside.kind !== 'volume') {
       return view({ fd: openFolder(inside.source), path: below, ids }, async () => {});
     }

@@ -8,11 +8,11 @@ import { grantDevices, withGrants } from './devices.ts';
 import { holdMounts } from './held-mounts.ts';
 import { initBinary } from './init-binary.ts';
 import { linkedEnvironment } from './links/index.ts';
-import { specMounts } from './mounts.ts';
 import { enterNamespaces } from './namespaces.ts';
 import type { NetworkPlace } from './networking.ts';
 import { blockLimits } from './resources.ts';
 import { parseSecurity } from './security.ts';
+import { specMounts } from './spec-mounts.ts';
 import { resolveUser } from './user.ts';
 
 export const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

@@ -10,6 +10,7 @@ export async function saveContainer(ctx: EngineContext, container: Container, du
     name: container.name,
     body: container.body,
     chain: container.body.chain,
+    ...mountedChains(container.body),
     ...(container.body.imageID === '' ? {} : { imageID: container.body.imageID }),
   };
   await ctx.metadata.containers.put(document, { durable });
@@ -22,4 +23,9 @@ export function loadContainers(ctx: EngineContext): Container[] {
     ctx.containers.add(container);
     return container;
   });
+}
+
+function mountedChains({ mounts }: ContainerBody): Pick<ContainerDocument, 'mountedChains'> {
+  const chains = mounts.flatMap((mount) => (mount.kind === 'image' ? [mount.chain] : []));
+  return chains.length === 0 ? {} : { mountedChains: chains };
 }

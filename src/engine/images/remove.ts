@@ -163,7 +163,10 @@ function hasChildren(ctx: EngineContext, image: ImageRecord): boolean {
 function lostChains(ctx: EngineContext, removed: ImageRecord): string[] {
   const chains = [
     ...ctx.metadata.images.list().map((image) => image.diffIDs),
-    ...[...ctx.containers.all()].map((container) => container.body.chain),
+    ...[...ctx.containers.all()].flatMap(({ body }) => [
+      body.chain,
+      ...body.mounts.flatMap((mount) => (mount.kind === 'image' ? [mount.chain] : [])),
+    ]),
   ];
   const kept = new Set(chains.flatMap((chain) => chainIDs(chain) as readonly string[]));
   return chainIDs(removed.diffIDs)

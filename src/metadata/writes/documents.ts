@@ -12,7 +12,7 @@ export interface PutDocument {
   /** The document as JSON. */
   readonly body: string;
   /** Layers it stands on. */
-  readonly chain: readonly DiffID[];
+  readonly chains: readonly (readonly DiffID[])[];
 }
 
 export const documentWrites = {
@@ -33,7 +33,7 @@ export const documentWrites = {
     );
     if (table !== 'containers') return;
     if (isNew) requireImageOf(database, id);
-    putChain(database, id, put.chain);
+    putChains(database, id, put.chains);
   },
 
   'documents.remove'(database: Connection, { table, id }: { table: DocumentTableName; id: string }): void {
@@ -55,17 +55,17 @@ function requireImageOf(database: Connection, id: string): void {
   if (row) requireImage(database, text(row, 'image_id') as Digest);
 }
 
-/** Layers are checked only when the chain is new: a container whose layers were lost must still be able to record its end. */
-function putChain(database: Connection, id: string, chain: readonly DiffID[]): void {
-  const wanted = new Set<Digest>(chain);
+/** Layers are checked only when a chain is new: a container whose layers were lost must still be able to record its end. */
+function putChains(database: Connection, id: string, chains: readonly (readonly DiffID[])[]): void {
+  const wanted = new Set<Digest>(chains.flat());
   const held = new Set(
     database
       .all('SELECT diff_id FROM container_layers WHERE container_id = ?', id)
       .map((row) => text(row, 'diff_id') as Digest),
   );
   if (wanted.size === held.size && [...wanted].every((digest) => held.has(digest))) return;
-  requireLayers(database, chain, `put container ${id}`);
+  requireLayers(database, [...wanted] as DiffID[], `put container ${id}`);
   database.run('DELETE FROM container_layers WHERE container_id = ?', id);
   for (const digest of wanted) database.run('INSERT INTO container_layers VALUES (?, ?)', id, digest);
-  recordChains(database, chain);
+  for (const chain of chains) recordChains(database, chain);
 }

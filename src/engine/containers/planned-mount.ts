@@ -1,0 +1,33 @@
+import { posix } from 'node:path';
+import { EngineError } from '#errdefs';
+import { newID } from '../ids.ts';
+import type { PlannedMount } from './record.ts';
+
+/** What a parser of mounts makes of one. */
+export interface ParsedMount {
+  readonly mount: PlannedMount;
+  /** Of a volume: what the image has there is copied into it while it is empty. */
+  readonly copyUp: boolean;
+}
+
+export const volumeNamePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+export const propagations: ReadonlySet<string> = new Set([
+  'private',
+  'rprivate',
+  'shared',
+  'rshared',
+  'slave',
+  'rslave',
+]);
+
+export function anonymousVolume(destination: string): Extract<PlannedMount, { kind: 'volume' }> {
+  return { kind: 'volume', name: newID(), source: '', destination, mode: '', readOnly: false, anonymous: true };
+}
+
+export const badVolumeName = (name: string) =>
+  new EngineError(
+    'invalid-argument',
+    `create ${name}: "${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
+  );
+
+export const cleanDestination = (path: string) => posix.normalize(path).replace(/(?<=.)\/$/, '');

@@ -1,0 +1,75 @@
+import { chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import { posix } from 'node:path';
+import type { SpecMount } from '#runtime';
+import type { Owner } from '../remap/index.ts';
+import { checkPropagation } from './propagation.ts';
+import type { PlannedMount } from './record.ts';
+
+/** Mounts for the runtime, shallow destinations first so that nested ones land inside. Missing bind sources are made, as `-v` does. */
+export function specMounts(
+  mounts: readonly PlannedMount[],
+  held: ReadonlyMap<string, string> = new Map(),
+  owner: Owner = { uid: 0, gid: 0 },
+): SpecMount[] {
+  const sorted = [...mounts].sort((a, b) => depth(a.destination) - depth(b.destination));
+  return sorted.map((mount): SpecMount => {
+    switch (mount.kind) {
+      case 'tmpfs':
+        return { destination: mount.destination, type: 'tmpfs', source: 'tmpfs', options: mount.options };
+      case 'image':
+        return {
+          destination: mount.destination,
+          type: 'bind',
+          source: held.get(mount.destination) ?? mount.source,
+          options: ['rbind', 'ro', 'rprivate'],
+        };
+      case 'volume':
+        return {
+          destination: mount.destination,
+          type: 'bind',
+          source: held.get(mount.destination) ?? mount.source,
+          options: bindOptions({
+            ...mount,
+            source: held.get(mount.destination) ?? mount.source,
+            propagation: 'rprivate',
+            recursive: true,
+          }),
+        };
+      case 'bind':
+        makeSource(mount.source, owner);
+        checkPropagation(mount.source, mount.propagation);
+        return {
+          destination: mount.destination,
+          type: 'bind',
+          source: held.get(mount.destination) ?? mount.source,
+          options: bindOptions(mount),
+        };
+      default:
+        return mount satisfies never;
+    }
+  });
+}
+
+/** A bind's source that is not there becomes a folder of the container's root. */
+function makeSource(path: string, { uid, gid }: Owner): void {
+  if (existsSync(path)) return;
+  const first = mkdirSync(path, { recursive: true });
+  if (first === undefined || uid === 0) return;
+  for (let at = path; at.length >= first.length; at = posix.dirname(at)) chownSync(at, uid, gid);
+}
+
+const depth = (path: string) => path.split('/').length;
+
+type BindAccess = Pick<
+  Extract<PlannedMount, { kind: 'bind' }>,
+  'source' | 'propagation' | 'readOnly' | 'recursive' | 'readOnlyNonRecursive'
+>;
+
+function bindOptions({ source, propagation, readOnly, recursive, readOnlyNonRecursive }: BindAccess): string[] {
+  if (!readOnly) return [recursive ? 'rbind' : 'bind', 'rw', propagation];
+  // What is mounted below a read-only bind is not writable through it either, unless asked for. Nothing is mounted
+  // below a file, and crun opens the target of `rro` as a folder.
+  const deep = recursive && !readOnlyNonRecursive && statSync(source).isDirectory();
+  const access = deep ? ['ro', 'rro'] : ['ro'];
+  return [recursive ? 'rbind' : 'bind', ...access, propagation];
+}
