@@ -1,3 +1,4 @@
 /** Durable writes and safe paths on local disks. Imports errdefs. */
 export { fsyncFolder, readBounded, removeIfPresent, writeAtomic } from './durable.ts';
+export { removeFolder } from './remove-folder.ts';
 export { resolveInRoot } from './resolve-in-root.ts';

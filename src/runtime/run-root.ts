@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, isErrno } from '#errdefs';
+import { removeFolder } from '#files';
 
 /** What a later daemon must know of a container to take it over. */
 export interface ContainerFacts {
@@ -99,21 +100,22 @@ export class RunRoot {
     return join(this.stateOf(id), 'exec.fifo');
   }
 
+  /** conmon may be at its last words still, and remove its socket beside us. */
   removeBundle(id: string): void {
-    rmSync(this.bundle(id), { recursive: true, force: true });
+    removeFolder(this.bundle(id));
   }
 
   removeState(id: string): void {
-    rmSync(this.stateOf(id), { recursive: true, force: true });
+    removeFolder(this.stateOf(id));
   }
 
   /** Execs are forgotten with the daemon that started them. */
   removeExecs(): void {
-    for (const id of readdirSync(this.#execs)) rmSync(join(this.#execs, id), { recursive: true, force: true });
+    for (const id of readdirSync(this.#execs)) removeFolder(join(this.#execs, id));
   }
 
   removeExec(id: string): void {
-    rmSync(this.execFolder(id), { recursive: true, force: true });
+    removeFolder(this.execFolder(id));
   }
 }
 

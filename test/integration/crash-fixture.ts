@@ -120,6 +120,11 @@ export class Clients {
     return this.#random(limit);
   }
 
+  /** A container that may be gone before anybody lists it. */
+  saw(id: string): void {
+    this.#seen.add(id);
+  }
+
   fresh(prefix: string): string {
     return `${prefix}${++this.#number}`;
   }
@@ -234,9 +239,15 @@ export class Clients {
       mapped: 0,
       scratch: [],
     };
-    let actual = tracesOf(this.#daemon.folder, this.#seen);
+    // Those of them that have volumes, with other IDs.
+    const binds = new Set(running.map((id) => `binds/${id}`));
+    const look = () => {
+      const traces = tracesOf(this.#daemon.folder, this.#seen);
+      return { ...traces, held: traces.held.filter((name) => !(this.#remapped && binds.has(name))) };
+    };
+    let actual = look();
     // Links and files go in the background.
-    for (let tries = 0; tries < 40; tries++, actual = tracesOf(this.#daemon.folder, this.#seen)) {
+    for (let tries = 0; tries < 40; tries++, actual = look()) {
       if (JSON.stringify(actual) === JSON.stringify(expected)) return;
       await wait(50);
     }

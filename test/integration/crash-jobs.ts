@@ -47,7 +47,10 @@ export const builds: Job = async (clients, engine) => {
   const dockerfile = `FROM ${base}\nCOPY data /data\nRUN echo ${clients.fresh('step')} > /step && sleep 0.0${clients.below(9)}\n`;
   await clients.tag('build', name, async () => {
     const context = tarOf({ Dockerfile: dockerfile, data: 'x'.repeat(clients.below(200_000)) });
-    await drain(engine.build(inPieces(context), { t: [name] }));
+    for await (const { stream = '' } of engine.build(inPieces(context), { t: [name] })) {
+      const id = /Running in ([0-9a-f]{12})/.exec(stream)?.[1];
+      if (id) clients.saw(id);
+    }
     return await idOf(engine, name);
   });
   if (clients.below(3) === 0) await untag(clients, engine, name);
@@ -109,6 +112,7 @@ export const runs: Job = async (clients, engine) => {
       Volumes: { '/v': {} },
     };
     const { Id } = await engine.containers.create(config, { name });
+    clients.saw(Id);
     const { result } = await engine.containers.wait(Id, { condition: 'removed' });
     await engine.containers.start(Id);
     await result;

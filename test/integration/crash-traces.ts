@@ -1,7 +1,7 @@
 /** What a daemon's containers leave on the machine, seen from outside: each kind as the sorted IDs (or names) it is there for. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Traces {
@@ -39,7 +39,7 @@ export function tracesOf(folder: string, ids: Iterable<string>): Traces {
     namespaces: names(join(run, 'netns')),
     monitors: monitors(join(run, 'state')),
     bundles: names(join(run, 'containers')),
-    cgroups: [...ids].filter(hasCgroup).sort(),
+    cgroups: cgroupsOf([...ids]),
     held: ['userns', 'binds', 'shm', 'exits', 'execs'].flatMap((kind) =>
       names(join(run, kind)).map((id) => `${kind}/${id}`),
     ),
@@ -62,10 +62,14 @@ function names(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder).sort() : [];
 }
 
-/** In any hierarchy, of either version. */
-function hasCgroup(id: string): boolean {
+/** In any hierarchy, of either version; IDs may be short. */
+function cgroupsOf(ids: readonly string[]): string[] {
   const root = '/sys/fs/cgroup';
-  return ['', ...readdirSync(root)].some((name) => existsSync(join(root, name, id)));
+  const folders = ['', ...readdirSync(root)]
+    .map((name) => join(root, name))
+    .filter((path) => statSync(path).isDirectory());
+  const found = new Set(folders.flatMap((folder) => readdirSync(folder)).filter((name) => /^[0-9a-f]{64}$/.test(name)));
+  return [...found].filter((name) => ids.some((id) => name.startsWith(id))).sort();
 }
 
 export function mountsBelow(folder: string): string[] {
