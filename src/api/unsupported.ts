@@ -130,12 +130,7 @@ const emptyList: QueryRule = (value) => ['', 'null', '[]', '{}'].includes(value)
  */
 const queryRules: Readonly<Record<string, Readonly<Record<string, QueryRule>>>> = {
   'POST /build': {
-    cgroupparent: empty,
-    ulimits: emptyList,
-    securityopt: emptyList,
-    cachefrom: emptyList,
     outputs: emptyList,
-    remote: empty,
   },
   'POST /build/prune': { 'reserved-space': zero, 'max-used-space': zero, 'min-free-space': zero },
   'POST /containers/{name:.*}/start': { checkpoint: empty, 'checkpoint-dir': empty },

@@ -1,6 +1,8 @@
 import { withTaskGroup } from '#concurrency';
 import { EngineError, kindOf, messageOf } from '#errdefs';
+import type { StoredLayer } from '#image';
 import { type BuildPlan, type PlannedStage, type ResolvedBase, sourcesOf } from './convert/index.ts';
+import { ForeignCache } from './executor/index.ts';
 import { atStep } from './failed-step.ts';
 import type { Transcript } from './transcript.ts';
 import type { BuilderHost, BuildRequest } from './types.ts';
@@ -31,6 +33,20 @@ export async function resolveBases(
     { signal: request.signal },
   );
   return bases;
+}
+
+/** The images of `--cache-from` that are here; others are no cache, as with dockerd. */
+export async function foreignCache(host: BuilderHost, references: readonly string[]): Promise<ForeignCache> {
+  const images = await Promise.all(references.map((reference) => host.localImage(reference)));
+  return new ForeignCache(
+    images.flatMap((image) => {
+      const layers = image?.config.rootfs.diff_ids.flatMap((diffID): StoredLayer[] => {
+        const layer = host.metadata.layers.get(diffID);
+        return layer ? [{ diffID, sizeBytes: layer.sizeBytes }] : [];
+      });
+      return image && layers ? [{ config: image.config, layers }] : [];
+    }),
+  );
 }
 
 /** Images that COPY --from and mounts name. */

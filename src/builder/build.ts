@@ -3,7 +3,7 @@ import { EngineError } from '#errdefs';
 import type { Metadata } from '#metadata';
 import { type Digest, parsePlatform } from '#oci';
 import { familiarString, formatReference, parseReference, withDefaultTag } from '#reference';
-import { resolveBases, resolveCopyImages } from './bases.ts';
+import { foreignCache, resolveBases, resolveCopyImages } from './bases.ts';
 import { readContext } from './context.ts';
 import { BuildPlan, type PlannedStage } from './convert/index.ts';
 import { BuildSession, Recorder, type StepReport, type StepState } from './executor/index.ts';
@@ -50,7 +50,7 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
   });
   const transcript = new Transcript({ ...request, totalSteps: plan.totalSteps });
   await using lease = await host.metadata.lease();
-  const recorder = new Recorder(host, lease);
+  const recorder = new Recorder(host, lease, await foreignCache(host, request.cacheFrom));
   try {
     await using session = new BuildSession({ host, request, context, recorder });
     printWarnings(transcript, dockerfile.warnings);

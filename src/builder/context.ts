@@ -3,6 +3,7 @@ import { type Dockerfile, IgnoreMatcher, maxDockerfileBytes, parseDockerfile, pa
 import { EngineError } from '#errdefs';
 import { readAll } from '#streams';
 import { ContextTree, cleanTreePath, statPath, toBytes } from './executor/index.ts';
+import { remoteContext } from './remote-context.ts';
 import type { BuildRequest } from './types.ts';
 
 const maxIgnoreBytes = 16 << 20;
@@ -14,7 +15,10 @@ const maxIgnoreBytes = 16 << 20;
  */
 export async function readContext(request: BuildRequest): Promise<{ context: ContextTree; dockerfile: Dockerfile }> {
   const dataPath = join(request.scratchDir, 'context');
-  const context = await ContextTree.read(request.context, dataPath, { signal: request.signal });
+  const source = request.remote
+    ? await remoteContext(request.remote, { ...request, folder: request.scratchDir })
+    : request.context;
+  const context = await ContextTree.read(source, dataPath, { signal: request.signal });
   try {
     const { path, bytes } = await readDockerfile(context, request.dockerfile || 'Dockerfile');
     const dockerfile = parseDockerfile(bytes, { name: path });

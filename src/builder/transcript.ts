@@ -66,6 +66,7 @@ export class Transcript {
 
   report(step: number, report: StepReport): void {
     if (report.kind === 'container') this.line(step, ` ---> Running in ${report.id.slice(0, 12)}`);
+    else if (report.kind === 'progress') this.message(step, report.message);
     else if (report.kind === 'output') {
       this.#output(step, report.stream, this.#decoder(step, report.stream).write(report.data));
     } else {

@@ -91,6 +91,8 @@ export interface BuilderHost {
   cacheMount(wish: CacheMountWish, options: { signal: AbortSignal }): Promise<HeldCacheMount>;
   /** Makes what a step left a stopped container, to be looked at, committed, started again, removed. */
   keepStep(kept: KeptStep): Promise<void>;
+  /** Undefined when it is not here. */
+  localImage(reference: string): Promise<{ id: Digest; config: ImageConfig } | undefined>;
   /** A local image by reference, pulled when missing or when `pull` says so. */
   baseImage(
     reference: string,
@@ -99,8 +101,10 @@ export interface BuilderHost {
 }
 
 export interface BuildRequest {
-  /** A tar, plain or compressed. */
+  /** A tar, plain or compressed. Nobody reads it when there is a `remote`. */
   readonly context: ByteSource;
+  /** A URL or a git repository in its place. */
+  readonly remote?: string;
   /** Path inside the context. */
   readonly dockerfile: string;
   readonly tags: readonly string[];
@@ -108,6 +112,8 @@ export interface BuildRequest {
   readonly labels: Readonly<Record<string, string>>;
   readonly target: string;
   readonly noCache: boolean;
+  /** Names of images whose steps may stand in for steps of this build. */
+  readonly cacheFrom: readonly string[];
   readonly pull: boolean;
   readonly quiet: boolean;
   /** Whose containers stay: those of steps that failed (`--rm`, the default), all (`--rm=false`), none (`--force-rm`). A cancelled build's never do. */

@@ -21,8 +21,8 @@ export class LocationError extends EngineError {
 
 /** A reason without a place yet; the parser that knows the line turns it into a {@link LocationError}. */
 export class SyntaxFault extends EngineError {
-  constructor(reason: string) {
-    super('invalid-argument', reason);
+  constructor(reason: string, options: { cause?: unknown } = {}) {
+    super('invalid-argument', reason, options);
     this.name = 'SyntaxFault';
   }
 }

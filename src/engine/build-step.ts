@@ -1,5 +1,6 @@
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { HostConfig } from '#api-types';
 import type { StepMount, StepRun } from '#builder';
 import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
@@ -8,25 +9,28 @@ import { type ContainerSpec, defaultMaskedPaths, defaultReadonlyPaths, type Spec
 import { readHostFile } from './containers/account-files.ts';
 import { defaultCapabilities } from './containers/capabilities.ts';
 import { defaultShmBytes } from './containers/config.ts';
-import { processEnv } from './containers/spec.ts';
+import { processEnv, processLimits } from './containers/spec.ts';
 import { resolveUser } from './containers/user.ts';
 import type { EngineContext } from './context.ts';
 import { checkUserNamespace, mapText, rootOf } from './remap/index.ts';
 
 const sigkill = 9;
 
+/** What a build asks of every step's container, as the API names it. */
+export type StepHost = Pick<HostConfig, 'Ulimits' | 'CgroupParent'>;
+
 /**
  * Runs one RUN step to its end and answers its exit code: a container without a record, of which only the snapshot is there when this returns. An abort
  * kills it within moments.
  */
-export async function runBuildStep(ctx: EngineContext, step: StepRun): Promise<number> {
+export async function runBuildStep(ctx: EngineContext, step: StepRun, host: StepHost): Promise<number> {
   step.signal.throwIfAborted();
   const { id } = step;
   const folder = join(ctx.execRoot, 'steps', id);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   try {
     const networkNamespace = await connectStep(ctx, step, id);
-    const spec = await stepSpec(ctx, step, { id, folder, networkNamespace });
+    const spec = await stepSpec(ctx, step, { id, folder, networkNamespace, host });
     return await runToEnd(ctx, step, spec);
   } finally {
     await cleanup('build step', async () => {
@@ -81,7 +85,7 @@ function bridgeOf(ctx: EngineContext) {
 async function stepSpec(
   ctx: EngineContext,
   step: StepRun,
-  place: { id: string; folder: string; networkNamespace: string },
+  place: { id: string; folder: string; networkNamespace: string; host: StepHost },
 ): Promise<ContainerSpec> {
   const user = resolveUser(step.rootfs, step.user);
   const hostname = place.id.slice(0, 12);
@@ -100,6 +104,7 @@ async function stepSpec(
       additionalGids: user.additionalGids,
       capabilities: defaultCapabilities,
       noNewPrivileges: false,
+      rlimits: processLimits(place.host),
     },
     mounts: [...(await accountFiles(ctx, step, place.folder, hostname)), ...step.mounts.map(specMount)],
     shmSizeBytes: step.shmSizeBytes ?? defaultShmBytes,
@@ -113,7 +118,7 @@ async function stepSpec(
     sysctls: {},
     maskedPaths: defaultMaskedPaths,
     readonlyPaths: defaultReadonlyPaths,
-    cgroupParent: '',
+    cgroupParent: place.host.CgroupParent ?? '',
     annotations: {},
   };
 }

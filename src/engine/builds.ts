@@ -57,12 +57,14 @@ function requestFields(
     labels: options.labels ?? {},
     target: options.target ?? '',
     noCache: options.nocache ?? false,
+    cacheFrom: options.cachefrom ?? [],
     pull: options.pull ?? false,
     quiet: options.q ?? false,
     keepSteps: keptSteps(options),
     networkMode: options.networkmode ?? 'default',
     extraHosts: options.extrahosts ?? [],
     limits: limitsOf(options),
+    ...(options.remote ? { remote: options.remote } : {}),
     ...(options.platform ? { platform: options.platform } : {}),
     ...(options.shmsize ? { shmSizeBytes: options.shmsize } : {}),
   };
@@ -88,6 +90,7 @@ function limitsOf(options: BuildOptions): StepRun['limits'] {
 
 /** What the builder sees of the engine. */
 function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
+  const stepHost = { Ulimits: options.ulimits ?? [], CgroupParent: options.cgroupparent ?? '' };
   return {
     content: ctx.content,
     metadata: ctx.metadata,
@@ -96,9 +99,13 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
     userNamespace: ctx.remap?.userNamespace,
     platform: ctx.platform,
     steps: ctx.buildSteps,
-    runStep: (step) => runBuildStep(ctx, step),
+    runStep: (step) => runBuildStep(ctx, step, stepHost),
     keepStep: (kept) => keepBuildStep(ctx, kept),
     cacheMount: (wish, lendOptions) => lendCacheMount(ctx, wish, lendOptions),
+    async localImage(reference) {
+      const image = findImage(ctx, reference);
+      return image && { id: image.id, config: await readConfig(ctx.content, image.id) };
+    },
     async baseImage(reference, { pull, platform, onProgress, signal }) {
       if (pull || findImage(ctx, reference) === undefined) {
         const { domain } = parseReference(reference);

@@ -8,4 +8,5 @@
 export { createRegistryClient } from './client.ts';
 export { type RegistryDiagnostic, RegistryError } from './errors.ts';
 export { loginDomain } from './login.ts';
+export { networkError } from './network-errors.ts';
 export * from './types.ts';

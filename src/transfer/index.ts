@@ -2,9 +2,11 @@
  * Images on the move: pull, push, load, save, import. Each data path is a short list of named steps in one file. Imports errdefs, streams,
  * files, concurrency, log, oci, reference, archive, content, metadata, image, snapshots, registry, diff.
  */
+export { type Download, download } from './download.ts';
 export { type ImportOptions, importImage } from './import.ts';
 export { externalDecompressors } from './import-compression.ts';
 export { type LoadOptions, loadImages } from './load.ts';
+export { progressBar } from './progress.ts';
 export { type PullOptions, pullAllTags, pullImage } from './pull.ts';
 export { type PushedImage, type PushOptions, pushAllTags, pushImage } from './push.ts';
 export { type SaveOptions, saveImages } from './save.ts';

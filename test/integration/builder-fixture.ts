@@ -72,6 +72,7 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
       steps.push(step);
       return chroot(step);
     },
+    localImage: async () => undefined,
     async baseImage(reference) {
       const image = metadata.images.byName(formatReference(withDefaultTag(parseReference(reference))));
       if (!image) throw new Error(`no image ${reference}`);
@@ -189,6 +190,7 @@ async function build(host: BuilderHost, folder: string, input: BuildInput): Prom
       labels: {},
       target: '',
       noCache: false,
+      cacheFrom: [],
       pull: false,
       quiet: false,
       keepSteps: 'none',

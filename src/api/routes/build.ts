@@ -38,6 +38,15 @@ function buildOptions(call: Call): BuildOptions {
   if (query.bool('squash')) {
     throw new EngineError('invalid-argument', 'squash is only supported with experimental mode');
   }
+  if (query.all('securityopt').some((option) => option !== '')) {
+    throw new EngineError('invalid-argument', 'security options are not supported on linux');
+  }
+  if (query.get('remote') === 'client-session') {
+    throw new EngineError(
+      'invalid-argument',
+      'experimental session with v1 builder is no longer supported, use builder version v2 (BuildKit) instead',
+    );
+  }
   const isolation = query.get('isolation');
   if (!['', 'default'].includes(isolation)) {
     throw new EngineError('invalid-argument', `unsupported isolation: ${JSON.stringify(isolation)}`);
@@ -65,7 +74,16 @@ function auths(call: Call): Pick<BuildOptions, 'auths'> {
   return found === undefined ? {} : { auths: found };
 }
 
-const textKeys = ['dockerfile', 'target', 'platform', 'networkmode', 'cpusetcpus', 'cpusetmems'] as const;
+const textKeys = [
+  'dockerfile',
+  'remote',
+  'cgroupparent',
+  'target',
+  'platform',
+  'networkmode',
+  'cpusetcpus',
+  'cpusetmems',
+] as const;
 
 function texts(call: Call): BuildOptions {
   const entries = textKeys.map((key) => [key, call.query.get(key)] as const);

@@ -44,12 +44,6 @@ async function pull(call: Call): Promise<void> {
 async function importImage(call: Call): Promise<void> {
   const { query } = call;
   const origin = query.get('fromSrc');
-  if (origin !== '-') {
-    throw new EngineError(
-      'not-implemented',
-      `importing from a URL is not supported yet: got ${JSON.stringify(origin)}`,
-    );
-  }
   const repo = query.text('repo');
   const tag = query.text('tag');
   const message = query.text('message');

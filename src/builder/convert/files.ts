@@ -3,19 +3,15 @@ import { EngineError } from '#errdefs';
 import type { StageScope } from './convert.ts';
 import { parseModeChange } from './file-mode.ts';
 import type { CopyOperation } from './operations.ts';
+import { checkedSum, sourceKind } from './remote-sources.ts';
 import { copyFrom } from './stages.ts';
-import { isRemote } from './support.ts';
 
 /** COPY or ADD with its variables put in. @throws EngineError `invalid-argument` in Docker's words. */
 export function copyOperation(instruction: CopyInstruction | AddInstruction, scope: StageScope): CopyOperation {
   const keyword = instruction.kind === 'copy' ? 'COPY' : 'ADD';
-  const line = instruction.range.startLine;
   const { sources, inline, destination, chown, chmod } = instruction;
-  if (instruction.kind === 'copy' && sources.some(isRemote)) {
+  if (instruction.kind === 'copy' && sources.some((source) => sourceKind(source) === 'http')) {
     throw new EngineError('invalid-argument', `COPY failed: source can't be a URL for COPY`);
-  }
-  if (sources.some(isRemote)) {
-    throw new EngineError('not-implemented', `dockerfile line ${line}: ADD of a URL is not supported`);
   }
   if (chmod !== '') parseModeChange(chmod);
   return {
@@ -29,9 +25,22 @@ export function copyOperation(instruction: CopyInstruction | AddInstruction, sco
     chmod,
     excludes: instruction.excludes,
     parents: instruction.kind === 'copy' && instruction.parents,
+    ...addFields(instruction),
     workingDir: scope.config.WorkingDir || '/',
     shell: shellOf(scope.config.Shell),
     config: scope.config,
     author: scope.author,
+  };
+}
+
+function addFields(
+  instruction: CopyInstruction | AddInstruction,
+): Pick<CopyOperation, 'checksum' | 'unpack' | 'keepGitDir'> {
+  if (instruction.kind === 'copy') return { keepGitDir: false };
+  const { checksum, unpack, keepGitDir = false, sources } = instruction;
+  return {
+    keepGitDir,
+    ...(unpack === undefined ? {} : { unpack }),
+    ...(checksum === '' ? {} : { checksum: checkedSum(checksum, sources) }),
   };
 }

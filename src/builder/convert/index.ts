@@ -2,3 +2,4 @@ export { parseModeChange } from './file-mode.ts';
 export type * from './operations.ts';
 export { sourcesOf } from './operations.ts';
 export { BuildPlan, type DraftStage, type PlanOptions, type ResolvedBase } from './plan.ts';
+export { sourceKind } from './remote-sources.ts';

@@ -123,6 +123,12 @@ export interface CopyOperation extends Recorded {
   readonly excludes: readonly string[];
   /** Sources keep their folders. */
   readonly parents: boolean;
+  /** Of the one remote source: a file's digest, or how its commit begins. */
+  readonly checksum?: string;
+  /** Whether archives are unpacked; absent, ADD unpacks those that are not remote. */
+  readonly unpack?: boolean;
+  /** A git source brings its `.git`. */
+  readonly keepGitDir: boolean;
   /** In front of `#(nop)` in history. */
   readonly shell: readonly string[];
 }

@@ -190,8 +190,6 @@ const refused: readonly (readonly [string, RegExp])[] = [
   ],
   ['FROM x\nRUN --mount=target=/c,type=ssh x', /line 2: RUN --mount=target=\/c,type=ssh is not supported/],
   ['FROM x\nRUN --security=insecure x', /line 2: RUN --security=insecure/],
-  ['FROM x\nADD https://example.com/a b', /line 2: ADD of a URL/],
-  ['FROM x\nADD git@example.com:a/b.git b', /line 2: ADD of a URL/],
 ];
 
 for (const [text, message] of refused) {

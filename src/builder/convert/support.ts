@@ -17,18 +17,7 @@ export function checkSupported(instructions: readonly Instruction[]): void {
 }
 
 function unsupportedFeature(instruction: Instruction): string | undefined {
-  switch (instruction.kind) {
-    case 'run':
-      return unsupportedRun(instruction);
-    case 'add':
-      if (instruction.checksum !== '') return 'ADD --checksum';
-      if (instruction.keepGitDir !== undefined) return 'ADD --keep-git-dir';
-      if (instruction.unpack !== undefined) return 'ADD --unpack';
-      if (instruction.sources.some(isRemote)) return 'ADD of a URL or a git repository';
-      return undefined;
-    default:
-      return undefined;
-  }
+  return instruction.kind === 'run' ? unsupportedRun(instruction) : undefined;
 }
 
 function unsupportedRun(instruction: Extract<Instruction, { kind: 'run' }>): string | undefined {
@@ -36,9 +25,4 @@ function unsupportedRun(instruction: Extract<Instruction, { kind: 'run' }>): str
   if (instruction.security !== 'sandbox') return 'RUN --security=insecure';
   const session = instruction.mounts.find((mount) => /(^|,)"?type=(secret|ssh)\b/i.test(mount));
   return session === undefined ? undefined : `RUN --mount=${session}`;
-}
-
-/** `http://`, `https://`, `git@host:…`, `….git` as Docker tells them. */
-export function isRemote(source: string): boolean {
-  return /^(https?|ssh|git):\/\/./.test(source) || /^(git@|github\.com\/)/.test(source);
 }

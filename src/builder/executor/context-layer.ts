@@ -1,8 +1,10 @@
 import type { DiffID } from '#oci';
+import type { ByteSource } from '#streams';
 import type { Work } from '../solver/index.ts';
 import { copySources } from './copy.ts';
+import { DiskTree } from './disk-tree.ts';
 import { LayerDraft } from './layer-draft.ts';
-import type { Selected } from './selection.ts';
+import { type Selected, selectSources } from './selection.ts';
 import type { BuildSession } from './session.ts';
 import { emptyTree } from './source-tree.ts';
 
@@ -23,7 +25,7 @@ export async function contextLayer(session: BuildSession, selected: Selected, wo
     destination: isFolder ? '/' : `/${fileName}`,
     workingDir: '/',
     owner: { uid: 0, gid: 0 },
-    unpack: false,
+    unpack: () => false,
     signal: work.signal,
     store: (body) => spool.keep(body),
   });
@@ -31,4 +33,19 @@ export async function contextLayer(session: BuildSession, selected: Selected, wo
   if (draft.isEmpty) return { chain: [], source };
   const layer = await session.ingest(draft.pack(work), work);
   return { chain: [layer.diffID], source };
+}
+
+/** A folder of the machine as the tar of a context. */
+export async function packFolder(root: string, signal: AbortSignal): Promise<ByteSource> {
+  const draft = new LayerDraft(emptyTree);
+  const [selected] = await selectSources(new DiskTree(root), ['.'], { signal, missingPrefix: '' });
+  await copySources(draft, [selected!], {
+    destination: '/',
+    workingDir: '/',
+    owner: { uid: 0, gid: 0 },
+    unpack: () => false,
+    signal,
+    store: () => Promise.reject(new Error('nothing is unpacked')),
+  });
+  return draft.pack({ signal });
 }

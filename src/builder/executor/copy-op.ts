@@ -1,9 +1,15 @@
+import { join } from 'node:path';
 import { EngineError } from '#errdefs';
-import { type CopyOperation, parseModeChange } from '../convert/index.ts';
+import type { Digest } from '#oci';
+import { type CopyOperation, parseModeChange, sourceKind } from '../convert/index.ts';
 import type { CacheKey, Op, Work } from '../solver/index.ts';
 import { copySources } from './copy.ts';
+import { DiskTree } from './disk-tree.ts';
+import { checkOut, parseGitReference } from './git-source.ts';
 import { inlineTree } from './inline-tree.ts';
 import { resolveOwner } from './owners.ts';
+import { fetchFile } from './remote-file.ts';
+import type { StepReport } from './report.ts';
 import { componentsDigest, fileComponents, type Selected, selectSources, shownHash } from './selection.ts';
 import { type BuildSession, chainOf } from './session.ts';
 import type { SourceTree } from './source-tree.ts';
@@ -25,7 +31,7 @@ export class CopyOp implements Op<StepState> {
   }
 
   async cacheKey(inputs: readonly StepState[], work: Work): Promise<CacheKey> {
-    const { keyword, destination, chown, chmod, from, excludes, parents } = this.#operation;
+    const { keyword, destination, chown, chmod, from, excludes, parents, unpack } = this.#operation;
     const selected = await this.#select(inputs, work);
     const files = await fileComponents(selected, {
       withOwners: this.#keepsOwners,
@@ -41,6 +47,7 @@ export class CopyOp implements Op<StepState> {
       chmod,
       ...(excludes.length > 0 ? { excludes } : {}),
       ...(parents ? { parents } : {}),
+      ...(unpack === undefined ? {} : { unpack }),
       content: componentsDigest(files),
       ...(files.length <= maxKeptComponents ? { files } : {}),
     });
@@ -58,7 +65,7 @@ export class CopyOp implements Op<StepState> {
       destination,
       workingDir,
       owner: chown !== '' ? await resolveOwner(draft, chown) : this.#keepsOwners ? undefined : root,
-      unpack: keyword === 'ADD',
+      unpack: (source) => this.#operation.unpack ?? (keyword === 'ADD' && source.isRemote !== true),
       ...(change
         ? { mode: (node) => (node.type === 'symlink' ? 0o777 : change(node.mode, node.type === 'directory')) }
         : {}),
@@ -92,8 +99,17 @@ export class CopyOp implements Op<StepState> {
     const isContext = from.kind === 'context';
     const missingPrefix = isContext ? 'file not found in build context or excluded by .dockerignore: ' : '';
     try {
-      const tree = await this.#sourceTree(inputs, work);
-      const found = await selectSources(tree, sources, { signal: work.signal, missingPrefix, excludes, parents });
+      const found: Selected[] = [];
+      for (const source of sources) {
+        const kind = keyword === 'ADD' ? sourceKind(source) : 'local';
+        if (kind === 'http') found.push(await this.#download(source, work));
+        else if (kind === 'git') found.push(await this.#checkOut(source, work));
+        else {
+          const tree = await this.#sourceTree(inputs, work);
+          const options = { signal: work.signal, missingPrefix, excludes, parents };
+          found.push(...(await selectSources(tree, [source], options)));
+        }
+      }
       const names = inline.map((file) => file.name);
       const written = await selectSources(inlineTree(inline), names, { signal: work.signal, missingPrefix: '' });
       const selected = [...found, ...written];
@@ -104,6 +120,28 @@ export class CopyOp implements Op<StepState> {
       if (!(error instanceof EngineError) || error instanceof DestinationError) throw error;
       throw new EngineError(error.kind, `${keyword} failed: ${error.message}`, { cause: error });
     }
+  }
+
+  async #download(url: string, work: Work): Promise<Selected> {
+    const { checksum, destination } = this.#operation;
+    const file = await fetchFile(url, this.#session.nextNumber(), {
+      named: destination.endsWith('/'),
+      folder: this.#session.request.scratchDir,
+      signal: work.signal,
+      onProgress: (message) => work.report({ kind: 'progress', message } satisfies StepReport),
+      ...(checksum ? { checksum: checksum as Digest } : {}),
+    });
+    return { ...file, isRemote: true };
+  }
+
+  /** The files of a repository, as a folder of the context would be. */
+  async #checkOut(url: string, work: Work): Promise<Selected> {
+    const { keepGitDir, excludes, checksum } = this.#operation;
+    const folder = join(this.#session.request.scratchDir, `git-${this.#session.nextNumber()}`);
+    const root = await checkOut(parseGitReference(url), folder, { keepGitDir, commit: checksum, signal: work.signal });
+    const tree = new DiskTree(root);
+    const [selected] = await selectSources(tree, ['.'], { signal: work.signal, missingPrefix: '', excludes });
+    return { ...selected!, isRemote: true };
   }
 
   async #sourceTree(inputs: readonly StepState[], work: Work): Promise<SourceTree> {

@@ -13,8 +13,8 @@ export interface CopyOptions {
   readonly workingDir: string;
   /** Owner of everything copied; undefined keeps the sources' own. */
   readonly owner: Owner | undefined;
-  /** ADD: local tars are unpacked. */
-  readonly unpack: boolean;
+  /** Whether a source that is an archive is unpacked. */
+  readonly unpack: (source: Selected) => boolean;
   /** Replaces the mode of everything copied. */
   readonly mode?: (node: TreeNode) => number;
   readonly signal: AbortSignal;
@@ -44,7 +44,11 @@ async function copyOne(draft: LayerDraft, source: Selected, options: CopyOptions
   const target = await resolvePath(draft, toBytes(written));
   if (source.ancestors) return await copyWithParents(draft, source, target, source.ancestors, options);
   if (source.node.type === 'directory') return await copyFolder(draft, source, target, options);
-  if (options.unpack && source.node.type === 'file' && (await isArchive(() => source.tree.read(source.resolved)))) {
+  if (
+    options.unpack(source) &&
+    source.node.type === 'file' &&
+    (await isArchive(() => source.tree.read(source.resolved)))
+  ) {
     return await unpackArchive(draft, target, source.tree.read(source.resolved), options);
   }
   const isFolder = written.endsWith('/') || (await draft.lstat(target))?.type === 'directory';

@@ -1,4 +1,8 @@
+export { packFolder } from './context-layer.ts';
 export { ContextTree } from './context-tree.ts';
+export { ForeignCache } from './foreign-cache.ts';
+export { checkOut, parseGitReference } from './git-source.ts';
+export { isArchive } from './inflate.ts';
 export { isHeavy, opFor } from './ops.ts';
 export { Recorder } from './recorder.ts';
 export type { StepReport } from './report.ts';

@@ -3,6 +3,7 @@ import type { Lease } from '#metadata';
 import { type Digest, digestOf, type HistoryEntry, type ImageConfig, type RunConfig } from '#oci';
 import type { CacheKey, ResultCache } from '../solver/index.ts';
 import type { BuilderHost } from '../types.ts';
+import { ForeignCache, type ForeignStep } from './foreign-cache.ts';
 import type { StepState } from './state.ts';
 
 type Stores = Pick<BuilderHost, 'content' | 'metadata'>;
@@ -26,13 +27,28 @@ export class Recorder implements ResultCache<StepState> {
   readonly #held = new Set<Digest>();
   readonly #saving: Promise<void>[] = [];
 
-  constructor(stores: Stores, lease: Lease) {
+  readonly #foreign: ForeignCache;
+
+  /** `foreign`: images of `--cache-from`. */
+  constructor(stores: Stores, lease: Lease, foreign = new ForeignCache([])) {
+    this.#foreign = foreign;
     this.#stores = stores;
     this.#lease = lease;
   }
 
   /** The image after a step above `parent`. */
   next(parent: StepState, step: RecordedStep): StepState {
+    const created = new Date().toISOString();
+    const entry: HistoryEntry = {
+      created,
+      created_by: step.createdBy,
+      ...(step.author === '' ? {} : { author: step.author }),
+      ...(step.layer ? {} : { empty_layer: true }),
+    };
+    return this.#child(parent, { ...step, entry });
+  }
+
+  #child(parent: StepState, step: ForeignStep): StepState {
     const layers = step.layer ? [...parent.layers, step.layer] : parent.layers;
     const config = childConfig(parent.config, step, layers);
     const bytes = Buffer.from(JSON.stringify(config));
@@ -50,7 +66,20 @@ export class Recorder implements ResultCache<StepState> {
     for (const digest of digests) this.#held.add(digest);
   }
 
-  async load(key: CacheKey): Promise<StepState | undefined> {
+  /** A record of this store, else a step of an image that was given as a cache: it then becomes a record. */
+  async load(key: CacheKey, [parent]: readonly StepState[]): Promise<StepState | undefined> {
+    const own = await this.#own(key);
+    if (own || !parent) return own;
+    const foreign = this.#foreign.find(key, parent);
+    if (!foreign) return undefined;
+    const state = this.#child(parent, foreign);
+    await this.hold(state);
+    this.#saving.push(this.#save(key, state));
+    this.#saving.at(-1)!.catch(() => {});
+    return state;
+  }
+
+  async #own(key: CacheKey): Promise<StepState | undefined> {
     const record = this.#stores.metadata.buildCache.get(key.digest);
     const imageID = record?.result.imageID;
     if (!imageID) return undefined;
@@ -119,20 +148,15 @@ function addedBytes(state: StepState): number {
   return last?.empty_layer ? 0 : (state.layers.at(-1)?.sizeBytes ?? 0);
 }
 
-function childConfig(parent: ImageConfig, step: RecordedStep, layers: readonly StoredLayer[]): ImageConfig {
-  const created = new Date().toISOString();
-  const entry: HistoryEntry = {
-    created,
-    created_by: step.createdBy,
-    ...(step.author === '' ? {} : { author: step.author }),
-    ...(step.layer ? {} : { empty_layer: true }),
-  };
+function childConfig(parent: ImageConfig, step: ForeignStep, layers: readonly StoredLayer[]): ImageConfig {
+  const { entry } = step;
+  const { author } = entry;
   const { architecture, os, variant, 'os.version': osVersion, 'os.features': osFeatures } = parent;
   return {
     architecture,
-    ...(step.author === '' ? {} : { author: step.author }),
+    ...(author ? { author } : {}),
     config: step.config,
-    created,
+    ...(entry.created === undefined ? {} : { created: entry.created }),
     history: [...(parent.history ?? []), entry],
     os,
     ...(osFeatures ? { 'os.features': osFeatures } : {}),

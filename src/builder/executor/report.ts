@@ -1,5 +1,8 @@
+import type { ProgressMessage } from '#transfer';
+
 /** What a step tells while it runs; the transcript words it. */
 export type StepReport =
   | { readonly kind: 'container'; readonly id: string }
   | { readonly kind: 'removed'; readonly id: string }
+  | { readonly kind: 'progress'; readonly message: ProgressMessage }
   | { readonly kind: 'output'; readonly stream: 'stdout' | 'stderr'; readonly data: Buffer };

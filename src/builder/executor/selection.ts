@@ -26,6 +26,8 @@ export interface Selected {
   readonly node: TreeNode;
   /** `file:…` or `dir:…`, as history shows it. */
   readonly shownHash: string;
+  /** Came from a URL or a git repository. */
+  readonly isRemote?: boolean;
   /** What of a folder is left out, by path below it. */
   readonly excludes?: (within: string) => boolean;
   /** The folders it stands in that the copy has as well, from the top (`--parents`). */

@@ -24,7 +24,7 @@ export class BuildSession implements AsyncDisposable {
   readonly views: Views;
   /** By path in the context; made when a mount asks for them. */
   readonly contextLayers = new Map<string, Promise<ContextLayer>>();
-  #spools = 0;
+  #numbers = 0;
 
   constructor(parts: { host: BuilderHost; request: BuildRequest; context: ContextTree; recorder: Recorder }) {
     this.host = parts.host;
@@ -41,7 +41,12 @@ export class BuildSession implements AsyncDisposable {
   }
 
   newSpool(): Spool {
-    return new Spool(join(this.request.scratchDir, `spool-${++this.#spools}`));
+    return new Spool(join(this.request.scratchDir, `spool-${this.nextNumber()}`));
+  }
+
+  /** For names in the scratch folder. */
+  nextNumber(): number {
+    return ++this.#numbers;
   }
 
   /** Stores a layer's tar; the build's lease keeps it. */

@@ -197,7 +197,7 @@ async function copied(
         const bytes = await readAll(body, 1 << 20);
         return () => fromBytes(bytes);
       };
-      const defaults = { workingDir: '/', owner: { uid: 0, gid: 0 }, unpack: false, signal, store };
+      const defaults = { workingDir: '/', owner: { uid: 0, gid: 0 }, unpack: () => false, signal, store };
       await copySources(draft, selected, { ...defaults, ...options });
       return await listLayer(draft);
     }),
@@ -311,7 +311,7 @@ test('ADD unpacks tars below the destination, never beside it', async () => {
         destination: '/d',
         workingDir: '/',
         owner: undefined,
-        unpack: true,
+        unpack: () => true,
         signal,
         store,
       });
@@ -371,7 +371,7 @@ test('equal copies give equal layers, whatever order the context came in', async
         destination: '/x/',
         workingDir: '/',
         owner: { uid: 0, gid: 0 },
-        unpack: false,
+        unpack: () => false,
         signal,
         store,
       });

@@ -59,7 +59,7 @@ export class Solver<R> {
 
   async #cached(vertex: Vertex<R>, inputs: readonly R[], key: CacheKey, options: SolveOptions<R>): Promise<R> {
     const { signal, cache, ignoreCache } = options;
-    const hit = ignoreCache ? undefined : await cache.load(key);
+    const hit = ignoreCache ? undefined : await cache.load(key, inputs);
     if (hit !== undefined) {
       options.onEvent(vertex, { kind: 'hit' });
       return hit;

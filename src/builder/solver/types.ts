@@ -40,7 +40,7 @@ export interface Vertex<R> {
 /** Where results live between builds. */
 export interface ResultCache<R> {
   /** Undefined when there is none, or its result is no longer whole. */
-  load(key: CacheKey): Promise<R | undefined>;
+  load(key: CacheKey, inputs: readonly R[]): Promise<R | undefined>;
   /** Resolves when the result survives a crash. */
   save(key: CacheKey, result: R): Promise<void>;
 }

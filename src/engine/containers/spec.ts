@@ -96,7 +96,7 @@ function initProcess(
 }
 
 /** `Ulimits` in the words of the runtime-spec. */
-export function processLimits(host: HostConfig): NonNullable<ProcessSpec['rlimits']> {
+export function processLimits(host: Pick<HostConfig, 'Ulimits'>): NonNullable<ProcessSpec['rlimits']> {
   return (host.Ulimits ?? []).map((limit) => ({
     type: `RLIMIT_${limit.Name.toUpperCase()}`,
     soft: limit.Soft,

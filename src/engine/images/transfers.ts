@@ -12,9 +12,11 @@ import {
   withDefaultTag,
 } from '#reference';
 import {
+  download,
   importImage,
   loadImages,
   type OnProgress,
+  progressBar,
   pullAllTags,
   pullImage,
   pushAllTags,
@@ -154,11 +156,12 @@ export function importRootfs(
     const target = options.repo ? importTarget(options.repo, options.tag) : undefined;
     const platform = options.platform ? parsePlatform(options.platform) : ctx.platform;
     if (platform.os !== ctx.platform.os) throw new EngineError('invalid-argument', 'operating system is not supported');
-    const image = await importImage(storesOf(ctx), source, {
+    const from = await importSource(source, options.origin ?? '-', onProgress, signal);
+    const image = await importImage(storesOf(ctx), from.body, {
       signal,
       applyChanges: parseChanges(options.changes ?? []),
       ...(options.message ? { message: options.message } : {}),
-      ...(options.origin ? { origin: options.origin } : {}),
+      origin: from.origin,
       platform,
       ...(target ? { reference: target } : {}),
     });
@@ -171,6 +174,46 @@ export function importRootfs(
     await collectGarbage(ctx);
   }, options.signal);
 }
+
+/** The body, or what is behind a URL; one without a scheme is meant for HTTP, as in dockerd. */
+async function importSource(
+  source: AsyncIterable<Uint8Array>,
+  origin: string,
+  onProgress: (message: ProgressMessage) => void,
+  signal: AbortSignal,
+): Promise<{ body: AsyncIterable<Uint8Array>; origin: string }> {
+  if (origin === '-') return { body: source, origin };
+  const url = /^https?:\/\//.test(origin) ? origin : `http://${origin}`;
+  if (!URL.canParse(url)) throw new EngineError('invalid-argument', `parse ${JSON.stringify(url)}: invalid URL`);
+  const { body, sizeBytes } = await download(url, { signal });
+  onProgress({ status: `Downloading from ${url}` });
+  return { body: reported(body, sizeBytes, onProgress), origin: url };
+}
+
+async function* reported(
+  body: AsyncIterable<Uint8Array>,
+  total: number,
+  onProgress: (message: ProgressMessage) => void,
+): AsyncGenerator<Uint8Array> {
+  let current = 0;
+  let nextMs = 0;
+  const tell = () =>
+    onProgress({
+      status: 'Importing',
+      progressDetail: { current, ...(total > 0 ? { total } : {}) },
+      progress: progressBar(current, total),
+    });
+  for await (const chunk of body) {
+    yield chunk;
+    current += chunk.length;
+    if (performance.now() < nextMs) continue;
+    nextMs = performance.now() + importReportMs;
+    if (current !== total) tell();
+  }
+  tell();
+}
+
+const importReportMs = 100;
 
 function importTarget(repo: string, tag: string | undefined): Reference {
   if (parseReference(repo).digest !== undefined)
