@@ -38,6 +38,17 @@ export async function removeLeftovers(host: Host, keep: ReadonlySet<string>): Pr
   }
 }
 
+/**
+ * Ends and removes a container whose making was given up. conmon takes the runtime with it only a moment after its own end, and until then
+ * that goes on making what is removed here.
+ */
+export async function removeUnfinished(host: Host, id: string): Promise<void> {
+  await killUntilGone(() =>
+    monitorsOf(host.root.stateFolder).flatMap(({ pid, containerID }) => (containerID === id ? [pid] : [])),
+  );
+  await endContainer(host, id);
+}
+
 async function endContainer(host: Host, id: string): Promise<void> {
   const cgroupPath = host.root.facts(id)?.cgroupPath;
   if (cgroupPath !== undefined) {

@@ -40,6 +40,9 @@ export async function discard(host: RuntimeHost, id: string, cgroupPath: string 
     await runRuntime(hostOf(host, id), ['delete', '--force', id]).catch((error: unknown) => {
       log.debug('the runtime could not delete a container', { container: id, error });
     });
+    if (cgroupPath !== undefined && !(await removeCgroup(new Cgroup(host.cgroups, cgroupPath)))) {
+      log.warn('the cgroup of a container stays: something in it does not end', { container: id, cgroup: cgroupPath });
+    }
   }
   host.root.removeState(id);
   host.root.removeBundle(id);

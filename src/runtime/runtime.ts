@@ -11,7 +11,7 @@ import { openGate } from './crun-gate.ts';
 import { sendReopenLog } from './ctl-fifo.ts';
 import { execProcess, startTimeoutMs } from './exec.ts';
 import { Exits } from './exits.ts';
-import { leftoverIDs, removeLeftovers } from './leftovers.ts';
+import { leftoverIDs, removeLeftovers, removeUnfinished } from './leftovers.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { readLog } from './log-reader.ts';
 import { moveMonitorLater } from './monitor-cgroup.ts';
@@ -127,7 +127,7 @@ class OciRuntime implements Runtime {
         start: () => this.#start(container, info, spec.process.args[0] ?? ''),
       };
     } catch (error) {
-      await discard(this.#host, spec.id, facts.cgroupPath);
+      await removeUnfinished(this.#host, spec.id);
       throw error;
     }
   }

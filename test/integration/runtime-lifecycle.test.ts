@@ -48,6 +48,22 @@ test('output, exit code and clean-up', async (t) => {
   await fixture.runtime.delete(id); // absent is fine
 });
 
+test('a create that is given up at any moment leaves nothing', async (t) => {
+  if (!requireRoot(t)) return;
+  const ids: string[] = [];
+  for (let waitMs = 0; waitMs < 40; waitMs++) {
+    const spec = fixture.spec(['true']);
+    ids.push(spec.id);
+    const signal = AbortSignal.timeout(waitMs);
+    await fixture.runtime.create(spec, { openStdin: false, signal }).catch((error: unknown) => {
+      assert.equal(signal.aborted, true, String(error));
+    });
+    await fixture.runtime.delete(spec.id, { force: true });
+  }
+  await delay(500);
+  for (const id of ids) nothingLeft(id);
+});
+
 test('a signal that ends the process is exit code 128 and more; one to a dead process is refused', async (t) => {
   if (!requireRoot(t)) return;
   const { runtime } = fixture;
