@@ -2,29 +2,21 @@ import { randomBytes } from 'node:crypto';
 import { cleanup } from '#concurrency';
 import { EngineError, messageOf } from '#errdefs';
 import { log } from '#log';
-import {
-  type Address,
-  addressText,
-  checkMac,
-  type Family,
-  macOf,
-  parseAddress,
-  parseCidr,
-  type Subnet,
-  subnetText,
-} from './address.ts';
+import { type Address, addressText, checkMac, type Family, type Subnet, subnetText } from './address.ts';
 import { type Bridge, type BridgeWish, ensureBridge, listHostLinks, type Place } from './bridge.ts';
+import type { ContainerNetwork } from './container-network.ts';
 import { NetworkNames } from './dns/names.ts';
+import { EndpointAddresses, placesOf } from './endpoint-addresses.ts';
 import type { Firewall } from './firewall/firewall.ts';
 import { portElements } from './firewall/port-elements.ts';
 import { type NamespaceHelper, NetworkError } from './helper.ts';
-import { Addresses, type AddressPool } from './ipam.ts';
+import type { AddressPool } from './ipam.ts';
 import { type LinkRemover, plugProgram, strayLinks, type WaysOut } from './links.ts';
 import { linkPrefix, newLinkName } from './names.ts';
 import { type MapElement, setHairpin } from './netlink/index.ts';
 import type { PortPublisher, PortTargets, PublishedPorts } from './ports/publisher.ts';
 import { Program } from './program.ts';
-import type { ConnectOptions, Endpoint, EndpointAddress, GatewayMode, NetworkInfo, PoolInfo } from './types.ts';
+import type { ConnectOptions, Endpoint, GatewayMode, NetworkInfo, PoolInfo } from './types.ts';
 
 /** What all bridges of a daemon share. */
 export interface BridgeParts {
@@ -77,18 +69,19 @@ interface Holding {
 }
 
 /** One bridge and everything on it. */
-export class BridgeNetwork {
+export class BridgeNetwork implements ContainerNetwork {
   readonly names = new NetworkNames();
   readonly #plan: BridgePlan;
   readonly #parts: BridgeParts;
   /** From before its link is made, so that nobody takes it for a stray. */
   readonly #held = new Map<string, Holding>();
   #bridge: Bridge | undefined;
-  readonly #addresses = new Map<Family, Addresses>();
+  readonly #addresses: EndpointAddresses;
 
   constructor(plan: BridgePlan, parts: BridgeParts) {
     this.#plan = plan;
     this.#parts = parts;
+    this.#addresses = new EndpointAddresses(plan.name);
   }
 
   /**
@@ -108,18 +101,12 @@ export class BridgeNetwork {
     return place && { address: `${addressText(place.gateway ?? place.subnet.base)}/${place.subnet.prefixLength}` };
   }
 
-  #open({ name }: Bridge, { family, subnet, gateway }: Place): void {
+  #open({ name }: Bridge, place: Place): void {
     const { internal, pools } = this.#plan;
-    const { ipRange, auxiliary, mode, masquerade } = pools.find((pool) => pool.family === family)!;
-    if (!this.#addresses.has(family)) {
-      const options = {
-        ...(gateway ? { gateway } : {}),
-        ...(ipRange ? { range: parseCidr(ipRange).subnet } : {}),
-        auxiliary: auxiliary.map(parseAddress),
-      };
-      this.#addresses.set(family, new Addresses(subnet, options));
-    }
-    this.#parts.firewall?.addZone({ bridge: name, subnet, internal, mode, masquerade });
+    const pool = pools.find(({ family }) => family === place.family)!;
+    const { mode, masquerade } = pool;
+    this.#addresses.open(place, pool);
+    this.#parts.firewall?.addZone({ bridge: name, subnet: place.subnet, internal, mode, masquerade });
   }
 
   #placeOf(family: Family): Place | undefined {
@@ -235,14 +222,8 @@ export class BridgeNetwork {
   /** Takes over what an earlier daemon connected: the address, the ports' sockets and their rules. */
   async adopt(containerID: string, endpoint: Endpoint, names: readonly string[]): Promise<void> {
     if (this.#held.has(containerID)) return;
-    const addresses: Address[] = [];
-    for (const [family, { ipAddress }] of placesOf(endpoint)) {
-      try {
-        addresses.push(this.#free(family).reserve(ipAddress));
-      } catch (error) {
-        log.warn('the address of an adopted container is not free in the network', { containerID, error });
-      }
-    }
+    this.#started();
+    const addresses = this.#addresses.takeAgain(containerID, endpoint);
     let ports: PublishedPorts | undefined;
     try {
       ports = await this.#parts.publisher.publish(this.#targets(endpoint), endpoint.ports);
@@ -300,26 +281,16 @@ export class BridgeNetwork {
     throw new EngineError('failed-precondition', `network ${this.#plan.name} could not be started on this machine`);
   }
 
-  #free(family: Family): Addresses {
-    this.#started();
-    const addresses = this.#addresses.get(family);
-    if (addresses) return addresses;
-    throw new EngineError('invalid-argument', `network ${this.#plan.name} has no IPv${family}`);
-  }
-
   async #hold(containerID: string, { linkInside }: Socket, options: ConnectOptions): Promise<Holding> {
+    this.#started();
     const chosenMac = options.macAddress ? checkMac(options.macAddress) : undefined;
-    const places = this.#take(options);
-    const addresses = places.map(({ address }) => address);
+    const { addresses, shown, macAddress } = this.#addresses.take(options, !this.#plan.internal);
     try {
-      const placeOf = (family: Family) => places.find(({ address }) => address.family === family)?.place;
-      const ipv6 = placeOf(6);
       const bare: Endpoint = {
         networkID: this.id,
         endpointID: randomBytes(32).toString('hex'),
-        ...(placeOf(4) ?? noPlace),
-        ...(ipv6 ? { ipv6 } : {}),
-        macAddress: chosenMac ?? macOf(addresses[0]!),
+        ...shown,
+        macAddress: chosenMac ?? macAddress,
         ports: [],
         hostLink: newLinkName(this.id, containerID),
         linkInside,
@@ -328,31 +299,9 @@ export class BridgeNetwork {
       const endpoint = { ...bare, ports: ports?.bindings ?? [] };
       return { endpoint, addresses, ports, elements: this.#elementsOf(containerID, endpoint) };
     } catch (error) {
-      this.#giveBack(addresses);
+      this.#addresses.giveBack(addresses);
       throw error;
     }
-  }
-
-  /** An address of each family the network has; all or none. */
-  #take({ ipAddress, ipv6Address }: ConnectOptions): { address: Address; place: EndpointAddress }[] {
-    const taken: { address: Address; place: EndpointAddress }[] = [];
-    try {
-      for (const { family, subnet, gateway } of this.#started().places) {
-        const wanted = family === 4 ? ipAddress : ipv6Address;
-        const address = wanted ? this.#free(family).reserve(wanted) : this.#free(family).allocate();
-        const way = gateway && !this.#plan.internal ? addressText(gateway) : '';
-        const place = { ipAddress: addressText(address), prefixLength: subnet.prefixLength, gateway: way };
-        taken.push({ address, place });
-      }
-      return taken;
-    } catch (error) {
-      this.#giveBack(taken.map(({ address }) => address));
-      throw error;
-    }
-  }
-
-  #giveBack(addresses: readonly Address[]): void {
-    for (const address of addresses) this.#addresses.get(address.family)?.release(address);
   }
 
   #addNames(endpoint: Endpoint, names: readonly string[]): void {
@@ -374,7 +323,7 @@ export class BridgeNetwork {
     try {
       await firewall?.remove(elements);
     } finally {
-      const unplugged = remover.remove(endpoint.hostLink).then(() => this.#giveBack(addresses));
+      const unplugged = remover.remove(endpoint.hostLink).then(() => this.#addresses.giveBack(addresses));
       remover.inBackground(unplugged);
       await ports?.[Symbol.asyncDispose]();
     }
@@ -440,14 +389,4 @@ export class BridgeNetwork {
     const prefixes = [...unknown].map((containerID) => linkPrefix(this.id, containerID));
     return strayLinks(this.#parts.helper, this.#started(), known, prefixes);
   }
-}
-
-const noPlace: EndpointAddress = { ipAddress: '', prefixLength: 0, gateway: '' };
-
-/** The addresses an endpoint has, by family. */
-function placesOf(endpoint: Endpoint): (readonly [Family, EndpointAddress])[] {
-  return [
-    ...(endpoint.ipAddress === '' ? [] : [[4, endpoint] as const]),
-    ...(endpoint.ipv6 ? [[6, endpoint.ipv6] as const] : []),
-  ];
 }

@@ -257,6 +257,11 @@ async function nameserverSubnets(): Promise<Subnet[]> {
   });
 }
 
+/** What routes and addresses of the machine have already. */
+export async function takenSubnets(helper: NamespaceHelper, family: Family): Promise<readonly Subnet[]> {
+  return (await look(helper, family)).taken;
+}
+
 async function look(helper: NamespaceHelper, family: Family): Promise<Surroundings> {
   const addresses = await ask(helper, listAddresses(family), decodeAddresses);
   const routes = await ask(helper, listRoutes(family), decodeRoutes);

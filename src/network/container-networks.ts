@@ -1,6 +1,6 @@
 import { log } from '#log';
 import { type Family, families, parseAddress } from './address.ts';
-import type { BridgeNetwork } from './bridge-network.ts';
+import type { ContainerNetwork } from './container-network.ts';
 import type { NameView } from './dns/answer.ts';
 import { Resolver } from './dns/resolver.ts';
 import { type NamespaceHelper, NetworkError } from './helper.ts';
@@ -11,7 +11,7 @@ import type { ConnectOptions, Endpoint, Resolving } from './types.ts';
 
 /** A container's place on one network. */
 interface Plug {
-  readonly network: BridgeNetwork;
+  readonly network: ContainerNetwork;
   readonly endpoint: Endpoint;
   readonly priority: number;
   readonly resolving: Resolving | undefined;
@@ -39,7 +39,7 @@ export class ContainerNetworks implements AsyncDisposable {
   async connect(
     containerID: string,
     namespacePath: string,
-    network: BridgeNetwork,
+    network: ContainerNetwork,
     options: ConnectOptions,
   ): Promise<Endpoint> {
     const plugs = this.#plugsOf(containerID);
@@ -62,7 +62,12 @@ export class ContainerNetworks implements AsyncDisposable {
   }
 
   /** `live`: the container goes on without this network, so another one leads out now. */
-  async disconnect(containerID: string, namespacePath: string, network: BridgeNetwork, live: boolean): Promise<void> {
+  async disconnect(
+    containerID: string,
+    namespacePath: string,
+    network: ContainerNetwork,
+    live: boolean,
+  ): Promise<void> {
     const plugs = this.#plugsOf(containerID);
     const left = plugs.filter((plug) => plug.network !== network);
     this.#set(containerID, left);
@@ -76,7 +81,7 @@ export class ContainerNetworks implements AsyncDisposable {
 
   async publish(
     containerID: string,
-    network: BridgeNetwork,
+    network: ContainerNetwork,
     options: Pick<ConnectOptions, 'name' | 'ports'>,
   ): Promise<Endpoint> {
     const endpoint = await network.publish(containerID, options);
@@ -85,7 +90,7 @@ export class ContainerNetworks implements AsyncDisposable {
     return endpoint;
   }
 
-  async adopt(containerID: string, namespacePath: string, network: BridgeNetwork, adopted: Adopted): Promise<void> {
+  async adopt(containerID: string, namespacePath: string, network: ContainerNetwork, adopted: Adopted): Promise<void> {
     const { endpoint, gatewayPriority = 0, resolving } = adopted;
     await network.adopt(containerID, endpoint, resolving?.names ?? []);
     const plugs = this.#plugsOf(containerID);
@@ -130,9 +135,10 @@ export class ContainerNetworks implements AsyncDisposable {
   }
 
   async #leadOut(namespacePath: string, { endpoint }: Plug, family: Family): Promise<void> {
+    const gateway = gatewayOf(endpoint, family);
     const route = configureLink({
       name: endpoint.linkInside,
-      gateway: parseAddress(gatewayOf(endpoint, family)),
+      gateway: gateway === '' ? family : parseAddress(gateway),
       replaceRoute: true,
     });
     try {
@@ -210,7 +216,7 @@ function leading<T extends Candidate>(candidates: readonly T[], family: Family):
 type Candidate = Pick<Plug, 'network' | 'priority'>;
 
 /** What a network that comes to the others changes for a container's default routes. */
-function waysOut(network: BridgeNetwork, priority: number, plugs: readonly Plug[]) {
+function waysOut(network: ContainerNetwork, priority: number, plugs: readonly Plug[]) {
   const candidate: Candidate = { network, priority };
   const wayOut = (family: Family): DefaultRoute => {
     if (leading([...plugs, candidate], family) !== candidate) return undefined;

@@ -120,9 +120,15 @@ export class NamespaceHelper implements AsyncDisposable {
     }
     const what = waiting.program.nameOf(answer.readUInt32LE(8));
     const detail = refusalText(output);
-    const reason = getSystemErrorMap().get(result)?.[1] ?? `error ${-result}`;
+    const reason = reasonOf(result);
     waiting.reject(new NetworkError(errorName(result), `${what}: ${detail ? `${reason} (${detail})` : reason}`));
   }
+}
+
+/** libuv says of what is not supported that a socket lacks it. */
+function reasonOf(result: number): string {
+  if (errorName(result) === 'ENOTSUP') return 'operation not supported';
+  return getSystemErrorMap().get(result)?.[1] ?? `error ${-result}`;
 }
 
 function errorName(result: number): string {

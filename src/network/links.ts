@@ -68,10 +68,14 @@ function rememberedWrongly({ ipAddress, ipv6, macAddress }: Endpoint): Address[]
     .filter((address) => macOf(address) !== macAddress);
 }
 
-function configureInside(program: Program, name: string, place: EndpointAddress, wayOut: DefaultRoute): void {
+/** Addresses and the way out, inside of the namespace. */
+export function configureInside(program: Program, name: string, place: EndpointAddress, wayOut: DefaultRoute): void {
   const { ipAddress, prefixLength, gateway } = place;
-  const route = wayOut ? { gateway: parseAddress(gateway), replaceRoute: wayOut === 'instead' } : {};
-  program.send(`configure ${name}`, configureLink({ name, address: parseAddress(ipAddress), prefixLength, ...route }));
+  const address = parseAddress(ipAddress);
+  const route = wayOut
+    ? { gateway: gateway === '' ? address.family : parseAddress(gateway), replaceRoute: wayOut === 'instead' }
+    : {};
+  program.send(`configure ${name}`, configureLink({ name, address, prefixLength, ...route }));
 }
 
 /**

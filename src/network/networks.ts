@@ -5,15 +5,18 @@ import { EngineError } from '#errdefs';
 import { log } from '#log';
 import { overlap, parseCidr, type Subnet } from './address.ts';
 import { BridgeNetwork, type BridgeParts } from './bridge-network.ts';
+import type { ContainerNetwork } from './container-network.ts';
 import { ContainerNetworks } from './container-networks.ts';
 import { Firewall } from './firewall/firewall.ts';
 import { NamespaceHelper } from './helper.ts';
 import { LinkRemover } from './links.ts';
 import { networkID, ownerName } from './names.ts';
 import { Namespaces } from './namespaces.ts';
-import { defaultPlan, userPlan } from './plans.ts';
+import { ParentNetwork } from './parent-network.ts';
+import { refuseParentInUse } from './parents-in-use.ts';
+import { defaultPlan, parentPlan, userPlan } from './plans.ts';
 import { PortPublisher } from './ports/publisher.ts';
-import { strayBridges } from './stray-bridges.ts';
+import { strayLinks } from './stray-links.ts';
 import type {
   BridgeOptions,
   ConnectOptions,
@@ -39,7 +42,7 @@ class LocalNetworks implements Networks {
   readonly #host: NetworkInfo;
   readonly #none: NetworkInfo;
   /** In the order they were made, the default bridge first. */
-  readonly #bridges = new Map<string, BridgeNetwork>();
+  readonly #networks = new Map<string, ContainerNetwork>();
   /** One change at a time for a container. */
   readonly #lock = new KeyedLock();
   /** One network at a time is made, so that two do not choose one subnet. */
@@ -69,10 +72,10 @@ class LocalNetworks implements Networks {
   async start(known: readonly NetworkSpec[] = []): Promise<void> {
     await this.#namespaces.start();
     for (const spec of known) {
-      if (!this.#bridges.has(spec.id)) this.#take(new BridgeNetwork(userPlan(this.#options, spec), this.#parts));
+      if (!this.#networks.has(spec.id)) this.#take(this.#networkOf(spec));
     }
     const reserved = known.flatMap(wantedSubnets);
-    for (const network of this.#bridges.values()) {
+    for (const network of this.#networks.values()) {
       try {
         await network.start(reserved);
       } catch (error) {
@@ -84,14 +87,15 @@ class LocalNetworks implements Networks {
   }
 
   list(): readonly NetworkInfo[] {
-    return [...[...this.#bridges.values()].map(({ info }) => info), this.#host, this.#none];
+    return [...[...this.#networks.values()].map(({ info }) => info), this.#host, this.#none];
   }
 
   async add(spec: NetworkSpec): Promise<NetworkInfo> {
     using _held = await this.#making.acquire();
     const reserved = this.#subnets();
     for (const subnet of wantedSubnets(spec)) refuseOverlap(subnet, reserved);
-    const network = new BridgeNetwork(userPlan(this.#options, spec), this.#parts);
+    if (spec.stacked) refuseParentInUse(spec.stacked, this.#networks.values());
+    const network = this.#networkOf(spec);
     try {
       await network.start(reserved);
       await this.#parts.firewall?.apply();
@@ -105,10 +109,10 @@ class LocalNetworks implements Networks {
 
   async remove(networkID: string): Promise<void> {
     using _held = await this.#making.acquire();
-    const network = this.#bridges.get(networkID);
+    const network = this.#networks.get(networkID);
     if (!network) return;
     await network.teardown();
-    this.#bridges.delete(networkID);
+    this.#networks.delete(networkID);
   }
 
   async createNamespace(containerID: string, owner?: UserNamespace): Promise<NetworkNamespace> {
@@ -133,7 +137,7 @@ class LocalNetworks implements Networks {
   async connect(containerID: string, options: ConnectOptions): Promise<Endpoint> {
     using _held = await this.#lock.acquire(containerID);
     const namespacePath = this.#namespaces.pathOf(containerID);
-    const network = this.#bridges.get(options.networkID);
+    const network = this.#networks.get(options.networkID);
     if (network) return await this.#containers.connect(containerID, namespacePath, network, options);
     if (options.networkID === this.#host.id || options.networkID === this.#none.id)
       return bareEndpoint(options.networkID);
@@ -142,7 +146,7 @@ class LocalNetworks implements Networks {
 
   async disconnect(containerID: string, networkID: string, options: { live?: boolean } = {}): Promise<void> {
     using _held = await this.#lock.acquire(containerID);
-    const network = this.#bridges.get(networkID);
+    const network = this.#networks.get(networkID);
     if (!network) return;
     await this.#containers.disconnect(
       containerID,
@@ -160,7 +164,7 @@ class LocalNetworks implements Networks {
     options: Pick<ConnectOptions, 'name' | 'ports'>,
   ): Promise<Endpoint> {
     using _held = await this.#lock.acquire(containerID);
-    const network = this.#bridges.get(networkID);
+    const network = this.#networks.get(networkID);
     if (!network) throw new EngineError('not-found', `network ${networkID} not found`);
     return await this.#containers.publish(containerID, network, options);
   }
@@ -171,7 +175,7 @@ class LocalNetworks implements Networks {
     options: Pick<ConnectOptions, 'gatewayPriority' | 'resolving'> = {},
   ): Promise<void> {
     using _held = await this.#lock.acquire(containerID);
-    const network = this.#bridges.get(endpoint.networkID);
+    const network = this.#networks.get(endpoint.networkID);
     if (!network) return;
     await this.#containers.adopt(containerID, this.#namespaces.pathOf(containerID), network, { ...options, endpoint });
   }
@@ -182,7 +186,7 @@ class LocalNetworks implements Networks {
     }
     const unknown = this.#unknown(keep);
     for (const network of this.#started()) await network.recover(unknown);
-    for (const name of await this.#strayBridges()) await this.#parts.remover.remove(name);
+    for (const name of await this.#strayLinks()) await this.#parts.remover.remove(name);
     await this.#containers.restoreRoutes((containerID) => this.#namespaces.pathOf(containerID));
     await this.#parts.firewall?.reconcile();
   }
@@ -193,16 +197,16 @@ class LocalNetworks implements Networks {
     }
     await this.#parts.remover.settled();
     const unknown = this.#unknown(keep);
-    for (const network of this.#bridges.values()) {
+    for (const network of this.#networks.values()) {
       if (network.isStarted) yield* network.verify(keep, unknown);
       else yield `network ${network.info.name}: it could not be started`;
     }
-    for (const name of await this.#strayBridges()) yield `bridge ${name} belongs to no network`;
+    for (const name of await this.#strayLinks()) yield `link ${name} belongs to no network`;
     if (this.#parts.firewall) yield* this.#parts.firewall.verify();
   }
 
   async teardown(): Promise<void> {
-    for (const network of this.#bridges.values()) await network.teardown();
+    for (const network of this.#networks.values()) await network.teardown();
     for (const containerID of await this.#namespaces.list()) {
       await this.#containers.forget(containerID);
       await this.#namespaces.remove(containerID);
@@ -213,7 +217,7 @@ class LocalNetworks implements Networks {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#containers[Symbol.asyncDispose]();
     await this.#parts.remover[Symbol.asyncDispose]();
-    for (const network of this.#bridges.values()) await network.dispose();
+    for (const network of this.#networks.values()) await network.dispose();
     await this.#helper[Symbol.asyncDispose]();
   }
 
@@ -222,21 +226,39 @@ class LocalNetworks implements Networks {
     return new Set([...keep].filter((containerID) => !this.#containers.knows(containerID)));
   }
 
-  #take(network: BridgeNetwork): void {
-    this.#bridges.set(network.id, network);
+  #take(network: ContainerNetwork): void {
+    this.#networks.set(network.id, network);
   }
 
-  #started(): BridgeNetwork[] {
-    return [...this.#bridges.values()].filter(({ isStarted }) => isStarted);
+  #networkOf(spec: NetworkSpec): ContainerNetwork {
+    const plan = parentPlan(this.#options, spec);
+    if (!plan) return new BridgeNetwork(userPlan(this.#options, spec), this.#parts);
+    const isShared = (link: string, networkID: string) =>
+      [...this.#networks.values()].some(
+        (other) => other instanceof ParentNetwork && other.id !== networkID && other.parent === link,
+      );
+    return new ParentNetwork(plan, {
+      helper: this.#helper,
+      remover: this.#parts.remover,
+      owner: ownerName(this.#options.instance),
+      namespacePath: (containerID) => this.#namespaces.pathOf(containerID),
+      isShared,
+    });
+  }
+
+  #started(): ContainerNetwork[] {
+    return [...this.#networks.values()].filter(({ isStarted }) => isStarted);
   }
 
   #subnets(): Subnet[] {
-    return [...this.#bridges.values()].flatMap(({ subnets }) => subnets);
+    return [...this.#networks.values()].flatMap(({ subnets }) => subnets);
   }
 
-  #strayBridges(): Promise<readonly string[]> {
-    const known = new Set(this.#started().map(({ info }) => info.bridgeName ?? ''));
-    return strayBridges(this.#helper, ownerName(this.#options.instance), known);
+  #strayLinks(): Promise<readonly string[]> {
+    const linkOf = (network: ContainerNetwork) =>
+      network instanceof ParentNetwork ? network.parent : network.info.bridgeName;
+    const known = new Set(this.#started().map((network) => linkOf(network) ?? ''));
+    return strayLinks(this.#helper, ownerName(this.#options.instance), known);
   }
 }
 

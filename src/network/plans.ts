@@ -3,6 +3,7 @@ import { type Address, addressText, type Family, parseAddress, parseCidr } from 
 import type { BridgePlan, PoolPlan } from './bridge-network.ts';
 import { firstAddress, poolsOf } from './ipam.ts';
 import { bridgeNameOf, defaultBridgeName, networkID, ownerName } from './names.ts';
+import type { ParentPlan } from './parent-network.ts';
 import type { BridgeOptions, NetworkSpec, PoolSpec } from './types.ts';
 
 const defaultMtu = 1500;
@@ -59,6 +60,21 @@ export function userPlan(options: BridgeOptions, spec: NetworkSpec): BridgePlan 
     internal,
     icc,
     hostBindingIP: hostBindingIP || (options.defaultBind ?? ''),
+  };
+}
+
+/** Undefined for a bridge. */
+export function parentPlan(options: BridgeOptions, spec: NetworkSpec): ParentPlan | undefined {
+  const { id, name, createdAt, internal, stacked, mtu, ipv4 = true, ipv6 } = spec;
+  if (!stacked) return undefined;
+  return {
+    ...stacked,
+    id,
+    name,
+    createdAt,
+    internal,
+    ...(mtu === undefined ? {} : { mtu }),
+    pools: [...(ipv4 ? [poolPlan(4, spec, options, false)] : []), ...(ipv6 ? [poolPlan(6, ipv6, options, false)] : [])],
   };
 }
 

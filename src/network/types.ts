@@ -1,3 +1,5 @@
+import type { StackedKind } from './netlink/index.ts';
+
 export interface PortBinding {
   readonly containerPort: number;
   readonly protocol: 'tcp' | 'udp' | 'sctp';
@@ -40,6 +42,8 @@ export interface BridgeOptions {
  */
 export type GatewayMode = 'nat' | 'nat-unprotected' | 'routed' | 'isolated';
 
+export type NetworkDriver = 'bridge' | 'macvlan' | 'ipvlan' | 'host' | 'null';
+
 /** The addresses of one family on a network. */
 export interface PoolSpec {
   /** With its prefix length; chosen from the pools when absent. */
@@ -54,7 +58,7 @@ export interface PoolSpec {
   readonly mode?: GatewayMode;
 }
 
-/** A bridge network of the user's own. What it says of itself as a pool is of IPv4. */
+/** A network of the user's own, a bridge unless it says otherwise. What it says of itself as a pool is of IPv4. */
 export interface NetworkSpec extends PoolSpec {
   readonly id: string;
   readonly name: string;
@@ -63,6 +67,8 @@ export interface NetworkSpec extends PoolSpec {
   readonly ipv4?: boolean;
   /** On when there. */
   readonly ipv6?: PoolSpec;
+  /** It stands on a link of the machine (empty: on one of its own that leads nowhere), and is no bridge. */
+  readonly stacked?: { readonly kind: StackedKind; readonly parent: string };
   /** No way out and none in, but for the host. */
   readonly internal: boolean;
   readonly bridgeName?: string;
@@ -111,7 +117,7 @@ export interface PoolInfo {
 export interface NetworkInfo extends PoolInfo {
   readonly id: string;
   readonly name: string;
-  readonly driver: 'bridge' | 'host' | 'null';
+  readonly driver: NetworkDriver;
   /** Of the three that are always there, as dockerd: when this daemon made it, which is at its start. */
   readonly createdAt: Date;
   /** Made by this daemon for itself, not by a user. */

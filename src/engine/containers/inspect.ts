@@ -5,6 +5,7 @@ import { shownHealth } from './health.ts';
 import { shownLinks } from './links/index.ts';
 import { mountPoints } from './mount-points.ts';
 import { containerPaths } from './paths.ts';
+import { publishingNetworks, shownPortMap } from './shown-ports.ts';
 import { imageSizeBytes } from './sizes.ts';
 
 /** `GET /containers/{id}/json`, keys in dockerd's order. */
@@ -43,7 +44,7 @@ export async function inspectContainer(
       : {}),
     Mounts: mountPoints(body.mounts),
     Config: withMacAddress(container),
-    NetworkSettings: networkSettings(container),
+    NetworkSettings: networkSettings(ctx, container),
   };
 }
 
@@ -79,14 +80,14 @@ function containerState(container: Container): ContainerState {
   };
 }
 
-function networkSettings(container: Container): NetworkSettings {
+function networkSettings(ctx: EngineContext, container: Container): NetworkSettings {
   // Docker's first days live on: the default bridge's endpoint stands beside the list.
   const endpoint = container.body.networks['bridge']?.endpoint;
   return {
     Bridge: '',
     SandboxID: container.isUp && container.body.sandboxPath ? container.id : '',
     SandboxKey: container.isUp ? (container.body.sandboxPath ?? '') : '',
-    Ports: container.isUp ? container.body.ports : {},
+    Ports: shownPortMap(container, publishingNetworks(ctx)),
     HairpinMode: false,
     LinkLocalIPv6Address: '',
     LinkLocalIPv6PrefixLen: 0,

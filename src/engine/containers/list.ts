@@ -1,4 +1,4 @@
-import type { ContainerSummary, EndpointSettings, Filters, Port } from '#api-types';
+import type { ContainerSummary, EndpointSettings, Filters, Port, PortMap } from '#api-types';
 import { EngineError } from '#errdefs';
 
 import type { EngineContext } from '../context.ts';
@@ -8,6 +8,7 @@ import type { Container } from './container.ts';
 import { endpointSettings } from './inspect.ts';
 import { linkNames } from './links/index.ts';
 import { mountPoints } from './mount-points.ts';
+import { publishingNetworks, shownPortMap } from './shown-ports.ts';
 import { imageSizeBytes } from './sizes.ts';
 import { statusText } from './status-text.ts';
 
@@ -49,10 +50,8 @@ export async function listContainers(ctx: EngineContext, options: ListOptions = 
   const newestFirst = [...ctx.containers.all()].sort((a, b) => (a.body.created < b.body.created ? 1 : -1));
   const chosen = newestFirst.filter((container) => (everything || container.isRunning) && matches(container));
   const limited = (options.limit ?? 0) > 0 ? chosen.slice(0, options.limit) : chosen;
-  const names = linkNames(ctx);
-  return await Promise.all(
-    limited.map((container) => summarize(ctx, container, { names, size: options.size ?? false })),
-  );
+  const facts = { names: linkNames(ctx), publishing: publishingNetworks(ctx), size: options.size ?? false };
+  return await Promise.all(limited.map((container) => summarize(ctx, container, facts)));
 }
 
 function wantsStopped(filters: Filters): boolean {
@@ -172,10 +171,17 @@ async function sizes(
   return { ...(sizeBytes > 0 ? { SizeRw: sizeBytes } : {}), ...(SizeRootFs > 0 ? { SizeRootFs } : {}) };
 }
 
+/** What is found out once for a whole list. */
+interface ListFacts {
+  readonly names: ReadonlyMap<string, readonly string[]>;
+  readonly publishing: ReadonlySet<string>;
+  readonly size: boolean;
+}
+
 async function summarize(
   ctx: EngineContext,
   container: Container,
-  { names, size: withSize }: { names: ReadonlyMap<string, readonly string[]>; size: boolean },
+  { names, publishing, size: withSize }: ListFacts,
 ): Promise<ContainerSummary> {
   const { body } = container;
   return {
@@ -185,7 +191,7 @@ async function summarize(
     ImageID: body.imageID,
     Command: [body.path, ...body.args.map(shownArgument)].join(' '),
     Created: Math.floor(Date.parse(body.created) / 1000),
-    Ports: container.isUp ? shownPorts(container) : [],
+    Ports: shownPorts(shownPortMap(container, publishing)),
     ...(withSize ? await sizes(ctx, container) : {}),
     Labels: body.config.Labels ?? {},
     State: body.state.status,
@@ -213,8 +219,8 @@ function shownImage(ctx: EngineContext, container: Container): string {
   return current === undefined || current.id !== imageID ? imageID : image;
 }
 
-function shownPorts(container: Container): Port[] {
-  return Object.entries(container.body.ports).flatMap(([spec, bindings]): Port[] => {
+function shownPorts(ports: PortMap): Port[] {
+  return Object.entries(ports).flatMap(([spec, bindings]): Port[] => {
     const [port = '', type = 'tcp'] = spec.split('/');
     const base = { PrivatePort: Number(port), Type: type as Port['Type'] };
     if (!bindings || bindings.length === 0) return [base];

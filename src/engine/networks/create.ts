@@ -6,6 +6,7 @@ import { newID } from '../ids.ts';
 import { formatNs, nowNs } from '../time.ts';
 import { checkIPAM } from './ipam-faults.ts';
 import { enabledFamilies, gatewayModes, networkOptions } from './options.ts';
+import { stackedOptions, stackedSettings } from './stacked-options.ts';
 import type { StoredNetwork } from './store.ts';
 
 const predefinedNames = ['bridge', 'host', 'none', 'default'];
@@ -20,7 +21,10 @@ export async function createNetwork(ctx: EngineContext, config: NetworkCreateCon
   checkName(name);
   checkDriver(config);
   checkIPAM(config);
-  const options = networkOptions(config.Options ?? {});
+  const stacked = stackedOptions(config);
+  const options = stacked
+    ? { ...stackedSettings(config.Options ?? {}), stacked }
+    : networkOptions(config.Options ?? {});
   const families = familiesOf(config);
   using _held = await ctx.locks.acquire(`network name ${name}`);
   if (ctx.networks.list().some((network) => network.name === name)) {
@@ -44,7 +48,7 @@ export async function createNetwork(ctx: EngineContext, config: NetworkCreateCon
     await ctx.networks.remove(spec.id);
     throw error;
   }
-  ctx.events.emit({ type: 'network', action: 'create', id: spec.id, attributes: { name, type: 'bridge' } });
+  ctx.events.emit({ type: 'network', action: 'create', id: spec.id, attributes: { name, type: info.driver } });
   return { Id: spec.id, Warning: '' };
 }
 
@@ -75,7 +79,8 @@ function familiesOf(config: NetworkCreateConfig): Pick<NetworkSpec, 'ipv4' | 'ip
   const options = config.Options ?? {};
   const { ipv4, ipv6 } = enabledFamilies(options, config);
   if (!ipv4 && !ipv6) throw new EngineError('invalid-argument', 'IPv4 or IPv6 must be enabled');
-  const modes = gatewayModes(options, config.Internal ?? false);
+  const isBridge = (config.Driver || 'bridge') === 'bridge';
+  const modes = isBridge ? gatewayModes(options, config.Internal ?? false) : ({ ipv4: 'nat', ipv6: 'nat' } as const);
   const [pool4] = ipv4 ? poolsOfFamily(config, 4) : [];
   const [pool6] = poolsOfFamily(config, 6);
   return {
@@ -112,8 +117,12 @@ function checkDriver(config: NetworkCreateConfig): void {
   if (driver === 'host' || driver === 'null') {
     throw new EngineError('permission-denied', `only one instance of "${driver}" network is allowed`);
   }
-  if (['macvlan', 'ipvlan', 'overlay'].includes(driver)) throw notYet('Driver', driver);
-  if (driver !== 'bridge') throw new EngineError('not-found', `plugin "${driver}" not found`);
+  if (driver === 'overlay') {
+    const advice = 'Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
+    throw new EngineError('unavailable', `This node is not a swarm manager. ${advice}`);
+  }
+  if (!['bridge', 'macvlan', 'ipvlan'].includes(driver))
+    throw new EngineError('not-found', `plugin "${driver}" not found`);
   if (config.ConfigOnly) throw notYet('ConfigOnly', true);
   if (config.ConfigFrom?.Network) throw notYet('ConfigFrom.Network', config.ConfigFrom.Network);
 }

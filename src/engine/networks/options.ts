@@ -30,7 +30,6 @@ export function networkOptions(options: StringMap): BridgeSettings {
     }
   }
   const bridgeName = options[names.bridgeName] ?? '';
-  const mtu = options[names.mtu] === undefined ? undefined : integer(names.mtu, options[names.mtu]!);
   if (bridgeName.length > 15 || /[\s/]/.test(bridgeName)) {
     throw new EngineError('invalid-argument', `invalid bridge name: ${bridgeName}`);
   }
@@ -39,7 +38,7 @@ export function networkOptions(options: StringMap): BridgeSettings {
     masquerade: bool(names.masquerade, options[names.masquerade]),
     hostBindingIP: hostBinding(options[names.hostBinding] ?? ''),
     ...(bridgeName === '' ? {} : { bridgeName }),
-    ...(mtu ? { mtu } : {}),
+    ...mtuOption(options),
   };
 }
 
@@ -63,6 +62,12 @@ export function gatewayModes(options: StringMap, internal: boolean): Record<'ipv
     return value as GatewayMode;
   };
   return { ipv4: mode(names.mode4), ipv6: mode(names.mode6) };
+}
+
+export function mtuOption(options: StringMap): { mtu?: number } {
+  const text = options[names.mtu];
+  const mtu = text === undefined ? 0 : integer(names.mtu, text);
+  return mtu > 0 ? { mtu } : {};
 }
 
 function hostBinding(address: string): string {

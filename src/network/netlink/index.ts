@@ -13,3 +13,4 @@ export {
   type MapElement,
 } from './nftables.ts';
 export * from './route.ts';
+export * from './stacked.ts';

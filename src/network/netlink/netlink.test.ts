@@ -26,6 +26,7 @@ import {
   deleteLink,
   listRoutes,
 } from './route.ts';
+import { createDummy, createStacked, createVlan } from './stacked.ts';
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/\s+/g, ''), 'hex');
 
@@ -253,4 +254,63 @@ test('attributes come back as they went, and broken answers are errors', () => {
   );
   assert.throws(() => decodeMessages(hex('ff000000 1000 0000 00000000 00000000')), /message of 255 bytes/);
   assert.throws(() => decodeAttributes(hex('ff00 0100 00000000')), /attribute of 255 bytes/);
+});
+
+test('links on a parent carry its index, their mode, and the descriptor of the namespace last', () => {
+  const common = { parentIndex: 5, name: 'eth0', macAddress: '02:42:ac:11:00:02', namespacePath: '/run/netns/a' };
+  const macvlan = createStacked({ ...common, kind: { driver: 'macvlan', mode: 'bridge' }, mtu: 1500 });
+  assert.deepEqual(macvlan.patches, [{ offset: macvlan.bytes.length - 4, kind: 'namespace', value: '/run/netns/a' }]);
+  assert.deepEqual(
+    macvlan.bytes,
+    hex(`
+      6c000000 1000 0506 00000000 00000000
+      00 00 0000 00000000 00000000 00000000
+      0800 0500 05000000
+      0900 0300 65746830 00 000000
+      0a00 0100 0242ac110002 0000
+      0800 0400 dc050000
+      1c00 1200
+        0c00 0100 6d6163766c616e 00
+        0c00 0280 0800 0100 04000000
+      0800 1c00 00000000
+    `),
+  );
+  const ipvlan = createStacked({ ...common, kind: { driver: 'ipvlan', mode: 'l3s', flag: 'vepa' } });
+  assert.deepEqual(
+    ipvlan.bytes,
+    hex(`
+      60000000 1000 0506 00000000 00000000
+      00 00 0000 00000000 00000000 00000000
+      0800 0500 05000000
+      0900 0300 65746830 00 000000
+      2400 1200
+        0b00 0100 6970766c616e 00 00
+        1400 0280 0600 0100 0200 0000 0600 0200 0200 0000
+      0800 1c00 00000000
+    `),
+  );
+});
+
+test('VLANs and dummies are made up', () => {
+  assert.deepEqual(
+    createVlan({ name: 'mv0.50', parentIndex: 5, vlanID: 50 }).bytes,
+    hex(`
+      50000000 1000 0506 00000000 00000000
+      00 00 0000 00000000 01000000 01000000
+      0800 0500 05000000
+      0b00 0300 6d76302e3530 00 00
+      1c00 1200
+        0900 0100 766c616e 00 000000
+        0c00 0280 0600 0100 3200 0000
+    `),
+  );
+  assert.equal(createDummy('dm-1').bytes.includes('dummy'), true);
+});
+
+test('a default route without a gateway is to everybody on the link', () => {
+  const { bytes } = configureLink({ name: 'eth0', gateway: 4 });
+  assert.deepEqual(
+    bytes.subarray(32),
+    hex('24000000 1800 0506 00000000 00000000  02 00 00 00 fe 03 fd 01 00000000  0800 0400 00000000'),
+  );
 });

@@ -80,14 +80,20 @@ export function createBridge(options: { name: string; macAddress: string; mtu: n
     attribute(link.mtu, u32(options.mtu)),
     plainNested(link.info, attribute(linkInfo.kind, text('bridge'))),
   );
-  const marked = encodeMessage(
+  const marked = setAlias(options.name, options.alias);
+  return { bytes: Buffer.concat([made, marked.bytes]), acks: 2, patches: [] };
+}
+
+/** What `ip link` shows beside a link's name. */
+export function setAlias(name: string, alias: string): Datagram {
+  const message = encodeMessage(
     setLink,
     request | ack,
     linkHeader(0, 0, 0),
-    name,
-    attribute(link.alias, text(options.alias)),
+    attribute(link.name, text(name)),
+    attribute(link.alias, text(alias)),
   );
-  return { bytes: Buffer.concat([made, marked]), acks: 2, patches: [] };
+  return { bytes: message, acks: 1, patches: [] };
 }
 
 export interface VethOptions {
@@ -163,7 +169,8 @@ export function configureLink(options: {
   readonly name: string;
   readonly address?: Address;
   readonly prefixLength?: number;
-  readonly gateway?: Address;
+  /** Where the default route leads to; a family: to everybody on the link. */
+  readonly gateway?: Address | Family;
   /** In the place of a default route that is there. */
   readonly replaceRoute?: boolean;
 }): Datagram {
@@ -225,15 +232,17 @@ export function deleteAddress(linkIndex: number, address: Address, subnet: Subne
 }
 
 /** The link's index is the last thing in the message. */
-function addDefaultRoute(gateway: Address, replaces: boolean): Buffer {
+function addDefaultRoute(gateway: Address | Family, replaces: boolean): Buffer {
   const boot = 3;
   const universe = 0;
+  const onLink = 253;
+  const [family, scope] = typeof gateway === 'object' ? [gateway.family, universe] : [gateway, onLink];
   const unicast = 1;
   return encodeMessage(
     newRoute,
     request | ack | create | (replaces ? replace : exclusive),
-    Buffer.from([familyNumbers[gateway.family], 0, 0, 0, mainTable, boot, universe, unicast, 0, 0, 0, 0]),
-    attribute(route.gateway, addressBytes(gateway)),
+    Buffer.from([familyNumbers[family], 0, 0, 0, mainTable, boot, scope, unicast, 0, 0, 0, 0]),
+    ...(typeof gateway === 'object' ? [attribute(route.gateway, addressBytes(gateway))] : []),
     attribute(route.outLink, u32(0)),
   );
 }

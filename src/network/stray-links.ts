@@ -1,13 +1,13 @@
 import { listHostLinks } from './bridge.ts';
 import type { NamespaceHelper } from './helper.ts';
 
-/** Bridges that carry our mark and are no network's any more. */
-export async function strayBridges(
+/** Bridges and parents of networks that carry our mark and are no network's any more. */
+export async function strayLinks(
   helper: NamespaceHelper,
   owner: string,
   known: ReadonlySet<string>,
 ): Promise<readonly string[]> {
   return (await listHostLinks(helper))
-    .filter(({ kind, alias, name }) => kind === 'bridge' && alias === owner && !known.has(name))
+    .filter(({ alias, name }) => alias === owner && !known.has(name))
     .map(({ name }) => name);
 }

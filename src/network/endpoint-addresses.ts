@@ -1,0 +1,89 @@
+import { EngineError } from '#errdefs';
+import { log } from '#log';
+import { type Address, addressText, type Family, macOf, parseAddress, parseCidr } from './address.ts';
+import type { Place } from './bridge.ts';
+import type { PoolPlan } from './bridge-network.ts';
+import { Addresses } from './ipam.ts';
+import type { ConnectOptions, Endpoint, EndpointAddress } from './types.ts';
+
+const none: EndpointAddress = { ipAddress: '', prefixLength: 0, gateway: '' };
+
+/** What an endpoint got: addresses that are given back, and how the endpoint tells of them. */
+export interface TakenAddresses {
+  readonly addresses: readonly Address[];
+  readonly shown: EndpointAddress & { readonly ipv6?: EndpointAddress };
+  /** The hardware address that comes with them. */
+  readonly macAddress: string;
+}
+
+/** The addresses of a network's endpoints, one of each family it has. */
+export class EndpointAddresses {
+  readonly #network: string;
+  readonly #places = new Map<Family, { readonly place: Place; readonly free: Addresses }>();
+
+  constructor(network: string) {
+    this.#network = network;
+  }
+
+  /** A place that is open already keeps what was taken there. */
+  open(place: Place, { ipRange, auxiliary }: Pick<PoolPlan, 'ipRange' | 'auxiliary'>): void {
+    const { family, subnet, gateway } = place;
+    const options = {
+      ...(gateway ? { gateway } : {}),
+      ...(ipRange ? { range: parseCidr(ipRange).subnet } : {}),
+      auxiliary: auxiliary.map(parseAddress),
+    };
+    this.#places.set(family, { place, free: this.#places.get(family)?.free ?? new Addresses(subnet, options) });
+  }
+
+  clear(): void {
+    this.#places.clear();
+  }
+
+  /** An address of each family; all or none. `leadsOut`: gateways are told. @throws as {@link Addresses} */
+  take({ ipAddress, ipv6Address }: ConnectOptions, leadsOut: boolean): TakenAddresses {
+    const addresses: Address[] = [];
+    const shown: Partial<Record<Family, EndpointAddress>> = {};
+    try {
+      for (const { place, free } of this.#places.values()) {
+        const { family, subnet, gateway } = place;
+        const wanted = family === 4 ? ipAddress : ipv6Address;
+        const address = wanted ? free.reserve(wanted) : free.allocate();
+        addresses.push(address);
+        const way = gateway && leadsOut ? addressText(gateway) : '';
+        shown[family] = { ipAddress: addressText(address), prefixLength: subnet.prefixLength, gateway: way };
+      }
+    } catch (error) {
+      this.giveBack(addresses);
+      throw error;
+    }
+    const [first] = addresses;
+    if (!first) throw new EngineError('failed-precondition', `network ${this.#network} could not be started here`);
+    const ipv6 = shown[6];
+    return { addresses, shown: { ...(shown[4] ?? none), ...(ipv6 ? { ipv6 } : {}) }, macAddress: macOf(first) };
+  }
+
+  /** Those of an endpoint of before; what is not free any more is logged. */
+  takeAgain(containerID: string, endpoint: Endpoint): readonly Address[] {
+    return placesOf(endpoint).flatMap(([family, { ipAddress }]) => {
+      try {
+        return this.#places.get(family)?.free.reserve(ipAddress) ?? [];
+      } catch (error) {
+        log.warn('the address of an adopted container is not free in the network', { containerID, error });
+        return [];
+      }
+    });
+  }
+
+  giveBack(addresses: readonly Address[]): void {
+    for (const address of addresses) this.#places.get(address.family)?.free.release(address);
+  }
+}
+
+/** The addresses an endpoint has, by family. */
+export function placesOf(endpoint: Endpoint): (readonly [Family, EndpointAddress])[] {
+  return [
+    ...(endpoint.ipAddress === '' ? [] : [[4, endpoint] as const]),
+    ...(endpoint.ipv6 ? [[6, endpoint.ipv6] as const] : []),
+  ];
+}
