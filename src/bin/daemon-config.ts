@@ -6,7 +6,7 @@ import { type ListenAddress, parseHost } from '#http';
 import { type LogLevel, logLevels } from '#log';
 import { readDaemonJson } from './daemon-file.ts';
 import { parseFlags, UsageError } from './daemon-flags.ts';
-import { type AddressPool, daemonOptions, type OptionValue } from './daemon-options.ts';
+import { type AddressPool, daemonOptions, type NamedRuntime, type OptionValue } from './daemon-options.ts';
 
 /** Everything the daemon is told, from flags and daemon.json, checked. */
 export interface DaemonConfig {
@@ -53,8 +53,11 @@ export interface DaemonConfig {
   readonly runtimePath: string | undefined;
   /** The name it was asked for by. */
   readonly runtimeName: string | undefined;
-  /** Those a container may ask for by name: paths by name. */
-  readonly runtimes: Readonly<Record<string, string>>;
+  readonly runtimeArgs: readonly string[];
+  /** Those a container may ask for by name. */
+  readonly runtimes: Readonly<Record<string, NamedRuntime>>;
+  /** A path, `unconfined` or `builtin`. */
+  readonly seccompProfile: string;
   readonly labels: readonly string[];
   readonly logDriver: string;
   readonly logOptions: Readonly<Record<string, string>>;
@@ -141,8 +144,12 @@ function goText(value: OptionValue): string {
     );
     return `[${items.join(' ')}]`;
   }
-  const pairs = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
-  return `map[${pairs.map(([key, item]) => `${key}:${item}`).join(' ')}]`;
+  const pairs = Object.entries(value as Readonly<Record<string, string | NamedRuntime>>).sort(([left], [right]) =>
+    left < right ? -1 : 1,
+  );
+  const shown = (item: string | NamedRuntime) =>
+    typeof item === 'string' ? item : [item.path, ...item.args].join(' ');
+  return `map[${pairs.map(([key, item]) => `${key}:${shown(item)}`).join(' ')}]`;
 }
 
 function buildConfig(values: Values): DaemonConfig {
@@ -191,9 +198,10 @@ function buildConfig(values: Values): DaemonConfig {
     maxConcurrentUploads: count(values, 'max-concurrent-uploads', 'max concurrent uploads', 5) || 5,
     shutdownTimeoutSeconds: (values.get('shutdown-timeout') as number | undefined) ?? 15,
     liveRestore: flag('live-restore'),
-    runtimePath: runtimePath(values),
+    ...defaultRuntime(values),
+    seccompProfile: text('seccomp-profile') ?? 'builtin',
     runtimeName: text('default-runtime'),
-    runtimes: (values.get('add-runtime') as Readonly<Record<string, string>> | undefined) ?? {},
+    runtimes: namedRuntimes(values),
     labels: list('label'),
     logDriver: text('log-driver') ?? 'json-file',
     logOptions: (values.get('log-opt') as Readonly<Record<string, string>> | undefined) ?? {},
@@ -250,12 +258,15 @@ function storageDriver(name: string | undefined): string | undefined {
   throw new EngineError('invalid-argument', `storage driver ${name}: not supported, use ${known}`);
 }
 
-function runtimePath(values: Values): string | undefined {
+const namedRuntimes = (values: Values) =>
+  (values.get('add-runtime') as Readonly<Record<string, NamedRuntime>> | undefined) ?? {};
+
+function defaultRuntime(values: Values): Pick<DaemonConfig, 'runtimePath' | 'runtimeArgs'> {
   const name = values.get('default-runtime') as string | undefined;
-  const runtimes = (values.get('add-runtime') as Readonly<Record<string, string>> | undefined) ?? {};
-  if (name === undefined || name === '') return undefined;
-  if (Object.hasOwn(runtimes, name)) return runtimes[name];
-  if (name === 'runc' || name === 'crun') return name;
+  const named = namedRuntimes(values);
+  if (name === undefined || name === '') return { runtimePath: undefined, runtimeArgs: [] };
+  if (Object.hasOwn(named, name)) return { runtimePath: named[name]!.path, runtimeArgs: named[name]!.args };
+  if (name === 'runc' || name === 'crun') return { runtimePath: name, runtimeArgs: [] };
   throw new EngineError('invalid-argument', `specified default runtime '${name}' does not exist`);
 }
 

@@ -1,6 +1,12 @@
 import { EngineError, messageOf } from '#errdefs';
 import { checkPrefix } from './daemon-checks.ts';
-import { type AddressPool, daemonOptions, type OptionSpec, type OptionValue } from './daemon-options.ts';
+import {
+  type AddressPool,
+  daemonOptions,
+  type NamedRuntime,
+  type OptionSpec,
+  type OptionValue,
+} from './daemon-options.ts';
 
 const byKey = new Map(daemonOptions.flatMap((spec) => (spec.key === undefined ? [] : [[spec.key, spec] as const])));
 
@@ -71,7 +77,7 @@ const descriptions: Readonly<Record<OptionSpec['kind'], string>> = {
   list: 'a list of strings',
   map: 'an object of strings',
   pools: 'a list of objects with base and size',
-  runtimes: 'an object of objects with path',
+  runtimes: 'an object of objects with path and runtimeArgs',
 };
 
 const decoders: Readonly<Record<OptionSpec['kind'], (value: unknown) => OptionValue | undefined>> = {
@@ -102,17 +108,19 @@ function decodePools(value: unknown): readonly AddressPool[] | undefined {
   return pools;
 }
 
-/** `{"name":{"path":"/usr/bin/x"}}`. Arguments and shim types would need more than a path to be honoured. */
-function decodeRuntimes(value: unknown): Readonly<Record<string, string>> | undefined {
+/** `{"name":{"path":"/usr/bin/x","runtimeArgs":["--debug"]}}`. Shims of containerd's, which have types and options, are not used here. */
+function decodeRuntimes(value: unknown): Readonly<Record<string, NamedRuntime>> | undefined {
   if (!isRecord(value)) return undefined;
-  const runtimes: Record<string, string> = {};
+  const runtimes: Record<string, NamedRuntime> = {};
   for (const [name, runtime] of Object.entries(value)) {
     if (!isRecord(runtime) || typeof runtime['path'] !== 'string') return undefined;
-    const extra = Object.keys(runtime).find((key) => key !== 'path');
+    const { path, runtimeArgs = [] } = runtime;
+    if (!isTexts(runtimeArgs)) return undefined;
+    const extra = Object.keys(runtime).find((key) => key !== 'path' && key !== 'runtimeArgs');
     if (extra !== undefined) {
       throw new EngineError('not-implemented', `runtimes: ${name}: ${extra} is not supported yet`);
     }
-    runtimes[name] = runtime['path'];
+    runtimes[name] = { path: path as string, args: runtimeArgs };
   }
   return runtimes;
 }

@@ -1,7 +1,13 @@
 import { EngineError, messageOf } from '#errdefs';
 import { parseBool, parseInteger } from '#http';
 import { checkPrefix } from './daemon-checks.ts';
-import { type AddressPool, daemonOptions, type OptionSpec, type OptionValue } from './daemon-options.ts';
+import {
+  type AddressPool,
+  daemonOptions,
+  type NamedRuntime,
+  type OptionSpec,
+  type OptionValue,
+} from './daemon-options.ts';
 
 /** A command line that cannot be understood: `message` as dockerd says it, to be followed by the usage. Exit code 1. */
 export class UsageError extends EngineError {
@@ -106,10 +112,10 @@ function parsePair(text: string): Readonly<Record<string, string>> {
   return at < 0 ? { [text]: '' } : { [text.slice(0, at)]: text.slice(at + 1) };
 }
 
-function parseRuntime(text: string): Readonly<Record<string, string>> {
+function parseRuntime(text: string): Readonly<Record<string, NamedRuntime>> {
   const at = text.indexOf('=');
   if (at < 1 || at === text.length - 1) throw new Error(`invalid runtime argument: ${text}`);
-  return { [text.slice(0, at)]: text.slice(at + 1) };
+  return { [text.slice(0, at)]: { path: text.slice(at + 1), args: [] } };
 }
 
 /** `base=10.0.0.0/8,size=24`. */

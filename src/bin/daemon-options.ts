@@ -15,11 +15,18 @@ export type OptionValue =
   | boolean
   | readonly string[]
   | Readonly<Record<string, string>>
+  | Readonly<Record<string, NamedRuntime>>
   | readonly AddressPool[];
 
 export interface AddressPool {
   readonly base: string;
   readonly size: number;
+}
+
+export interface NamedRuntime {
+  readonly path: string;
+  /** In front of every command it is given. */
+  readonly args: readonly string[];
 }
 
 /** `list`, `map`, `pools` and `runtimes` may repeat on the command line. */
@@ -179,6 +186,12 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'list',
     help: 'Preferred registry mirror',
     check: checkMirror,
+  },
+  {
+    flag: 'seccomp-profile',
+    key: 'seccomp-profile',
+    kind: 'string',
+    help: 'Path to seccomp profile. Set to "unconfined" to disable the default seccomp profile (default "builtin")',
   },
   {
     flag: 'shutdown-timeout',

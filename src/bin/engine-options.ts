@@ -13,7 +13,9 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     ...(config.usernsRemap ? { usernsRemap: config.usernsRemap } : {}),
     ...(config.runtimePath ? { runtimePath: config.runtimePath } : {}),
     ...(config.runtimeName ? { runtimeName: config.runtimeName } : {}),
+    runtimeArgs: config.runtimeArgs,
     runtimes: config.runtimes,
+    seccompProfile: config.seccompProfile,
     network: {
       firewall: config.iptables,
       firewall6: config.ip6tables,

@@ -115,6 +115,7 @@ async function stepSpec(
       userMappings: ctx.remap.mapping,
     }),
     privileged: false,
+    ...(ctx.seccomp.profile === undefined ? {} : { seccomp: ctx.seccomp.profile }),
     sysctls: {},
     maskedPaths: defaultMaskedPaths,
     readonlyPaths: defaultReadonlyPaths,

@@ -9,6 +9,7 @@ import type { Runtime } from '#runtime';
 import type { SnapshotDriver } from '#snapshots';
 import type { Volumes } from '#volume';
 import type { CacheMounts } from './cache-mounts/index.ts';
+import type { DefaultSeccomp } from './containers/default-seccomp.ts';
 import type { ContainerRegistry } from './containers/registry.ts';
 import type { EventLog } from './events.ts';
 import type { EngineOptions } from './options.ts';
@@ -29,6 +30,7 @@ export interface EngineContext {
   readonly remap: Remap | undefined;
   readonly registry: RegistryClient;
   readonly runtime: Runtime;
+  readonly seccomp: DefaultSeccomp;
   readonly networks: Networks;
   readonly volumes: Volumes;
   readonly cacheMounts: CacheMounts;

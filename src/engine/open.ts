@@ -16,6 +16,7 @@ import { openVolumes } from '#volume';
 import { CacheMounts } from './cache-mounts/index.ts';
 import { adoptContainers } from './containers/adopt.ts';
 import type { Container } from './containers/container.ts';
+import { openDefaultSeccomp } from './containers/default-seccomp.ts';
 import { releaseStrayMounts } from './containers/held-mounts.ts';
 import { imageMountKeys } from './containers/image-mounts.ts';
 import { completeLogConfig } from './containers/log-config.ts';
@@ -68,6 +69,7 @@ async function openContext(
   held: AsyncDisposableStack,
 ): Promise<EngineContext> {
   const instance = instanceOf(root);
+  const seccomp = await openDefaultSeccomp(options.seccompProfile);
   await mkdir(execRoot, { recursive: true, mode: 0o711 });
   const content = held.use(await openContentStore({ root: join(root, 'content') }));
   const chosen = await chooseDriver({
@@ -84,6 +86,7 @@ async function openContext(
     openRuntime({
       runRoot: execRoot,
       ...(options.runtimePath ? { runtimePath: options.runtimePath } : {}),
+      ...(options.runtimeArgs ? { runtimeArgs: options.runtimeArgs } : {}),
       ...(options.runtimes ? { runtimes: options.runtimes } : {}),
       ...(options.runtimeName ? { runtimeName: options.runtimeName } : {}),
     }),
@@ -111,6 +114,7 @@ async function openContext(
     remap,
     registry: held.use(createRegistryClient(options.registry ?? {})),
     runtime,
+    seccomp,
     networks,
     volumes: await openVolumes({ root: join(root, 'volumes'), table: metadata.volumes }),
     cacheMounts: await CacheMounts.open(join(root, 'cache-mounts'), metadata.buildCache),

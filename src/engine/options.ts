@@ -14,8 +14,12 @@ export interface EngineOptions {
   readonly runtimePath?: string;
   /** The name that one goes by in `docker info`. */
   readonly runtimeName?: string;
-  /** Runtimes that containers may ask for by name, beside crun and runc: paths by name. */
-  readonly runtimes?: Readonly<Record<string, string>>;
+  /** What stands in front of every command that one is given. */
+  readonly runtimeArgs?: readonly string[];
+  /** Runtimes that containers may ask for by name, beside crun and runc. */
+  readonly runtimes?: Readonly<Record<string, { readonly path: string; readonly args: readonly string[] }>>;
+  /** The seccomp profile of containers that name none: the path of one, `unconfined`, or `builtin`, which is the default. */
+  readonly seccompProfile?: string;
   readonly network?: {
     readonly bridge?: string;
     readonly bip?: string;

@@ -55,7 +55,7 @@ export function commonArguments(
     '--no-sync-log',
     '--full-attach',
     ...['--runtime', info.wrapperPath ?? info.path],
-    ...[`--root=${options.stateFolder}`].flatMap((text) => ['--runtime-arg', text]),
+    ...[...info.args, `--root=${options.stateFolder}`].flatMap((text) => ['--runtime-arg', text]),
     ...['--cid', options.containerID, '--cuuid', options.uniqueID],
     ...['--bundle', options.folder, '--container-pidfile', `${options.folder}/pid`],
     ...['--log-path', options.logPath === undefined ? 'none' : `k8s-file:${options.logPath}`],

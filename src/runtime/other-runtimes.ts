@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { EngineError, messageOf } from '#errdefs';
 import { findRuntime, probe } from './probe.ts';
-import type { RuntimeInfo, RuntimeOptions } from './types.ts';
+import type { RuntimeInfo, RuntimeOptions, RuntimeProgram } from './types.ts';
 
 /** containerd's name for the runtime that is runc. */
 const shimName = 'io.containerd.runc.v2';
@@ -11,7 +11,7 @@ const stock = ['crun', 'runc'];
 export class OtherRuntimes {
   readonly #default: RuntimeInfo;
   readonly #options: RuntimeOptions;
-  readonly #paths: ReadonlyMap<string, string>;
+  readonly #programs: ReadonlyMap<string, RuntimeProgram>;
   readonly #probed = new Map<string, Promise<RuntimeInfo>>();
   #last: Promise<unknown> = Promise.resolve();
 
@@ -20,23 +20,26 @@ export class OtherRuntimes {
     this.#options = options;
     const found = stock.map((name) => [name, findRuntime(name)] as const);
     const runc = found.find(([name]) => name === 'runc')?.[1];
-    const paths = [...found, [shimName, runc] as const].flatMap(([name, path]) =>
-      path === undefined ? [] : [[name, path] as const],
+    const programs = [...found, [shimName, runc] as const].flatMap(([name, path]) =>
+      path === undefined ? [] : [[name, { path, args: [] }] as const],
     );
-    this.#paths = new Map([...paths, ...Object.entries(options.runtimes ?? {}), [info.shownName, info.path]]);
+    this.#programs = new Map<string, RuntimeProgram>([
+      ...programs,
+      ...Object.entries(options.runtimes ?? {}),
+      [info.shownName, { path: info.path, args: info.args }],
+    ]);
   }
 
-  /** Paths by name. */
-  get known(): ReadonlyMap<string, string> {
-    return this.#paths;
+  get known(): ReadonlyMap<string, RuntimeProgram> {
+    return this.#programs;
   }
 
   /** @throws `internal` when it does not run containers here. */
   async get(name: string | undefined): Promise<RuntimeInfo> {
     if (name === undefined || name === this.#default.shownName) return this.#default;
-    const path = this.#paths.get(name);
-    if (path === undefined) throw new EngineError('invalid-argument', `unknown or invalid runtime name: ${name}`);
-    const known = this.#probed.get(name) ?? this.#probe(name, path);
+    const program = this.#programs.get(name);
+    if (program === undefined) throw new EngineError('invalid-argument', `unknown or invalid runtime name: ${name}`);
+    const known = this.#probed.get(name) ?? this.#probe(name, program);
     this.#probed.set(name, known);
     try {
       return await known;
@@ -49,8 +52,8 @@ export class OtherRuntimes {
   }
 
   /** One at a time: a trial takes away what it finds of earlier ones. */
-  #probe(name: string, path: string): Promise<RuntimeInfo> {
-    const options = { runRoot: this.#options.runRoot, runtimePath: path, runtimeName: name };
+  #probe(name: string, { path, args }: RuntimeProgram): Promise<RuntimeInfo> {
+    const options = { runRoot: this.#options.runRoot, runtimePath: path, runtimeArgs: args, runtimeName: name };
     const probing = this.#last.then(async () => {
       const { info } = await probe(options);
       return { ...info, name: info.name || basename(path) };

@@ -45,10 +45,11 @@ export async function probe(options: RuntimeOptions): Promise<{ info: RuntimeInf
   if (conmonPath === undefined) {
     throw new EngineError('failed-precondition', 'find conmon: it is not installed (package "conmon")');
   }
+  const { runtimeArgs: args = [] } = options;
   const refused: string[] = [];
   for (const candidate of candidates(options, cgroups)) {
     const [fault, versions] = await Promise.all([
-      trial(candidate, options.runRoot, cgroups),
+      trial({ ...candidate, args }, options.runRoot, cgroups),
       readVersions(candidate.path, conmonPath),
     ]);
     if (fault !== undefined) {
@@ -57,6 +58,7 @@ export async function probe(options: RuntimeOptions): Promise<{ info: RuntimeInf
     }
     const info = {
       ...candidate,
+      args,
       ...versions,
       shownName: options.runtimeName ?? versions.name,
       conmonPath,
@@ -140,13 +142,17 @@ async function removeCgroup(cgroup: Cgroup): Promise<void> {
 }
 
 /** Why the candidate cannot run a container; undefined when it can. */
-async function trial(candidate: Candidate, runRoot: string, cgroups: Cgroups): Promise<string | undefined> {
+async function trial(
+  candidate: Candidate & Pick<RuntimeInfo, 'args'>,
+  runRoot: string,
+  cgroups: Cgroups,
+): Promise<string | undefined> {
   const folder = mkdtempSync(join(runRoot, trialPrefix));
   const id = trialID(basename(folder));
   const info = { ...candidate, name: '', shownName: '', version: '', conmonPath: '', conmonVersion: '', reason: '' };
   const env = runtimeEnvironment({ ...info, cgroupVersion: 1 });
   const run = (...args: string[]) =>
-    runCommand(candidate.wrapperPath ?? candidate.path, [`--root=${folder}/state`, ...args], {
+    runCommand(candidate.wrapperPath ?? candidate.path, [...candidate.args, `--root=${folder}/state`, ...args], {
       env,
       timeoutMs: trialTimeoutMs,
     });

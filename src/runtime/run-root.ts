@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSy
 import { join } from 'node:path';
 import { EngineError, isErrno } from '#errdefs';
 import { removeFolder } from '#files';
+import type { RuntimeInfo } from './types.ts';
 
 /** What a later daemon must know of a container to take it over. */
 export interface ContainerFacts {
@@ -10,7 +11,7 @@ export interface ContainerFacts {
   readonly stdinOnce: boolean;
   readonly cgroupPath: string;
   /** Of one that was not made by the default runtime. */
-  readonly runtime?: { readonly name: string; readonly path: string; readonly wrapperPath?: string };
+  readonly runtime?: Pick<RuntimeInfo, 'name' | 'path' | 'args' | 'wrapperPath'>;
 }
 
 const factsFile = 'container.json';
@@ -166,7 +167,8 @@ function decodeFacts(text: string): ContainerFacts | undefined {
 }
 
 function decodeRuntime(value: unknown): Pick<ContainerFacts, 'runtime'> {
-  const { name, path, wrapperPath } = (value ?? {}) as Record<string, unknown>;
+  const { name, path, args, wrapperPath } = (value ?? {}) as Record<string, unknown>;
   if (typeof name !== 'string' || typeof path !== 'string') return {};
-  return { runtime: { name, path, ...(typeof wrapperPath === 'string' ? { wrapperPath } : {}) } };
+  const own = Array.isArray(args) ? args.filter((item) => typeof item === 'string') : [];
+  return { runtime: { name, path, args: own, ...(typeof wrapperPath === 'string' ? { wrapperPath } : {}) } };
 }

@@ -25,8 +25,8 @@ export function hostOf<H extends Pick<RuntimeHost, 'info' | 'root'>>(host: H, id
 
 /** Runs the OCI runtime itself. @throws ExitError with what it said. */
 export function runRuntime(host: RuntimeHost, args: readonly string[]): Promise<string> {
-  const { wrapperPath, path } = host.info;
-  return runCommand(wrapperPath ?? path, [`--root=${host.root.stateFolder}`, ...args], {
+  const { wrapperPath, path, args: own } = host.info;
+  return runCommand(wrapperPath ?? path, [...own, `--root=${host.root.stateFolder}`, ...args], {
     env: runtimeEnvironment(host.info),
   });
 }

@@ -40,6 +40,7 @@ import type {
   Runtime,
   RuntimeInfo,
   RuntimeOptions,
+  RuntimeProgram,
 } from './types.ts';
 
 const sigkill = 9;
@@ -86,7 +87,7 @@ class OciRuntime implements Runtime {
     };
   }
 
-  get runtimes(): ReadonlyMap<string, string> {
+  get runtimes(): ReadonlyMap<string, RuntimeProgram> {
     return this.#others.known;
   }
 
@@ -340,8 +341,8 @@ interface LaunchParts {
   readonly options: CreateOptions;
 }
 
-function shortInfo({ name, path, wrapperPath }: RuntimeInfo): NonNullable<ContainerFacts['runtime']> {
-  return { name, path, ...(wrapperPath === undefined ? {} : { wrapperPath }) };
+function shortInfo({ name, path, args, wrapperPath }: RuntimeInfo): NonNullable<ContainerFacts['runtime']> {
+  return { name, path, args, ...(wrapperPath === undefined ? {} : { wrapperPath }) };
 }
 
 function notRunning(id: string): EngineError {

@@ -10,6 +10,8 @@ export interface RuntimeInfo {
   /** What users call it: the name it was registered under, else its own. */
   readonly shownName: string;
   readonly path: string;
+  /** In front of every command it is given. */
+  readonly args: readonly string[];
   readonly version: string;
   readonly conmonPath: string;
   readonly conmonVersion: string;
@@ -280,8 +282,8 @@ export interface CreatedContainer {
 export interface Runtime extends AsyncDisposable {
   /** The default one. */
   readonly info: RuntimeInfo;
-  /** Every runtime a container may ask for: paths by name. */
-  readonly runtimes: ReadonlyMap<string, string>;
+  /** Every runtime a container may ask for, by name. */
+  readonly runtimes: ReadonlyMap<string, RuntimeProgram>;
   /** A create or an exec is on its way: makes the machine ready for it in the background. Costs little when none comes. */
   anticipate(): void;
   /** Bundle, conmon, `runtime create`. Nothing is left when it fails. @throws StartError when the runtime refuses; `already-exists`. */
@@ -323,8 +325,11 @@ export interface RuntimeOptions {
   readonly runtimePath?: string;
   /** The name users know that one by. */
   readonly runtimeName?: string;
-  /** More of them, paths by name. */
-  readonly runtimes?: Readonly<Record<string, string>>;
+  readonly runtimeArgs?: readonly string[];
+  /** More of them, by name. */
+  readonly runtimes?: Readonly<Record<string, RuntimeProgram>>;
 }
+
+export type RuntimeProgram = Pick<RuntimeInfo, 'path' | 'args'>;
 
 export type { ByteSource };

@@ -26,7 +26,8 @@ test('security options', () => {
   assert.equal(parsed('no-new-privileges').noNewPrivileges, true);
   assert.equal(parsed('no-new-privileges', 'no-new-privileges:false').noNewPrivileges, false);
   assert.equal(parsed('seccomp=unconfined').seccomp, 'unconfined');
-  assert.equal(parsed('seccomp=builtin').seccomp, undefined);
+  assert.equal(parsed('seccomp=builtin').seccomp, 'builtin');
+  assert.equal(parsed('no-new-privileges').seccomp, undefined);
   assert.deepEqual(parsed('seccomp=unconfined', 'seccomp={"a":"=:"}').seccomp, { profile: '{"a":"=:"}' });
   assert.equal(parsed('writable-cgroups=true').writableCgroups, true);
   assert.equal(parsed('label:disable', 'apparmor=x', 'label=type:y').writableCgroups, false);

@@ -5,7 +5,8 @@ import { availableCapabilities, defaultCapabilities, knownCapabilities } from '.
 export interface Security {
   readonly capabilities: readonly string[];
   readonly noNewPrivileges: boolean;
-  readonly seccomp: 'unconfined' | { readonly profile: string } | undefined;
+  /** Undefined: the daemon's. */
+  readonly seccomp: 'unconfined' | 'builtin' | { readonly profile: string } | undefined;
   readonly writableCgroups: boolean;
 }
 
@@ -21,7 +22,7 @@ const setters: Readonly<Record<string, (options: Options, value: string) => bool
   label: () => true,
   apparmor: () => true,
   seccomp: (options, value) => {
-    options.seccomp = value === 'unconfined' ? value : value === 'builtin' ? undefined : { profile: value };
+    options.seccomp = value === 'unconfined' || value === 'builtin' ? value : { profile: value };
     return true;
   },
   'no-new-privileges': (options, value) => {

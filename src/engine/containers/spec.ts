@@ -50,7 +50,7 @@ export function containerSpec(
     networkNamespace: place.network.namespace,
     ...enterNamespaces(ctx, container, place.network),
     privileged: hostConfig.Privileged ?? false,
-    ...(security.seccomp ? { seccomp: security.seccomp } : {}),
+    ...seccompOf(ctx, security, hostConfig),
     ...(security.writableCgroups ? { writableCgroups: true } : {}),
     sysctls: {
       ...(config.Domainname ? { 'kernel.domainname': config.Domainname } : {}),
@@ -63,6 +63,15 @@ export function containerSpec(
     ...(hostConfig.Init ? { initPath: initBinary() } : {}),
     annotations: hostConfig.Annotations ?? {},
   };
+}
+
+function seccompOf(
+  ctx: Pick<EngineContext, 'seccomp'>,
+  { seccomp }: ReturnType<typeof parseSecurity>,
+  { Privileged }: HostConfig,
+): Pick<ContainerSpec, 'seccomp'> {
+  const chosen = seccomp ?? (Privileged ? undefined : ctx.seccomp.profile);
+  return chosen === undefined || chosen === 'builtin' ? {} : { seccomp: chosen };
 }
 
 function initProcess(

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem } from 'node:os';
 import type { RegistryServiceConfig, SystemInfo, SystemVersion } from '#api-types';
 import { messageOf } from '#errdefs';
+import type { RuntimeProgram } from '#runtime';
 import { cdiDeviceNames, readCdiSpecs } from '../cdi/index.ts';
 import { cdiFolders } from '../containers/devices.ts';
 import { readLimitSupport, supportWarnings } from '../containers/limit-support.ts';
@@ -78,7 +79,7 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     Labels: ctx.options.labels ?? [],
     ExperimentalBuild: false,
     ServerVersion: engineVersion,
-    Runtimes: Object.fromEntries([...ctx.runtime.runtimes].sort().map(([name, path]) => [name, { path }])),
+    Runtimes: Object.fromEntries([...ctx.runtime.runtimes].sort(byName).map(shownRuntime)),
     DefaultRuntime: runtime.shownName,
     Swarm: {
       NodeID: '',
@@ -95,7 +96,7 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     RuncCommit: { ID: runtime.version },
     InitCommit: { ID: '' },
     SecurityOptions: [
-      'name=seccomp,profile=builtin',
+      `name=seccomp,profile=${ctx.seccomp.name}`,
       ...(ctx.remap ? ['name=userns'] : []),
       ...(v1 ? [] : ['name=cgroupns']),
     ],
@@ -185,4 +186,10 @@ export function systemVersion(ctx: EngineContext): SystemVersion {
 function buildTime(): string {
   const { mtime } = statSync(import.meta.filename);
   return `${mtime.toISOString().slice(0, 19)}.000000000+00:00`;
+}
+
+const byName = ([left]: readonly [string, unknown], [right]: readonly [string, unknown]) => (left < right ? -1 : 1);
+
+function shownRuntime([name, { path, args }]: readonly [string, RuntimeProgram]) {
+  return [name, { path, ...(args.length > 0 ? { runtimeArgs: args } : {}) }] as const;
 }
