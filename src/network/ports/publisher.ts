@@ -5,6 +5,7 @@ import type { Family } from '../address.ts';
 import type { PortBinding } from '../types.ts';
 import { defaultRange, type HostPort, PortAllocator, type PortRange } from './allocator.ts';
 import { holdPort, type PortHold } from './holds.ts';
+import { translatedWays } from './sctp.ts';
 
 const bindErrors: Readonly<Record<string, string>> = {
   EADDRINUSE: 'address already in use',
@@ -29,6 +30,12 @@ export interface PublishedPorts extends AsyncDisposable {
 /** Gives host ports to containers: promised in one table, held by sockets. */
 export class PortPublisher {
   readonly #allocator = new PortAllocator(ephemeralRange());
+  readonly #translates: Readonly<Record<Family, boolean>>;
+
+  /** `translates`: the families whose firewall leads to containers; what it does not is carried from socket to socket. */
+  constructor(translates: Readonly<Record<Family, boolean>>) {
+    this.#translates = translates;
+  }
 
   /**
    * Takes and binds all ports or none.
@@ -54,7 +61,7 @@ export class PortPublisher {
 
   async #publishOne(targets: PortTargets, binding: PortBinding, held: Held[]): Promise<PortBinding[]> {
     const { protocol, containerPort } = checked(binding);
-    const ways = addressesOf(binding).flatMap((hostIP) => wayTo(targets, hostIP));
+    const ways = this.#waysTo(targets, binding);
     const routed = ways
       .filter(({ target }) => target.routed)
       .map(({ hostIP }) => ({ containerPort, protocol, hostIP: isIPv6(hostIP) ? '::' : '0.0.0.0', hostPort: 0 }));
@@ -62,6 +69,11 @@ export class PortPublisher {
     if (bound.length === 0) return routed;
     const port = await this.#bindSome(bound, binding, held);
     return [...routed, ...bound.map(({ hostIP }) => ({ containerPort, protocol, hostIP, hostPort: port }))];
+  }
+
+  #waysTo(targets: PortTargets, binding: PortBinding): Way[] {
+    const ways = addressesOf(binding).flatMap((hostIP) => wayTo(targets, hostIP));
+    return binding.protocol === 'sctp' ? translatedWays(ways, binding, this.#translates) : ways;
   }
 
   /** The first port of those that would do which is free on all these addresses. */
@@ -108,7 +120,7 @@ interface Held {
 }
 
 /** A host address and where what arrives there goes. */
-interface Way {
+export interface Way {
   readonly hostIP: string;
   readonly target: PortTarget;
 }
@@ -144,15 +156,12 @@ function isTaken(error: unknown): boolean {
 }
 
 /** No address is every address: IPv4's, and IPv6's where the machine has it. */
-function addressesOf({ hostIP, protocol }: PortBinding): readonly string[] {
+function addressesOf({ hostIP }: PortBinding): readonly string[] {
   if (hostIP !== '' && isIP(hostIP) === 0) {
     throw new EngineError('invalid-argument', `invalid IP address: ${hostIP}`);
   }
-  if (protocol === 'sctp' && isIPv6(hostIP)) {
-    throw new EngineError('not-implemented', `publishing SCTP on the IPv6 address ${hostIP} is not supported`);
-  }
   if (hostIP !== '') return [hostIP];
-  return protocol !== 'sctp' && existsSync('/proc/net/if_inet6') ? ['0.0.0.0', '::'] : ['0.0.0.0'];
+  return existsSync('/proc/net/if_inet6') ? ['0.0.0.0', '::'] : ['0.0.0.0'];
 }
 
 function checked(binding: PortBinding): PortBinding {

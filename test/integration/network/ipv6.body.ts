@@ -1,8 +1,9 @@
 /** Run by `network-bridge.test.ts` inside a namespace of its own. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import {
   type GatewayMode,
   type NetworkInfo,
@@ -202,6 +203,80 @@ function leadingLink(path: string, family: string): string | undefined {
   });
   return /dev (\S+)/.exec(routes)?.[1];
 }
+
+/** Sends one SCTP INIT (RFC 9260 §3.3.2) by hand: it needs no SCTP in the kernel. */
+function sendInit(namespace: string, to: string, port: number): void {
+  const script = `
+import socket, struct, sys
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8): crc = (crc >> 1) ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+chunk = struct.pack('!BBHIIHHI', 1, 0, 20, 77, 65536, 1, 1, 1)
+head = lambda crc: struct.pack('!HHI', 40000, int(sys.argv[2]), 0) + struct.pack('<I', crc)
+family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
+out = socket.socket(family, socket.SOCK_RAW, 132)
+out.sendto(head(crc32c(head(0) + chunk)) + chunk, (sys.argv[1], 0))`;
+  execFileSync('nsenter', [`--net=${namespace}`, 'python3', '-c', script, to, String(port)]);
+}
+
+test('SCTP is led to the container in both families', async (t) => {
+  if (spawnSync('python3', ['-c', '']).status !== 0) {
+    t.skip('no python3 to send SCTP with');
+    return;
+  }
+  const network = await moded('ipv6', 'nat');
+  const a = await start('a', network, [port(90, 9090, { protocol: 'sctp' })]);
+  assert.deepEqual(
+    a.endpoint.ports.map(({ hostIP, hostPort }) => `${hostIP} ${hostPort}`),
+    ['0.0.0.0 9090', ':: 9090'],
+  );
+  const inside = (...args: string[]) =>
+    execFileSync('nsenter', [`--net=${a.path}`, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  for (const [family, to] of [
+    ['ip', hostAddress],
+    ['ip6', hostAddress6],
+  ] as const) {
+    inside('nft', `add table ${family} seen; add chain ${family} seen in { type filter hook input priority 0; }`);
+    inside('nft', `add rule ${family} seen in meta l4proto sctp th dport 90 counter`);
+    sendInit(host.outside, to, 9090);
+    await wait(200);
+    assert.match(inside('nft', 'list', 'table', family, 'seen'), /counter packets 1 /, family);
+  }
+  await stop('a', network);
+  await networks.remove(network.id);
+});
+
+const ip6tables = (...args: string[]) => execFileSync('ip6tables', args, { encoding: 'utf8' });
+
+test('what others drop stays dropped, a FORWARD policy of DROP is passed', async () => {
+  const network = await moded('ipv6', 'nat');
+  ip6tables('-N', 'DOCKER-USER');
+  ip6tables('-A', 'FORWARD', '-j', 'DOCKER-USER');
+  ip6tables('-P', 'FORWARD', 'DROP');
+  try {
+    const a = await start('a', network, [port(80, 8080)]);
+    using _inA = await serve(a.path, 80, 'a');
+    using _outside = await serve(host.outside, 80, 'outside');
+    const out = () => ask(a.path, 'tcp', outsideAddress6, 80);
+    for (let tries = 0; tries < 20 && (await out()) === 'timeout'; tries++);
+    assert.equal(await out(), `outside ${hostAddress6}`);
+    assert.equal(await ask(host.outside, 'tcp', hostAddress6, 8080), `a ${outsideAddress6}`);
+    ip6tables('-A', 'DOCKER-USER', '-d', a.address, '-p', 'tcp', '--dport', '80', '-j', 'DROP');
+    assert.equal(await ask(host.outside, 'tcp', hostAddress6, 8080), 'timeout', 'seen with the container’s address');
+    assert.equal(await out(), `outside ${hostAddress6}`);
+    await stop('a', network);
+    await networks.remove(network.id);
+    assert.doesNotMatch(ip6tables('-S', 'FORWARD'), /ACCEPT/);
+  } finally {
+    ip6tables('-P', 'FORWARD', 'ACCEPT');
+    ip6tables('-F', 'FORWARD');
+    ip6tables('-F', 'DOCKER-USER');
+    ip6tables('-X', 'DOCKER-USER');
+  }
+});
 
 test('the next daemon finds networks, containers and their ports again', async () => {
   const spec = specOf({ ipv6: {} });
