@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -24,16 +24,35 @@ async function crash(daemon: TestDaemon, downMs: number): Promise<{ killed: numb
   return { killed, started };
 }
 
-/** As after a power cut: no process, no mount, nothing of the run root. */
+/** As after a power cut: no process, no mount, no cgroup, nothing of the run root. */
 async function endMachine(daemon: TestDaemon, pids: readonly number[]): Promise<void> {
+  const cgroups = pids.flatMap(cgroupsOf);
   for (const pid of pids) {
     process.kill(parentOf(pid), 'SIGKILL');
     process.kill(pid, 'SIGKILL');
   }
   await eventually(() => pids.every((pid) => !existsSync(`/proc/${pid}`)));
+  for (const path of cgroups) await eventually(() => removed(path));
   const runRoot = join(daemon.folder, 'run');
   for (const target of mountsBelow(runRoot).reverse()) execFileSync('umount', [target]);
   await rm(runRoot, { recursive: true });
+}
+
+/** Those of its container, wherever hierarchies are mounted. */
+function cgroupsOf(pid: number): string[] {
+  const id = /\/([0-9a-f]{64})$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] ?? '';
+  const root = '/sys/fs/cgroup';
+  return ['', ...readdirSync(root)].map((name) => join(root, name, id)).filter((path) => id && existsSync(path));
+}
+
+/** False while the kernel still counts somebody in it. */
+function removed(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function parentOf(pid: number): number {
