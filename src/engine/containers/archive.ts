@@ -47,10 +47,13 @@ async function* packView(
 ): AsyncGenerator<Uint8Array> {
   await using _held = view;
   const { folder, name } = splitPath(view.path);
-  // `path/.` means the folder's contents under the name `.`; a bare root has no name of its own.
-  const shown = name === '' || asked.endsWith('/.') ? '.' : stat.name;
+  // `path/.` means the folder's contents under the name `.`; the root has no name of its own.
+  const shown = stat.name === '/' || asked.endsWith('/.') ? '.' : stat.name;
   const tar = new TreeTar(view.fd, view.ids);
-  const parts = name === '' ? tar.pack('/', '.', '.') : tar.pack(folder, bytesFromUtf8(name), bytesFromUtf8(shown));
+  const parts =
+    name === ''
+      ? tar.pack('/', '.', bytesFromUtf8(shown))
+      : tar.pack(folder, bytesFromUtf8(name), bytesFromUtf8(shown));
   for await (const chunk of parts) {
     signal?.throwIfAborted();
     yield chunk;
@@ -95,7 +98,9 @@ function statInView(reference: string, view: RootView, asked: string): ArchiveSt
   const fd = openInRoot(view.fd, posix.join(folder, name), flags, shown);
   try {
     const stat = sys.lstat(`/proc/self/fd/${fd}/`.replace(/\/$/, fstatSync(fd).isDirectory() ? '/.' : ''));
-    return describe(stat, fstatSync(fd), name, linkTarget(view, folder, name));
+    // A volume's own folder has its name in the container.
+    const ownName = name || posix.basename(posix.join('/', asked)) || '/';
+    return describe(stat, fstatSync(fd), ownName, linkTarget(view, folder, name));
   } finally {
     closeSync(fd);
   }
@@ -109,7 +114,7 @@ function describe(
 ): ArchiveStat {
   const timeNs = BigInt(Math.trunc(plain.mtimeMs)) * 1_000_000n + BigInt(stat.mtime.nsec % 1_000_000);
   return {
-    name: name === '' ? '/' : name,
+    name,
     size: plain.size,
     mode: goFileMode(plain.mode),
     mtime: formatNs(timeNs),

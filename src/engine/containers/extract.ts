@@ -225,8 +225,8 @@ function placeIn(folderFd: number, name: string): Place {
   return { folderFd, name, path: Buffer.from(`/proc/self/fd/${folderFd}/${name}`, 'latin1') };
 }
 
-/** The folder an entry goes into, made where it is missing. */
-function openFolder(rootFd: number, path: string, ids: IDMapping | undefined): number {
+/** The folder at a path of bytes below a root, made where it is missing; the caller closes it. */
+export function openFolder(rootFd: number, path: string, ids: IDMapping | undefined): number {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY;
   try {
     return sys.openInRoot(rootFd, Buffer.from(path, 'latin1'), flags, 0, resolveFlags.inRoot);

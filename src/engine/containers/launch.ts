@@ -14,6 +14,7 @@ import { mountImages } from './image-mounts.ts';
 import { tellParents } from './links/index.ts';
 import { logLimits } from './log-config.ts';
 import { checkLogDetails } from './log-details.ts';
+import { makeMountPoints } from './mount-places.ts';
 import { connectNetworks } from './networking.ts';
 import { containerPaths } from './paths.ts';
 import { removeLocked } from './remove.ts';
@@ -43,6 +44,7 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
   await holdVolumes(ctx, container);
   emitVolumeMounts(ctx, container);
   const spec = containerSpec(ctx, container, { root, network });
+  makeMountPoints(root, spec.mounts, remapOf(ctx, container.body.hostConfig)?.mapping);
   const { config } = container.body;
   const stdio = {
     openStdin: config.OpenStdin ?? false,
