@@ -217,7 +217,12 @@ export interface Containers {
   changes(id: string): Promise<readonly ChangeItem[]>;
   export(id: string, options?: CallOptions): Promise<ByteStream>;
   archiveStat(id: string, path: string): Promise<ArchiveStat>;
-  getArchive(id: string, path: string, options?: CallOptions): Promise<{ stat: ArchiveStat; archive: ByteStream }>;
+  /** `lend`: chunks are lent, each until the next is asked for; what is kept of one has to be copied. */
+  getArchive(
+    id: string,
+    path: string,
+    options?: { lend?: boolean } & CallOptions,
+  ): Promise<{ stat: ArchiveStat; archive: ByteStream }>;
   putArchive(
     id: string,
     path: string,

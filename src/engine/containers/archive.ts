@@ -25,14 +25,14 @@ export async function getArchive(
   ctx: EngineContext,
   reference: string,
   path: string,
-  options: { signal?: AbortSignal | undefined } = {},
+  options: { lend?: boolean; signal?: AbortSignal | undefined } = {},
 ): Promise<{ stat: ArchiveStat; archive: AsyncIterable<Uint8Array> }> {
   const container = ctx.containers.resolve(reference);
   const view = await openRootView(ctx, container, path);
   try {
     const stat = statInView(reference, view, path);
     emitContainer(ctx, container, 'archive-path');
-    return { stat, archive: packView(view, path, stat, options.signal) };
+    return { stat, archive: packView(view, path, stat, options) };
   } catch (error) {
     await view[Symbol.asyncDispose]();
     throw error;
@@ -43,13 +43,13 @@ async function* packView(
   view: RootView,
   asked: string,
   stat: ArchiveStat,
-  signal: AbortSignal | undefined,
+  { lend, signal }: { lend?: boolean; signal?: AbortSignal | undefined },
 ): AsyncGenerator<Uint8Array> {
   await using _held = view;
   const { folder, name } = splitPath(view.path);
   // `path/.` means the folder's contents under the name `.`; the root has no name of its own.
   const shown = stat.name === '/' || asked.endsWith('/.') ? '.' : stat.name;
-  const tar = new TreeTar(view.fd, view.ids);
+  const tar = new TreeTar(view.fd, { ids: view.ids, lend });
   const parts =
     name === ''
       ? tar.pack('/', '.', bytesFromUtf8(shown))

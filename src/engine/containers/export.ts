@@ -27,7 +27,7 @@ async function* exportSnapshot(
   const { root } = await ctx.snapshots.mount(key, remap);
   const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    for await (const chunk of new TreeTar(fd, ids).packChildren('/')) {
+    for await (const chunk of new TreeTar(fd, { ids }).packChildren('/')) {
       signal?.throwIfAborted();
       yield chunk;
     }

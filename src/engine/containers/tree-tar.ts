@@ -1,4 +1,5 @@
-import { closeSync, constants, createReadStream, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { endOfArchive, type PackEntry, packHeader, packPadding } from '#archive';
 import { EngineError, isErrno } from '#errdefs';
 import { type FullStat, resolveFlags, sys } from '#sys';
@@ -15,6 +16,7 @@ const fileTypes = {
 
 /** How many entries are packed before the event loop gets its turn. */
 const entriesPerTurn = 128;
+const blockBytes = 1 << 20;
 
 /**
  * A tree below a root as a tar: sorted, hardlinks kept, xattrs and nanosecond times, sockets left out. `rename` puts another name in the first
@@ -23,13 +25,19 @@ const entriesPerTurn = 128;
 export class TreeTar {
   readonly #rootFd: number;
   readonly #ids: IDMapping | undefined;
+  /** Present when chunks are lent: what large files are read into, again and again. */
+  readonly #block: Buffer | undefined;
   readonly #links = new Map<string, string>();
   #entries = 0;
 
-  /** `ids`: how the owners that are seen here are shown in the container, whose the archive's are. */
-  constructor(rootFd: number, ids?: IDMapping) {
+  /**
+   * `ids`: how the owners that are seen here are shown in the container, whose the archive's are. `lend`: a chunk holds until the next is asked for. New
+   * memory for each would cost more than reading and sending it: V8 collects its garbage whenever much of it lies outside its heap.
+   */
+  constructor(rootFd: number, { ids, lend }: { ids?: IDMapping | undefined; lend?: boolean | undefined } = {}) {
     this.#rootFd = rootFd;
     this.#ids = ids;
+    this.#block = lend ? Buffer.allocUnsafeSlow(blockBytes) : undefined;
   }
 
   async *pack(folder: string, name: string, shownName: string): AsyncGenerator<Uint8Array> {
@@ -81,7 +89,7 @@ export class TreeTar {
     const linked = stat.nlink > 1 && type !== 'directory' ? this.#firstName(stat, shownName) : undefined;
     const base = { ...attributes(path, shownName, stat), ...(this.#ids && containerOwner(this.#ids, stat)) };
     if (linked !== undefined) yield packHeader({ ...base, type: 'hardlink', linkPath: linked });
-    else if (type === 'file') yield* fileEntry(path, base, stat.size);
+    else if (type === 'file') yield* fileEntry(path, { ...base, type, sizeBytes: stat.size }, this.#block);
     else if (type === 'symlink') yield packHeader({ ...base, type, linkPath: readlinkSync(path, 'latin1') });
     else yield packHeader({ ...base, type });
     if (type === 'directory') yield* this.#folder(path, shownName);
@@ -145,16 +153,31 @@ function withoutRoot(attribute: string, value: Buffer): Buffer {
 }
 
 /** Exactly the size announced: a file that grows is cut, one that shrinks meanwhile fails the archive. */
-async function* fileEntry(path: Buffer, base: Omit<PackEntry, 'type'>, sizeBytes: number): AsyncGenerator<Uint8Array> {
-  yield packHeader({ ...base, type: 'file', sizeBytes });
+async function* fileEntry(
+  path: Buffer,
+  entry: PackEntry & { readonly sizeBytes: number },
+  lent: Buffer | undefined,
+): AsyncGenerator<Uint8Array> {
+  const { sizeBytes } = entry;
+  yield packHeader(entry);
   if (sizeBytes === 0) return;
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  let sentBytes = 0;
-  for await (const chunk of createReadStream('', { fd, start: 0, end: sizeBytes - 1, highWaterMark: 1 << 20 })) {
-    sentBytes += (chunk as Uint8Array).byteLength;
-    yield chunk as Uint8Array;
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    for (let at = 0; at < sizeBytes; ) {
+      const wanted = Math.min(blockBytes, sizeBytes - at);
+      const block = wanted === blockBytes && lent ? lent : Buffer.allocUnsafe(wanted);
+      const { bytesRead } = await file.read(block, 0, wanted, at);
+      if (bytesRead === 0) {
+        throw new EngineError('data-loss', `archive ${entry.path}: the file changed while it was read`);
+      }
+      at += bytesRead;
+      // A short read is copied: who sends it may still hold a small chunk when it asks for the next.
+      yield block === lent && bytesRead < wanted
+        ? Buffer.from(block.subarray(0, bytesRead))
+        : block.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
   }
-  if (sentBytes !== sizeBytes)
-    throw new EngineError('data-loss', `archive ${base.path}: the file changed while it was read`);
   yield packPadding(sizeBytes);
 }

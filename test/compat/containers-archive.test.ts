@@ -1,0 +1,57 @@
+/** `GET /containers/{id}/archive` of more than a client takes at a time. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { readAll } from '#streams';
+import { containerSetup } from './containers-fixture.ts';
+
+/** Reads an answer with a pause after each piece. */
+async function* slowly(host: string, path: string, pauseMs: number): AsyncGenerator<Uint8Array> {
+  const asked = request({ socketPath: host.slice('unix://'.length), path }).end();
+  const answer = await new Promise<AsyncIterable<Buffer>>((resolve, reject) => {
+    asked.on('response', resolve);
+    asked.on('error', reject);
+  });
+  for await (const piece of answer) {
+    yield Uint8Array.from(piece);
+    if (pauseMs > 0) await wait(pauseMs);
+  }
+}
+
+test('large files come out of a container byte for byte, however fast they are taken', async (t) => {
+  await using setup = await containerSetup(t);
+  if (!setup) return;
+  const { daemon, docker, folder } = setup;
+  const large = randomBytes((9 << 20) + 777);
+  const files = [
+    large,
+    randomBytes(1 << 20),
+    randomBytes(2 << 20),
+    randomBytes(70_000),
+    Buffer.alloc(0),
+    randomBytes(5),
+  ];
+  const tree = join(folder, 'tree');
+  await mkdir(tree);
+  for (const [at, bytes] of files.entries()) await writeFile(join(tree, String(at)), bytes);
+  await docker.ok('create', '--name', 'full', 'base', 'true');
+  await docker.ok('cp', tree, 'full:/tree');
+  for (const pauseMs of [0, 3]) {
+    const tar = await readAll(slowly(daemon.host, '/containers/full/archive?path=/tree', pauseMs), 64 << 20);
+    let at = 512; // behind the folder
+    for (const [number, bytes] of files.entries()) {
+      assert.equal(tar.toString('latin1', at, tar.indexOf(0, at)), `tree/${number}`);
+      assert.ok(
+        tar.subarray(at + 512, at + 512 + bytes.length).equals(bytes),
+        `file ${number}, pauses of ${pauseMs} ms`,
+      );
+      at += 512 + Math.ceil(bytes.length / 512) * 512;
+    }
+    assert.equal(tar.length, at + 1024);
+  }
+  await docker.ok('rm', 'full');
+});
