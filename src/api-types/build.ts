@@ -34,6 +34,8 @@ export interface BuildOptions {
   /** A Dockerfile or context by URL in place of the body. */
   readonly remote?: string;
   readonly squash?: boolean;
+  /** Also answers, by `explain` messages, what each step did and why. An extension of this engine. */
+  readonly explain?: boolean;
   /** `X-Registry-Config`: credentials by registry host. */
   readonly auths?: Readonly<Record<string, AuthConfig>>;
 }

@@ -1,3 +1,4 @@
+import type { BuildStepExplanation } from './build-explanation.ts';
 /** Small shapes that several resources share. */
 
 export type StringMap = Readonly<Record<string, string>>;
@@ -45,6 +46,8 @@ export interface ProgressMessage {
   readonly errorDetail?: { readonly code?: number; readonly message: string };
   readonly error?: string;
   readonly aux?: unknown;
+  /** Only of builds that were asked to explain themselves. */
+  readonly explain?: BuildStepExplanation;
 }
 
 export interface DriverData {

@@ -1,3 +1,4 @@
+import type { BuildStepExplanation } from './build-explanation.ts';
 import type {
   AuthAnswer,
   AuthConfig,
@@ -78,6 +79,8 @@ export interface Images {
     manifests?: boolean;
   }): Promise<readonly ImageSummary[]>;
   inspect(name: string, options?: { platform?: string; manifests?: boolean }): Promise<ImageInspect>;
+  /** What each step of the build that made an image did, and why (`/wherry/v1/builds/{name}`). @throws `not-found` when none is remembered. */
+  buildReport(name: string): Promise<readonly BuildStepExplanation[]>;
   history(name: string, options?: { platform?: string }): Promise<readonly HistoryItem[]>;
   /** `reference` with neither tag nor digest is `:latest`; `allTags` pulls every tag. */
   pull(

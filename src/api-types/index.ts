@@ -2,5 +2,6 @@
  * The shapes of Docker's Engine API (1.51) and the `Engine` interface that speaks them. The engine implements the interface in process, the client
  * over a socket, the API server translates HTTP to it: all three are held together here. Types and tiny constants only. Imports oci.
  */
+export * from './build-explanation.ts';
 export * from './engine.ts';
 export * from './shapes.ts';

@@ -36,6 +36,7 @@ test('answers come through as they are', async () => {
   const answers: Readonly<Record<string, unknown>> = {
     'images.remove': [{ Untagged: 'a' }, { Deleted: 'b' }],
     'images.prune': { ImagesDeleted: null, SpaceReclaimed: 5 },
+    'images.buildReport': [{ step: 2, text: 'RUN x', line: 2, outcome: 'run', causes: [{ kind: 'new' }] }],
     'images.history': [{ Comment: '', Created: 1, CreatedBy: 'x', Id: 'i', Size: 2, Tags: null }],
     'images.commit': { Id: 'sha256:x' },
     'containers.list': [{ Id: 'a', Names: ['/n'] }],
@@ -57,6 +58,7 @@ test('answers come through as they are', async () => {
   const got: Readonly<Record<string, unknown>> = {
     'images.remove': await images.remove('a/b:1', { force: true, noPrune: true }),
     'images.prune': await images.prune({ filters }),
+    'images.buildReport': await images.buildReport('host:5000/a/b:1'),
     'images.history': await images.history('a', { platform: 'linux/arm/v7' }),
     'images.commit': await images.commit('c', { repo: 'r', tag: 't', changes: ['CMD x'], config: { Cmd: ['a'] } }),
     'containers.list': await containers.list({ all: true, limit: 3, size: true, filters }),
@@ -75,6 +77,7 @@ test('answers come through as they are', async () => {
   assert.deepEqual(got, answers);
   const sent = Object.fromEntries(pair.api.calls.map(({ name, args }) => [name, said(args)]));
   assert.deepEqual(sent['images.remove'], ['a/b:1', { force: true, noPrune: true }]);
+  assert.deepEqual(sent['images.buildReport'], ['host:5000/a/b:1']);
   assert.deepEqual(sent['images.history'], ['a', { platform: 'linux/arm/v7' }]);
   assert.deepEqual(sent['images.commit'], [
     'c',

@@ -1,12 +1,14 @@
 import { availableParallelism } from 'node:os';
+import type { BuildStepExplanation } from '#api-types';
 import { EngineError } from '#errdefs';
 import type { Metadata } from '#metadata';
 import { type Digest, parsePlatform } from '#oci';
 import { familiarString, formatReference, parseReference, withDefaultTag } from '#reference';
 import { foreignCache, resolveBases, resolveCopyImages } from './bases.ts';
-import { readContext } from './context.ts';
+import { type ReadContext, readContext } from './context.ts';
 import { BuildPlan, type PlannedStage } from './convert/index.ts';
-import { BuildSession, Recorder, type StepReport, type StepState } from './executor/index.ts';
+import { BuildSession, Recorder, type StepReport, type StepState, toBytes } from './executor/index.ts';
+import { Explainer } from './explain/index.ts';
 import { atStep, failedStep } from './failed-step.ts';
 import { type BuildGraph, buildGraph } from './graph.ts';
 import { Solver, type Vertex, type VertexEvent } from './solver/index.ts';
@@ -38,7 +40,9 @@ export async function buildImage(host: BuilderHost, request: BuildRequest): Prom
 async function build(host: BuilderHost, solver: Solver<StepState>, request: BuildRequest): Promise<BuildResult> {
   const names = request.tags.map(tagName);
   const networkMode = networkModeOf(request.networkMode);
-  const { context, dockerfile } = await readContext(request);
+  const startedMs = Date.now();
+  const read = await readContext(request);
+  const { context, dockerfile } = read;
   await using _context = context;
   const plan = new BuildPlan(dockerfile, {
     target: request.target,
@@ -51,6 +55,7 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
   const transcript = new Transcript({ ...request, totalSteps: plan.totalSteps });
   await using lease = await host.metadata.lease();
   const recorder = new Recorder(host, lease, await foreignCache(host, request.cacheFrom));
+  const explainer = newExplainer(host, request, recorder, read, startedMs);
   try {
     await using session = new BuildSession({ host, request, context, recorder });
     printWarnings(transcript, dockerfile.warnings);
@@ -59,15 +64,47 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     const stages = plan.convert(bases);
     const images = await resolveCopyImages(host, request, stages, transcript);
     const graph = buildGraph(session, stages, images);
-    const end = await solve(solver, { request, recorder, transcript, graph, stages });
+    const end = await solve(solver, { request, recorder, transcript, graph, stages, explainer });
     await recorder.flush();
-    return await finish(host, request, transcript, plan, end, names);
+    const explanations = await explain(explainer, request);
+    return { ...(await finish(host, request, transcript, plan, end, names)), explanations };
   } catch (error) {
     transcript.fail(failedStep(error) ?? 0);
+    await explain(explainer, request);
     throw error;
   } finally {
     await recorder.settle();
   }
+}
+
+function newExplainer(
+  host: BuilderHost,
+  request: BuildRequest,
+  recorder: Recorder,
+  { context, ignored }: ReadContext,
+  startedMs: number,
+): Explainer {
+  return new Explainer({
+    records: host.metadata.buildCache.list(),
+    startedMs,
+    noCache: request.noCache,
+    lost: (key) => (recorder.hadImage(key) ? 'image-removed' : host.wasPruned(key) ? 'pruned' : undefined),
+    digestAs: (path, { name, mode }) =>
+      context.digestAs(toBytes(path), {
+        ...(name === undefined ? {} : { name: toBytes(name) }),
+        ...(mode === undefined ? {} : { mode }),
+      }),
+    ignoredBy: (path) => {
+      const rule = ignored.decide(path);
+      return rule && !rule.exception ? rule.pattern : undefined;
+    },
+  });
+}
+
+async function explain(explainer: Explainer, request: BuildRequest): Promise<readonly BuildStepExplanation[]> {
+  const explanations = await explainer.explain();
+  if (request.explain) for (const one of explanations) request.onProgress({ explain: one });
+  return explanations;
 }
 
 function printWarnings(transcript: Transcript, warnings: readonly string[]): void {
@@ -102,6 +139,7 @@ interface Solving {
   readonly transcript: Transcript;
   readonly graph: BuildGraph;
   readonly stages: readonly PlannedStage[];
+  readonly explainer: Explainer;
 }
 
 /** Runs the graph; the last stage's state is the build's. */
@@ -137,7 +175,7 @@ function guard(vertex: Vertex<StepState>, graph: BuildGraph, known: Map<string, 
   return guarded;
 }
 
-function printEvent({ graph, transcript, stages }: Solving, digest: string, event: VertexEvent): void {
+function printEvent({ graph, transcript, stages, explainer }: Solving, digest: string, event: VertexEvent): void {
   for (const { step, operation } of graph.byDigest.get(digest) ?? []) {
     if (event.kind === 'report') transcript.report(step, event.event as StepReport);
     if (event.kind === 'started') printPreface(transcript, stages, step, operation);
@@ -148,10 +186,22 @@ function printEvent({ graph, transcript, stages }: Solving, digest: string, even
       operation.kind !== 'copy'
     )
       continue;
+    if ((event.kind === 'hit' || event.kind === 'executing') && event.key) {
+      const outcome = event.kind === 'hit' ? 'cached' : 'run';
+      explainer.note({ step, outcome, key: event.key, stepBefore: stepBefore(graph, digest) });
+    }
     if (event.kind === 'hit') transcript.line(step, ' ---> Using cache');
     if (event.kind === 'executing' && operation.kind === 'config') transcript.pretendContainer(step);
     if (event.kind === 'executed' && operation.kind === 'workdir') transcript.pretendContainer(step);
   }
+}
+
+/** The step whose state a vertex goes on from: through `FROM stage` to the last of that stage. */
+function stepBefore(graph: BuildGraph, digest: string): number | undefined {
+  const input = graph.byDigest.get(digest)?.[0]?.vertex.inputs[0];
+  const before = input && graph.byDigest.get(input.digest)?.[0];
+  if (!before || before.operation.kind === 'image' || before.operation.kind === 'scratch') return undefined;
+  return before.operation.kind === 'stage' ? stepBefore(graph, input.digest) : before.step;
 }
 
 function printPreface(
@@ -182,7 +232,7 @@ async function finish(
   plan: BuildPlan,
   end: StepState,
   names: readonly string[],
-): Promise<BuildResult> {
+): Promise<Omit<BuildResult, 'explanations'>> {
   const { imageID } = end;
   if (!imageID) throw new EngineError('invalid-argument', 'No image was generated. Is your Dockerfile empty?');
   const unused = plan.unusedArguments;

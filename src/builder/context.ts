@@ -6,6 +6,13 @@ import { ContextTree, cleanTreePath, statPath, toBytes } from './executor/index.
 import { remoteContext } from './remote-context.ts';
 import type { BuildRequest } from './types.ts';
 
+export interface ReadContext {
+  readonly context: ContextTree;
+  readonly dockerfile: Dockerfile;
+  /** The patterns of its .dockerignore. */
+  readonly ignored: IgnoreMatcher;
+}
+
 const maxIgnoreBytes = 16 << 20;
 
 /**
@@ -13,7 +20,7 @@ const maxIgnoreBytes = 16 << 20;
  * sends are then taken out where the patterns say so. The caller disposes the tree.
  * @throws EngineError, LocationError in Docker's words
  */
-export async function readContext(request: BuildRequest): Promise<{ context: ContextTree; dockerfile: Dockerfile }> {
+export async function readContext(request: BuildRequest): Promise<ReadContext> {
   const dataPath = join(request.scratchDir, 'context');
   const source = request.remote
     ? await remoteContext(request.remote, { ...request, folder: request.scratchDir })
@@ -22,8 +29,11 @@ export async function readContext(request: BuildRequest): Promise<{ context: Con
   try {
     const { path, bytes } = await readDockerfile(context, request.dockerfile || 'Dockerfile');
     const dockerfile = parseDockerfile(bytes, { name: path });
-    await removeIgnored(context, path);
-    return { context, dockerfile };
+    const ignored = await readIgnored(context);
+    for (const name of ['.dockerignore', path]) {
+      if (ignored.excludes(name)) context.remove(cleanTreePath(toBytes(name)));
+    }
+    return { context, dockerfile, ignored };
   } catch (error) {
     await context[Symbol.asyncDispose]();
     throw error;
@@ -43,12 +53,9 @@ async function readDockerfile(context: ContextTree, path: string): Promise<{ pat
   throw new EngineError('invalid-argument', `Cannot locate specified Dockerfile: ${path}`);
 }
 
-async function removeIgnored(context: ContextTree, dockerfile: string): Promise<void> {
+async function readIgnored(context: ContextTree): Promise<IgnoreMatcher> {
   const ignoreFile = await statPath(context, '.dockerignore');
-  if (ignoreFile?.node.type !== 'file') return;
+  if (ignoreFile?.node.type !== 'file') return new IgnoreMatcher([]);
   const bytes = await readAll(context.read(ignoreFile.path), maxIgnoreBytes, '.dockerignore');
-  const matcher = new IgnoreMatcher(parseDockerignore(bytes));
-  for (const name of ['.dockerignore', dockerfile]) {
-    if (matcher.excludes(name)) context.remove(cleanTreePath(toBytes(name)));
-  }
+  return new IgnoreMatcher(parseDockerignore(bytes));
 }

@@ -68,7 +68,7 @@ function imageOperation(base: ResolvedBase): Operation {
 }
 
 function digestOf(operation: Operation, inputs: readonly Vertex<StepState>[]): string {
-  const hash = createHash('sha256').update(JSON.stringify(operation));
+  const hash = createHash('sha256').update(JSON.stringify({ ...operation, written: undefined }));
   for (const input of inputs) hash.update(input.digest);
   return `sha256:${hash.digest('hex')}`;
 }

@@ -1,3 +1,4 @@
+import type { BuildStepExplanation } from '#api-types';
 import type { ContentStore } from '#content';
 import type { LayerIngester } from '#diff';
 import type { Metadata } from '#metadata';
@@ -91,6 +92,8 @@ export interface BuilderHost {
   cacheMount(wish: CacheMountWish, options: { signal: AbortSignal }): Promise<HeldCacheMount>;
   /** Makes what a step left a stopped container, to be looked at, committed, started again, removed. */
   keepStep(kept: KeptStep): Promise<void>;
+  /** Whether a record of the build cache was pruned. */
+  wasPruned(key: string): boolean;
   /** Undefined when it is not here. */
   localImage(reference: string): Promise<{ id: Digest; config: ImageConfig } | undefined>;
   /** A local image by reference, pulled when missing or when `pull` says so. */
@@ -112,6 +115,8 @@ export interface BuildRequest {
   readonly labels: Readonly<Record<string, string>>;
   readonly target: string;
   readonly noCache: boolean;
+  /** Tell by `explain` messages what each step did and why. */
+  readonly explain: boolean;
   /** Names of images whose steps may stand in for steps of this build. */
   readonly cacheFrom: readonly string[];
   readonly pull: boolean;
@@ -131,6 +136,7 @@ export interface BuildRequest {
 
 export interface BuildResult {
   readonly id: Digest;
+  readonly explanations: readonly BuildStepExplanation[];
   /** Full names now pointing at the image, and the image that had each before. */
   readonly tagged: readonly { readonly name: string; readonly previous?: Digest }[];
 }

@@ -174,6 +174,7 @@ export function buildQuery(options: BuildOptions): QueryValues {
     rm: options.rm ?? true,
     forcerm: options.forcerm,
     q: options.q,
+    explain: options.explain,
     target: options.target,
     platform: options.platform,
     networkmode: options.networkmode,

@@ -35,6 +35,7 @@ export function images(transport: Transport): Images {
       transport.json('GET', `${named(name)}/json`, {
         query: { platform: platformJson(options.platform), manifests: options.manifests },
       }),
+    buildReport: (name) => transport.json('GET', `/wherry/v1/builds/${encodeURIComponent(name)}`),
     history: (name, options = {}) =>
       transport.json('GET', `${named(name)}/history`, { query: { platform: platformJson(options.platform) } }),
     pull(reference, options = {}) {

@@ -54,6 +54,7 @@ export async function pruneBuildCache(
   });
   const steps = chosen.filter((record) => !isCacheMountKey(record.key));
   await ctx.metadata.buildCache.remove(steps.map((record) => record.key));
+  await rememberPruned(ctx, steps);
   const gone = new Set<BuildCacheRecord>(steps);
   let freedBytes = 0;
   for (const record of chosen.filter((item) => isCacheMountKey(item.key))) {
@@ -65,6 +66,30 @@ export async function pruneBuildCache(
   ctx.events.emit({ type: 'builder', action: 'prune', id: '', attributes: { reclaimed: String(freedBytes) } });
   const deleted = chosen.filter((record) => gone.has(record)).map((record) => record.key);
   return { CachesDeleted: deleted.length > 0 ? deleted : null, SpaceReclaimed: freedBytes };
+}
+
+const prunedSetting = 'pruned-build-cache';
+/** Older ones are forgotten. */
+const maxRemembered = 5000;
+const rememberedDigits = 16;
+
+/** So that a later build can say why it found nothing. */
+async function rememberPruned(ctx: EngineContext, records: readonly BuildCacheRecord[]): Promise<void> {
+  if (records.length === 0) return;
+  const keys = [...prunedKeys(ctx), ...records.map((record) => shortKey(record.key))];
+  await ctx.metadata.setSetting(prunedSetting, [...new Set(keys)].slice(-maxRemembered).join(' '));
+}
+
+export function wasPruned(ctx: EngineContext, key: string): boolean {
+  return prunedKeys(ctx).includes(shortKey(key));
+}
+
+function prunedKeys(ctx: EngineContext): string[] {
+  return (ctx.metadata.setting(prunedSetting) ?? '').split(' ').filter(Boolean);
+}
+
+function shortKey(key: string): string {
+  return key.slice(key.indexOf(':') + 1).slice(0, rememberedDigits);
 }
 
 function typeOf(record: BuildCacheRecord): CacheType {

@@ -6,7 +6,9 @@ import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { readConfig } from '#image';
 import { familiarString, parseReference, withDefaultTag } from '#reference';
+import { wasPruned } from './build-cache.ts';
 import { lendCacheMount } from './build-cache-mount.ts';
+import { keepBuildReport } from './build-reports.ts';
 import { runBuildStep } from './build-step.ts';
 import { keepBuildStep } from './build-step-kept.ts';
 import type { EngineContext } from './context.ts';
@@ -38,6 +40,7 @@ export function build(
         signal,
         ...requestFields(options),
       });
+      await keepBuildReport(ctx, image.id, image.explanations);
       for (const tag of tags) {
         ctx.events.emit({ type: 'image', action: 'tag', id: image.id, attributes: { name: familiarString(tag) } });
       }
@@ -57,6 +60,7 @@ function requestFields(
     labels: options.labels ?? {},
     target: options.target ?? '',
     noCache: options.nocache ?? false,
+    explain: options.explain ?? false,
     cacheFrom: options.cachefrom ?? [],
     pull: options.pull ?? false,
     quiet: options.q ?? false,
@@ -102,6 +106,7 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
     runStep: (step) => runBuildStep(ctx, step, stepHost),
     keepStep: (kept) => keepBuildStep(ctx, kept),
     cacheMount: (wish, lendOptions) => lendCacheMount(ctx, wish, lendOptions),
+    wasPruned: (key) => wasPruned(ctx, key),
     async localImage(reference) {
       const image = findImage(ctx, reference);
       return image && { id: image.id, config: await readConfig(ctx.content, image.id) };

@@ -1,6 +1,7 @@
 import type { Engine } from '#api-types';
 import { parseReference, withDefaultTag } from '#reference';
 import { pruneBuildCache } from './build-cache.ts';
+import { buildReport } from './build-reports.ts';
 import { build } from './builds.ts';
 import { archiveStat, getArchive, putArchive } from './containers/archive.ts';
 import { attachContainer, resizeContainer } from './containers/attach.ts';
@@ -42,6 +43,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
     images: {
       list: async (options) => listImages(ctx, options),
       inspect: (name, options) => inspectImage(ctx, name, options),
+      buildReport: (name) => buildReport(ctx, name),
       history: (name, options) => imageHistory(ctx, name, options),
       pull: (reference, options) => pull(ctx, reference, options),
       push: (reference, options) => push(ctx, reference, options),

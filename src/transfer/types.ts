@@ -1,3 +1,4 @@
+import type { BuildStepExplanation } from '#api-types';
 import type { ContentStore } from '#content';
 import type { LayerIngester } from '#diff';
 import type { Metadata } from '#metadata';
@@ -34,6 +35,7 @@ export interface ProgressMessage {
   readonly progress?: string;
   readonly stream?: string;
   readonly aux?: unknown;
+  readonly explain?: BuildStepExplanation;
 }
 
 export type OnProgress = (message: ProgressMessage) => void;

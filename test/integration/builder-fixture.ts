@@ -72,6 +72,7 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
       steps.push(step);
       return chroot(step);
     },
+    wasPruned: () => false,
     localImage: async () => undefined,
     async baseImage(reference) {
       const image = metadata.images.byName(formatReference(withDefaultTag(parseReference(reference))));
@@ -190,6 +191,7 @@ async function build(host: BuilderHost, folder: string, input: BuildInput): Prom
       labels: {},
       target: '',
       noCache: false,
+      explain: false,
       cacheFrom: [],
       pull: false,
       quiet: false,

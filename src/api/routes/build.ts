@@ -57,6 +57,7 @@ function buildOptions(call: Call): BuildOptions {
     t: query.all('t').filter((name) => name !== ''),
     nocache: query.bool('nocache'),
     q: query.bool('q'),
+    ...(query.bool('explain') ? { explain: true } : {}),
     pull: query.bool('pull'),
     rm: query.boolOr('rm', true),
     forcerm: query.bool('forcerm'),

@@ -1,7 +1,15 @@
 import type { ApiRoute, Call } from '../call.ts';
 
 /** What Docker's API has no words for. */
-export const wherryRoutes: readonly ApiRoute[] = [['POST', '/wherry/v1/verify', verify]];
+export const wherryRoutes: readonly ApiRoute[] = [
+  ['POST', '/wherry/v1/verify', verify],
+  ['GET', '/wherry/v1/builds/{name:.*}', buildReport],
+];
+
+/** What each step of the build that made an image did: a list, see `BuildStepExplanation`. */
+async function buildReport(call: Call): Promise<void> {
+  call.reply(200, await call.engine.images.buildReport(decodeURIComponent(call.param('name'))));
+}
 
 /** One line per fault, `{"fault":"…"}`; none when all is well. A check that itself fails breaks the connection: its silence proves nothing. */
 async function verify(call: Call): Promise<void> {

@@ -36,16 +36,27 @@ export interface StageScope {
  * @throws LocationError (`invalid-argument`) in Docker's words
  */
 export function convertInstruction(written: Instruction, scope: StageScope): Operation {
+  const used = new Map<string, string | null>();
   try {
-    return convert(written, scope);
+    const operation = convert(written, scope, used);
+    const { source: text, range } = written;
+    const variables = { ...Object.fromEntries(used), ...(operation.kind === 'run' ? environmentOf(scope) : {}) };
+    return 'author' in operation ? { ...operation, written: { text, line: range.startLine, variables } } : operation;
   } catch (error) {
     if (!(error instanceof SyntaxFault)) throw error;
     throw new LocationError(error.message, written.range, { cause: error });
   }
 }
 
-function convert(written: Instruction, scope: StageScope): Operation {
-  const expansion = expansionOf(scope);
+/** The build arguments that a command sees. */
+function environmentOf({ args, config }: StageScope): Record<string, string> {
+  const entries = args.shown(args.environment(config.Env ?? []));
+  return Object.fromEntries(entries.map((entry) => entry.split(/=(.*)/s).slice(0, 2) as [string, string]));
+}
+
+/** Writes the variables that it looks up into `used`. */
+function convert(written: Instruction, scope: StageScope, used: Map<string, string | null>): Operation {
+  const expansion = expansionOf(scope, used);
   const instruction = substitute(
     written,
     (word) => expandWord(word, expansion),
@@ -67,9 +78,14 @@ function convert(written: Instruction, scope: StageScope): Operation {
   }
 }
 
-function expansionOf(scope: StageScope): ExpandOptions {
+function expansionOf(scope: StageScope, used: Map<string, string | null>): ExpandOptions {
   const imageEnv = envLookup(scope.config.Env ?? []);
-  return { escape: scope.escape, lookup: (name) => imageEnv(name) ?? scope.args.lookup(name) };
+  const lookup = (name: string) => {
+    const value = imageEnv(name) ?? scope.args.lookup(name);
+    used.set(name, value ?? null);
+    return value;
+  };
+  return { escape: scope.escape, lookup };
 }
 
 function argText(instruction: ArgInstruction, scope: StageScope): string {

@@ -1,8 +1,19 @@
 import type { InlineFile } from '#dockerfile';
 import type { Digest, ImageConfig, RunConfig } from '#oci';
 
+/** The line an operation came from, for explanations; nothing of it counts for a result. */
+export interface Written {
+  /** As printed behind `Step 1/9 : `. */
+  readonly text: string;
+  /** From 1. */
+  readonly line: number;
+  /** Variables that were put in or are seen by the command; null where one is unset. */
+  readonly variables: Readonly<Record<string, string | null>>;
+}
+
 /** What a step leaves in the image's history and configuration. */
 export interface Recorded {
+  readonly written?: Written;
   /** The configuration after the step. */
   readonly config: RunConfig;
   readonly author: string;

@@ -106,6 +106,16 @@ export class ContextTree implements SourceTree, AsyncDisposable {
     return this.#sums.get(path)?.content ?? printable(path);
   }
 
+  /** What {@link contentHash} would be under another name or with another mode; undefined for what is no plain file. */
+  async digestAs(path: ByteString, changed: { name?: ByteString; mode?: number }): Promise<string | undefined> {
+    const node = this.#nodes.get(path);
+    if (node?.type !== 'file' || node.inode !== undefined) return undefined;
+    const header = { ...node, name: path, uid: 0, gid: 0, xattrs: node.attributes, ...changed };
+    const hash = startFileHash({ ...header, type: 'file' });
+    for await (const chunk of this.read(path)) hash.update(chunk);
+    return hash.digest('hex');
+  }
+
   async *read(path: ByteString): AsyncGenerator<Uint8Array> {
     const node = this.#nodes.get(path);
     if (node?.type !== 'file') throw new EngineError('not-found', `read ${printable(path)}: no such file`);

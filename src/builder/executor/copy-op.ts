@@ -38,19 +38,23 @@ export class CopyOp implements Op<StepState> {
       signal: work.signal,
     });
     const createdBy = this.#createdBy(selected);
-    return stepKey(inputs[0]!, createdBy, {
-      operation: keyword,
-      from: from.kind,
+    return stepKey(
+      inputs[0]!,
       createdBy,
-      destination,
-      chown,
-      chmod,
-      ...(excludes.length > 0 ? { excludes } : {}),
-      ...(parents ? { parents } : {}),
-      ...(unpack === undefined ? {} : { unpack }),
-      content: componentsDigest(files),
-      ...(files.length <= maxKeptComponents ? { files } : {}),
-    });
+      {
+        operation: keyword,
+        from: from.kind,
+        destination,
+        chown,
+        chmod,
+        ...(excludes.length > 0 ? { excludes } : {}),
+        ...(parents ? { parents } : {}),
+        ...(unpack === undefined ? {} : { unpack }),
+        content: componentsDigest(files),
+        ...(files.length <= maxKeptComponents ? { files } : {}),
+      },
+      this.#operation.written,
+    );
   }
 
   async execute(inputs: readonly StepState[], work: Work): Promise<StepState> {

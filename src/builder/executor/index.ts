@@ -6,6 +6,8 @@ export { isArchive } from './inflate.ts';
 export { isHeavy, opFor } from './ops.ts';
 export { Recorder } from './recorder.ts';
 export type { StepReport } from './report.ts';
+export type { FileComponent } from './selection.ts';
 export { BuildSession } from './session.ts';
 export { cleanTreePath, printable, statPath, toBytes } from './source-tree.ts';
 export type { StepState } from './state.ts';
+export type { KeyComponents } from './step-key.ts';

@@ -88,11 +88,16 @@ function stageOp(operation: StageOperation): StepOp {
 function configOp(session: BuildSession, operation: ConfigOperation): StepOp {
   return {
     cacheKey: async ([parent]) =>
-      stepKey(parent!, operation.createdBy, {
-        operation: 'config',
-        createdBy: operation.createdBy,
-        config: operation.config,
-      }),
+      stepKey(
+        parent!,
+        operation.createdBy,
+        {
+          operation: 'config',
+          createdBy: operation.createdBy,
+          config: operation.config,
+        },
+        operation.written,
+      ),
     execute: async ([parent]) => session.recorder.next(parent!, operation),
   };
 }
@@ -100,11 +105,16 @@ function configOp(session: BuildSession, operation: ConfigOperation): StepOp {
 function workdirOp(session: BuildSession, operation: WorkdirOperation): StepOp {
   return {
     cacheKey: async ([parent]) =>
-      stepKey(parent!, operation.createdBy, {
-        operation: 'workdir',
-        createdBy: operation.createdBy,
-        config: operation.config,
-      }),
+      stepKey(
+        parent!,
+        operation.createdBy,
+        {
+          operation: 'workdir',
+          createdBy: operation.createdBy,
+          config: operation.config,
+        },
+        operation.written,
+      ),
     async execute([parent], work) {
       const draft = await session.draft(parent!, work);
       const made = await makeWorkdir(draft, operation.path, nowTime());
@@ -121,14 +131,19 @@ function nowTime() {
 function runOp(session: BuildSession, operation: RunOperation): StepOp {
   return {
     cacheKey: async (inputs, work) =>
-      stepKey(inputs[0]!, operation.createdBy, {
-        operation: 'run',
-        createdBy: operation.createdBy,
-        args: operation.args,
-        networkMode: operation.networkMode,
-        ...(operation.script ? { script: operation.script } : {}),
-        ...(await mountsKey(session, operation, inputs, work)),
-      }),
+      stepKey(
+        inputs[0]!,
+        operation.createdBy,
+        {
+          operation: 'run',
+          createdBy: operation.createdBy,
+          args: operation.args,
+          networkMode: operation.networkMode,
+          ...(operation.script ? { script: operation.script } : {}),
+          ...(await mountsKey(session, operation, inputs, work)),
+        },
+        operation.written,
+      ),
     async execute(inputs, work) {
       const parent = inputs[0]!;
       await session.recorder.hold(parent);

@@ -28,6 +28,7 @@ export class Recorder implements ResultCache<StepState> {
   readonly #saving: Promise<void>[] = [];
 
   readonly #foreign: ForeignCache;
+  readonly #imageless = new Set<string>();
 
   /** `foreign`: images of `--cache-from`. */
   constructor(stores: Stores, lease: Lease, foreign = new ForeignCache([])) {
@@ -85,6 +86,7 @@ export class Recorder implements ResultCache<StepState> {
     if (!imageID) return undefined;
     const image = this.#stores.metadata.images.get(imageID);
     if (!image) {
+      this.#imageless.add(key.digest);
       await this.#stores.metadata.buildCache.remove([key.digest]);
       return undefined;
     }
@@ -98,6 +100,11 @@ export class Recorder implements ResultCache<StepState> {
     this.#saving.push(this.#stores.metadata.buildCache.touch(key.digest, Date.now()));
     this.#saving.at(-1)!.catch(() => {});
     return { imageID, config, layers };
+  }
+
+  /** Whether a record was there, and the image it named was not. */
+  hadImage(key: string): boolean {
+    return this.#imageless.has(key);
   }
 
   async save(key: CacheKey, result: StepState): Promise<void> {

@@ -61,11 +61,11 @@ export class Solver<R> {
     const { signal, cache, ignoreCache } = options;
     const hit = ignoreCache ? undefined : await cache.load(key, inputs);
     if (hit !== undefined) {
-      options.onEvent(vertex, { kind: 'hit' });
+      options.onEvent(vertex, { kind: 'hit', key });
       return hit;
     }
     const listen = (event: unknown) => {
-      if (event === executing) options.onEvent(vertex, { kind: 'executing' });
+      if (event === executing) options.onEvent(vertex, { kind: 'executing', key });
       else if (event === executed) options.onEvent(vertex, { kind: 'executed' });
       else options.onEvent(vertex, { kind: 'report', event });
     };

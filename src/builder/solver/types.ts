@@ -47,8 +47,9 @@ export interface ResultCache<R> {
 
 export type VertexEvent =
   | { readonly kind: 'started' }
-  | { readonly kind: 'hit' }
-  | { readonly kind: 'executing' }
+  | { readonly kind: 'hit'; readonly key: CacheKey }
+  /** Without a key: what is made in every build. */
+  | { readonly kind: 'executing'; readonly key?: CacheKey }
   | { readonly kind: 'executed' }
   | { readonly kind: 'report'; readonly event: unknown }
   | { readonly kind: 'done' };

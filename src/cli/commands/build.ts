@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises';
-import type { ProgressMessage } from '#api-types';
+import type { BuildStepExplanation, ProgressMessage } from '#api-types';
 import { messageOf } from '#errdefs';
 import { parseReference } from '#reference';
 import { announced, buildContext } from '../build-source.ts';
 import type { Command, Terminal } from '../command.ts';
+import { explanationText } from '../explanation.ts';
 import { UsageError } from '../flags.ts';
 import { drawProgress } from '../progress.ts';
 
@@ -17,6 +18,8 @@ export const buildCommand: Command = {
   flags: [
     { name: 'add-host', type: 'list', help: 'Add a custom host-to-IP mapping (host:ip)' },
     { name: 'build-arg', type: 'list', help: 'Set build-time variables' },
+    { name: 'explain', type: 'toggle', help: 'Say of every step why it was or was not taken from the cache' },
+    { name: 'explain-file', type: 'string', help: 'Write what --explain says to the file, as JSON' },
     { name: 'file', short: 'f', type: 'string', help: 'Name of the Dockerfile (Default is "PATH/Dockerfile")' },
     { name: 'force-rm', type: 'toggle', help: 'Always remove intermediate containers' },
     { name: 'iidfile', type: 'string', help: 'Write the image ID to the file' },
@@ -35,6 +38,7 @@ export const buildCommand: Command = {
     const context = await buildContext(args[0]!, flags.text('file'), terminal.stdin);
     const quiet = flags.on('quiet');
     const archive = quiet ? context.archive : announced(context.archive, terminal.stdout);
+    const isExplained = flags.on('explain') || flags.has('explain-file');
     const messages = engine().build(archive, {
       dockerfile: context.dockerfile,
       t: flags.list('tag'),
@@ -43,6 +47,7 @@ export const buildCommand: Command = {
       nocache: flags.on('no-cache'),
       pull: flags.on('pull'),
       q: quiet,
+      ...(isExplained ? { explain: true } : {}),
       rm: flags.has('rm') ? flags.on('rm') : true,
       forcerm: flags.on('force-rm'),
       ...(flags.text('target') ? { target: flags.text('target')! } : {}),
@@ -51,14 +56,36 @@ export const buildCommand: Command = {
       ...(flags.list('add-host').length > 0 ? { extrahosts: flags.list('add-host') } : {}),
       signal,
     });
-    const aux = (await (quiet ? drawQuietly(messages, terminal) : drawProgress(messages, terminal.stdout))) as
-      | { ID?: string }
-      | undefined;
+    const steps: BuildStepExplanation[] = [];
+    const shown = withoutExplanations(messages, steps);
+    const aux = (await (quiet ? drawQuietly(shown, terminal) : drawProgress(shown, terminal.stdout)).finally(() =>
+      report(steps, flags.on('explain') ? terminal : undefined, flags.text('explain-file')),
+    )) as { ID?: string } | undefined;
     const iidfile = flags.text('iidfile');
     if (iidfile !== undefined && aux?.ID !== undefined) await writeFile(iidfile, aux.ID);
     return 0;
   },
 };
+
+/** Sets the explanations aside until the build has ended, however it ends. */
+async function* withoutExplanations(
+  messages: AsyncIterable<ProgressMessage>,
+  steps: BuildStepExplanation[],
+): AsyncGenerator<ProgressMessage> {
+  for await (const message of messages) {
+    if (message.explain) steps.push(message.explain);
+    else yield message;
+  }
+}
+
+async function report(
+  steps: readonly BuildStepExplanation[],
+  terminal: Terminal | undefined,
+  file: string | undefined,
+): Promise<void> {
+  terminal?.stdout.write(explanationText(steps));
+  if (file !== undefined) await writeFile(file, `${JSON.stringify(steps, undefined, 2)}\n`);
+}
 
 function checkTag(tag: string): void {
   try {

@@ -3,6 +3,7 @@ import { EngineError, isKind, messageOf } from '#errdefs';
 import { parseReference } from '#reference';
 import type { Command } from '../command.ts';
 import { errorText } from '../error-text.ts';
+import { explanationText } from '../explanation.ts';
 import { UsageError } from '../flags.ts';
 import { ellipsis, formatTable, humanAge, humanSize, shortID } from '../table.ts';
 
@@ -89,10 +90,17 @@ export const historyCommand: Command = {
   minArgs: 1,
   maxArgs: 1,
   flags: [
+    { name: 'build', type: 'toggle', help: 'Show what each step of its build did, and why' },
+    { name: 'json', type: 'toggle', help: 'With --build: as JSON' },
     { name: 'no-trunc', type: 'toggle', help: "Don't truncate output" },
     { name: 'quiet', short: 'q', type: 'toggle', help: 'Only show image IDs' },
   ],
   async run({ flags, args, engine, terminal }) {
+    if (flags.on('build')) {
+      const steps = await engine().images.buildReport(args[0]!);
+      terminal.stdout.write(flags.on('json') ? `${JSON.stringify(steps, undefined, 2)}\n` : explanationText(steps));
+      return 0;
+    }
     const whole = flags.on('no-trunc');
     const items = await engine().images.history(args[0]!);
     const id = (text: string) => (whole || text === '<missing>' ? text : shortID(text));

@@ -1,0 +1,1 @@
+export { Explainer, type StepOutcome } from './explainer.ts';

@@ -1,0 +1,66 @@
+import type { BuildCause, BuildStepExplanation } from '#api-types';
+
+/** Causes shown of one step; a rewritten tree has thousands. */
+const maxShown = 10;
+
+/** One block per step: what it did, and below it every reason that it could not be taken from the cache. */
+export function explanationText(steps: readonly BuildStepExplanation[]): string {
+  return steps.map(stepText).join('');
+}
+
+function stepText({ step, text, outcome, causes }: BuildStepExplanation): string {
+  const head = `${outcome === 'cached' ? 'cached' : 'run   '}  step ${step}: ${firstLine(text)}\n`;
+  const shown = causes.slice(0, maxShown).map((cause) => `          ${causeText(cause)}\n`);
+  const more = causes.length > maxShown ? [`          and ${causes.length - maxShown} more\n`] : [];
+  return [head, ...shown, ...more].join('');
+}
+
+function causeText(cause: BuildCause): string {
+  switch (cause.kind) {
+    case 'no-cache':
+      return 'the build was told to use no cache';
+    case 'new':
+      return 'nothing like it was built here before';
+    case 'pruned':
+      return 'its result was pruned from the build cache';
+    case 'image-removed':
+      return 'the image it had made was removed';
+    case 'base':
+      return `the image that the stage starts from was ${shortID(cause.before)}, is ${shortID(cause.after)}`;
+    case 'step-before':
+      return `step ${cause.step} left another result`;
+    case 'platform':
+      return `the platform was ${cause.before}, is ${cause.after}`;
+    case 'instruction':
+      return `the line was: ${firstLine(cause.before)}`;
+    case 'variable':
+      return `${cause.name} was ${valueText(cause.before)}, is ${valueText(cause.after)}`;
+    case 'files':
+      return 'files it copies have changed (too many to have kept their names)';
+    case 'setting':
+      return `another ${cause.name}`;
+    case 'file':
+      return fileText(cause);
+    default:
+      return cause satisfies never;
+  }
+}
+
+function fileText({ change, path, before, after, ignoredBy }: Extract<BuildCause, { kind: 'file' }>): string {
+  switch (change) {
+    case 'added':
+      return `${path} is new`;
+    case 'removed':
+      return ignoredBy === undefined ? `${path} is gone` : `${path} is hidden by .dockerignore: ${ignoredBy}`;
+    case 'renamed':
+      return `${before} is now ${after}`;
+    case 'content':
+      return `${path} has another content`;
+    default:
+      return `${path}: ${change} was ${before}, is ${after}`;
+  }
+}
+
+const valueText = (value: string | null) => (value === null ? 'unset' : JSON.stringify(value));
+const firstLine = (text: string) => text.split('\n', 1)[0]!;
+const shortID = (id: string) => id.replace(/^sha256:/, '').slice(0, 12);
