@@ -37,6 +37,7 @@ export interface BridgePlan {
   readonly pools: readonly PoolPlan[];
   readonly internal: boolean;
   readonly icc: boolean;
+  readonly linkPrefix?: string;
   readonly hostBindingIP: string;
 }
 
@@ -50,6 +51,8 @@ export interface PoolPlan {
   readonly auxiliary: readonly string[];
   readonly mode: GatewayMode;
   readonly masquerade: boolean;
+  readonly inhibited?: boolean;
+  readonly hostAddress?: string;
 }
 
 /** Where a container is plugged in. */
@@ -90,7 +93,12 @@ export class BridgeNetwork implements ContainerNetwork {
    */
   async start(reserved: readonly Subnet[]): Promise<void> {
     const { wish, pools } = this.#plan;
-    const places = pools.map((pool) => ({ ...pool, bare: pool.mode === 'isolated', ...this.#had(pool.family) }));
+    const places = pools.map((pool) => ({
+      ...pool,
+      bare: pool.mode === 'isolated' || (pool.inhibited ?? false),
+      hasGateway: pool.mode !== 'isolated',
+      ...this.#had(pool.family),
+    }));
     const bridge = await ensureBridge(this.#parts.helper, { ...wish, places, reserved });
     this.#bridge = bridge;
     for (const place of bridge.places) this.#open(bridge, place);
@@ -104,9 +112,16 @@ export class BridgeNetwork implements ContainerNetwork {
   #open({ name }: Bridge, place: Place): void {
     const { internal, pools } = this.#plan;
     const pool = pools.find(({ family }) => family === place.family)!;
-    const { mode, masquerade } = pool;
+    const { mode, masquerade, hostAddress } = pool;
     this.#addresses.open(place, pool);
-    this.#parts.firewall?.addZone({ bridge: name, subnet: place.subnet, internal, mode, masquerade });
+    this.#parts.firewall?.addZone({
+      bridge: name,
+      subnet: place.subnet,
+      internal,
+      mode,
+      masquerade,
+      ...(hostAddress ? { hostAddress } : {}),
+    });
   }
 
   #placeOf(family: Family): Place | undefined {
@@ -131,7 +146,7 @@ export class BridgeNetwork implements ContainerNetwork {
   }
 
   get info(): NetworkInfo {
-    const { id, name, createdAt, predefined, internal, icc, pools, hostBindingIP, wish } = this.#plan;
+    const { id, name, createdAt, predefined, internal, icc, pools, hostBindingIP, wish, linkPrefix } = this.#plan;
     const has = (family: Family) => pools.some((pool) => pool.family === family);
     return {
       id,
@@ -144,6 +159,7 @@ export class BridgeNetwork implements ContainerNetwork {
       masquerade: pools.every(({ masquerade }) => masquerade),
       hostBindingIP,
       mtu: wish.mtu,
+      ...(linkPrefix ? { linkPrefix } : {}),
       ipv4: has(4),
       ...(has(4) ? this.#poolInfo(4) : {}),
       ...(has(6) ? { ipv6: this.#poolInfo(6) } : {}),

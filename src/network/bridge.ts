@@ -55,7 +55,7 @@ export interface Bridge {
 export interface Place {
   readonly family: Family;
   readonly subnet: Subnet;
-  /** The bridge's own address; absent where the host keeps out. */
+  /** The bridge's own address, or what takes its place; absent where nobody does. */
   readonly gateway?: Address;
 }
 
@@ -85,6 +85,8 @@ export interface PlaceWish {
   readonly pools: readonly AddressPool[];
   /** The bridge takes no address of its subnet. */
   readonly bare: boolean;
+  /** Its containers have a gateway all the same, who may be somebody else. */
+  readonly hasGateway: boolean;
 }
 
 /**
@@ -183,7 +185,7 @@ async function ensurePlace(helper: NamespaceHelper, wish: Wish): Promise<Place> 
     const seen = await look(helper, wish.family);
     const current = await currentPlace(helper, wish, seen);
     const chosen = current ?? (await choosePlace(wish, seen));
-    if (!chosen.gateway || current) return chosen;
+    if (wish.bare || !chosen.gateway || current) return chosen;
     const address = { address: chosen.gateway, prefixLength: chosen.subnet.prefixLength };
     await helper.run(
       new Program().send(`configure bridge ${wish.name}`, configureLink({ name: wish.name, ...address })),
@@ -214,16 +216,16 @@ async function currentPlace(helper: NamespaceHelper, wish: Wish, seen: Surroundi
 }
 
 async function choosePlace(wish: Wish, seen: Surroundings): Promise<Place> {
-  const { family, bare } = wish;
+  const { family, hasGateway } = wish;
   if (wish.address !== undefined) {
     const { address, subnet } = parseCidr(wish.address);
-    if (bare) return { family, subnet };
+    if (!hasGateway) return { family, subnet };
     checkGateway(wish, address, subnet);
     return { family, gateway: address, subnet };
   }
   const taken = [...seen.taken, ...wish.reserved, ...(await nameserverSubnets())];
   const subnet = chooseSubnet(wish.pools, taken);
-  return bare ? { family, subnet } : { family, gateway: addressAfter(subnet.base, 1n), subnet };
+  return hasGateway ? { family, gateway: addressAfter(subnet.base, 1n), subnet } : { family, subnet };
 }
 
 function checkGateway({ address: text, name, family }: Wish, address: Address, subnet: Subnet): void {

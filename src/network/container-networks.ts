@@ -46,7 +46,11 @@ export class ContainerNetworks implements AsyncDisposable {
     const priority = options.gatewayPriority ?? 0;
     const endpoint = await network.connect(
       containerID,
-      { namespacePath, linkInside: freeLink(plugs), waysOut: waysOut(network, priority, plugs) },
+      {
+        namespacePath,
+        linkInside: freeLink(plugs, network.info.linkPrefix),
+        waysOut: waysOut(network, priority, plugs),
+      },
       options,
     );
     const plug = { network, endpoint, priority, resolving: options.resolving };
@@ -190,11 +194,11 @@ function serversOf(plugs: readonly Plug[]): readonly string[] {
   return plugs.find(({ resolving }) => resolving)?.resolving?.servers ?? [];
 }
 
-function freeLink(plugs: readonly Plug[]): string {
+function freeLink(plugs: readonly Plug[], prefix = 'eth'): string {
   const taken = new Set(plugs.map(({ endpoint }) => endpoint.linkInside));
   let number = 0;
-  while (taken.has(`eth${number}`)) number++;
-  return `eth${number}`;
+  while (taken.has(`${prefix}${number}`)) number++;
+  return `${prefix}${number}`;
 }
 
 function gatewayOf(endpoint: Endpoint, family: Family): string {

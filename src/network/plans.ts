@@ -59,6 +59,7 @@ export function userPlan(options: BridgeOptions, spec: NetworkSpec): BridgePlan 
     ],
     internal,
     icc,
+    ...(spec.linkPrefix ? { linkPrefix: spec.linkPrefix } : {}),
     hostBindingIP: hostBindingIP || (options.defaultBind ?? ''),
   };
 }
@@ -79,7 +80,7 @@ export function parentPlan(options: BridgeOptions, spec: NetworkSpec): ParentPla
 }
 
 function poolPlan(family: Family, spec: PoolSpec, options: BridgeOptions, masquerade: boolean): PoolPlan {
-  const { subnet, ipRange, auxiliary = [], mode = 'nat' } = spec;
+  const { subnet, ipRange, auxiliary = [], mode = 'nat', inhibited, hostAddress } = spec;
   return {
     ...pools(family, options),
     ...(subnet ? { address: gatewayInSubnet(subnet, spec) } : {}),
@@ -87,6 +88,8 @@ function poolPlan(family: Family, spec: PoolSpec, options: BridgeOptions, masque
     auxiliary,
     mode,
     masquerade,
+    ...(inhibited ? { inhibited } : {}),
+    ...(hostAddress ? { hostAddress } : {}),
   };
 }
 

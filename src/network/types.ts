@@ -56,6 +56,10 @@ export interface PoolSpec {
   readonly auxiliary?: readonly string[];
   /** `nat` when absent. */
   readonly mode?: GatewayMode;
+  /** The bridge leaves the gateway's address to somebody else. */
+  readonly inhibited?: boolean;
+  /** What leaves gets this address, not that of the link it leaves by. */
+  readonly hostAddress?: string;
 }
 
 /** A network of the user's own, a bridge unless it says otherwise. What it says of itself as a pool is of IPv4. */
@@ -72,6 +76,8 @@ export interface NetworkSpec extends PoolSpec {
   /** No way out and none in, but for the host. */
   readonly internal: boolean;
   readonly bridgeName?: string;
+  /** What links inside are named by, before their number; `eth` when absent. */
+  readonly linkPrefix?: string;
   readonly mtu?: number;
   /** Containers may speak to each other. */
   readonly icc: boolean;
@@ -130,6 +136,7 @@ export interface NetworkInfo extends PoolInfo {
   readonly ipv6?: PoolInfo;
   readonly internal?: boolean;
   readonly bridgeName?: string;
+  readonly linkPrefix?: string;
   readonly mtu?: number;
 }
 

@@ -72,11 +72,29 @@ test('networks of users', async (t) => {
       await create('-o', 'com.docker.network.bridge.enable_icc=zz', 'x'),
       /^failed to parse com\.docker\.net/,
     );
+    for (const [name, value, why] of [
+      ['host_ipv4', 'zz', 'nil ip'],
+      ['host_ipv6', 'zz', 'nil ip'],
+      ['bridge.inhibit_ipv4', 'zz', 'strconv.ParseBool: parsing "zz": invalid syntax'],
+    ]) {
+      const option = `com.docker.network.${name}`;
+      assert.equal(await create('-o', `${option}=${value}`, 'x'), `failed to parse ${option} value: ${value} (${why})`);
+    }
+    assert.match(
+      await create('-o', 'com.docker.network.bridge.trusted_host_interfaces=eth0', 'x'),
+      /^network option com\.docker\.network\.bridge\.trusted_host_interfaces is not supported yet/,
+    );
     assert.equal(await refusal('network', 'rm', 'bridge'), 'bridge is a pre-defined network and cannot be removed');
     const absent = docker.olderThan(25) ? 'Error: No such network: nosuch' : 'network nosuch not found';
     assert.equal(await refusal('network', 'rm', 'nosuch'), absent);
     await docker.ok('network', 'rm', 'there');
     assert.deepEqual(lines(await docker.ok('network', 'ls', '--format', '{{.Name}}')), ['bridge', 'host', 'none']);
+  });
+
+  await t.test('links inside are named as the user says', async () => {
+    await docker.ok('network', 'create', '-o', 'com.docker.network.container_iface_prefix=lan', 'named');
+    assert.match(await sh(['--network', 'named'], 'ip -4 addr show lan0'), /inet 172\./);
+    await docker.ok('network', 'rm', 'named');
   });
 
   await t.test('containers find each other by name, on their own networks only', async () => {

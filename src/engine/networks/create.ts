@@ -5,7 +5,7 @@ import type { EngineContext } from '../context.ts';
 import { newID } from '../ids.ts';
 import { formatNs, nowNs } from '../time.ts';
 import { checkIPAM } from './ipam-faults.ts';
-import { enabledFamilies, gatewayModes, networkOptions } from './options.ts';
+import { enabledFamilies, gatewayModes, hostSettings, networkOptions } from './options.ts';
 import { stackedOptions, stackedSettings } from './stacked-options.ts';
 import type { StoredNetwork } from './store.ts';
 
@@ -81,13 +81,15 @@ function familiesOf(config: NetworkCreateConfig): Pick<NetworkSpec, 'ipv4' | 'ip
   if (!ipv4 && !ipv6) throw new EngineError('invalid-argument', 'IPv4 or IPv6 must be enabled');
   const isBridge = (config.Driver || 'bridge') === 'bridge';
   const modes = isBridge ? gatewayModes(options, config.Internal ?? false) : ({ ipv4: 'nat', ipv6: 'nat' } as const);
+  const host = isBridge ? hostSettings(options) : { ipv4: {}, ipv6: {} };
   const [pool4] = ipv4 ? poolsOfFamily(config, 4) : [];
   const [pool6] = poolsOfFamily(config, 6);
   return {
     ipv4,
     ...poolSpec(pool4),
+    ...host.ipv4,
     mode: modes.ipv4,
-    ...(ipv6 ? { ipv6: { ...poolSpec(pool6), mode: modes.ipv6 } } : {}),
+    ...(ipv6 ? { ipv6: { ...poolSpec(pool6), ...host.ipv6, mode: modes.ipv6 } } : {}),
   };
 }
 

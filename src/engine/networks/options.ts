@@ -1,6 +1,7 @@
+import { isIP } from 'node:net';
 import type { StringMap } from '#api-types';
 import { EngineError } from '#errdefs';
-import type { GatewayMode, NetworkSpec } from '#network';
+import type { GatewayMode, NetworkSpec, PoolSpec } from '#network';
 
 const prefix = 'com.docker.network.';
 const names = {
@@ -13,10 +14,14 @@ const names = {
   mode6: `${prefix}bridge.gateway_mode_ipv6`,
   ipv4: `${prefix}enable_ipv4`,
   ipv6: `${prefix}enable_ipv6`,
+  linkPrefix: `${prefix}container_iface_prefix`,
+  inhibit4: `${prefix}bridge.inhibit_ipv4`,
+  host4: `${prefix}host_ipv4`,
+  host6: `${prefix}host_ipv6`,
 } as const;
 const known: readonly string[] = Object.values(names);
 
-type BridgeSettings = Pick<NetworkSpec, 'icc' | 'masquerade' | 'hostBindingIP' | 'bridgeName' | 'mtu'>;
+type BridgeSettings = Pick<NetworkSpec, 'icc' | 'masquerade' | 'hostBindingIP' | 'bridgeName' | 'mtu' | 'linkPrefix'>;
 const modes: readonly string[] = ['nat', 'nat-unprotected', 'routed', 'isolated'] satisfies GatewayMode[];
 
 /**
@@ -39,6 +44,33 @@ export function networkOptions(options: StringMap): BridgeSettings {
     hostBindingIP: hostBinding(options[names.hostBinding] ?? ''),
     ...(bridgeName === '' ? {} : { bridgeName }),
     ...mtuOption(options),
+    ...linkPrefix(options[names.linkPrefix] ?? ''),
+  };
+}
+
+/** A link's name is at most 15 characters: the prefix leaves room for its number. */
+function linkPrefix(text: string): { linkPrefix?: string } {
+  if (text === '') return {};
+  if (text.length > 12 || /[\s/:]/.test(text)) {
+    throw new EngineError('invalid-argument', `invalid ${names.linkPrefix}: ${text}`);
+  }
+  return { linkPrefix: text };
+}
+
+/** What the host is on a network's subnets: its address there, and the one that what leaves gets. */
+export function hostSettings(options: StringMap): Record<'ipv4' | 'ipv6', Pick<PoolSpec, 'inhibited' | 'hostAddress'>> {
+  const address = (name: string, family: number) => {
+    const value = options[name] ?? '';
+    if (value === '') return {};
+    if (isIP(value) !== family) {
+      throw new EngineError('invalid-argument', `failed to parse ${name} value: ${value} (nil ip)`);
+    }
+    return { hostAddress: value };
+  };
+  const inhibited = options[names.inhibit4] !== undefined && bool(names.inhibit4, options[names.inhibit4]);
+  return {
+    ipv4: { ...address(names.host4, 4), ...(inhibited ? { inhibited } : {}) },
+    ipv6: address(names.host6, 6),
   };
 }
 

@@ -19,8 +19,9 @@ export interface Zone {
   /** Nothing goes in or out, but for the host itself. */
   readonly internal: boolean;
   readonly mode: GatewayMode;
-  /** What leaves gets the host's address. */
+  /** What leaves gets the host's address: that of the link it leaves by, or this one. */
   readonly masquerade: boolean;
+  readonly hostAddress?: string;
 }
 
 export function baseRuleset(family: Family, table: string, zones: readonly Zone[]): string {
@@ -85,12 +86,14 @@ function translated(family: Family): string {
   return 'ip6 daddr != ::1 ip6 saddr != fe80::/10 fib daddr type local jump ports';
 }
 
-function masquerading(family: Family, { bridge, subnet, internal, masquerade, mode }: Zone): string[] {
+function masquerading(family: Family, { bridge, subnet, internal, masquerade, mode, hostAddress }: Zone): string[] {
   const source = `${tableFamilies[family]} saddr`;
   const inside = `${source} ${subnetText(subnet)}`;
   const isTranslated = mode === 'nat' || mode === 'nat-unprotected';
   return [
-    ...(masquerade && !internal && isTranslated ? [`${inside} oifname != "${bridge}" masquerade`] : []),
+    ...(masquerade && !internal && isTranslated
+      ? [`${inside} oifname != "${bridge}" ${hostAddress ? `snat to ${hostAddress}` : 'masquerade'}`]
+      : []),
     ...(family === 4 ? [`${source} 127.0.0.0/8 oifname "${bridge}" masquerade`] : []),
     `${inside} oifname "${bridge}" ct status dnat masquerade`,
   ];

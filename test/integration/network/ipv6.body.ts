@@ -13,7 +13,16 @@ import {
   type PortBinding,
 } from '#network';
 import { temporaryFolder } from '#testing';
-import { ask, hostAddress, hostAddress6, ip, makeHost, outsideAddress6, serve } from './surroundings.ts';
+import {
+  ask,
+  hostAddress,
+  hostAddress6,
+  ip,
+  makeHost,
+  outsideAddress,
+  outsideAddress6,
+  serve,
+} from './surroundings.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let host: ReturnType<typeof makeHost>;
@@ -203,6 +212,28 @@ function leadingLink(path: string, family: string): string | undefined {
   });
   return /dev (\S+)/.exec(routes)?.[1];
 }
+
+test('the host’s address on a network, and on what leaves it, and the names of links are the user’s', async () => {
+  ip('addr', 'add', '198.51.100.77/24', 'dev', 'uplink');
+  ip('addr', 'add', 'fd99::77/64', 'dev', 'uplink', 'nodad');
+  const named = await networks.add(
+    specOf({ linkPrefix: 'lan', hostAddress: '198.51.100.77', ipv6: { hostAddress: 'fd99::77' } }),
+  );
+  const a = await start('a', named);
+  assert.equal(a.endpoint.linkInside, 'lan0');
+  using _outside = await serve(host.outside, 80, 'outside');
+  assert.equal(await ask(a.path, 'tcp', outsideAddress, 80), 'outside 198.51.100.77');
+  assert.equal(await ask(a.path, 'tcp', outsideAddress6, 80), 'outside fd99::77');
+  const bare = await networks.add(specOf({ inhibited: true }));
+  const b = await networks.connect('a', { networkID: bare.id, ports: [] });
+  assert.deepEqual([b.linkInside, b.gateway], ['eth0', bare.gateway]);
+  assert.doesNotMatch(ip('-4', 'addr', 'show', bare.bridgeName!), /inet /);
+  await stop('a', named, bare);
+  await networks.remove(named.id);
+  await networks.remove(bare.id);
+  ip('addr', 'del', '198.51.100.77/24', 'dev', 'uplink');
+  ip('addr', 'del', 'fd99::77/64', 'dev', 'uplink');
+});
 
 /** Sends one SCTP INIT (RFC 9260 §3.3.2) by hand: it needs no SCTP in the kernel. */
 function sendInit(namespace: string, to: string, port: number): void {
