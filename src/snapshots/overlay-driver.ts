@@ -217,10 +217,17 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   folders(key: string): Readonly<Record<string, string>> {
-    const { id, kind } = this.#records.get(key);
-    const merged = { MergedDir: this.#target(id) };
+    const record = this.#records.get(key);
+    const { id, kind } = record;
+    const merged = { MergedDir: this.#target(id), ...this.#lowerFolders(record) };
     if (kind === 'view') return merged;
     return { ...merged, UpperDir: this.#records.path(id, 'upper'), WorkDir: this.#records.path(id, 'work') };
+  }
+
+  /** Layers are folders while they are mounted. */
+  #lowerFolders(record: SnapshotRecord): { LowerDir?: string } {
+    const layers = this.#held.get(this.#target(record.id));
+    return layers === undefined ? {} : { LowerDir: this.#stack(record, layers).join(':') };
   }
 
   async usage(key: string): Promise<SnapshotUsage> {

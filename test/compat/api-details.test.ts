@@ -196,6 +196,10 @@ test('the edges of the API', async (t) => {
     await docker.ok('exec', 'files', 'touch', '/made');
     const { Data } = (await ask('GET', '/containers/files/json')).body.GraphDriver;
     for (const key of ['MergedDir', 'UpperDir']) assert.ok(existsSync(join(Data[key], 'made')), key);
+    const lower: string[] = Data.LowerDir.split(':');
+    assert.ok(
+      lower.some((folder) => existsSync(join(folder, 'bin/sh'))) && lower.every((folder) => existsSync(folder)),
+    );
     await docker.ok('rm', '-f', 'files');
     assert.equal(existsSync(Data.UpperDir), false);
   });
