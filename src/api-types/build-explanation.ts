@@ -45,3 +45,18 @@ export interface BuildFileCause {
   /** The pattern of .dockerignore that hides a removed file now. */
   readonly ignoredBy?: string;
 }
+
+/** What a step of a build would do. */
+export interface BuildStepPrediction {
+  readonly step: number;
+  readonly text: string;
+  readonly line: number;
+  readonly outcome: 'cached' | 'run';
+  /** Of a step that would run, as it was the last time; absent where nothing like it is known. */
+  readonly expectedMs?: number;
+  readonly expectedBytes?: number;
+  /** `os/architecture[/variant]` */
+  readonly platform: string;
+  /** Its command is of another architecture than the machine. */
+  readonly emulated: boolean;
+}

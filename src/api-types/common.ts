@@ -1,4 +1,4 @@
-import type { BuildStepExplanation } from './build-explanation.ts';
+import type { BuildStepExplanation, BuildStepPrediction } from './build-explanation.ts';
 /** Small shapes that several resources share. */
 
 export type StringMap = Readonly<Record<string, string>>;
@@ -48,6 +48,8 @@ export interface ProgressMessage {
   readonly aux?: unknown;
   /** Only of builds that were asked to explain themselves. */
   readonly explain?: BuildStepExplanation;
+  /** Only of builds that were asked for a plan. */
+  readonly plan?: BuildStepPrediction;
 }
 
 export interface DriverData {

@@ -36,15 +36,21 @@ export async function buildImage(host: BuilderHost, request: BuildRequest): Prom
   return await build(host, solverOf(host), request);
 }
 
-/** Context, plan, bases, graph, solve, tag. */
-async function build(host: BuilderHost, solver: Solver<StepState>, request: BuildRequest): Promise<BuildResult> {
-  const names = request.tags.map(tagName);
+/** What a build stands on before its first step: context, plan, and a lease that keeps what it makes. Dispose lets go of all. */
+export interface StartedBuild extends AsyncDisposable {
+  readonly read: ReadContext;
+  readonly plan: BuildPlan;
+  readonly recorder: Recorder;
+  readonly session: BuildSession;
+}
+
+/** @throws EngineError, LocationError for faults of the context or the Dockerfile */
+export async function startBuild(host: BuilderHost, request: BuildRequest): Promise<StartedBuild> {
   const networkMode = networkModeOf(request.networkMode);
-  const startedMs = Date.now();
+  await using held = new AsyncDisposableStack();
   const read = await readContext(request);
-  const { context, dockerfile } = read;
-  await using _context = context;
-  const plan = new BuildPlan(dockerfile, {
+  held.use(read.context);
+  const plan = new BuildPlan(read.dockerfile, {
     target: request.target,
     labels: request.labels,
     buildArgs: request.buildArgs,
@@ -52,13 +58,24 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     buildPlatform: host.platform,
     targetPlatform: request.platform ? parsePlatform(request.platform) : host.platform,
   });
-  const transcript = new Transcript({ ...request, totalSteps: plan.totalSteps });
-  await using lease = await host.metadata.lease();
+  const lease = held.use(await host.metadata.lease());
   const recorder = new Recorder(host, lease, await foreignCache(host, request.cacheFrom));
+  held.defer(() => recorder.settle());
+  const session = held.use(new BuildSession({ host, request, context: read.context, recorder }));
+  const all = held.move();
+  return { read, plan, recorder, session, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
+/** Context, plan, bases, graph, solve, tag. */
+async function build(host: BuilderHost, solver: Solver<StepState>, request: BuildRequest): Promise<BuildResult> {
+  const names = request.tags.map(tagName);
+  const startedMs = Date.now();
+  await using started = await startBuild(host, request);
+  const { read, plan, recorder, session } = started;
+  const transcript = new Transcript({ ...request, totalSteps: plan.totalSteps });
   const explainer = newExplainer(host, request, recorder, read, startedMs);
   try {
-    await using session = new BuildSession({ host, request, context, recorder });
-    printWarnings(transcript, dockerfile.warnings);
+    printWarnings(transcript, read.dockerfile.warnings);
     printStart(transcript, plan);
     const bases = await resolveBases(host, request, plan, transcript);
     const stages = plan.convert(bases);
@@ -72,8 +89,6 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     transcript.fail(failedStep(error) ?? 0);
     await explain(explainer, request);
     throw error;
-  } finally {
-    await recorder.settle();
   }
 }
 

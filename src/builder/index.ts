@@ -8,4 +8,5 @@
  * ```
  */
 export { buildImage } from './build.ts';
+export { predictBuild } from './predict-build.ts';
 export * from './types.ts';

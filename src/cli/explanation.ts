@@ -1,4 +1,5 @@
-import type { BuildCause, BuildStepExplanation } from '#api-types';
+import type { BuildCause, BuildStepExplanation, BuildStepPrediction } from '#api-types';
+import { humanSize } from './table.ts';
 
 /** Causes shown of one step; a rewritten tree has thousands. */
 const maxShown = 10;
@@ -8,8 +9,31 @@ export function explanationText(steps: readonly BuildStepExplanation[]): string 
   return steps.map(stepText).join('');
 }
 
+/** A line per step, with what it took the last time, and a sum. */
+export function planText(steps: readonly BuildStepPrediction[]): string {
+  const lines = steps.map((step) => {
+    const expected =
+      step.expectedMs === undefined ? [] : [`  (${seconds(step.expectedMs)}, ${humanSize(step.expectedBytes ?? 0)})`];
+    const emulated = step.emulated ? [`  emulated: ${step.platform}`] : [];
+    return [`${outcomeText(step.outcome)}  step ${step.step}: ${firstLine(step.text)}`, ...expected, ...emulated].join(
+      '',
+    );
+  });
+  const running = steps.filter((step) => step.outcome === 'run');
+  const known = running.filter((step) => step.expectedMs !== undefined);
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const took = `${seconds(sum(known.map((step) => step.expectedMs!)))}, ${humanSize(sum(known.map((step) => step.expectedBytes ?? 0)))}`;
+  const unknown = running.length - known.length;
+  const estimate = known.length === 0 ? [] : [`they took ${took} the last time`];
+  const rest = unknown === 0 ? [] : [`${unknown} of them ${unknown === 1 ? 'is' : 'are'} new`];
+  return `${[...lines, [`${running.length} of ${steps.length} steps would run`, ...estimate, ...rest].join('; ')].join('\n')}\n`;
+}
+
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+const outcomeText = (outcome: 'cached' | 'run') => (outcome === 'cached' ? 'cached' : 'run   ');
+
 function stepText({ step, text, outcome, causes }: BuildStepExplanation): string {
-  const head = `${outcome === 'cached' ? 'cached' : 'run   '}  step ${step}: ${firstLine(text)}\n`;
+  const head = `${outcomeText(outcome)}  step ${step}: ${firstLine(text)}\n`;
   const shown = causes.slice(0, maxShown).map((cause) => `          ${causeText(cause)}\n`);
   const more = causes.length > maxShown ? [`          and ${causes.length - maxShown} more\n`] : [];
   return [head, ...shown, ...more].join('');

@@ -175,6 +175,7 @@ export function buildQuery(options: BuildOptions): QueryValues {
     forcerm: options.forcerm,
     q: options.q,
     explain: options.explain,
+    plan: options.plan,
     target: options.target,
     platform: options.platform,
     networkmode: options.networkmode,

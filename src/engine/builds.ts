@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuildOptions, ProgressMessage } from '#api-types';
-import { type BuilderHost, type BuildRequest, buildImage, type StepRun } from '#builder';
+import { type BuilderHost, type BuildRequest, buildImage, predictBuild, type StepRun } from '#builder';
 import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { readConfig } from '#image';
@@ -32,14 +32,19 @@ export function build(
     const scratchDir = await mkdtemp(join(scratchRoot, 'build-'));
     ctx.buildFolders.add(scratchDir);
     try {
-      const image = await buildImage(hostOf(ctx, options), {
+      const request = {
         context,
         tags: tags.map((tag) => `${tag.domain}/${tag.path}:${tag.tag}`),
         scratchDir,
         onProgress: report,
         signal,
         ...requestFields(options),
-      });
+      };
+      if (options.plan) {
+        for (const step of await predictBuild(hostOf(ctx, options), request)) report({ plan: step });
+        return;
+      }
+      const image = await buildImage(hostOf(ctx, options), request);
       await keepBuildReport(ctx, image.id, image.explanations);
       for (const tag of tags) {
         ctx.events.emit({ type: 'image', action: 'tag', id: image.id, attributes: { name: familiarString(tag) } });

@@ -136,6 +136,8 @@ export interface BuildCacheRecord {
   /** The parts the key was made of, for explanations. */
   readonly components: unknown;
   readonly sizeBytes: number;
+  /** How long the step took when it ran; absent for a result that came from elsewhere. */
+  readonly durationMs?: number;
   readonly createdMs: number;
   readonly lastUsedMs: number;
   readonly usageCount: number;

@@ -9,6 +9,7 @@ import {
   type BuildResult,
   buildImage,
   type KeptStep,
+  predictBuild,
   type StepRun,
 } from '#builder';
 import { openContentStore } from '#content';
@@ -29,6 +30,8 @@ export interface Workshop extends AsyncDisposable {
   /** Steps whose containers were to stay; their snapshots are theirs. */
   readonly kept: KeptStep[];
   build(options: BuildInput): Promise<Built>;
+  /** What `build` would do. */
+  predict(options: BuildInput): ReturnType<typeof predictBuild>;
   config(id: Digest): Promise<ImageConfig>;
   /** Paths, types, owners and modes of an image, one line each. */
   files(id: Digest): Promise<string[]>;
@@ -73,11 +76,14 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
       return chroot(step);
     },
     wasPruned: () => false,
-    localImage: async () => undefined,
-    async baseImage(reference) {
+    async localImage(reference) {
       const image = metadata.images.byName(formatReference(withDefaultTag(parseReference(reference))));
+      return image && { id: image.id, config: await readConfig(content, image.id) };
+    },
+    async baseImage(reference) {
+      const image = await host.localImage(reference);
       if (!image) throw new Error(`no image ${reference}`);
-      return { id: image.id, config: await readConfig(content, image.id) };
+      return image;
     },
   };
   await makeBase(host);
@@ -87,6 +93,7 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
     steps,
     kept,
     build: (input) => build(host, folder.path, input),
+    predict: (input) => inScratch(folder.path, input, (request) => predictBuild(host, request)),
     config: (id) => readConfig(content, id),
     files: (id) => listFiles(host.snapshots, host, id),
     async [Symbol.asyncDispose]() {
@@ -179,11 +186,27 @@ export function contextTar(files: BuildInput['files']): AsyncIterable<Uint8Array
 }
 
 async function build(host: BuilderHost, folder: string, input: BuildInput): Promise<Built> {
-  const { files, ...request } = input;
   const messages: ProgressMessage[] = [];
+  const output = () => messages.map((message) => message.stream ?? '').join('');
+  try {
+    const onProgress = (message: ProgressMessage) => void messages.push(message);
+    const result = await inScratch(folder, { onProgress, ...input }, (request) => buildImage(host, request));
+    return { ...result, messages, output: output() };
+  } catch (error) {
+    throw Object.assign(error as Error, { output: output() });
+  }
+}
+
+/** With a scratch folder that goes with the work. */
+async function inScratch<T>(
+  folder: string,
+  input: BuildInput,
+  work: (request: BuildRequest) => Promise<T>,
+): Promise<T> {
+  const { files, ...request } = input;
   const scratchDir = await mkdtemp(join(folder, 'scratch-'));
   try {
-    const result = await buildImage(host, {
+    return await work({
       context: contextTar(files),
       dockerfile: 'Dockerfile',
       tags: [],
@@ -200,13 +223,10 @@ async function build(host: BuilderHost, folder: string, input: BuildInput): Prom
       extraHosts: [],
       limits: {},
       scratchDir,
-      onProgress: (message) => messages.push(message),
+      onProgress: () => {},
       signal: new AbortController().signal,
       ...request,
     });
-    return { ...result, messages, output: messages.map((message) => message.stream ?? '').join('') };
-  } catch (error) {
-    throw Object.assign(error as Error, { output: messages.map((message) => message.stream ?? '').join('') });
   } finally {
     await rm(scratchDir, { recursive: true });
   }

@@ -58,6 +58,7 @@ function buildOptions(call: Call): BuildOptions {
     nocache: query.bool('nocache'),
     q: query.bool('q'),
     ...(query.bool('explain') ? { explain: true } : {}),
+    ...(query.bool('plan') ? { plan: true } : {}),
     pull: query.bool('pull'),
     rm: query.boolOr('rm', true),
     forcerm: query.bool('forcerm'),

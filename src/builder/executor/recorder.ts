@@ -107,8 +107,8 @@ export class Recorder implements ResultCache<StepState> {
     return this.#imageless.has(key);
   }
 
-  async save(key: CacheKey, result: StepState): Promise<void> {
-    const saving = this.#save(key, result);
+  async save(key: CacheKey, result: StepState, durationMs: number): Promise<void> {
+    const saving = this.#save(key, result, durationMs);
     this.#saving.push(saving);
     await saving;
   }
@@ -124,7 +124,7 @@ export class Recorder implements ResultCache<StepState> {
     await Promise.allSettled([...this.#writing.values(), ...this.#saving]);
   }
 
-  async #save(key: CacheKey, result: StepState): Promise<void> {
+  async #save(key: CacheKey, result: StepState, durationMs?: number): Promise<void> {
     const { imageID } = result;
     if (!imageID) return;
     await this.#writing.get(imageID);
@@ -136,6 +136,7 @@ export class Recorder implements ResultCache<StepState> {
       description: key.description,
       components: key.components,
       sizeBytes: addedBytes(result),
+      ...(durationMs === undefined ? {} : { durationMs: Math.round(durationMs) }),
       createdMs: atMs,
       lastUsedMs: atMs,
       usageCount: 0,

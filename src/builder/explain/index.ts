@@ -1,1 +1,2 @@
 export { Explainer, type StepOutcome } from './explainer.ts';
+export { EarlierSteps } from './nearest.ts';

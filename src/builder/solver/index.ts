@@ -1,2 +1,3 @@
+export { type Prediction, predict } from './predict.ts';
 export { Solver } from './solver.ts';
 export type * from './types.ts';

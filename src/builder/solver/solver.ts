@@ -70,10 +70,13 @@ export class Solver<R> {
       else options.onEvent(vertex, { kind: 'report', event });
     };
     let saving: Promise<void> | undefined;
-    const save = (result: R) => (saving ??= cache.save(key, result));
+    let durationMs = 0;
+    const save = (result: R) => (saving ??= cache.save(key, result, durationMs));
     const make = async (report: (event: unknown) => void) => {
       const tell = (kind: 'executing' | 'executed') => report(kind === 'executing' ? executing : executed);
+      const startedMs = performance.now();
       const result = await this.#execute(vertex, inputs, { signal, report }, tell);
+      durationMs = performance.now() - startedMs;
       save(result).catch(() => {});
       return result;
     };

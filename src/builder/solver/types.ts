@@ -42,7 +42,7 @@ export interface ResultCache<R> {
   /** Undefined when there is none, or its result is no longer whole. */
   load(key: CacheKey, inputs: readonly R[]): Promise<R | undefined>;
   /** Resolves when the result survives a crash. */
-  save(key: CacheKey, result: R): Promise<void>;
+  save(key: CacheKey, result: R, durationMs: number): Promise<void>;
 }
 
 export type VertexEvent =

@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises';
-import type { BuildStepExplanation, ProgressMessage } from '#api-types';
+import type { BuildStepExplanation, BuildStepPrediction, ProgressMessage } from '#api-types';
 import { messageOf } from '#errdefs';
 import { parseReference } from '#reference';
 import { announced, buildContext } from '../build-source.ts';
 import type { Command, Terminal } from '../command.ts';
-import { explanationText } from '../explanation.ts';
+import { explanationText, planText } from '../explanation.ts';
 import { UsageError } from '../flags.ts';
 import { drawProgress } from '../progress.ts';
 
@@ -26,6 +26,7 @@ export const buildCommand: Command = {
     { name: 'label', type: 'list', help: 'Set metadata for an image' },
     { name: 'network', type: 'string', help: 'Set the networking mode for the RUN instructions during build' },
     { name: 'no-cache', type: 'toggle', help: 'Do not use cache when building the image' },
+    { name: 'plan', type: 'toggle', help: 'Only say which steps would run, and what they took the last time' },
     { name: 'platform', type: 'string', help: 'Set platform if server is multi-platform capable' },
     { name: 'pull', type: 'toggle', help: 'Always attempt to pull a newer version of the image' },
     { name: 'quiet', short: 'q', type: 'toggle', help: 'Suppress the build output and print image ID on success' },
@@ -37,7 +38,7 @@ export const buildCommand: Command = {
     for (const tag of flags.list('tag')) checkTag(tag);
     const context = await buildContext(args[0]!, flags.text('file'), terminal.stdin);
     const quiet = flags.on('quiet');
-    const archive = quiet ? context.archive : announced(context.archive, terminal.stdout);
+    const archive = quiet || flags.on('plan') ? context.archive : announced(context.archive, terminal.stdout);
     const isExplained = flags.on('explain') || flags.has('explain-file');
     const messages = engine().build(archive, {
       dockerfile: context.dockerfile,
@@ -48,6 +49,7 @@ export const buildCommand: Command = {
       pull: flags.on('pull'),
       q: quiet,
       ...(isExplained ? { explain: true } : {}),
+      ...(flags.on('plan') ? { plan: true } : {}),
       rm: flags.has('rm') ? flags.on('rm') : true,
       forcerm: flags.on('force-rm'),
       ...(flags.text('target') ? { target: flags.text('target')! } : {}),
@@ -56,6 +58,10 @@ export const buildCommand: Command = {
       ...(flags.list('add-host').length > 0 ? { extrahosts: flags.list('add-host') } : {}),
       signal,
     });
+    if (flags.on('plan')) {
+      terminal.stdout.write(planText(await planOf(messages)));
+      return 0;
+    }
     const steps: BuildStepExplanation[] = [];
     const shown = withoutExplanations(messages, steps);
     const aux = (await (quiet ? drawQuietly(shown, terminal) : drawProgress(shown, terminal.stdout)).finally(() =>
@@ -66,6 +72,12 @@ export const buildCommand: Command = {
     return 0;
   },
 };
+
+async function planOf(messages: AsyncIterable<ProgressMessage>): Promise<BuildStepPrediction[]> {
+  const steps: BuildStepPrediction[] = [];
+  for await (const { plan } of messages) if (plan) steps.push(plan);
+  return steps;
+}
 
 /** Sets the explanations aside until the build has ended, however it ends. */
 async function* withoutExplanations(
