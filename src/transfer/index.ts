@@ -6,7 +6,7 @@ export { type Download, download } from './download.ts';
 export { type ImportOptions, importImage } from './import.ts';
 export { externalDecompressors } from './import-compression.ts';
 export { type LoadOptions, loadImages } from './load.ts';
-export { progressBar } from './progress.ts';
+export { progressBar, reportedBody } from './progress.ts';
 export { type PullOptions, pullAllTags, pullImage } from './pull.ts';
 export { type PushedImage, type PushOptions, pushAllTags, pushImage } from './push.ts';
 export { type SaveOptions, saveImages } from './save.ts';

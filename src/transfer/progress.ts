@@ -1,4 +1,5 @@
 import type { Digest } from '#oci';
+import type { ByteSource } from '#streams';
 import type { OnProgress } from './types.ts';
 
 const barWidth = 50;
@@ -58,4 +59,25 @@ export function progressLine(onProgress: OnProgress, id: string): ProgressLine {
       onProgress({ status: text, progressDetail, progress: progressBar(current, total), id });
     },
   };
+}
+
+/** A body as it is, told of by lines without an ID: at most ten times a second, and at its end. `total` is 0 where nobody knows it. */
+export async function* reportedBody(
+  body: ByteSource,
+  { status, total, onProgress }: { status: string; total: number; onProgress: OnProgress },
+): AsyncGenerator<Uint8Array> {
+  let current = 0;
+  let nextMs = performance.now() + intervalMs;
+  const tell = () => {
+    const progressDetail = { current, ...(total > 0 ? { total } : {}) };
+    onProgress({ status, progressDetail, progress: progressBar(current, total) });
+  };
+  for await (const chunk of body) {
+    yield chunk;
+    current += chunk.length;
+    if (performance.now() < nextMs) continue;
+    nextMs = performance.now() + intervalMs;
+    if (current !== total) tell();
+  }
+  tell();
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ByteString } from '#archive';
 import { EngineError } from '#errdefs';
 import { type Digest, digestAlgorithm } from '#oci';
-import { download, type OnProgress, progressBar } from '#transfer';
+import { download, type OnProgress, reportedBody } from '#transfer';
 import { startFileHash } from './file-hash.ts';
 import type { Selected } from './selection.ts';
 import { emptyTree, plainFolder, type SourceTree, type TreeNode, toBytes } from './source-tree.ts';
@@ -21,7 +21,6 @@ export interface RemoteFileOptions {
 
 /** A name that is never seen, for a file whose URL has none. */
 const namelessFile = 'download';
-const progressIntervalMs = 100;
 
 /**
  * The file behind a URL, as a source of ADD: root's, 0600, with the time that the server tells, else the epoch.
@@ -48,30 +47,19 @@ async function store(
 ): Promise<{ sizeBytes: number }> {
   const hash = createHash(checksum ? digestAlgorithm(checksum) : 'sha256');
   await using file = await open(path, 'wx', 0o600);
-  let current = 0;
-  let nextMs = performance.now() + progressIntervalMs;
-  const tell = () =>
-    onProgress({
-      status: 'Downloading',
-      progressDetail: { current, ...(total > 0 ? { total } : {}) },
-      progress: progressBar(current, total),
-    });
-  for await (const chunk of body) {
+  let sizeBytes = 0;
+  for await (const chunk of reportedBody(body, { status: 'Downloading', total, onProgress })) {
     hash.update(chunk);
     const { bytesWritten } = await file.write(chunk);
     if (bytesWritten !== chunk.length) throw new EngineError('unavailable', 'download: no space left on device');
-    current += chunk.length;
-    if (performance.now() < nextMs) continue;
-    nextMs = performance.now() + progressIntervalMs;
-    tell();
+    sizeBytes += chunk.length;
   }
-  tell();
   onProgress({ stream: '\n' });
   const found = `${checksum ? digestAlgorithm(checksum) : 'sha256'}:${hash.digest('hex')}`;
   if (checksum !== undefined && found !== checksum) {
     throw new EngineError('data-loss', `digest mismatch ${found}: ${checksum}`);
   }
-  return { sizeBytes: current };
+  return { sizeBytes };
 }
 
 async function hashOf(name: ByteString, node: TreeNode, path: string): Promise<string> {

@@ -16,11 +16,11 @@ import {
   importImage,
   loadImages,
   type OnProgress,
-  progressBar,
   pullAllTags,
   pullImage,
   pushAllTags,
   pushImage,
+  reportedBody,
   saveImages,
   type TransferredImage,
   type TransferStores,
@@ -187,33 +187,8 @@ async function importSource(
   if (!URL.canParse(url)) throw new EngineError('invalid-argument', `parse ${JSON.stringify(url)}: invalid URL`);
   const { body, sizeBytes } = await download(url, { signal });
   onProgress({ status: `Downloading from ${url}` });
-  return { body: reported(body, sizeBytes, onProgress), origin: url };
+  return { body: reportedBody(body, { status: 'Importing', total: sizeBytes, onProgress }), origin: url };
 }
-
-async function* reported(
-  body: AsyncIterable<Uint8Array>,
-  total: number,
-  onProgress: (message: ProgressMessage) => void,
-): AsyncGenerator<Uint8Array> {
-  let current = 0;
-  let nextMs = 0;
-  const tell = () =>
-    onProgress({
-      status: 'Importing',
-      progressDetail: { current, ...(total > 0 ? { total } : {}) },
-      progress: progressBar(current, total),
-    });
-  for await (const chunk of body) {
-    yield chunk;
-    current += chunk.length;
-    if (performance.now() < nextMs) continue;
-    nextMs = performance.now() + importReportMs;
-    if (current !== total) tell();
-  }
-  tell();
-}
-
-const importReportMs = 100;
 
 function importTarget(repo: string, tag: string | undefined): Reference {
   if (parseReference(repo).digest !== undefined)
