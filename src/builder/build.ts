@@ -61,7 +61,7 @@ export async function startBuild(host: BuilderHost, request: BuildRequest): Prom
   const lease = held.use(await host.metadata.lease());
   const recorder = new Recorder(host, lease, await foreignCache(host, request.cacheFrom));
   held.defer(() => recorder.settle());
-  const session = held.use(new BuildSession({ host, request, context: read.context, recorder }));
+  const session = held.use(new BuildSession({ host, request, context: read.context, ignored: read.ignored, recorder }));
   const all = held.move();
   return { read, plan, recorder, session, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }

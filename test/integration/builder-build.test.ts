@@ -216,3 +216,21 @@ test('the store is whole after builds that worked and builds that did not', (t) 
     await host.metadata.images.remove(host.metadata.images.byName('docker.io/library/kept:latest')!.id);
     assert.equal((await host.metadata.collect()).layers.length, 0, 'intermediate images keep their layers');
   }));
+
+test('a source that is not there: what hides it, or what it may have been meant to be', (t) =>
+  withWorkshop(t, async ({ build }) => {
+    const files = { 'src/index.js': '', 'README.md': '', '.dockerignore': '*.log\nsecret\n' };
+    const hints: readonly (readonly [string, string])[] = [
+      ['src/indx.js', ' (did you mean src/index.js?)'],
+      ['scr/index.js', ' (did you mean src/index.js?)'],
+      ['readme.md', ' (did you mean README.md?)'],
+      ['build.log', ' (.dockerignore leaves it out: *.log)'],
+      ['secret/key', ' (.dockerignore leaves it out: secret)'],
+      ['nothing/like/it', ''],
+    ];
+    for (const [source, hint] of hints) {
+      const failed = build({ files: { ...files, Dockerfile: `FROM tiny\nCOPY ${source} /x\n` } });
+      const words = `COPY failed: file not found in build context or excluded by .dockerignore: stat ${source}: file does not exist${hint}`;
+      await assert.rejects(failed, (error: Error) => error.message === words || assert.fail(error.message));
+    }
+  }));

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { ByteString } from '#archive';
 import { EngineError } from '#errdefs';
 import type { Digest } from '#oci';
 import { type CopyOperation, parseModeChange, sourceKind } from '../convert/index.ts';
@@ -7,6 +8,7 @@ import { copySources } from './copy.ts';
 import { DiskTree } from './disk-tree.ts';
 import { checkOut, parseGitReference } from './git-source.ts';
 import { inlineTree } from './inline-tree.ts';
+import { missingHint } from './missing-source.ts';
 import { resolveOwner } from './owners.ts';
 import { fetchFile } from './remote-file.ts';
 import type { StepReport } from './report.ts';
@@ -110,7 +112,9 @@ export class CopyOp implements Op<StepState> {
         else if (kind === 'git') found.push(await this.#checkOut(source, work));
         else {
           const tree = await this.#sourceTree(inputs, work);
-          const options = { signal: work.signal, missingPrefix, excludes, parents };
+          const ignored = isContext ? this.#session.ignored : undefined;
+          const hint = (path: ByteString) => missingHint(tree, path, ignored);
+          const options = { signal: work.signal, missingPrefix, excludes, parents, hint };
           found.push(...(await selectSources(tree, [source], options)));
         }
       }

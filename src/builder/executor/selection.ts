@@ -37,6 +37,8 @@ export interface Selected {
 export interface SelectOptions {
   readonly signal: AbortSignal;
   readonly missingPrefix: string;
+  /** Stands behind the error of a source that is not there. */
+  readonly hint?: (path: ByteString) => Promise<string>;
   readonly excludes?: readonly string[];
   readonly parents?: boolean;
 }
@@ -53,7 +55,8 @@ export async function selectSources(
   patterns: readonly string[],
   options: SelectOptions,
 ): Promise<Selected[]> {
-  const selecting = { missingPrefix: options.missingPrefix, ...excluder(options.excludes ?? []) };
+  const { missingPrefix, hint } = options;
+  const selecting = { missingPrefix, ...(hint ? { hint } : {}), ...excluder(options.excludes ?? []) };
   const selected: Selected[] = [];
   for (const pattern of patterns) {
     options.signal.throwIfAborted();
@@ -66,7 +69,7 @@ export async function selectSources(
   return selected;
 }
 
-type Selecting = Pick<SelectOptions, 'missingPrefix'> & Pick<Selected, 'excludes'>;
+type Selecting = Pick<SelectOptions, 'missingPrefix' | 'hint'> & Pick<Selected, 'excludes'>;
 
 /** @throws EngineError for a pattern that cannot be read */
 function excluder(patterns: readonly string[]): Pick<Selected, 'excludes'> {
@@ -80,7 +83,8 @@ async function selectWithParents(tree: SourceTree, pattern: ByteString, options:
   const pivot = pattern.indexOf('/./');
   const base = pivot < 0 ? '' : cleanTreePath(pattern.slice(0, pivot));
   const kept = pivot < 0 ? pattern : pattern.slice(pivot + '/./'.length);
-  const start = await select(tree, base, { missingPrefix: options.missingPrefix });
+  const { excludes: _excludes, ...plain } = options;
+  const start = await select(tree, base, plain);
   const found = hasWildcards(kept)
     ? await matchesBelow(tree, start.resolved, kept)
     : [joinTree(start.resolved, cleanTreePath(kept))];
@@ -188,13 +192,18 @@ export function shownHash(selected: readonly Selected[]): string {
   return hashes.length === 1 ? hashes[0]! : hashList('multi', hashes);
 }
 
-async function select(tree: SourceTree, path: ByteString, { missingPrefix, excludes }: Selecting): Promise<Selected> {
+async function select(
+  tree: SourceTree,
+  path: ByteString,
+  { missingPrefix, hint, excludes }: Selecting,
+): Promise<Selected> {
   if (/^\.\.(\/|$)/.test(posix.normalize(path))) {
     throw new EngineError('invalid-argument', `forbidden path outside the build context: ${printable(path)} ()`);
   }
   const found = await statPath(tree, path);
   if (!found) {
-    throw new EngineError('not-found', `${missingPrefix}stat ${printable(path)}: file does not exist`);
+    const behind = (await hint?.(cleanTreePath(path))) ?? '';
+    throw new EngineError('not-found', `${missingPrefix}stat ${printable(path)}: file does not exist${behind}`);
   }
   const { path: resolved, node } = found;
   const source = { tree, path: cleanTreePath(path), resolved, node, shownHash: '', ...(excludes ? { excludes } : {}) };

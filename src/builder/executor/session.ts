@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { IgnoreMatcher } from '#dockerfile';
 import type { StoredLayer } from '#image';
 import type { DiffID } from '#oci';
 import { type ByteSource, coalesce } from '#streams';
@@ -20,16 +21,25 @@ export class BuildSession implements AsyncDisposable {
   readonly host: BuilderHost;
   readonly request: BuildRequest;
   readonly context: ContextTree;
+  /** The patterns of its .dockerignore. */
+  readonly ignored: IgnoreMatcher;
   readonly recorder: Recorder;
   readonly views: Views;
   /** By path in the context; made when a mount asks for them. */
   readonly contextLayers = new Map<string, Promise<ContextLayer>>();
   #numbers = 0;
 
-  constructor(parts: { host: BuilderHost; request: BuildRequest; context: ContextTree; recorder: Recorder }) {
+  constructor(parts: {
+    host: BuilderHost;
+    request: BuildRequest;
+    context: ContextTree;
+    ignored: IgnoreMatcher;
+    recorder: Recorder;
+  }) {
     this.host = parts.host;
     this.request = parts.request;
     this.context = parts.context;
+    this.ignored = parts.ignored;
     this.recorder = parts.recorder;
     this.views = new Views(parts.host.snapshots);
   }
