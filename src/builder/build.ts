@@ -12,6 +12,7 @@ import { Explainer } from './explain/index.ts';
 import { atStep, failedStep } from './failed-step.ts';
 import { type BuildGraph, buildGraph } from './graph.ts';
 import { Solver, type Vertex, type VertexEvent } from './solver/index.ts';
+import { sourceDateEpoch } from './source-date-epoch.ts';
 import { Transcript } from './transcript.ts';
 import type { BuilderHost, BuildRequest, BuildResult } from './types.ts';
 
@@ -59,9 +60,12 @@ export async function startBuild(host: BuilderHost, request: BuildRequest): Prom
     targetPlatform: request.platform ? parsePlatform(request.platform) : host.platform,
   });
   const lease = held.use(await host.metadata.lease());
-  const recorder = new Recorder(host, lease, await foreignCache(host, request.cacheFrom));
+  const epochSec = sourceDateEpoch(request.buildArgs);
+  const recorder = new Recorder(host, lease, { foreign: await foreignCache(host, request.cacheFrom), epochSec });
   held.defer(() => recorder.settle());
-  const session = held.use(new BuildSession({ host, request, context: read.context, ignored: read.ignored, recorder }));
+  const session = held.use(
+    new BuildSession({ host, request, context: read.context, ignored: read.ignored, recorder, epochSec }),
+  );
   const all = held.move();
   return { read, plan, recorder, session, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }

@@ -1,4 +1,5 @@
 import type { Platform } from '#oci';
+import { epochArgument } from '../source-date-epoch.ts';
 
 /** Passed through to RUN without ARG, kept out of history and cache keys unless the Dockerfile names them. */
 const transparent = new Set(
@@ -89,6 +90,6 @@ export class ArgumentScope {
 /** Names given that no ARG takes up, sorted. */
 export function unusedArguments(given: GivenArguments['values'], declared: ReadonlySet<string>): string[] {
   return Object.keys(given)
-    .filter((name) => !declared.has(name) && !transparent.has(name))
+    .filter((name) => !declared.has(name) && !transparent.has(name) && name !== epochArgument)
     .sort();
 }

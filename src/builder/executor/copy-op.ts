@@ -45,6 +45,7 @@ export class CopyOp implements Op<StepState> {
       createdBy,
       {
         operation: keyword,
+        ...this.#session.keyParts,
         from: from.kind,
         destination,
         chown,

@@ -93,6 +93,7 @@ function configOp(session: BuildSession, operation: ConfigOperation): StepOp {
         operation.createdBy,
         {
           operation: 'config',
+          ...session.keyParts,
           createdBy: operation.createdBy,
           config: operation.config,
         },
@@ -110,6 +111,7 @@ function workdirOp(session: BuildSession, operation: WorkdirOperation): StepOp {
         operation.createdBy,
         {
           operation: 'workdir',
+          ...session.keyParts,
           createdBy: operation.createdBy,
           config: operation.config,
         },
@@ -136,6 +138,7 @@ function runOp(session: BuildSession, operation: RunOperation): StepOp {
         operation.createdBy,
         {
           operation: 'run',
+          ...session.keyParts,
           createdBy: operation.createdBy,
           args: operation.args,
           networkMode: operation.networkMode,

@@ -28,18 +28,24 @@ export class Recorder implements ResultCache<StepState> {
   readonly #saving: Promise<void>[] = [];
 
   readonly #foreign: ForeignCache;
+  readonly #epochSec: number | undefined;
   readonly #imageless = new Set<string>();
 
-  /** `foreign`: images of `--cache-from`. */
-  constructor(stores: Stores, lease: Lease, foreign = new ForeignCache([])) {
+  /** `foreign`: images of `--cache-from`. `epochSec`: when the steps shall have taken place. */
+  constructor(
+    stores: Stores,
+    lease: Lease,
+    { foreign = new ForeignCache([]), epochSec }: { foreign?: ForeignCache; epochSec?: number | undefined } = {},
+  ) {
     this.#foreign = foreign;
+    this.#epochSec = epochSec;
     this.#stores = stores;
     this.#lease = lease;
   }
 
   /** The image after a step above `parent`. */
   next(parent: StepState, step: RecordedStep): StepState {
-    const created = new Date().toISOString();
+    const created = new Date(this.#epochSec === undefined ? Date.now() : this.#epochSec * 1000).toISOString();
     const entry: HistoryEntry = {
       created,
       created_by: step.createdBy,

@@ -5,6 +5,7 @@ import type { DiffID } from '#oci';
 import { type ByteSource, coalesce } from '#streams';
 import type { Work } from '../solver/index.ts';
 import type { BuilderHost, BuildRequest } from '../types.ts';
+import { clampTimes } from './clamp-times.ts';
 import type { ContextLayer } from './context-layer.ts';
 import type { ContextTree } from './context-tree.ts';
 import { LayerDraft } from './layer-draft.ts';
@@ -27,6 +28,7 @@ export class BuildSession implements AsyncDisposable {
   readonly views: Views;
   /** By path in the context; made when a mount asks for them. */
   readonly contextLayers = new Map<string, Promise<ContextLayer>>();
+  readonly #epochSec: number | undefined;
   #numbers = 0;
 
   constructor(parts: {
@@ -35,11 +37,13 @@ export class BuildSession implements AsyncDisposable {
     context: ContextTree;
     ignored: IgnoreMatcher;
     recorder: Recorder;
+    epochSec: number | undefined;
   }) {
     this.host = parts.host;
     this.request = parts.request;
     this.context = parts.context;
     this.ignored = parts.ignored;
+    this.#epochSec = parts.epochSec;
     this.recorder = parts.recorder;
     this.views = new Views(parts.host.snapshots);
   }
@@ -54,6 +58,11 @@ export class BuildSession implements AsyncDisposable {
     return new Spool(join(this.request.scratchDir, `spool-${this.nextNumber()}`));
   }
 
+  /** What every step's result depends on. */
+  get keyParts(): { sourceDateEpoch?: number } {
+    return this.#epochSec === undefined ? {} : { sourceDateEpoch: this.#epochSec };
+  }
+
   /** For names in the scratch folder. */
   nextNumber(): number {
     return ++this.#numbers;
@@ -61,7 +70,8 @@ export class BuildSession implements AsyncDisposable {
 
   /** Stores a layer's tar; the build's lease keeps it. */
   async ingest(source: ByteSource, work: Work): Promise<StoredLayer> {
-    const { diffID, sizeBytes } = await this.host.layers.ingest(coalesce(source, ingestBytes), {
+    const layer = this.#epochSec === undefined ? source : clampTimes(source, this.#epochSec);
+    const { diffID, sizeBytes } = await this.host.layers.ingest(coalesce(layer, ingestBytes), {
       signal: work.signal,
     });
     const state: Pick<StepState, 'layers'> = { layers: [{ diffID, sizeBytes }] };
