@@ -958,13 +958,13 @@ static bool connect_within(int fd, const struct sockaddr_un *address) {
   return fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
-static napi_value do_seqpacket_connect(napi_env env, napi_callback_info info) {
+static napi_value unix_connect(napi_env env, napi_callback_info info, int type) {
   napi_value args[1];
   struct path path;
   struct sockaddr_un address;
   int folder;
   if (!get_args(env, info, 1, args) || !get_path(env, args[0], "path", &path)) return NULL;
-  int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
   if (fd < 0) return throw_errno(env, errno, "socket", NULL);
   bool connected = unix_address(path.text, &address, &folder) && connect_within(fd, &address);
   int failure = errno;
@@ -972,6 +972,14 @@ static napi_value do_seqpacket_connect(napi_env env, napi_callback_info info) {
   if (connected) return make_number(env, fd);
   close(fd);
   return throw_errno(env, failure, "connect", path.text);
+}
+
+static napi_value do_seqpacket_connect(napi_env env, napi_callback_info info) {
+  return unix_connect(env, info, SOCK_SEQPACKET);
+}
+
+static napi_value do_datagram_connect(napi_env env, napi_callback_info info) {
+  return unix_connect(env, info, SOCK_DGRAM);
 }
 
 static napi_value do_write_some(napi_env env, napi_callback_info info) {
@@ -1408,6 +1416,7 @@ static const struct {
     {"getrlimit", do_getrlimit},
     {"close", do_close},
     {"seqpacketConnect", do_seqpacket_connect},
+    {"datagramConnect", do_datagram_connect},
     {"readRecords", do_read_records},
     {"writeSome", do_write_some},
     {"whenReadable", do_when_readable},

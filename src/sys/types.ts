@@ -116,6 +116,8 @@ export interface Sys {
   // sockets --------------------------------------------------------------------------------------------------------
   /** Connects a SOCK_SEQPACKET UNIX socket (a path of any length); the descriptor is non-blocking and close-on-exec. */
   seqpacketConnect(path: string): number;
+  /** The same of a SOCK_DGRAM socket: each {@link writeSome} is one datagram. */
+  datagramConnect(path: string): number;
   /**
    * Delivers each record read from `fd` (socket, pipe, fifo: anything epoll takes) on the event loop: `onRecord(buffer)`; an
    * empty buffer is end of file and the last call; `onError` is the last call too. The reader works on a duplicate of `fd`, so
