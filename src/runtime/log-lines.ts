@@ -18,6 +18,11 @@ export class LogLines {
     this.#offset = offset;
   }
 
+  /** Where the lines end that {@link next} has given. */
+  get offset(): number {
+    return this.#offset - this.#rest.length;
+  }
+
   /** Lines that are there now, to be used before the next call; nothing at the end of the file. A file cut short is read anew from its start. */
   async next(): Promise<Buffer> {
     this.#block ??= Buffer.allocUnsafe(blockBytes + lineLimitBytes);

@@ -13,6 +13,7 @@ import { execProcess, startTimeoutMs } from './exec.ts';
 import { Exits } from './exits.ts';
 import { leftoverIDs, removeLeftovers, removeUnfinished } from './leftovers.ts';
 import { LogKeeper } from './log-keeper.ts';
+import { followMessages } from './log-messages.ts';
 import { readLog } from './log-reader.ts';
 import { moveMonitorLater } from './monitor-cgroup.ts';
 import { sysctlFault } from './namespaces.ts';
@@ -33,7 +34,9 @@ import type {
   CreatedContainer,
   CreateOptions,
   ExecOptions,
+  LogFollow,
   LogLimits,
+  LogMessage,
   LogQuery,
   ResourceLimits,
   RunningProcess,
@@ -316,6 +319,10 @@ class OciRuntime implements Runtime {
 
   logs(logPath: string, query: LogQuery): AsyncIterable<Uint8Array> {
     return readLog(logPath, query);
+  }
+
+  logMessages(logPath: string, follow: LogFollow): AsyncIterable<LogMessage> {
+    return followMessages(logPath, follow);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -230,6 +230,37 @@ export interface LogQuery {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A byte of a log, however its files are named by then. */
+export interface LogPlace {
+  readonly file: string;
+  readonly offset: number;
+}
+
+/** How far somebody has taken a log: so many messages behind a place where no line is open. */
+export interface LogMark extends LogPlace {
+  readonly taken: number;
+}
+
+/** One message of a log, as Docker makes them: a line without its line feed, or 16 KiB of a longer one. */
+export interface LogMessage {
+  readonly isStderr: boolean;
+  readonly time: { readonly seconds: number; readonly nanos: number };
+  /** Good until the next message is asked for. */
+  readonly text: Uint8Array;
+  /** Of a piece of a longer line: which line, which piece from 1 on. */
+  readonly part?: { readonly line: string; readonly ordinal: number; readonly isLast: boolean };
+  /** Who has taken this message goes on from here. */
+  readonly mark: LogMark;
+}
+
+export interface LogFollow {
+  /** Where an earlier reader was; a place that is gone, or none, is the beginning. */
+  readonly from?: LogMark | undefined;
+  /** The end of the process: what was written by then is given, a last line without its end as well. */
+  readonly ended: Promise<unknown>;
+  readonly signal?: AbortSignal;
+}
+
 /** How much of a log is kept: `maxFiles` files, each set aside when it has reached `maxBytes`. */
 export interface LogLimits {
   readonly path: string;
@@ -316,6 +347,8 @@ export interface Runtime extends AsyncDisposable {
   keepLog(id: string, limits: LogLimits): void;
   /** Records of a container's log, oldest first; with `follow` until the container has ended or the signal aborts. */
   logs(logPath: string, query: LogQuery): AsyncIterable<Uint8Array>;
+  /** A log's messages one by one, for who sends them on: up to the end of its process. */
+  logMessages(logPath: string, follow: LogFollow): AsyncIterable<LogMessage>;
 }
 
 export interface RuntimeOptions {
