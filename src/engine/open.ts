@@ -192,6 +192,7 @@ async function closeContainers(ctx: EngineContext): Promise<void> {
     container.endHealthWatch();
   }
   if (!ctx.options.liveRestore) await shutDownContainers(ctx);
+  await Promise.all([...ctx.containers.all()].map((container) => container.logForwarder?.stop()));
   if (runningIDs(ctx.containers.all()).size === 0) await ctx.networks.teardown();
 }
 

@@ -11,6 +11,7 @@ import { watchHealth } from './health.ts';
 import { adoptImages } from './image-mounts.ts';
 import { watchExit } from './launch.ts';
 import { logLimits } from './log-config.ts';
+import { adoptForward, drainForward } from './log-forward/index.ts';
 import { adoptNetworks } from './networking.ts';
 import { containerPaths } from './paths.ts';
 import { removeLocked } from './remove.ts';
@@ -38,7 +39,9 @@ export async function adoptContainers(ctx: EngineContext, containers: readonly C
 async function settleStopped(ctx: EngineContext, container: Container): Promise<void> {
   const { unfinished, hostConfig, networks, state } = container.body;
   const wasStarted = !state.startedAt.startsWith('0001');
+  if (wasStarted && !unfinished) adoptForward(ctx, container, Promise.resolve());
   if (unfinished || (hostConfig.AutoRemove && wasStarted)) {
+    await drainForward(container);
     await removeLocked(ctx, container, { volumes: true });
   } else if (Object.values(networks).some(({ endpoint }) => endpoint)) {
     await releaseResources(ctx, container);
@@ -51,6 +54,7 @@ async function adoptRunning(ctx: EngineContext, container: Container): Promise<v
   await adoptImages(ctx, container);
   await adoptNetworks(ctx, container);
   const process = await ctx.runtime.adopt(container.id);
+  adoptForward(ctx, container, process?.exited ?? Promise.resolve());
   if (!process) return await recordLoss(ctx, container);
   container.process = process;
   // An exit that happened already is handled before anybody can ask.

@@ -1,5 +1,6 @@
 import { Semaphore } from '#concurrency';
 import type { Attachment, ExitStatus, RunningProcess } from '#runtime';
+import type { LogForwarder } from './log-forward/forwarder.ts';
 import type { ContainerBody, StoredHealth, StoredState } from './record.ts';
 
 /** Who wants a process's stdio before the process exists. */
@@ -27,6 +28,8 @@ export class Container {
   keepAfterExit = false;
   /** The delay before the last start by policy; 0 before the first. */
   restartDelayMs = 0;
+  /** Sends its messages elsewhere, with a log driver that does. */
+  logForwarder: LogForwarder | undefined;
   #healthWatch: AbortController | undefined;
   #restartTimer: NodeJS.Timeout | undefined;
   #pending: PendingAttachment[] = [];

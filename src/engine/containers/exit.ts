@@ -7,6 +7,7 @@ import type { Container } from './container.ts';
 import { emitContainer, emitVolumeUnmounts } from './events.ts';
 import { hasHeldMounts, releaseMounts } from './held-mounts.ts';
 import { releaseImages } from './image-mounts.ts';
+import { drainForward } from './log-forward/index.ts';
 import { disconnectNetworks } from './networking.ts';
 import { removeLocked } from './remove.ts';
 import { nextDelayMs, wantsRestart } from './restart-policy.ts';
@@ -39,7 +40,10 @@ async function settleExit(ctx: EngineContext, container: Container, status: Exit
   if (!autoRemove) await saveContainer(ctx, container);
   if (status.oomKilled) emitContainer(ctx, container, 'oom');
   // Who is told of the end may use at once what the container held: its ports, its addresses.
-  await cleanup(`container ${container.id}`, () => releaseResources(ctx, container));
+  await Promise.all([
+    cleanup(`container ${container.id}`, () => releaseResources(ctx, container)),
+    drainForward(container),
+  ]);
   container.announceExit();
   if (!autoRemove) await saveContainer(ctx, container);
   emitContainer(ctx, container, 'die', { exitCode: String(status.exitCode), execDuration: executedSeconds(container) });

@@ -14,6 +14,7 @@ import { mountImages } from './image-mounts.ts';
 import { tellParents } from './links/index.ts';
 import { logLimits } from './log-config.ts';
 import { checkLogDetails } from './log-details.ts';
+import { prepareForward, resumeForward } from './log-forward/index.ts';
 import { makeMountPoints } from './mount-places.ts';
 import { connectNetworks } from './networking.ts';
 import { containerPaths } from './paths.ts';
@@ -34,7 +35,7 @@ export async function launch(ctx: EngineContext, container: Container): Promise<
 
 async function bringUp(ctx: EngineContext, container: Container): Promise<void> {
   const { id } = container;
-  const limits = logOf(ctx, container);
+  const limits = await logOf(ctx, container);
   ctx.runtime.anticipate();
   const [{ root }, network] = await bothOrNone(
     traced('mount', id, () => ctx.snapshots.mount(id, remapOf(ctx, container.body.hostConfig))),
@@ -65,17 +66,20 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
   });
   beginHealth(ctx, container);
   if (limits) ctx.runtime.keepLog(id, limits);
+  container.logForwarder?.begin(created.process.exited);
   watchExit(ctx, container, created.process);
   await traced('record', id, () => saveContainer(ctx, container));
   tellParents(ctx, container);
   emitContainer(ctx, container, 'start');
 }
 
-/** Undefined when nothing is logged. @throws `internal` in dockerd's words for options that cannot be used. */
-function logOf(ctx: EngineContext, container: Container): LogLimits | undefined {
+/** Undefined when nothing is logged. @throws `internal` in dockerd's words for options that cannot be used, and a server that is not there. */
+async function logOf(ctx: EngineContext, container: Container): Promise<LogLimits | undefined> {
   try {
     checkLogDetails(container);
-    return logLimits(container.body.hostConfig.LogConfig, containerPaths(ctx, container.id).log);
+    const limits = logLimits(container.body.hostConfig.LogConfig, containerPaths(ctx, container.id).log);
+    await prepareForward(ctx, container);
+    return limits;
   } catch (cause) {
     const message = `failed to create task for container: failed to initialize logging driver: ${messageOf(cause)}`;
     throw new EngineError('internal', message, { cause });
@@ -120,6 +124,7 @@ async function recordFailure(ctx: EngineContext, container: Container, error: un
     error: messageOf(error),
   });
   await cleanup(`start of container ${container.id}`, async () => {
+    await resumeForward(ctx, container);
     await releaseResources(ctx, container);
     await saveContainer(ctx, container);
   });

@@ -16,6 +16,10 @@ test('how much is kept, said or not', () => {
   });
   assert.deepEqual(limits('json-file', { 'max-file': '7' }), { path, maxBytes: 100_000_000, maxFiles: 7 });
   assert.deepEqual(limits('local'), { path, maxBytes: 20_000_000, maxFiles: 5 });
+  const cached = { 'cache-max-size': '1m', 'cache-max-file': '2' };
+  assert.deepEqual(limits('syslog'), { path, maxBytes: 20_000_000, maxFiles: 5 });
+  assert.deepEqual(limits('journald', cached), { path, maxBytes: 1_000_000, maxFiles: 2 });
+  assert.deepEqual(limits('json-file', cached), { path, maxBytes: 100_000_000, maxFiles: 3 });
   assert.equal(limits('none', { anything: 'x' }), undefined);
 });
 
@@ -49,7 +53,7 @@ test('drivers and options that cannot be', () => {
   refused('json-file', { bogus: '1' }, "unknown log opt 'bogus' for json-file log driver");
   refused('local', { labels: 'x' }, "unknown log opt 'labels' for log driver local");
   refused('bogus', {}, 'error looking up logging plugin bogus: plugin "bogus" not found');
-  refused('gelf', {}, 'log driver gelf is not supported yet: use json-file, local or none');
+  refused('gelf', {}, 'log driver gelf is not supported yet: use json-file, local, journald, syslog or none');
   refused('json-file', { mode: 'bogus' }, 'logger: logging mode not supported: bogus');
   refused(
     'json-file',
@@ -57,6 +61,11 @@ test('drivers and options that cannot be', () => {
     "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
   );
   refused('json-file', { compress: 'true' }, 'log-opt compress is not supported yet: got "true"');
+  refused('syslog', { bogus: '1' }, "unknown log opt 'bogus' for syslog log driver");
+  refused('syslog', { 'max-size': '1m' }, "unknown log opt 'max-size' for syslog log driver");
+  refused('journald', { 'cache-bogus': '1' }, "unknown log opt 'cache-bogus' for journald log driver");
+  refused('syslog', { 'cache-disabled': 'zz' }, 'invalid value for option cache-disabled: zz');
+  refused('syslog', { 'cache-compress': '1' }, 'log-opt cache-compress is not supported yet: got "true"');
   completeLogConfig({
     Type: 'json-file',
     Config: { mode: 'non-blocking', 'max-buffer-size': '1m', compress: 'false' },

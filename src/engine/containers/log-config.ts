@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
 import type { LogConfig } from '#api-types';
 import { EngineError } from '#errdefs';
 import type { LogLimits } from '#runtime';
+import { syslogSettings } from './log-forward/syslog-options.ts';
 
 /** What is kept when nobody says anything: a container cannot fill the disk by talking. dockerd sets no limit for json-file. */
 const jsonFileDefaults = { maxBytes: 100_000_000, maxFiles: 3 };
@@ -11,12 +11,14 @@ const everywhere = ['mode', 'max-buffer-size'];
 const knownOptions: Readonly<Record<string, readonly string[]>> = {
   'json-file': ['max-file', 'max-size', 'compress', 'labels', 'labels-regex', 'env', 'env-regex', 'tag'],
   local: ['max-file', 'max-size', 'compress'],
+  journald: ['labels', 'labels-regex', 'env', 'env-regex', 'tag'],
+  syslog: [
+    ...['env', 'env-regex', 'labels', 'labels-regex', 'syslog-address', 'syslog-facility', 'syslog-tls-ca-cert'],
+    ...['syslog-tls-cert', 'syslog-tls-key', 'syslog-tls-skip-verify', 'tag', 'syslog-format'],
+  ],
 };
-/** Drivers of the host: where it runs, and what dockerd says where it does not. */
-const hostDrivers: Readonly<Record<string, { readonly sockets: readonly string[]; readonly missing: string }>> = {
-  journald: { sockets: ['/run/systemd/journal/socket'], missing: 'journald is not enabled on this host' },
-  syslog: { sockets: ['/dev/log', '/var/run/syslog', '/var/run/log'], missing: 'Unix syslog delivery error' },
-};
+/** How much is kept of what a driver sends elsewhere, to be read here. */
+const cacheOptions = ['cache-disabled', 'cache-max-size', 'cache-max-file', 'cache-compress'];
 const remoteDrivers = ['awslogs', 'etwlogs', 'fluentd', 'gcplogs', 'gelf', 'splunk'];
 
 /** The daemon's own `--log-driver` and `--log-opt`. */
@@ -37,15 +39,18 @@ export function completeLogConfig(given: LogConfig | undefined, defaults: LogDef
   const options = { ...inherited, ...given?.Config };
   checkDriver(driver);
   checkMode(options);
+  checkCache(options);
   const known = knownOptions[driver];
   if (known) {
     for (const name of Object.keys(options)) {
-      if (![...known, ...everywhere].includes(name)) throw unknownOption(name, driver);
+      if (![...known, ...everywhere, ...cacheOptions].includes(name)) throw unknownOption(name, driver);
     }
-    if (isTrue(options['compress'])) {
-      throw new EngineError('not-implemented', 'log-opt compress is not supported yet: got "true"');
+    for (const name of ['compress', 'cache-compress']) {
+      if (!isTrue(options[name])) continue;
+      throw new EngineError('not-implemented', `log-opt ${name} is not supported yet: got "true"`);
     }
   }
+  if (driver === 'syslog') syslogSettings(options);
   return { Type: driver, Config: Object.fromEntries(Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1))) };
 }
 
@@ -56,10 +61,8 @@ function unknownOption(name: string, driver: string): EngineError {
 
 function checkDriver(driver: string): void {
   if (driver === 'none' || driver in knownOptions) return;
-  const host = hostDrivers[driver];
-  if (host && !host.sockets.some((socket) => existsSync(socket))) return;
-  if (host || remoteDrivers.includes(driver)) {
-    const use = 'use json-file, local or none';
+  if (remoteDrivers.includes(driver)) {
+    const use = `use ${Object.keys(knownOptions).join(', ')} or none`;
     throw new EngineError('not-implemented', `log driver ${driver} is not supported yet: ${use}`);
   }
   throw new EngineError(
@@ -83,6 +86,18 @@ function checkMode(options: Readonly<Record<string, string>>): void {
   }
 }
 
+function checkCache(options: Readonly<Record<string, string>>): void {
+  const disabled = options['cache-disabled'] ?? '';
+  if (disabled === '' || isBoolean(disabled)) return;
+  throw new EngineError('invalid-argument', `invalid value for option cache-disabled: ${disabled}`);
+}
+
+/** Whether `docker logs` is answered. The journal keeps what it gets itself, so no option makes its messages unreadable. */
+export function isReadable(config: LogConfig | undefined): boolean {
+  const driver = config?.Type || 'json-file';
+  return driver !== 'none' && !(driver === 'syslog' && isTrue(config?.Config?.['cache-disabled']));
+}
+
 /**
  * How a container's log is kept; undefined for `none`. Asked at the start, as dockerd looks at the values only then.
  * @throws `internal` in dockerd's words.
@@ -93,28 +108,28 @@ export function logLimits(config: LogConfig | undefined, path: string): LogLimit
   const fail = (message: string): never => {
     throw new EngineError('internal', message);
   };
-  const host = hostDrivers[driver];
-  if (host) fail(host.missing);
   const options = config?.Config ?? {};
-  const defaults = driver === 'local' ? localDefaults : jsonFileDefaults;
-  const size = options['max-size'];
+  const defaults = driver === 'json-file' ? jsonFileDefaults : localDefaults;
+  const prefix = driver === 'json-file' || driver === 'local' ? '' : 'cache-';
+  const size = options[`${prefix}max-size`];
   const maxBytes = size === undefined ? defaults.maxBytes : sizeBytes(size, 1000);
   if (maxBytes === undefined) return fail(`invalid size: '${size}'`);
   if (maxBytes <= 0) fail('max-size must be a positive number');
-  const files = options['max-file'];
+  const files = options[`${prefix}max-file`];
   if (files !== undefined && !/^[+-]?\d+$/.test(files)) {
     fail(`strconv.Atoi: parsing ${JSON.stringify(files)}: invalid syntax`);
   }
   // dockerd's own: who limits the size of a json-file log and says no more gets one file.
   const maxFiles = Number(files ?? (size !== undefined && driver === 'json-file' ? 1 : defaults.maxFiles));
   if (maxFiles < 1) fail('max-file cannot be less than 1');
-  const compress = options['compress'];
-  if (compress !== undefined && !/^(1|t|true|0|f|false)$/i.test(compress)) {
+  const compress = options[`${prefix}compress`];
+  if (compress !== undefined && !isBoolean(compress)) {
     fail(`strconv.ParseBool: parsing ${JSON.stringify(compress)}: invalid syntax`);
   }
   return { path, maxBytes, maxFiles };
 }
 
+const isBoolean = (text: string) => /^(1|t|true|0|f|false)$/i.test(text);
 const isTrue = (text: string | undefined) => text !== undefined && /^(1|t|true)$/i.test(text);
 
 /** `10k`, `1.5 MB`: json-file counts in thousands, buffers in 1024s. */

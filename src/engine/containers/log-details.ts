@@ -4,6 +4,16 @@ import type { Container } from './container.ts';
 
 /** What `--details` puts before each line: the attributes that log options ask for, as dockerd writes them. Empty without any. */
 export function logDetails(container: Container): string {
+  return Object.entries(logAttributes(container))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${escapeQuery(key)}=${escapeQuery(value)}`)
+    .join(',');
+}
+
+/** Labels and variables that log options choose, and the tag. A syslog server is told no attributes, and what is kept of it has none. */
+export function logAttributes(container: Container): Readonly<Record<string, string>> {
+  const { Type: driver } = container.body.hostConfig.LogConfig ?? {};
+  if (driver === 'syslog') return {};
   const options = container.body.hostConfig.LogConfig?.Config ?? {};
   const labels = container.body.config.Labels ?? {};
   const env = Object.fromEntries(
@@ -12,15 +22,11 @@ export function logDetails(container: Container): string {
       return at < 0 ? [item, ''] : [item.slice(0, at), item.slice(at + 1)];
     }),
   );
-  const attributes = {
+  return {
     ...chosen(labels, options['labels'], options['labels-regex']),
     ...chosen(env, options['env'], options['env-regex']),
-    ...(options['tag'] ? { tag: expandTag(container, options['tag']) } : {}),
+    ...(options['tag'] && driver !== 'journald' ? { tag: expandTag(container, options['tag']) } : {}),
   };
-  return Object.entries(attributes)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${escapeQuery(key)}=${escapeQuery(value)}`)
-    .join(',');
 }
 
 function chosen(
@@ -34,7 +40,7 @@ function chosen(
 }
 
 /** The fields of dockerd's templates. @throws `internal` for anything else. */
-function expandTag(container: Container, template: string): string {
+export function expandTag(container: Container, template: string): string {
   const { body, id, name } = container;
   const fields: Readonly<Record<string, string>> = {
     ID: id.slice(0, 12),
@@ -47,10 +53,14 @@ function expandTag(container: Container, template: string): string {
     Hostname: hostname(),
     DaemonName: 'docker',
   };
-  return template.replace(/\{\{\s*(.*?)\s*\}\}/g, (_whole, field: string) => {
-    const value = field.startsWith('.') ? fields[field.slice(1)] : undefined;
-    if (value === undefined) throw new EngineError('internal', `log tag: ${field} is no field of a container`);
-    return value;
+  const fail = (message: string): never => {
+    throw new EngineError('internal', message);
+  };
+  if (/\{\{(?!.*\}\})/s.test(template)) fail('template: log-tag:1: unclosed action');
+  return template.replace(/\{\{\s*(.*?)\s*\}\}/g, (_whole, field: string, at: number) => {
+    if (!/^\.\w+$/.test(field)) return fail(`log tag: ${field} is no field of a container`);
+    const place = `template: log-tag:1:${template.indexOf(field, at)}: executing "log-tag" at <${field}>`;
+    return fields[field.slice(1)] ?? fail(`${place}: can't evaluate field ${field.slice(1)} in type *logger.Info`);
   });
 }
 

@@ -6,7 +6,7 @@ import type { ByteSource } from '#streams';
 import type { EngineContext } from '../context.ts';
 import { parseTimeNs } from '../time.ts';
 import type { Container } from './container.ts';
-import { logLimits } from './log-config.ts';
+import { isReadable } from './log-config.ts';
 import { logDetails } from './log-details.ts';
 import { containerPaths } from './paths.ts';
 
@@ -20,7 +20,7 @@ export async function containerLogs(
   if (!options.stdout && !options.stderr) {
     throw new EngineError('invalid-argument', 'Bad parameters: you must choose at least one stream');
   }
-  if (!logLimits(container.body.hostConfig.LogConfig, '')) {
+  if (!isReadable(container.body.hostConfig.LogConfig)) {
     throw new EngineError('not-implemented', 'configured logging driver does not support reading');
   }
   const tty = container.body.config.Tty ?? false;

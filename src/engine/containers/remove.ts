@@ -9,6 +9,7 @@ import { traced } from '../trace.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { removeLink } from './links/index.ts';
+import { endForward } from './log-forward/index.ts';
 import { containerPaths } from './paths.ts';
 import { killAndWait } from './stop.ts';
 import { saveContainer } from './store.ts';
@@ -60,6 +61,7 @@ async function forget(ctx: EngineContext, container: Container, options: { volum
   ctx.containers.delete(container);
   emitContainer(ctx, container, 'destroy');
   container.announceRemoval();
+  endForward(container);
   await cleanup(`removed container ${container.id}`, async () => {
     await ctx.snapshots.remove(container.id);
     await rm(containerPaths(ctx, container.id).folder, { recursive: true, force: true });

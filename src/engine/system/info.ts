@@ -42,7 +42,7 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
       Volume: ['local'],
       Network: ['bridge', 'host', 'null'],
       Authorization: null,
-      Log: ['json-file', 'local'],
+      Log: ['journald', 'json-file', 'local', 'syslog'],
     },
     MemoryLimit: support.memory,
     SwapLimit: support.swap,

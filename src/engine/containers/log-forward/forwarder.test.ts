@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { LogFollow, LogMessage } from '#runtime';
+import { temporaryFolder } from '#testing';
+import { LogForwarder } from './forwarder.ts';
+
+const messageAt = (taken: number): LogMessage => ({
+  isStderr: false,
+  time: { seconds: 0, nanos: 0 },
+  text: Buffer.from(String(taken)),
+  mark: { file: 'f', offset: 0, taken },
+});
+
+async function* upTo(count: number, { from }: LogFollow): AsyncGenerator<LogMessage> {
+  for (let taken = (from?.taken ?? 0) + 1; taken <= count; taken++) yield messageAt(taken);
+}
+
+/** Takes messages as a server does, and breaks before those it is told. */
+class Server {
+  readonly got: string[] = [];
+  readonly breaksBefore = new Set<number>();
+  refusals = 0;
+
+  readonly open = async () => {
+    if (this.refusals-- > 0) throw new Error('away');
+    return {
+      send: async ({ text, mark }: LogMessage) => {
+        if (this.breaksBefore.delete(mark.taken)) throw new Error('broken');
+        this.got.push(Buffer.from(text).toString());
+      },
+      close: () => {},
+    };
+  };
+}
+
+async function forward(folder: string, server: Server, count: number): Promise<void> {
+  const forwarder = new LogForwarder({
+    positionPath: join(folder, 'position'),
+    open: server.open,
+    messages: (follow) => upTo(count, follow),
+    name: 'test',
+  });
+  forwarder.begin(Promise.resolve());
+  await forwarder.drained(20_000);
+}
+
+test('each message once, over breaks and absences of the server', async () => {
+  await using folder = await temporaryFolder();
+  const server = new Server();
+  server.refusals = 1;
+  server.breaksBefore.add(3);
+  await forward(folder.path, server, 5);
+  assert.deepEqual(server.got, ['1', '2', '3', '4', '5']);
+});
+
+test('the next one goes on where the last one was', async () => {
+  await using folder = await temporaryFolder();
+  const server = new Server();
+  await forward(folder.path, server, 3);
+  assert.deepEqual(JSON.parse(readFileSync(join(folder.path, 'position'), 'utf8')), { file: 'f', offset: 0, taken: 3 });
+  await forward(folder.path, server, 6);
+  assert.deepEqual(server.got, ['1', '2', '3', '4', '5', '6']);
+});

@@ -1,0 +1,108 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { isErrno } from '#errdefs';
+import { log } from '#log';
+import type { LogFollow, LogMessage } from '#runtime';
+import { LogPosition } from './position.ts';
+import type { LogSink } from './sink.ts';
+
+const [firstRetryMs, maxRetryMs] = [100, 5_000];
+
+export interface ForwardOptions {
+  readonly positionPath: string;
+  readonly open: () => Promise<LogSink>;
+  readonly messages: (follow: LogFollow) => AsyncIterable<LogMessage>;
+  /** For what it says. */
+  readonly name: string;
+}
+
+/**
+ * Sends a container's messages on from its log, one after the other. A server that is away is waited for, and the log with it; how far it got
+ * is kept in a file, so that the next daemon, or the container's next run, goes on from there.
+ */
+export class LogForwarder {
+  readonly #options: ForwardOptions;
+  readonly #stop = new AbortController();
+  #sink: LogSink | undefined;
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(options: ForwardOptions) {
+    this.#options = options;
+  }
+
+  /** To be known before the container runs: whether there is somebody to send to. */
+  async connect(): Promise<void> {
+    this.#sink = await this.#options.open();
+  }
+
+  /** Ends by itself once everything up to the end of the process is sent. */
+  begin(ended: Promise<unknown>): void {
+    this.#done = this.#run(ended)
+      .catch((error: unknown) => log.error('a log is not sent on', { container: this.#options.name, error }))
+      .finally(() => this.#close());
+  }
+
+  /** Resolves when it has ended, or the time is over. */
+  async drained(withinMs: number): Promise<void> {
+    const waited = new AbortController();
+    const limit = wait(withinMs, undefined, { ref: false, signal: waited.signal }).catch(() => {});
+    await Promise.race([this.#done, limit]);
+    waited.abort();
+  }
+
+  /** What is not sent yet stays for another. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#close();
+    await this.#done;
+  }
+
+  /** For a container that goes: what is not sent by then is lost, which is said. */
+  endWithin(limitMs: number): void {
+    let isDone = false;
+    void this.#done.then(() => {
+      isDone = true;
+    });
+    void this.drained(limitMs).then(() => {
+      if (isDone || this.#stop.signal.aborted) return;
+      log.warn('messages of a removed container could not be sent on', { container: this.#options.name });
+      return this.stop();
+    });
+  }
+
+  async #run(ended: Promise<unknown>): Promise<void> {
+    const { positionPath, messages } = this.#options;
+    const from = LogPosition.read(positionPath);
+    using position = new LogPosition(positionPath);
+    for await (const message of messages({ from, ended, signal: this.#stop.signal })) {
+      if (!(await this.#deliver(message))) return;
+      position.write(message.mark);
+    }
+  }
+
+  /** False when it was stopped before. */
+  async #deliver(message: LogMessage): Promise<boolean> {
+    for (let waitMs = firstRetryMs; !this.#stop.signal.aborted; waitMs = Math.min(2 * waitMs, maxRetryMs)) {
+      try {
+        this.#sink ??= await this.#options.open();
+        await this.#sink.send(message);
+        return true;
+      } catch (error) {
+        this.#close();
+        if (isErrno(error, 'EMSGSIZE')) return this.#passOver(message);
+        if (waitMs === firstRetryMs) log.warn('a log waits for its server', { container: this.#options.name, error });
+        await wait(waitMs, undefined, { ref: false, signal: this.#stop.signal }).catch(() => {});
+      }
+    }
+    return false;
+  }
+
+  #passOver({ text }: LogMessage): true {
+    log.warn('a message is too long for its server', { container: this.#options.name, sizeBytes: text.length });
+    return true;
+  }
+
+  #close(): void {
+    this.#sink?.close();
+    this.#sink = undefined;
+  }
+}

@@ -1,0 +1,95 @@
+import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
+import { EngineError, messageOf } from '#errdefs';
+import type { LogMessage } from '#runtime';
+import type { LogSink } from './sink.ts';
+import { formatSyslog, type SyslogSender, syslogSender } from './syslog-format.ts';
+import { type LogOptions, type SyslogSettings, syslogSettings } from './syslog-options.ts';
+import { dialTcp, dialUdp, dialUnixDatagram, dialUnixStream, type LogWire } from './wires.ts';
+
+/** Where a machine's own syslog listens. */
+const localPaths = ['/dev/log', '/var/run/syslog', '/var/run/log'];
+
+/** @throws in dockerd's words when the server cannot be reached. */
+export async function openSyslog(options: LogOptions, tag: string): Promise<LogSink> {
+  const settings = syslogSettings(options);
+  return new SyslogSink(await dial(settings, options), settings, syslogSender(tag));
+}
+
+function dial({ address }: SyslogSettings, options: LogOptions): Promise<LogWire> {
+  switch (address.network) {
+    case 'local':
+      return dialLocal();
+    case 'unix':
+      return dialUnixStream(address.path);
+    case 'unixgram':
+      return dialUnixDatagram(address.path);
+    case 'udp':
+      return dialUdp(address);
+    case 'tcp':
+      return dialTcp(address);
+    case 'tcp+tls':
+      return dialTcp(address, tlsOptions(options));
+  }
+}
+
+async function dialLocal(): Promise<LogWire> {
+  for (const open of [dialUnixDatagram, dialUnixStream]) {
+    for (const path of localPaths) {
+      const wire = await open(path).catch(() => undefined);
+      if (wire) return wire;
+    }
+  }
+  throw new EngineError('unavailable', 'Unix syslog delivery error');
+}
+
+/** Certificates are read at each connect, so that renewed ones count. */
+function tlsOptions(options: LogOptions): ConnectionOptions {
+  const [ca, cert, key] = ['ca-cert', 'cert', 'key'].map((name) => options[`syslog-tls-${name}`] ?? '');
+  const skip = options['syslog-tls-skip-verify'];
+  const isSkipped = skip !== undefined && !/^(0|f|false)$/i.test(skip);
+  return {
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: !isSkipped,
+    ...(ca && !isSkipped
+      ? { ca: read(ca, (text) => `could not read CA certificate ${JSON.stringify(ca)}: ${text}`) }
+      : {}),
+    ...(cert || key ? keyPair(cert ?? '', key ?? '') : {}),
+  };
+}
+
+function keyPair(cert: string, key: string): ConnectionOptions {
+  const words = (text: string) => `Could not load X509 key pair: ${text}`;
+  return { cert: read(cert, words), key: read(key, words) };
+}
+
+function read(path: string, words: (text: string) => string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    const isAbsent = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const text = isAbsent ? `open ${path}: no such file or directory` : messageOf(cause);
+    throw new EngineError('invalid-argument', words(text), { cause });
+  }
+}
+
+class SyslogSink implements LogSink {
+  readonly #wire: LogWire;
+  readonly #settings: SyslogSettings;
+  readonly #sender: SyslogSender;
+
+  constructor(wire: LogWire, settings: SyslogSettings, sender: SyslogSender) {
+    this.#wire = wire;
+    this.#settings = settings;
+    this.#sender = sender;
+  }
+
+  /** Empty lines are no messages here, as with dockerd. */
+  async send(message: LogMessage): Promise<void> {
+    if (message.text.length > 0) await this.#wire.send(formatSyslog(this.#settings, this.#sender, message));
+  }
+
+  close(): void {
+    this.#wire.close();
+  }
+}
