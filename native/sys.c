@@ -679,6 +679,58 @@ static napi_value do_open_in_root(napi_env env, napi_callback_info info) {
   return fd < 0 ? throw_errno(env, errno, "openat2", path.text) : make_number(env, (double)fd);
 }
 
+/* The name of something in a folder, one byte per UTF-16 unit: no slash, no NUL. */
+static bool get_name(napi_env env, napi_value value, char (*out)[NAME_MAX + 1]) {
+  size_t size;
+  if (napi_get_value_string_latin1(env, value, NULL, 0, &size) != napi_ok) {
+    throw_argument(env, "name", "a byte string");
+    return false;
+  }
+  if (size > NAME_MAX) {
+    throw_errno(env, ENAMETOOLONG, "openat", NULL);
+    return false;
+  }
+  napi_get_value_string_latin1(env, value, *out, sizeof *out, &size);
+  if (memchr(*out, '\0', size) == NULL && memchr(*out, '/', size) == NULL) return true;
+  napi_throw_type_error(env, "ERR_INVALID_ARG_VALUE", "a name must not contain slashes or NUL bytes");
+  return false;
+}
+
+/* The step that failed, or NULL; errno says why. */
+static const char *fill_file(int fd, struct bytes data, uid_t uid, gid_t gid, mode_t mode, struct timespec mtime) {
+  const struct timespec times[2] = {mtime, mtime};
+  for (size_t at = 0; at < data.size;) {
+    ssize_t size;
+    RETRY(size, write(fd, data.data + at, data.size - at));
+    if (size < 0) return "write";
+    at += (size_t)size;
+  }
+  if (fchown(fd, uid, gid) < 0) return "fchown";
+  if (fchmod(fd, mode) < 0) return "fchmod";
+  if (futimens(fd, times) < 0) return "futimens";
+  return NULL;
+}
+
+static napi_value do_write_new_file(napi_env env, napi_callback_info info) {
+  napi_value args[7];
+  int folder, fd;
+  char name[NAME_MAX + 1];
+  struct bytes data;
+  int64_t uid, gid, mode;
+  struct timespec mtime;
+  if (!get_args(env, info, 7, args) || !get_fd(env, args[0], &folder) || !get_name(env, args[1], &name) ||
+      !get_bytes(env, args[2], "data", &data) || !get_int(env, args[3], "uid", &uid) ||
+      !get_int(env, args[4], "gid", &gid) || !get_int(env, args[5], "mode", &mode) ||
+      !get_time(env, args[6], "mtime", &mtime))
+    return NULL;
+  RETRY(fd, openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (fd < 0) return throw_errno(env, errno, "openat", name);
+  const char *failed = fill_file(fd, data, (uid_t)uid, (gid_t)gid, (mode_t)mode & 07777, mtime);
+  int failure = errno;
+  close(fd);
+  return failed == NULL ? NULL : throw_errno(env, failure, failed, name);
+}
+
 static napi_value do_copy_range(napi_env env, napi_callback_info info) {
   napi_value args[5];
   int in, out;
@@ -1401,6 +1453,7 @@ static const struct {
     {"lremovexattr", do_lremovexattr},
     {"rename2", do_rename2},
     {"openInRoot", do_open_in_root},
+    {"writeNewFile", do_write_new_file},
     {"copyRange", do_copy_range},
     {"fallocatePunch", do_fallocate_punch},
     {"syncfs", do_syncfs},

@@ -226,11 +226,12 @@ export interface Containers {
     path: string,
     options?: { lend?: boolean } & CallOptions,
   ): Promise<{ stat: ArchiveStat; archive: ByteStream }>;
+  /** `lent`: the archive's chunks are lent, each until the next is asked for. */
   putArchive(
     id: string,
     path: string,
     archive: ByteStream,
-    options?: { noOverwriteDirNonDir?: boolean; copyUIDGID?: boolean } & CallOptions,
+    options?: { noOverwriteDirNonDir?: boolean; copyUIDGID?: boolean; lent?: boolean } & CallOptions,
   ): Promise<void>;
 }
 

@@ -70,9 +70,9 @@ export class Call {
     return this.#exchange.upgrade;
   }
 
-  /** The body as bytes; `canceled` when the client leaves in the middle. */
-  body(): ByteSource {
-    return requestBody(this.#exchange.request);
+  /** The body as bytes; `canceled` when the client leaves in the middle. With `lend`, a chunk is valid until the next is asked for. */
+  body(options: { lend?: boolean } = {}): ByteSource {
+    return requestBody(this.#exchange.request, options);
   }
 
   get hasBody(): boolean {

@@ -28,6 +28,21 @@ test('gzip members, zstd frames and plain bytes come out whole', async () => {
   }
 });
 
+test('what is lent, each piece until the next is asked for, comes out whole', async () => {
+  async function* lent(bytes: Buffer): AsyncGenerator<Uint8Array> {
+    for await (const piece of bytewise(bytes)) {
+      const chunk = Buffer.from(piece);
+      yield chunk;
+      chunk.fill(0xee);
+    }
+  }
+  for (const stream of [data, gzipSync(data), zstdCompressSync(data)]) {
+    const parts: Buffer[] = [];
+    for await (const chunk of decompress(lent(stream), { lent: true })) parts.push(Buffer.from(chunk));
+    assert.equal(Buffer.concat(parts).equals(data), true);
+  }
+});
+
 test('broken and truncated streams are invalid', async () => {
   for (const whole of [gzipSync(data), zstdCompressSync(data)]) {
     const broken = Buffer.from(whole);

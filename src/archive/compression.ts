@@ -39,6 +39,8 @@ export type Decompressor = (source: ByteSource) => ByteSource;
 export interface DecompressOptions {
   /** What to do about bzip2 and xz, which Node does not have. Without them: `not-implemented`. */
   readonly external?: Readonly<Partial<Record<'bzip2' | 'xz', Decompressor>>>;
+  /** The source lends its chunks, each until the next is asked for. So does then what comes out. */
+  readonly lent?: boolean;
 }
 
 /**
@@ -46,8 +48,10 @@ export interface DecompressOptions {
  * @throws `invalid-argument` for a broken or truncated stream; `not-implemented` for bzip2 and xz without a decompressor.
  */
 export async function* decompress(source: ByteSource, options: DecompressOptions = {}): AsyncGenerator<Uint8Array> {
-  const { start, rest } = await peek(source, sniffBytes);
+  const { start, rest: plain } = await peek(source, sniffBytes);
   const compression = sniffCompression(start);
+  // A decompressor reads ahead: what is lent it cannot keep.
+  const rest = options.lent && compression !== 'none' ? copies(plain) : plain;
   if (compression === 'none') yield* rest;
   else if (compression === 'gzip' || compression === 'zstd') yield* inflate(rest, compression);
   else {
@@ -58,6 +62,10 @@ export async function* decompress(source: ByteSource, options: DecompressOptions
     }
     yield* external(rest);
   }
+}
+
+async function* copies(source: ByteSource): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) yield Uint8Array.from(chunk);
 }
 
 async function* inflate(source: ByteSource, compression: 'gzip' | 'zstd'): AsyncGenerator<Uint8Array> {
@@ -83,7 +91,7 @@ export function inflateError(error: unknown, compression: Compression): unknown 
   return new EngineError('invalid-argument', `decompress: ${compression}: ${fact}`, { cause: error });
 }
 
-/** The first bytes of a source (fewer when it is shorter), and the source whole again. */
+/** The first bytes of a source (fewer when it is shorter), and the source whole again. The source may lend its chunks. */
 export async function peek(
   source: ByteSource,
   sizeBytes: number,
@@ -94,8 +102,8 @@ export async function peek(
   while (heldBytes < sizeBytes) {
     const { value, done } = await chunks.next();
     if (done) break;
-    held.push(value);
     heldBytes += value.byteLength;
+    held.push(heldBytes < sizeBytes ? Uint8Array.from(value) : value);
   }
   async function* whole(): AsyncGenerator<Uint8Array> {
     let finished = false;
@@ -107,6 +115,5 @@ export async function peek(
       if (!finished) await chunks.return?.();
     }
   }
-  const rest = whole();
-  return { start: Buffer.concat(held).subarray(0, sizeBytes), rest };
+  return { start: Buffer.concat(held, Math.min(heldBytes, sizeBytes)), rest: whole() };
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { existsSync, linkSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -87,6 +88,27 @@ test('bodies go both ways, with a length or chunked', async () => {
     assert.equal(response.status, 200);
     assert.equal((await readAll(response.body, 100)).toString(), 'hello');
   }
+});
+
+test('a body that is lent comes whole, and each piece is gone when the next is asked for', async () => {
+  const sent = randomBytes(3 << 20);
+  let received = Buffer.alloc(0);
+  const pieces: Uint8Array[] = [];
+  await using peer = await serve(async ({ request, response }) => {
+    const copies: Buffer[] = [];
+    for await (const chunk of requestBody(request, { lend: true })) {
+      assert.equal(pieces.at(-1)?.byteLength ?? 0, 0);
+      pieces.push(chunk);
+      copies.push(Buffer.from(chunk));
+    }
+    received = Buffer.concat(copies);
+    response.end();
+  });
+  for (const body of [sent, fromBytes(sent.subarray(0, 5), sent.subarray(5))]) {
+    const { status } = await peer.client.request({ method: 'PUT', path: '/', body });
+    assert.deepEqual([status, received.equals(sent)], [200, true]);
+  }
+  assert.ok(pieces.length > 10);
 });
 
 test('a hijacked connection keeps the body, early bytes, and half-closes', async () => {

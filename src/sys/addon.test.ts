@@ -129,6 +129,28 @@ test('openInRoot stays inside: symlinks and .. cannot leave', async () => {
   }
 });
 
+test('a new file is written whole, with its mode and time, and never over another', async () => {
+  await using folder = await temporaryFolder();
+  const fd = openSync(folder.path, 'r');
+  const make = (name: string, data = 'hello') =>
+    sys.writeNewFile(fd, name, Buffer.from(data), process.getuid!(), process.getgid!(), 0o4711, { sec: -5, nsec: 7 });
+  try {
+    make('caf\u00e9');
+    const path = Buffer.concat([Buffer.from(`${folder.path}/caf`), Buffer.of(0xe9)]);
+    const { mode, mtime } = sys.lstat(path);
+    assert.deepEqual([mode & 0o7777, mtime, readFileSync(path, 'utf8')], [0o4711, { sec: -5, nsec: 7 }, 'hello']);
+    assert.throws(() => make('caf\u00e9', 'other'), { code: 'EEXIST', syscall: 'openat' });
+    await symlink('target', join(folder.path, 'link'));
+    assert.throws(() => make('link'), { code: 'EEXIST' });
+    assert.throws(() => make('../out'), { code: 'ERR_INVALID_ARG_VALUE' });
+    assert.throws(() => make('a\0b'), { code: 'ERR_INVALID_ARG_VALUE' });
+    assert.throws(() => make('x'.repeat(256)), { code: 'ENAMETOOLONG' });
+    assert.deepEqual((await readdir(folder.path)).length, 2);
+  } finally {
+    sys.close(fd);
+  }
+});
+
 test('copyRange copies the range asked for and stops at the end', async () => {
   await using folder = await temporaryFolder();
   await writeFile(join(folder.path, 'in'), Buffer.alloc(100_000, 'abcdefghij'));

@@ -78,6 +78,19 @@ export interface Sys {
    */
   openInRoot(rootFd: number, path: PathLike, flags: number, mode: number, resolve: number): number;
   /**
+   * Makes a file in an open folder where there must be none (O_EXCL), writes it whole, and sets owner, mode and times: what takes
+   * six calls of Node's in one. `name` is a byte string (one unit per byte) without slashes; the error's `syscall` is the step that failed.
+   */
+  writeNewFile(
+    folderFd: number,
+    name: string,
+    data: Uint8Array,
+    uid: number,
+    gid: number,
+    mode: number,
+    mtime: NanoTime,
+  ): void;
+  /**
    * copy_file_range(2), which reflinks where the filesystem can, until `length` bytes are copied or the input ends; answers the
    * bytes copied. Blocking: call it in a worker.
    */

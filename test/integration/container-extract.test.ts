@@ -1,9 +1,12 @@
 /** What a container that works against `docker cp` gains: nothing. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
   closeSync,
+  ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -13,6 +16,7 @@ import {
   rmSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -77,6 +81,77 @@ test('entries take their places, modes, owners and times', async (t) => {
   assert.deepEqual([mode(at('missing/parents')), readFileSync(at('missing/parents/f'), 'utf8')], [0o755, 'x']);
   await extract(root, [{ type: 'file', path: 'd/f', uid: 7, gid: 8 }]);
   assert.equal(lstatSync(at('d/f')).uid, 0);
+});
+
+test('files arrive whole however the archive is cut, from memory that is only lent', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  const data = randomBytes(20_000).toString('latin1');
+  const archive = tarOf([
+    { type: 'directory', path: 'd' },
+    { type: 'file', path: 'd/big', mode: 0o640, uid: 5, gid: 6, mtime: { sec: 9, nsec: 0 }, data },
+    { type: 'file', path: 'd/empty' },
+    { type: 'file', path: 'd/../d/./small', data: 'small' },
+    { type: 'file', path: './d//two', data: 'two' },
+  ]);
+  async function* lent(size: number): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < archive.length; at += size) {
+      const chunk = Buffer.from(archive.subarray(at, at + size));
+      yield chunk;
+      chunk.fill(0xee);
+    }
+  }
+  const fd = openSync(folder.path, 'r');
+  try {
+    for (const size of [1, 511, 4096, 1 << 20]) {
+      await extractInto(fd, `/${size}`, lent(size), { copyUIDGID: true, lent: true });
+      const at = (name: string) => join(folder.path, String(size), 'd', name);
+      const { uid, gid, mtimeMs } = lstatSync(at('big'));
+      assert.deepEqual([mode(at('big')), uid, gid, mtimeMs], [0o640, 5, 6, 9000]);
+      assert.ok(readFileSync(at('big')).equals(Buffer.from(data)), `cut at ${size}`);
+      const texts = ['empty', 'small', 'two'].map((name) => readFileSync(at(name), 'utf8'));
+      assert.deepEqual(texts, ['', 'small', 'two']);
+    }
+  } finally {
+    closeSync(fd);
+  }
+});
+
+test('a sparse file keeps its holes', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  const from = join(folder.path, 'from');
+  writeFileSync(from, 'start');
+  const fd = openSync(from, 'r+');
+  writeSync(fd, 'middle', 3 << 20);
+  ftruncateSync(fd, 8 << 20);
+  closeSync(fd);
+  for (const format of ['gnu', 'posix']) {
+    const archive = execFileSync('tar', ['-S', `--format=${format}`, '-C', folder.path, '-c', 'from']);
+    const root = openSync(folder.path, 'r');
+    try {
+      await extractInto(root, `/${format}`, fromBytes(archive.subarray(0, 700), archive.subarray(700)));
+    } finally {
+      closeSync(root);
+    }
+    const to = join(folder.path, format, 'from');
+    assert.ok(readFileSync(to).equals(readFileSync(from)), format);
+    assert.ok(lstatSync(to).blocks * 512 < 1 << 20, format);
+  }
+});
+
+test('a file in a folder that hands on its group is the group of the archive', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  await extract(
+    folder.path,
+    [
+      { type: 'directory', path: 'd', mode: 0o2755, gid: 8 },
+      { type: 'file', path: 'd/f', data: 'x' },
+    ],
+    { copyUIDGID: true },
+  );
+  assert.equal(lstatSync(join(folder.path, 'd/f')).gid, 0);
 });
 
 test('what is in the way goes, unless the client forbade it', async (t) => {

@@ -34,7 +34,8 @@ async function get(call: Call): Promise<void> {
 }
 
 async function put(call: Call): Promise<void> {
-  await call.engine.containers.putArchive(call.param('name'), path(call), call.body(), {
+  await call.engine.containers.putArchive(call.param('name'), path(call), call.body({ lend: true }), {
+    lent: true,
     noOverwriteDirNonDir: call.query.bool('noOverwriteDirNonDir'),
     copyUIDGID: call.query.bool('copyUIDGID'),
     signal: call.signal,

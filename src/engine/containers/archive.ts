@@ -66,7 +66,12 @@ export async function putArchive(
   reference: string,
   path: string,
   archive: AsyncIterable<Uint8Array>,
-  options: { noOverwriteDirNonDir?: boolean; copyUIDGID?: boolean; signal?: AbortSignal | undefined } = {},
+  options: {
+    noOverwriteDirNonDir?: boolean;
+    copyUIDGID?: boolean;
+    lent?: boolean;
+    signal?: AbortSignal | undefined;
+  } = {},
 ): Promise<void> {
   const container = ctx.containers.resolve(reference);
   await using view = await openRootView(ctx, container, path);

@@ -9,13 +9,13 @@ import {
   mkdirSync,
   openSync,
   symlinkSync,
-  writeSync,
 } from 'node:fs';
 import { posix } from 'node:path';
-import { decompress, readTar, type TarEntry, type TarItem } from '#archive';
+import { decompress, type TarEntry, type TarHandler, TarParser } from '#archive';
 import { EngineError, isErrno } from '#errdefs';
 import { resolveFlags, sys } from '#sys';
 import { hostOwner, type IDMapping, rootOf } from '../remap/index.ts';
+import { PartialFile } from './partial-file.ts';
 import { removeBelow } from './remove-below.ts';
 
 export interface ExtractOptions {
@@ -25,16 +25,22 @@ export interface ExtractOptions {
   readonly copyUIDGID?: boolean;
   /** How the archive's owners, who are the container's, are shown here. */
   readonly ids?: IDMapping | undefined;
+  /** The archive's chunks are lent, each until the next is asked for. */
+  readonly lent?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 const typeBits = { char: constants.S_IFCHR, block: constants.S_IFBLK, fifo: constants.S_IFIFO } as const;
 const O_PATH = 0o10000000;
+const noBytes = new Uint8Array();
+/** No entry's path starts with it: a NUL ends a name. */
+const noPrefix = '\0';
 
 /**
  * Extracts a tar (plain or compressed) below `folder` of a root. Parents are resolved by the kernel inside the root, symlinks included; the last
  * component of each entry is replaced, never followed: not even by a change of mode, for which a container may have put a symlink in its place meanwhile
  * (CVE-2018-15664).
+ * Everything is done where the parser finds it, without a queue between: what one chunk holds is in place before the next is asked for.
  * @throws `invalid-argument` for what is no archive or names a way out.
  */
 export async function extractInto(
@@ -44,27 +50,25 @@ export async function extractInto(
   options: ExtractOptions = {},
 ): Promise<void> {
   using extraction = new Extraction(rootFd, folder, options);
-  for await (const item of readTar(decompress(archive))) {
+  const parser = new TarParser(extraction);
+  for await (const chunk of decompress(archive, { lent: options.lent ?? false })) {
     options.signal?.throwIfAborted();
-    await extraction.add(item);
+    parser.write(chunk);
   }
+  parser.end();
   extraction.finish();
 }
 
-/** Where an entry goes: a name in an open folder. */
-interface Place {
-  readonly folderFd: number;
-  readonly name: string;
-  readonly path: Buffer;
-}
-
-class Extraction implements Disposable {
+class Extraction implements TarHandler, Disposable {
   readonly #rootFd: number;
   readonly #folder: string;
   readonly #options: ExtractOptions;
   readonly #folders: TarEntry[] = [];
-  /** Archives have what is in one folder together: its descriptor is kept from entry to entry. */
-  #open: { readonly path: string; readonly fd: number } | undefined;
+  /** Archives have what is in one folder together: its descriptor is kept from entry to entry. `prefix` is how the last of them wrote it. */
+  #open: { readonly path: string; readonly fd: number; prefix: string } | undefined;
+  /** The file whose data comes next. It is made when its first data is there: most come whole. */
+  #next: { readonly place: Place; readonly entry: TarEntry } | undefined;
+  #partial: PartialFile | undefined;
 
   constructor(rootFd: number, folder: string, options: ExtractOptions) {
     this.#rootFd = rootFd;
@@ -72,7 +76,8 @@ class Extraction implements Disposable {
     this.#options = options;
   }
 
-  async add(item: TarItem): Promise<void> {
+  entry(item: TarEntry): void {
+    this.#next = undefined;
     const place = this.#place(item.path);
     if (!place) return;
     switch (item.type) {
@@ -80,7 +85,9 @@ class Extraction implements Disposable {
         this.#addFolder(place, item);
         return;
       case 'file':
-        await this.#addFile(place, item);
+        if (item.storedBytes > 0) this.#next = { place, entry: item };
+        else if (item.sparse) this.#startFile(place, item).finish();
+        else this.#addWholeFile(place, item, noBytes);
         return;
       case 'symlink':
         this.#create(place, item, () => symlinkSync(Buffer.from(item.linkPath, 'latin1'), place.path));
@@ -104,6 +111,20 @@ class Extraction implements Disposable {
     setTimesAndAttributes(place, item);
   }
 
+  data(bytes: Buffer, storedOffset: number): void {
+    if (!this.#next) return;
+    const { place, entry } = this.#next;
+    if (bytes.length === entry.storedBytes && !entry.sparse) {
+      this.#addWholeFile(place, entry, bytes);
+      return;
+    }
+    const file = (this.#partial ??= this.#startFile(place, entry));
+    file.write(bytes, storedOffset);
+    if (storedOffset + bytes.length < entry.storedBytes) return;
+    this.#partial = undefined;
+    file.finish();
+  }
+
   /** Folders get their times when nothing more is put into them. */
   finish(): void {
     for (const entry of this.#folders.reverse()) {
@@ -113,22 +134,30 @@ class Extraction implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#partial?.close();
     this.#closeFolder();
   }
 
   #place(path: string): Place | undefined {
+    const cut = path.lastIndexOf('/') + 1;
+    const prefix = path.slice(0, cut);
+    const last = path.slice(cut);
+    if (this.#open?.prefix === prefix && last !== '' && last !== '.' && last !== '..') {
+      return new Place(this.#open.fd, last);
+    }
     const name = cleanName(path);
     if (name === '/') return undefined;
-    const folderFd = this.#openFolder(posix.join(this.#folder, posix.dirname(name)));
-    return placeIn(folderFd, posix.basename(name));
+    const open = this.#openFolder(posix.join(this.#folder, posix.dirname(name)));
+    // Only where cleaning left the last component as it was does the prefix alone say which folder it is in.
+    open.prefix = posix.basename(name) === last ? prefix : noPrefix;
+    return new Place(open.fd, posix.basename(name));
   }
 
-  #openFolder(path: string): number {
-    if (this.#open?.path === path) return this.#open.fd;
+  #openFolder(path: string): { readonly fd: number; prefix: string } {
+    if (this.#open?.path === path) return this.#open;
     this.#closeFolder();
-    const fd = openFolder(this.#rootFd, path, this.#options.ids);
-    this.#open = { path, fd };
-    return fd;
+    this.#open = { path, fd: openFolder(this.#rootFd, path, this.#options.ids), prefix: noPrefix };
+    return this.#open;
   }
 
   #closeFolder(): void {
@@ -155,18 +184,17 @@ class Extraction implements Disposable {
     this.#folders.push(entry);
   }
 
-  async #addFile(place: Place, item: TarItem): Promise<void> {
+  #addWholeFile(place: Place, entry: TarEntry, data: Uint8Array): void {
+    const { uid, gid } = this.#owner(entry);
+    const { mode, mtime } = entry;
+    this.#create(place, entry, () => sys.writeNewFile(place.folderFd, place.name, data, uid, gid, mode, mtime));
+    setAttributes(place, entry);
+  }
+
+  #startFile(place: Place, entry: TarEntry): PartialFile {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    const fd = this.#create(place, item, () => openSync(place.path, flags, 0o600));
-    try {
-      for await (const chunk of item.body) for (let at = 0; at < chunk.byteLength; ) at += writeSync(fd, chunk, at);
-      const { uid, gid } = this.#owner(item);
-      if (uid !== 0 || gid !== 0) fchownSync(fd, uid, gid);
-      fchmodSync(fd, item.mode & 0o7777);
-    } finally {
-      closeSync(fd);
-    }
-    setTimesAndAttributes(place, item);
+    const fd = this.#create(place, entry, () => openSync(place.path, flags, 0o600));
+    return new PartialFile(fd, entry, this.#owner(entry), () => setTimesAndAttributes(place, entry));
   }
 
   #addHardlink(place: Place, entry: TarEntry): void {
@@ -174,7 +202,7 @@ class Extraction implements Disposable {
     const folder = posix.join(this.#folder, posix.dirname(name));
     const existingFd = openFolder(this.#rootFd, folder, this.#options.ids);
     try {
-      const existing = placeIn(existingFd, posix.basename(name));
+      const existing = new Place(existingFd, posix.basename(name));
       this.#create(place, entry, () => linkSync(existing.path, place.path));
     } finally {
       closeSync(existingFd);
@@ -221,8 +249,19 @@ function cleanName(path: string): string {
   return posix.join('/', path).replace(/(?<=.)\/$/, '');
 }
 
-function placeIn(folderFd: number, name: string): Place {
-  return { folderFd, name, path: Buffer.from(`/proc/self/fd/${folderFd}/${name}`, 'latin1') };
+/** Where an entry goes: a name in an open folder. */
+class Place {
+  readonly folderFd: number;
+  readonly name: string;
+
+  constructor(folderFd: number, name: string) {
+    this.folderFd = folderFd;
+    this.name = name;
+  }
+
+  get path(): Buffer {
+    return Buffer.from(`/proc/self/fd/${this.folderFd}/${this.name}`, 'latin1');
+  }
 }
 
 /** The folder at a path of bytes below a root, made where it is missing; the caller closes it. */
@@ -234,7 +273,7 @@ export function openFolder(rootFd: number, path: string, ids: IDMapping | undefi
     if (!isErrno(error, 'ENOENT') || path === '/') throw error;
     const fd = openFolder(rootFd, posix.dirname(path), ids);
     try {
-      const made = placeIn(fd, posix.basename(path)).path;
+      const made = new Place(fd, posix.basename(path)).path;
       mkdirSync(made, { mode: 0o755 });
       if (ids) lchownSync(made, rootOf(ids).uid, rootOf(ids).gid);
     } finally {
@@ -258,7 +297,11 @@ function setMode(place: Place, mode: number): void {
   }
 }
 
-function setTimesAndAttributes(place: Place, entry: TarEntry): void {
+function setAttributes(place: Place, entry: TarEntry): void {
   for (const [name, value] of entry.xattrs) sys.lsetxattr(place.path, name, value);
+}
+
+function setTimesAndAttributes(place: Place, entry: TarEntry): void {
+  setAttributes(place, entry);
   sys.lutimes(place.path, entry.mtime, entry.mtime);
 }
