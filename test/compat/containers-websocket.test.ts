@@ -91,6 +91,7 @@ test('attach over a WebSocket', async (t) => {
       assert.equal(await client.closed, 1000);
       assert.deepEqual([...client.kinds], ['binary']);
       assert.ok(client.text.endsWith('<quit>\n'));
+      await docker.ok('wait', 'both');
       await docker.ok('rm', 'both');
     },
   );
@@ -124,6 +125,7 @@ test('attach over a WebSocket', async (t) => {
     await next.opened;
     next.send('quit\n');
     assert.equal(await next.closed, 1000);
+    await docker.ok('wait', 'left');
     await docker.ok('rm', 'left');
   });
 
@@ -141,6 +143,7 @@ test('attach over a WebSocket', async (t) => {
     await next.opened;
     next.send('quit\n');
     assert.equal(await next.closed, 1000);
+    await docker.ok('wait', 'terminal');
     await docker.ok('rm', 'terminal');
   });
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryFolder } from '#testing';
 import { TestDaemon } from '../support/daemon.ts';
-import { containerSetup, daemonWords } from './containers-fixture.ts';
+import { containerSetup, daemonWords, until } from './containers-fixture.ts';
 
 test('runtimes with arguments of their own', async (t) => {
   await using folder = await temporaryFolder();
@@ -82,7 +82,10 @@ test('--seccomp-profile of the daemon', async (t) => {
 
   await t.test('one that is none fails the start; a file that is not there, the daemon’s', async () => {
     await using broken = await TestDaemon.start({ flags: ['--seccomp-profile', 'unconfined'] });
-    assert.match(broken.log, /API listens/);
+    await until(
+      async () => broken.log,
+      (log) => log.includes('API listens'),
+    );
     await assert.rejects(
       TestDaemon.start({ flags: ['--seccomp-profile', '/nowhere'] }),
       /opening seccomp profile \(\/nowhere\) failed: open \/nowhere: no such file or directory/,
