@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { LogFollow, LogMessage } from '#runtime';
 import { temporaryFolder } from '#testing';
 import { LogForwarder } from './forwarder.ts';
@@ -62,4 +63,18 @@ test('the next one goes on where the last one was', async () => {
   assert.deepEqual(JSON.parse(readFileSync(join(folder.path, 'position'), 'utf8')), { file: 'f', offset: 0, taken: 3 });
   await forward(folder.path, server, 6);
   assert.deepEqual(server.got, ['1', '2', '3', '4', '5', '6']);
+});
+
+test('it is stopped while a server is dialled that does not answer', async () => {
+  await using folder = await temporaryFolder();
+  const forwarder = new LogForwarder({
+    positionPath: join(folder.path, 'position'),
+    open: () => new Promise(() => {}),
+    messages: (follow) => upTo(1, follow),
+    name: 'test',
+  });
+  forwarder.begin(Promise.resolve());
+  await forwarder.drained(50);
+  const stopped = forwarder.stop().then(() => 'stopped');
+  assert.equal(await Promise.race([stopped, wait(5_000, 'hangs', { ref: false })]), 'stopped');
 });

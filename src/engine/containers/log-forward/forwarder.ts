@@ -81,19 +81,41 @@ export class LogForwarder {
 
   /** False when it was stopped before. */
   async #deliver(message: LogMessage): Promise<boolean> {
-    for (let waitMs = firstRetryMs; !this.#stop.signal.aborted; waitMs = Math.min(2 * waitMs, maxRetryMs)) {
+    const { signal } = this.#stop;
+    for (let waitMs = firstRetryMs; !signal.aborted; waitMs = Math.min(2 * waitMs, maxRetryMs)) {
       try {
-        this.#sink ??= await this.#options.open();
+        this.#sink ??= await this.#open();
         await this.#sink.send(message);
         return true;
       } catch (error) {
         this.#close();
+        if (signal.aborted) return false;
         if (isErrno(error, 'EMSGSIZE')) return this.#passOver(message);
         if (waitMs === firstRetryMs) log.warn('a log waits for its server', { container: this.#options.name, error });
-        await wait(waitMs, undefined, { ref: false, signal: this.#stop.signal }).catch(() => {});
+        await wait(waitMs, undefined, { ref: false, signal }).catch(() => {});
       }
     }
     return false;
+  }
+
+  /** A server that does not answer keeps nobody who stops this. */
+  async #open(): Promise<LogSink> {
+    const { signal } = this.#stop;
+    const opening = this.#options.open();
+    const { promise: stopped, reject } = Promise.withResolvers<never>();
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await Promise.race([opening, stopped]);
+    } catch (error) {
+      opening.then(
+        (sink) => sink.close(),
+        () => {},
+      );
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
   }
 
   #passOver({ text }: LogMessage): true {

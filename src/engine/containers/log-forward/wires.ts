@@ -9,6 +9,7 @@ import { sys } from '#sys';
 /** A way for messages: each `send` is one, taken by the kernel when it resolves. After a failure a new wire is needed. */
 export interface LogWire {
   send(message: Uint8Array): Promise<void>;
+  /** A send that is under way fails. */
   close(): void;
 }
 
@@ -125,8 +126,9 @@ class StreamWire implements LogWire {
     });
   }
 
+  /** In order, so that what the kernel has of it still arrives; a send under way has nobody to read it. */
   close(): void {
-    if (this.#fault) this.#socket.destroy();
+    if (this.#fault || this.#socket.writableLength > 0) this.#socket.destroy();
     else this.#socket.end();
   }
 }
@@ -164,6 +166,7 @@ class UdpWire implements LogWire {
 class DatagramWire implements LogWire {
   readonly #fd: number;
   #isClosed = false;
+  #wake: (() => void) | undefined;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -172,14 +175,24 @@ class DatagramWire implements LogWire {
   async send(message: Uint8Array): Promise<void> {
     while (!this.#isClosed) {
       if (sys.writeSome(this.#fd, message) >= 0) return;
-      await new Promise<void>((resolve) => sys.whenWritable(this.#fd, resolve).unref());
+      await this.#writable();
     }
-    throw new Error('closed');
+    throw new Error('the socket was closed');
+  }
+
+  async #writable(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const watch = sys.whenWritable(this.#fd, resolve);
+    watch.unref();
+    this.#wake = resolve;
+    await promise;
+    watch.stop();
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#wake?.();
     sys.close(this.#fd);
   }
 }
