@@ -3,8 +3,8 @@ import { LogSource } from './log-source.ts';
 import { LogSplitter } from './log-splitter.ts';
 import type { LogFollow, LogMessage } from './types.ts';
 
-/** A log's messages from a mark on, across its files, until its process has ended and everything it wrote was given. */
-export async function* followMessages(path: string, follow: LogFollow): AsyncGenerator<LogMessage> {
+/** A log's messages from a mark on, block by block across its files, until its process has ended and everything it wrote was given. */
+export async function* followMessages(path: string, follow: LogFollow): AsyncGenerator<Iterable<LogMessage>> {
   const source = await LogSource.open(path);
   if (source === undefined) return;
   try {
@@ -24,7 +24,7 @@ export async function* followMessages(path: string, follow: LogFollow): AsyncGen
       const wasEnded = ended;
       yield* messagesThere(source, splitter);
       if (await source.findNewer()) continue;
-      if (wasEnded) return yield* splitter.rest(await source.place());
+      if (wasEnded) return yield splitter.rest(await source.place());
       await changes.wait();
     }
   } finally {
@@ -32,9 +32,9 @@ export async function* followMessages(path: string, follow: LogFollow): AsyncGen
   }
 }
 
-async function* messagesThere(source: LogSource, splitter: LogSplitter): AsyncGenerator<LogMessage> {
+async function* messagesThere(source: LogSource, splitter: LogSplitter): AsyncGenerator<Iterable<LogMessage>> {
   for await (const lines of source.rest()) {
     const { file, offset } = await source.place();
-    yield* splitter.messages(lines, { file, offset: offset - lines.length });
+    yield splitter.messages(lines, { file, offset: offset - lines.length });
   }
 }

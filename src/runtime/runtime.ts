@@ -321,7 +321,7 @@ class OciRuntime implements Runtime {
     return readLog(logPath, query);
   }
 
-  logMessages(logPath: string, follow: LogFollow): AsyncIterable<LogMessage> {
+  logMessages(logPath: string, follow: LogFollow): AsyncIterable<Iterable<LogMessage>> {
     return followMessages(logPath, follow);
   }
 

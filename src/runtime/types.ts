@@ -347,8 +347,8 @@ export interface Runtime extends AsyncDisposable {
   keepLog(id: string, limits: LogLimits): void;
   /** Records of a container's log, oldest first; with `follow` until the container has ended or the signal aborts. */
   logs(logPath: string, query: LogQuery): AsyncIterable<Uint8Array>;
-  /** A log's messages one by one, for who sends them on: up to the end of its process. */
-  logMessages(logPath: string, follow: LogFollow): AsyncIterable<LogMessage>;
+  /** A log's messages one by one, for who sends them on: up to the end of its process. Each block is to be taken whole before the next. */
+  logMessages(logPath: string, follow: LogFollow): AsyncIterable<Iterable<LogMessage>>;
 }
 
 export interface RuntimeOptions {

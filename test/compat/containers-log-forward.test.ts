@@ -198,18 +198,22 @@ test('syslog', async (t) => {
   await t.test('TLS, whose certificate is checked', async () => {
     const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
     const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost'];
-    const names = ['-addext', 'subjectAltName=DNS:localhost'];
+    const names = ['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
     execFileSync('openssl', [...request, ...names, '-keyout', key, '-out', cert], { stdio: 'ignore' });
     const secure = createSecureServer({ key: readFileSync(key), cert: readFileSync(cert) });
     await using server = new StreamServer(secure, 'secureConnection');
-    const address = `tcp+tls://localhost:${await server.listen({ port: 0, host: '127.0.0.1' })}`;
+    const port = await server.listen({ port: 0, host: '127.0.0.1' });
+    const address = `tcp+tls://localhost:${port}`;
     const refused = await run(syslog(address), ['true']);
     const unknown = 'tls: failed to verify certificate: x509: certificate signed by unknown authority';
     assert.equal(daemonWords(docker, refused), begin + unknown);
     assert.equal((await run(syslog(address, { 'syslog-tls-ca-cert': cert }), ['echo', 'known'])).status, 0);
     const skipping = { 'syslog-tls-skip-verify': 'true', 'syslog-format': 'rfc5424' };
     assert.equal((await run(syslog(address, skipping), ['echo', 'skipped'])).status, 0);
-    const [known, skipped] = server.lines;
+    const byAddress = syslog(`tcp+tls://127.0.0.1:${port}`, { 'syslog-tls-ca-cert': cert });
+    assert.equal((await run(byAddress, ['echo', 'by address'])).status, 0);
+    const [known, skipped, last] = server.lines;
+    assert.equal(told(last!), 'by address');
     assert.equal(told(known!), 'known');
     const [, count, rest] = /^(\d+) (<30>1 .* - skipped)$/.exec(skipped!)!;
     assert.equal(Number(count), rest!.length + 1);
@@ -228,6 +232,11 @@ test('syslog', async (t) => {
     const field = 'executing "log-tag" at <.Foo>: can\'t evaluate field Foo in type *logger.Info';
     assert.equal(await udp({ tag: '{{.Foo}}' }), `${begin}template: log-tag:1:2: ${field}`);
     assert.equal(await words(syslog('tcp://127.0.0.1:1')), `${begin}dial tcp 127.0.0.1:1: connect: connection refused`);
+    const noAuthority = { 'syslog-tls-ca-cert': '/etc/passwd' };
+    assert.equal(
+      await words(syslog('tcp+tls://127.0.0.1:1', noAuthority)),
+      `${begin}failed to append certificates from PEM file: "/etc/passwd"`,
+    );
     const pair = { 'syslog-tls-cert': '/not/there', 'syslog-tls-key': '/not/there' };
     assert.equal(
       await words(syslog('tcp+tls://127.0.0.1:1', pair)),

@@ -14,8 +14,8 @@ const messageAt = (taken: number): LogMessage => ({
   mark: { file: 'f', offset: 0, taken },
 });
 
-async function* upTo(count: number, { from }: LogFollow): AsyncGenerator<LogMessage> {
-  for (let taken = (from?.taken ?? 0) + 1; taken <= count; taken++) yield messageAt(taken);
+async function* upTo(count: number, { from }: LogFollow): AsyncGenerator<LogMessage[]> {
+  for (let taken = (from?.taken ?? 0) + 1; taken <= count; taken++) yield [messageAt(taken)];
 }
 
 /** Takes messages as a server does, and breaks before those it is told. */

@@ -1,4 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import { isErrno } from '#errdefs';
 import { log } from '#log';
 import type { LogFollow, LogMessage } from '#runtime';
@@ -6,11 +6,13 @@ import { LogPosition } from './position.ts';
 import type { LogSink } from './sink.ts';
 
 const [firstRetryMs, maxRetryMs] = [100, 5_000];
+/** What the kernel takes at once needs no turn of the event loop; others get theirs after so many messages. */
+const messagesPerTurn = 64;
 
 export interface ForwardOptions {
   readonly positionPath: string;
   readonly open: () => Promise<LogSink>;
-  readonly messages: (follow: LogFollow) => AsyncIterable<LogMessage>;
+  readonly messages: (follow: LogFollow) => AsyncIterable<Iterable<LogMessage>>;
   /** For what it says. */
   readonly name: string;
 }
@@ -73,9 +75,13 @@ export class LogForwarder {
     const { positionPath, messages } = this.#options;
     const from = LogPosition.read(positionPath);
     using position = new LogPosition(positionPath);
-    for await (const message of messages({ from, ended, signal: this.#stop.signal })) {
-      if (!(await this.#deliver(message))) return;
-      position.write(message.mark);
+    let sent = 0;
+    for await (const block of messages({ from, ended, signal: this.#stop.signal })) {
+      for (const message of block) {
+        if (!(await this.#deliver(message))) return;
+        position.write(message.mark);
+        if (++sent % messagesPerTurn === 0) await nextTurn();
+      }
     }
   }
 

@@ -16,14 +16,40 @@ export interface SyslogSender {
 export const syslogSender = (tag: string): SyslogSender => ({ tag, pid: process.pid, host: hostname() });
 
 /**
- * One message as the server gets it, its line feed included. Its time is that of the message, so that one sent late says when it was written.
- * TLS with RFC 5424 counts bytes in front, as RFC 5425 wants.
+ * Makes of each message what the server gets, its line feed included. Its time is that of the message, so that one sent late says when it
+ * was written. TLS with RFC 5424 counts bytes in front, as RFC 5425 wants.
  */
-export function formatSyslog(settings: SyslogSettings, sender: SyslogSender, message: LogMessage): Buffer {
-  const front = Buffer.from(`<${priorityOf(settings, message)}>${head(settings.format, sender, message.time)}`);
-  const text = Buffer.concat([front, message.text, lineFeed]);
-  const isCounted = settings.address.network === 'tcp+tls' && settings.format?.startsWith('rfc5424');
-  return isCounted ? Buffer.concat([Buffer.from(`${text.length} `), text]) : text;
+export class SyslogFormatter {
+  readonly #settings: SyslogSettings;
+  readonly #sender: SyslogSender;
+  readonly #isCounted: boolean;
+  readonly #isExact: boolean;
+  /** Most messages share theirs, severity and second, with the one before. */
+  #head: { readonly isStderr: boolean; readonly seconds: number; readonly bytes: Buffer } | undefined;
+
+  constructor(settings: SyslogSettings, sender: SyslogSender) {
+    this.#settings = settings;
+    this.#sender = sender;
+    this.#isCounted = settings.address.network === 'tcp+tls' && settings.format?.startsWith('rfc5424') === true;
+    this.#isExact = settings.format === 'rfc5424micro';
+  }
+
+  format(message: LogMessage): Buffer {
+    const parts = [this.#headOf(message), message.text, lineFeed];
+    if (!this.#isCounted) return Buffer.concat(parts);
+    const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
+    return Buffer.concat([Buffer.from(`${sizeBytes} `), ...parts]);
+  }
+
+  #headOf(message: LogMessage): Buffer {
+    const { isStderr, time } = message;
+    const known = this.#head;
+    if (known && !this.#isExact && known.isStderr === isStderr && known.seconds === time.seconds) return known.bytes;
+    const priority = priorityOf(this.#settings, message);
+    const bytes = Buffer.from(`<${priority}>${head(this.#settings.format, this.#sender, time)}`);
+    this.#head = { isStderr, seconds: time.seconds, bytes };
+    return bytes;
+  }
 }
 
 function priorityOf({ facility }: SyslogSettings, { isStderr }: LogMessage): number {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatSyslog } from './syslog-format.ts';
+import { SyslogFormatter } from './syslog-format.ts';
 import { type SyslogSettings, syslogSettings } from './syslog-options.ts';
 
 const sender = { tag: 'tag', pid: 7, host: 'here' };
@@ -9,12 +9,14 @@ const settings = (options: Readonly<Record<string, string>> = {}) => syslogSetti
 const time = { seconds: new Date(2026, 10, 5, 4, 5, 6).getTime() / 1000, nanos: 123_456_789 };
 
 const formatted = (given: SyslogSettings, text = 'words', isStderr = false) =>
-  formatSyslog(given, sender, {
-    isStderr,
-    time,
-    text: Buffer.from(text),
-    mark: { file: '', offset: 0, taken: 0 },
-  }).toString();
+  new SyslogFormatter(given, sender)
+    .format({
+      isStderr,
+      time,
+      text: Buffer.from(text),
+      mark: { file: '', offset: 0, taken: 0 },
+    })
+    .toString();
 
 function zone(): string {
   const minutes = -new Date(time.seconds * 1000).getTimezoneOffset();
@@ -59,4 +61,20 @@ test('options that dockerd refuses', () => {
   refused('facility', '24', 'invalid syslog facility');
   refused('facility', '-1', 'invalid syslog facility');
   refused('format', 'foo', 'Invalid syslog format');
+});
+
+test('a head is made anew with another stream or second', () => {
+  const formatter = new SyslogFormatter(settings({ 'syslog-format': 'rfc3164' }), sender);
+  const told = (isStderr: boolean, later: number) =>
+    formatter
+      .format({
+        isStderr,
+        time: { ...time, seconds: time.seconds + later },
+        text: Buffer.from('x'),
+        mark: { file: '', offset: 0, taken: 0 },
+      })
+      .toString();
+  assert.equal(told(false, 0), '<30>Nov  5 04:05:06 here tag[7]: x\n');
+  assert.equal(told(true, 0), '<27>Nov  5 04:05:06 here tag[7]: x\n');
+  assert.equal(told(true, 1), '<27>Nov  5 04:05:07 here tag[7]: x\n');
 });

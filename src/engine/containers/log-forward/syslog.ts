@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import type { ConnectionOptions } from 'node:tls';
+import { type ConnectionOptions, createSecureContext } from 'node:tls';
 import { EngineError, messageOf } from '#errdefs';
 import type { LogMessage } from '#runtime';
 import type { LogSink } from './sink.ts';
-import { formatSyslog, type SyslogSender, syslogSender } from './syslog-format.ts';
+import { SyslogFormatter, syslogSender } from './syslog-format.ts';
 import { type LogOptions, type SyslogSettings, syslogSettings } from './syslog-options.ts';
 import { dialTcp, dialUdp, dialUnixDatagram, dialUnixStream, type LogWire } from './wires.ts';
 
@@ -13,7 +13,7 @@ const localPaths = ['/dev/log', '/var/run/syslog', '/var/run/log'];
 /** @throws in dockerd's words when the server cannot be reached. */
 export async function openSyslog(options: LogOptions, tag: string): Promise<LogSink> {
   const settings = syslogSettings(options);
-  return new SyslogSink(await dial(settings, options), settings, syslogSender(tag));
+  return new SyslogSink(await dial(settings, options), new SyslogFormatter(settings, syslogSender(tag)));
 }
 
 function dial({ address }: SyslogSettings, options: LogOptions): Promise<LogWire> {
@@ -51,16 +51,30 @@ function tlsOptions(options: LogOptions): ConnectionOptions {
   return {
     minVersion: 'TLSv1.2',
     rejectUnauthorized: !isSkipped,
-    ...(ca && !isSkipped
-      ? { ca: read(ca, (text) => `could not read CA certificate ${JSON.stringify(ca)}: ${text}`) }
-      : {}),
+    ...(ca && !isSkipped ? { ca: authorities(ca) } : {}),
     ...(cert || key ? keyPair(cert ?? '', key ?? '') : {}),
   };
 }
 
-function keyPair(cert: string, key: string): ConnectionOptions {
+function authorities(path: string): Buffer {
+  const name = JSON.stringify(path);
+  const bytes = read(path, (text) => `could not read CA certificate ${name}: ${text}`);
+  if (bytes.includes('-----BEGIN CERTIFICATE-----')) return bytes;
+  throw new EngineError('invalid-argument', `failed to append certificates from PEM file: ${name}`);
+}
+
+function keyPair(certPath: string, keyPath: string): ConnectionOptions {
   const words = (text: string) => `Could not load X509 key pair: ${text}`;
-  return { cert: read(cert, words), key: read(key, words) };
+  const pair = { cert: read(certPath, words), key: read(keyPath, words) };
+  if (!pair.key.includes('PRIVATE KEY-----')) {
+    throw new EngineError('invalid-argument', words('no valid private key found'));
+  }
+  try {
+    createSecureContext(pair);
+  } catch (cause) {
+    throw new EngineError('invalid-argument', words(messageOf(cause)), { cause });
+  }
+  return pair;
 }
 
 function read(path: string, words: (text: string) => string): Buffer {
@@ -75,18 +89,16 @@ function read(path: string, words: (text: string) => string): Buffer {
 
 class SyslogSink implements LogSink {
   readonly #wire: LogWire;
-  readonly #settings: SyslogSettings;
-  readonly #sender: SyslogSender;
+  readonly #formatter: SyslogFormatter;
 
-  constructor(wire: LogWire, settings: SyslogSettings, sender: SyslogSender) {
+  constructor(wire: LogWire, formatter: SyslogFormatter) {
     this.#wire = wire;
-    this.#settings = settings;
-    this.#sender = sender;
+    this.#formatter = formatter;
   }
 
   /** Empty lines are no messages here, as with dockerd. */
   async send(message: LogMessage): Promise<void> {
-    if (message.text.length > 0) await this.#wire.send(formatSyslog(this.#settings, this.#sender, message));
+    if (message.text.length > 0) await this.#wire.send(this.#formatter.format(message));
   }
 
   close(): void {

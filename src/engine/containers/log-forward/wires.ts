@@ -1,7 +1,7 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
 import { EngineError, isErrno, messageOf } from '#errdefs';
 import { sys } from '#sys';
@@ -50,7 +50,7 @@ export async function dialTcp(place: ServerPlace, secure?: ConnectionOptions): P
   const { address } = await resolve('tcp', place.host);
   const target = { host: address, port: place.port };
   const name = `tcp ${shown(address, place.port)}`;
-  return dialStream(target, name, secure && { servername: place.host || 'localhost', ...secure });
+  return dialStream(target, name, secure && { ...serverName(place.host), ...secure });
 }
 
 export async function dialUdp(place: ServerPlace): Promise<LogWire> {
@@ -74,6 +74,11 @@ async function resolve(network: string, host: string): Promise<{ address: string
   } catch (cause) {
     throw new EngineError('unavailable', `dial ${network}: lookup ${host}: no such host`, { cause });
   }
+}
+
+/** TLS has no names that are addresses; the certificate is compared with the address then. */
+function serverName(host: string): ConnectionOptions {
+  return isIP(host) > 0 ? {} : { servername: host || 'localhost' };
 }
 
 const shown = (address: string, port: number) =>
