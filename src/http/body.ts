@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { finished } from 'node:stream';
 import { EngineError, isErrno } from '#errdefs';
 import type { ByteSource } from '#streams';
 import { wentAway } from './connection.ts';
@@ -11,19 +12,56 @@ export async function* requestBody(
   request: IncomingMessage,
   { lend = false }: { lend?: boolean } = {},
 ): AsyncGenerator<Uint8Array> {
-  const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array<ArrayBuffer>>;
   try {
-    if (!lend) yield* chunks;
-    else {
-      for await (const chunk of chunks) {
-        yield chunk;
-        giveBack(chunk);
-      }
-    }
+    if (lend) yield* lentPieces(request);
+    else yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
   } catch (error) {
     if (isErrno(error, 'ECONNRESET') || request.destroyed) throw wentAway(error);
     throw error;
   }
+}
+
+/** Far above what one read of a socket brings: a consumer that keeps up is never waited for. */
+const heldLimitBytes = 256 << 10;
+
+/** The pieces as the parser finds them: Node's iterator would join what has come together, in memory of its own again. */
+async function* lentPieces(request: IncomingMessage): AsyncGenerator<Uint8Array> {
+  const held: Uint8Array<ArrayBuffer>[] = [];
+  let heldBytes = 0;
+  let failure: Error | null | undefined;
+  let over = request.readableEnded;
+  let wake = () => {};
+  const take = (piece: Buffer<ArrayBuffer>) => {
+    held.push(piece);
+    heldBytes += piece.byteLength;
+    if (heldBytes > heldLimitBytes) request.pause();
+    wake();
+  };
+  const stop = finished(request, { writable: false }, (error) => {
+    failure = error;
+    over = true;
+    wake();
+  });
+  request.on('data', take);
+  try {
+    while (true) {
+      for (let piece = held.shift(); piece !== undefined; piece = held.shift()) {
+        heldBytes -= piece.byteLength;
+        yield piece;
+        giveBack(piece);
+      }
+      if (over) break;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        request.resume();
+      });
+    }
+  } finally {
+    stop();
+    request.off('data', take);
+    request.pause();
+  }
+  if (failure) throw failure;
 }
 
 /**

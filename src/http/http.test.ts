@@ -111,6 +111,48 @@ test('a body that is lent comes whole, and each piece is gone when the next is a
   assert.ok(pieces.length > 10);
 });
 
+test('a lent body that is refused or broken off ends as any other', async () => {
+  for (const lend of [false, true]) {
+    const { promise: broken, resolve: caught } = Promise.withResolvers<unknown>();
+    await using peer = await serve(async ({ request, response }) => {
+      const body = requestBody(request, { lend });
+      if (request.url === '/refuse') {
+        for await (const _ of body) break;
+        response.statusCode = 400;
+        response.end('refused');
+        return;
+      }
+      try {
+        for await (const _ of body);
+        caught('whole');
+      } catch (error) {
+        caught(error);
+      }
+    });
+    const refused = await peer.client.request({ method: 'PUT', path: '/refuse', body: randomBytes(1 << 20) });
+    assert.deepEqual([refused.status, (await readAll(refused.body, 100)).toString()], [400, 'refused']);
+    const socket = connect(peer.path);
+    socket.write('PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nshort');
+    setTimeout(() => socket.destroy(), 50);
+    assert.ok(isKind(await broken, 'canceled'));
+  }
+});
+
+test('a lent body waits for its consumer', async () => {
+  let atOnceBytes = 0;
+  await using peer = await serve(async ({ request, response }) => {
+    for await (const _ of requestBody(request, { lend: true })) {
+      if (atOnceBytes > 0) continue;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      atOnceBytes = request.socket.bytesRead;
+    }
+    response.end();
+  });
+  const { status } = await peer.client.request({ method: 'PUT', path: '/', body: randomBytes(8 << 20) });
+  assert.equal(status, 200);
+  assert.ok(atOnceBytes > 0 && atOnceBytes < 2 << 20, `${atOnceBytes} bytes were read`);
+});
+
 test('a hijacked connection keeps the body, early bytes, and half-closes', async () => {
   await using server = await serve(echo);
   const answer = await server.client.hijack({ method: 'POST', path: '/hijack', body: '{}' });
