@@ -1,7 +1,7 @@
 /** `GET /containers/{id}/archive` of more than a client takes at a time. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -54,4 +54,30 @@ test('large files come out of a container byte for byte, however fast they are t
     assert.equal(tar.length, at + 1024);
   }
   await docker.ok('rm', 'full');
+});
+
+test("files that are copied in keep their owners; with -a they are the container user's", async (t) => {
+  await using setup = await containerSetup(t);
+  if (!setup) return;
+  const { docker, folder } = setup;
+  const file = join(folder, 'owned');
+  await writeFile(file, 'x');
+  await chown(file, 1000, 1001);
+  await docker.ok('run', '-d', '--name', 'mine', '--user', '5:6', 'base', 'sleep', '1000');
+  await docker.ok('run', '-d', '--name', 'nobodys', 'base', 'sleep', '1000');
+  for (const [name, plain, archive] of [
+    ['mine', '1000:1001', '5:6'],
+    ['nobodys', '1000:1001', '1000:1001'],
+  ] as const) {
+    await docker.ok('cp', file, `${name}:/plain`);
+    await docker.ok('cp', '-a', file, `${name}:/archive`);
+    const stdout = await docker.ok('exec', '-u', '0', name, 'stat', '-c', '%u:%g', '/plain', '/archive');
+    assert.deepEqual(stdout.trim().split('\n'), [plain, archive]);
+  }
+  await docker.ok('create', '--name', 'lost', '--user', 'nosuch', 'base', 'true');
+  await docker.ok('cp', file, 'lost:/plain');
+  const refused = await docker.run(['cp', '-a', file, 'lost:/archive']);
+  assert.notEqual(refused.status, 0);
+  assert.match(refused.stderr, /failed to look up user "nosuch" in container: no matching entries in passwd file/);
+  await docker.ok('rm', '-f', 'mine', 'nobodys', 'lost');
 });

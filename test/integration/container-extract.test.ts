@@ -60,27 +60,23 @@ test('entries take their places, modes, owners and times', async (t) => {
   await using folder = await temporaryFolder();
   const root = folder.path;
   const mtime = { sec: 1_000_000_000, nsec: 5 };
-  await extract(
-    root,
-    [
-      { type: 'directory', path: 'd/', mode: 0o2750, uid: 7, gid: 8, mtime },
-      { type: 'file', path: 'd/f', mode: 0o4711, uid: 7, gid: 8, mtime, data: 'hello' },
-      { type: 'hardlink', path: 'd/h', linkPath: 'd/f' },
-      { type: 'symlink', path: 'd/s', linkPath: '/nowhere', uid: 7, gid: 8 },
-      { type: 'fifo', path: 'd/p', mode: 0o622 },
-      { type: 'char', path: 'd/c', mode: 0o666, devMajor: 1, devMinor: 3 },
-      { type: 'file', path: 'missing/parents/f', data: 'x' },
-    ],
-    { copyUIDGID: true },
-  );
+  await extract(root, [
+    { type: 'directory', path: 'd/', mode: 0o2750, uid: 7, gid: 8, mtime },
+    { type: 'file', path: 'd/f', mode: 0o4711, uid: 7, gid: 8, mtime, data: 'hello' },
+    { type: 'hardlink', path: 'd/h', linkPath: 'd/f' },
+    { type: 'symlink', path: 'd/s', linkPath: '/nowhere', uid: 7, gid: 8 },
+    { type: 'fifo', path: 'd/p', mode: 0o622 },
+    { type: 'char', path: 'd/c', mode: 0o666, devMajor: 1, devMinor: 3 },
+    { type: 'file', path: 'missing/parents/f', data: 'x' },
+  ]);
   const at = (name: string) => join(root, name);
   assert.deepEqual([mode(at('d')), lstatSync(at('d')).uid, lstatSync(at('d')).mtimeMs], [0o2750, 7, 1_000_000_000_000]);
   assert.deepEqual([mode(at('d/f')), lstatSync(at('d/f')).gid, lstatSync(at('d/f')).nlink], [0o4711, 8, 2]);
   assert.deepEqual([readlinkSync(at('d/s')), lstatSync(at('d/s')).uid], ['/nowhere', 7]);
   assert.deepEqual([mode(at('d/p')), mode(at('d/c')), lstatSync(at('d/c')).rdev], [0o622, 0o666, 0x103]);
   assert.deepEqual([mode(at('missing/parents')), readFileSync(at('missing/parents/f'), 'utf8')], [0o755, 'x']);
-  await extract(root, [{ type: 'file', path: 'd/f', uid: 7, gid: 8 }]);
-  assert.equal(lstatSync(at('d/f')).uid, 0);
+  await extract(root, [{ type: 'file', path: 'd/f', uid: 7, gid: 8 }], { owner: { uid: 9, gid: 10 } });
+  assert.deepEqual([lstatSync(at('d/f')).uid, lstatSync(at('d/f')).gid], [9, 10]);
 });
 
 test('files arrive whole however the archive is cut, from memory that is only lent', async (t) => {
@@ -104,7 +100,7 @@ test('files arrive whole however the archive is cut, from memory that is only le
   const fd = openSync(folder.path, 'r');
   try {
     for (const size of [1, 511, 4096, 1 << 20]) {
-      await extractInto(fd, `/${size}`, lent(size), { copyUIDGID: true, lent: true });
+      await extractInto(fd, `/${size}`, lent(size), { lent: true });
       const at = (name: string) => join(folder.path, String(size), 'd', name);
       const { uid, gid, mtimeMs } = lstatSync(at('big'));
       assert.deepEqual([mode(at('big')), uid, gid, mtimeMs], [0o640, 5, 6, 9000]);
@@ -143,14 +139,10 @@ test('a sparse file keeps its holes', async (t) => {
 test('a file in a folder that hands on its group is the group of the archive', async (t) => {
   if (!requireRoot(t)) return;
   await using folder = await temporaryFolder();
-  await extract(
-    folder.path,
-    [
-      { type: 'directory', path: 'd', mode: 0o2755, gid: 8 },
-      { type: 'file', path: 'd/f', data: 'x' },
-    ],
-    { copyUIDGID: true },
-  );
+  await extract(folder.path, [
+    { type: 'directory', path: 'd', mode: 0o2755, gid: 8 },
+    { type: 'file', path: 'd/f', data: 'x' },
+  ]);
   assert.equal(lstatSync(join(folder.path, 'd/f')).gid, 0);
 });
 
@@ -215,7 +207,7 @@ test('a container that swaps folders for symlinks while it is written to changes
         { type: 'file', path: `${name}/evil`, mode: 0o666, data: 'evil' },
         { type: round % 2 ? 'fifo' : 'directory', path: name, mode: 0o777 },
       ]);
-      await extract(folder.path, items, { copyUIDGID: true }).catch(() => {});
+      await extract(folder.path, items).catch(() => {});
     }
   } finally {
     await attacker.terminate();

@@ -21,8 +21,8 @@ import { removeBelow } from './remove-below.ts';
 export interface ExtractOptions {
   /** A folder may not take a file's place, nor the reverse. */
   readonly noOverwriteDirNonDir?: boolean;
-  /** Keep the archive's owners; otherwise everything is root's. */
-  readonly copyUIDGID?: boolean;
+  /** Whose everything becomes, as the container counts; otherwise the archive's owners stay. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
   /** How the archive's owners, who are the container's, are shown here. */
   readonly ids?: IDMapping | undefined;
   /** The archive's chunks are lent, each until the next is asked for. */
@@ -234,14 +234,13 @@ class Extraction implements TarHandler, Disposable {
   }
 
   #owner(entry: TarEntry): { uid: number; gid: number } {
-    const { copyUIDGID, ids } = this.#options;
-    const owner = copyUIDGID ? entry : { uid: 0, gid: 0 };
+    const { owner = entry, ids } = this.#options;
     return ids ? hostOwner(ids, owner) : owner;
   }
 
   #setOwner(place: Place, entry: TarEntry): void {
     const { uid, gid } = this.#owner(entry);
-    if (uid !== 0 || gid !== 0) lchownSync(place.path, uid, gid);
+    lchownSync(place.path, uid, gid);
   }
 }
 

@@ -34,7 +34,8 @@ export async function openRootView(ctx: EngineContext, container: Container, pat
   };
 }
 
-async function openView(ctx: EngineContext, container: Container, path: string): Promise<RootView> {
+/** The same without telling anyone: for a look at a file, not for a copy. */
+export async function openView(ctx: EngineContext, container: Container, path: string): Promise<RootView> {
   const clean = posix.join('/', path);
   const ids = idsOf(ctx, container);
   if (container.isUp) {
