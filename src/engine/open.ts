@@ -20,6 +20,7 @@ import { openDefaultSeccomp } from './containers/default-seccomp.ts';
 import { releaseStrayMounts } from './containers/held-mounts.ts';
 import { imageMountKeys } from './containers/image-mounts.ts';
 import { completeLogConfig } from './containers/log-config.ts';
+import { stopForwards } from './containers/log-forward/index.ts';
 import { ContainerRegistry } from './containers/registry.ts';
 import { releaseStrayShm } from './containers/shm.ts';
 import { shutDownContainers } from './containers/shutdown.ts';
@@ -192,7 +193,7 @@ async function closeContainers(ctx: EngineContext): Promise<void> {
     container.endHealthWatch();
   }
   if (!ctx.options.liveRestore) await shutDownContainers(ctx);
-  await Promise.all([...ctx.containers.all()].map((container) => container.logForwarder?.stop()));
+  await stopForwards(ctx);
   if (runningIDs(ctx.containers.all()).size === 0) await ctx.networks.teardown();
 }
 

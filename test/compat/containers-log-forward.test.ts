@@ -179,6 +179,20 @@ test('syslog', async (t) => {
     await docker.ok('rm', 'waits');
   });
 
+  await t.test('a server that reads nothing holds up neither containers nor the daemon’s end', async () => {
+    const deaf = createServer((socket) => socket.pause().on('error', () => {}));
+    deaf.listen(0, '127.0.0.1');
+    await once(deaf, 'listening');
+    const flags = syslog(`tcp://127.0.0.1:${(deaf.address() as AddressInfo).port}`);
+    await docker.ok('run', '--name', 'unheard', ...flags, 'base', 'sh', '-c', 'yes | head -n 400000 >&2');
+    assert.equal((await docker.run(['logs', 'unheard'])).stderr.length, 800_000);
+    await docker.ok('rm', 'unheard');
+    await daemon.stop();
+    assert.doesNotMatch(daemon.log, /could not be sent on/, 'it waited for the server');
+    await daemon.start();
+    deaf.close();
+  });
+
   await t.test('sockets of the file system', async () => {
     await using server = new StreamServer();
     const path = join(folder, 'stream');

@@ -14,7 +14,7 @@ import { mountImages } from './image-mounts.ts';
 import { tellParents } from './links/index.ts';
 import { logLimits } from './log-config.ts';
 import { checkLogDetails } from './log-details.ts';
-import { prepareForward, resumeForward } from './log-forward/index.ts';
+import { beginForward, prepareForward, resumeForward } from './log-forward/index.ts';
 import { makeMountPoints } from './mount-places.ts';
 import { connectNetworks } from './networking.ts';
 import { containerPaths } from './paths.ts';
@@ -66,7 +66,7 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
   });
   beginHealth(ctx, container);
   if (limits) ctx.runtime.keepLog(id, limits);
-  container.logForwarder?.begin(created.process.exited);
+  beginForward(ctx, container, created.process.exited);
   watchExit(ctx, container, created.process);
   await traced('record', id, () => saveContainer(ctx, container));
   tellParents(ctx, container);

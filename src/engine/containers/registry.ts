@@ -1,9 +1,12 @@
 import { EngineError } from '#errdefs';
 import type { Container } from './container.ts';
+import type { LogForwarder } from './log-forward/forwarder.ts';
 import type { StoredLink } from './record.ts';
 
 /** The containers this engine knows, by ID and by name. Names are claimed before the container exists. */
 export class ContainerRegistry {
+  /** Those at work, of removed containers too, which still have something to send. */
+  readonly logForwarders = new Set<LogForwarder>();
   readonly #byID = new Map<string, Container>();
   readonly #names = new Map<string, string>();
 

@@ -43,7 +43,7 @@ async function forward(folder: string, server: Server, count: number): Promise<v
     messages: (follow) => upTo(count, follow),
     name: 'test',
   });
-  forwarder.begin(Promise.resolve());
+  void forwarder.begin(Promise.resolve());
   await forwarder.drained(20_000);
 }
 
@@ -73,7 +73,7 @@ test('it is stopped while a server is dialled that does not answer', async () =>
     messages: (follow) => upTo(1, follow),
     name: 'test',
   });
-  forwarder.begin(Promise.resolve());
+  void forwarder.begin(Promise.resolve());
   await forwarder.drained(50);
   const stopped = forwarder.stop().then(() => 'stopped');
   assert.equal(await Promise.race([stopped, wait(5_000, 'hangs', { ref: false })]), 'stopped');

@@ -36,11 +36,12 @@ export class LogForwarder {
     this.#sink = await this.#options.open();
   }
 
-  /** Ends by itself once everything up to the end of the process is sent. */
-  begin(ended: Promise<unknown>): void {
+  /** Ends by itself once everything up to the end of the process is sent, and resolves then. */
+  begin(ended: Promise<unknown>): Promise<void> {
     this.#done = this.#run(ended)
       .catch((error: unknown) => log.error('a log is not sent on', { container: this.#options.name, error }))
       .finally(() => this.#close());
+    return this.#done;
   }
 
   /** Resolves when it has ended, or the time is over. */

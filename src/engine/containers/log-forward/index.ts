@@ -24,10 +24,23 @@ export async function prepareForward(ctx: EngineContext, container: Container): 
   await container.logForwarder?.connect();
 }
 
+/** Once the container runs. */
+export function beginForward(ctx: EngineContext, container: Container, ended: Promise<unknown>): void {
+  const forwarder = container.logForwarder;
+  if (forwarder === undefined) return;
+  ctx.containers.logForwarders.add(forwarder);
+  void forwarder.begin(ended).then(() => ctx.containers.logForwarders.delete(forwarder));
+}
+
+/** At the engine's end. What is not sent is left to the next one. */
+export async function stopForwards(ctx: EngineContext): Promise<void> {
+  await Promise.all([...ctx.containers.logForwarders].map((forwarder) => forwarder.stop()));
+}
+
 /** For a container of an earlier daemon: goes on where that one was. */
 export function adoptForward(ctx: EngineContext, container: Container, ended: Promise<unknown>): void {
   container.logForwarder = forwarderOf(ctx, container);
-  container.logForwarder?.begin(ended);
+  beginForward(ctx, container, ended);
 }
 
 /** After a start that failed: what earlier runs left goes on waiting for its server. */
