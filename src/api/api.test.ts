@@ -460,3 +460,15 @@ test('verify writes one line per fault and nothing when all is well', async () =
   assert.equal(answer.status, 200);
   assert.equal(answer.body, '{"fault":"blob sha256:a: digest differs"}\n');
 });
+
+test('a refusal that waits for the answer before it on its connection is sent', async () => {
+  let ping = () => {};
+  const slow = new Promise<void>((resolve) => (ping = resolve));
+  await using api = await serveScript({ 'system.ping': () => slow, 'images.list': fails('not-found', 'none here') });
+  const answered = api.raw([
+    'GET /_ping HTTP/1.1\r\nHost: d\r\n\r\nGET /images/json HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n',
+  ]);
+  while (!api.calls.some(({ name }) => name === 'images.list')) await new Promise(setImmediate);
+  setTimeout(ping, 20);
+  assert.match(await answered, /^HTTP\/1\.1 200 OK.*HTTP\/1\.1 404 Not Found.*"none here"/s);
+});

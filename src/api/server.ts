@@ -76,7 +76,8 @@ async function answer(options: ApiOptions, exchange: Exchange): Promise<void> {
 
 function refuse(exchange: Exchange, error: unknown): void {
   const { request, response, signal } = exchange;
-  if (response.headersSent || response.socket === null) {
+  // A response without a socket may only be waiting for the one before it on the connection.
+  if (response.headersSent || exchange.hijacked || request.socket.destroyed) {
     const gone = signal.aborted || isDisconnect(error) || isKind(error, 'canceled');
     if (!gone) log.warn('answer broken off', { url: request.url, error: messageOf(error) });
     response.destroy();

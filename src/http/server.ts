@@ -18,6 +18,8 @@ export interface Exchange {
    * Takes the connection out of HTTP: the caller writes the status line itself and owns the connection. The request's body must have been read.
    */
   hijack(): Connection;
+  /** The caller owns the connection: there is no reply to send any more. */
+  readonly hijacked: boolean;
 }
 
 export type ExchangeHandler = (exchange: Exchange) => Promise<void>;
@@ -170,6 +172,9 @@ function exchange(
       if (!upgraded) leaveHttp(request);
       open.finished(response);
       return new Connection(socket, upgraded?.head);
+    },
+    get hijacked() {
+      return taken;
     },
   };
 }

@@ -160,7 +160,8 @@ test('storms of 429 and 500 and cut connections pass', () => {
     if (request.url === '/v2/' || failures++ % 4 >= 2) return false;
     request.resume();
     if (failures % 4 === 1) return reply(response, 429, '', { 'retry-after': '0' });
-    response.socket?.destroy();
+    // Not the response's: that has none until the one before it is through.
+    request.socket.destroy();
     return true;
   };
   return withRegistry(stormy, async ({ client, reference }) => {
