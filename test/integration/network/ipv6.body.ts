@@ -287,6 +287,8 @@ test('what others drop stays dropped, a FORWARD policy of DROP is passed', async
   ip6tables('-N', 'DOCKER-USER');
   ip6tables('-A', 'FORWARD', '-j', 'DOCKER-USER');
   ip6tables('-P', 'FORWARD', 'DROP');
+  // Others' policies are looked for at a connect, at most once a second.
+  await wait(1100);
   try {
     const a = await start('a', network, [port(80, 8080)]);
     using _inA = await serve(a.path, 80, 'a');
