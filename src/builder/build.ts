@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { BuildStepExplanation } from '#api-types';
 import { EngineError } from '#errdefs';
+import { log } from '#log';
 import type { Metadata } from '#metadata';
 import { type Digest, parsePlatform } from '#oci';
 import { familiarString, formatReference, parseReference, withDefaultTag } from '#reference';
@@ -18,6 +19,9 @@ import type { BuilderHost, BuildRequest, BuildResult } from './types.ts';
 
 /** Steps with processes or file trees that run at once, over all builds of an engine. */
 const maxHeavySteps = Math.max(4, availableParallelism());
+
+/** What a build may read again to tell a rename or a change of mode alone; beyond it they are told as what they look like. */
+const maxRehashedBytes = 32 << 20;
 
 /** One solver per store, so that builds running at the same time share steps. */
 const solvers = new WeakMap<Metadata, Solver<StepState>>();
@@ -103,16 +107,21 @@ function newExplainer(
   { context, ignored }: ReadContext,
   startedMs: number,
 ): Explainer {
+  let leftBytes = maxRehashedBytes;
   return new Explainer({
     records: host.metadata.buildCache.list(),
     startedMs,
     noCache: request.noCache,
     lost: (key) => (recorder.hadImage(key) ? 'image-removed' : host.wasPruned(key) ? 'pruned' : undefined),
-    digestAs: (path, { name, mode }) =>
-      context.digestAs(toBytes(path), {
+    async digestAs(path, { name, mode }) {
+      const sizeBytes = (await context.lstat(toBytes(path)))?.sizeBytes ?? 0;
+      if (sizeBytes > leftBytes) return undefined;
+      leftBytes -= sizeBytes;
+      return await context.digestAs(toBytes(path), {
         ...(name === undefined ? {} : { name: toBytes(name) }),
         ...(mode === undefined ? {} : { mode }),
-      }),
+      });
+    },
     ignoredBy: (path) => {
       const rule = ignored.decide(path);
       return rule && !rule.exception ? rule.pattern : undefined;
@@ -120,10 +129,17 @@ function newExplainer(
   });
 }
 
+/** A build is as good without: what goes wrong here is logged. */
 async function explain(explainer: Explainer, request: BuildRequest): Promise<readonly BuildStepExplanation[]> {
-  const explanations = await explainer.explain();
-  if (request.explain) for (const one of explanations) request.onProgress({ explain: one });
-  return explanations;
+  if (request.signal.aborted) return [];
+  try {
+    const explanations = await explainer.explain();
+    if (request.explain) for (const one of explanations) request.onProgress({ explain: one });
+    return explanations;
+  } catch (error) {
+    log.warn('could not explain a build', { error });
+    return [];
+  }
 }
 
 function printWarnings(transcript: Transcript, warnings: readonly string[]): void {

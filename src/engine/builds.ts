@@ -45,7 +45,7 @@ export function build(
         return;
       }
       const image = await buildImage(hostOf(ctx, options), request);
-      await keepBuildReport(ctx, image.id, image.explanations);
+      await cleanup('build report', () => keepBuildReport(ctx, image.id, image.explanations));
       for (const tag of tags) {
         ctx.events.emit({ type: 'image', action: 'tag', id: image.id, attributes: { name: familiarString(tag) } });
       }

@@ -2,21 +2,21 @@ import { randomBytes } from 'node:crypto';
 import { cleanup } from '#concurrency';
 import { EngineError, messageOf } from '#errdefs';
 import { log } from '#log';
-import { type Address, addressText, checkMac, type Family, type Subnet, subnetText } from './address.ts';
-import { type Bridge, type BridgeWish, ensureBridge, listHostLinks, type Place } from './bridge.ts';
+import { type Address, addressText, checkMac, type Family, type Subnet } from './address.ts';
+import { type Bridge, ensureBridge, listHostLinks, type Place } from './bridge.ts';
+import { type BridgePlan, bridgeInfo } from './bridge-plan.ts';
 import type { ContainerNetwork } from './container-network.ts';
 import { NetworkNames } from './dns/names.ts';
 import { EndpointAddresses, placesOf } from './endpoint-addresses.ts';
 import type { Firewall } from './firewall/firewall.ts';
 import { portElements } from './firewall/port-elements.ts';
 import { type NamespaceHelper, NetworkError } from './helper.ts';
-import type { AddressPool } from './ipam.ts';
 import { type LinkRemover, plugProgram, strayLinks, type WaysOut } from './links.ts';
 import { linkPrefix, newLinkName } from './names.ts';
 import { type MapElement, setHairpin } from './netlink/index.ts';
 import type { PortPublisher, PortTargets, PublishedPorts } from './ports/publisher.ts';
 import { Program } from './program.ts';
-import type { ConnectOptions, Endpoint, GatewayMode, NetworkInfo, PoolInfo } from './types.ts';
+import type { ConnectOptions, Endpoint, NetworkInfo } from './types.ts';
 
 /** What all bridges of a daemon share. */
 export interface BridgeParts {
@@ -24,35 +24,6 @@ export interface BridgeParts {
   readonly remover: LinkRemover;
   readonly publisher: PortPublisher;
   readonly firewall: Firewall | undefined;
-}
-
-/** How one bridge network is meant to be. */
-export interface BridgePlan {
-  readonly id: string;
-  readonly name: string;
-  readonly createdAt: Date;
-  readonly predefined: boolean;
-  readonly wish: Omit<BridgeWish, 'places' | 'reserved'>;
-  /** One for each family it has. */
-  readonly pools: readonly PoolPlan[];
-  readonly internal: boolean;
-  readonly icc: boolean;
-  readonly linkPrefix?: string;
-  readonly hostBindingIP: string;
-}
-
-/** How it is meant to be in one family. */
-export interface PoolPlan {
-  readonly family: Family;
-  /** The bridge's address with its prefix length; chosen from the pools when absent. */
-  readonly address?: string;
-  readonly pools: readonly AddressPool[];
-  readonly ipRange?: string;
-  readonly auxiliary: readonly string[];
-  readonly mode: GatewayMode;
-  readonly masquerade: boolean;
-  readonly inhibited?: boolean;
-  readonly hostAddress?: string;
 }
 
 /** Where a container is plugged in. */
@@ -146,37 +117,7 @@ export class BridgeNetwork implements ContainerNetwork {
   }
 
   get info(): NetworkInfo {
-    const { id, name, createdAt, predefined, internal, icc, pools, hostBindingIP, wish, linkPrefix } = this.#plan;
-    const has = (family: Family) => pools.some((pool) => pool.family === family);
-    return {
-      id,
-      name,
-      driver: 'bridge',
-      createdAt,
-      predefined,
-      internal,
-      icc,
-      masquerade: pools.every(({ masquerade }) => masquerade),
-      hostBindingIP,
-      mtu: wish.mtu,
-      ...(linkPrefix ? { linkPrefix } : {}),
-      ipv4: has(4),
-      ...(has(4) ? this.#poolInfo(4) : {}),
-      ...(has(6) ? { ipv6: this.#poolInfo(6) } : {}),
-      ...(this.#bridge && { bridgeName: this.#bridge.name }),
-    };
-  }
-
-  #poolInfo(family: Family): PoolInfo {
-    const { predefined, pools } = this.#plan;
-    const { ipRange, address } = pools.find((pool) => pool.family === family)!;
-    const place = this.#placeOf(family);
-    return {
-      ownSubnet: !predefined && address !== undefined,
-      ...(ipRange === undefined ? {} : { ipRange }),
-      ...(place && { subnet: subnetText(place.subnet) }),
-      ...(place?.gateway && { gateway: addressText(place.gateway) }),
-    };
+    return bridgeInfo(this.#plan, this.#bridge);
   }
 
   /** Address, ports, then link, rules and routes in one exchange. Nothing is left when it fails. */

@@ -2,7 +2,7 @@ import { EngineError } from '#errdefs';
 import { log } from '#log';
 import { type Address, addressText, type Family, macOf, parseAddress, parseCidr } from './address.ts';
 import type { Place } from './bridge.ts';
-import type { PoolPlan } from './bridge-network.ts';
+import type { PoolPlan } from './bridge-plan.ts';
 import { Addresses } from './ipam.ts';
 import type { ConnectOptions, Endpoint, EndpointAddress } from './types.ts';
 

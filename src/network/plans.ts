@@ -1,6 +1,6 @@
 /** How the default bridge and networks of users are meant to be. */
 import { type Address, addressText, type Family, parseAddress, parseCidr } from './address.ts';
-import type { BridgePlan, PoolPlan } from './bridge-network.ts';
+import type { BridgePlan, PoolPlan } from './bridge-plan.ts';
 import { firstAddress, poolsOf } from './ipam.ts';
 import { bridgeNameOf, defaultBridgeName, networkID, ownerName } from './names.ts';
 import type { ParentPlan } from './parent-network.ts';

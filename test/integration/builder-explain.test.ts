@@ -272,3 +272,13 @@ test('a base that moved, and a stage that was copied from', async (t) => {
   assert.deepEqual(rebuilt.explanations[0]?.causes, [{ kind: 'base', before: tiny, after: moved.id }]);
   assert.notEqual(before.id, rebuilt.id);
 });
+
+test('a rename of a file too large to be read again for it is a file that is gone and one that is new', async (t) => {
+  if (!requireRoot(t)) return;
+  await using workshop = await openWorkshop();
+  const large = 'x'.repeat(33 << 20);
+  const dockerfile = 'FROM tiny\nCOPY d /d\n';
+  await workshop.build({ files: { Dockerfile: dockerfile, 'd/a': large } });
+  const { explanations } = await workshop.build({ files: { Dockerfile: dockerfile, 'd/b': large } });
+  assert.deepEqual(explanations[0]?.causes, [fileCause('removed', 'd/a'), fileCause('added', 'd/b')]);
+});
