@@ -4,8 +4,8 @@
  */
 import { readdirSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { build } from 'esbuild';
+import { basename, join } from 'node:path';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -16,32 +16,75 @@ const workers = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf
   .filter((path) => path.endsWith('.worker.ts'))
   .map((path) => join(root, 'src', path));
 
-try {
-  await build({
-    entryPoints: [
-      join(root, 'src/index.ts'),
-      join(root, 'src/bin/wherry.ts'),
-      join(root, 'src/bin/wherryd.ts'),
-      ...workers,
-    ],
-    entryNames: '[name]',
-    outdir: fresh,
-    bundle: true,
-    // CommonJS with cycles of its own: it stays a package and is loaded when a registry is first spoken to.
-    external: ['undici'],
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node26',
-    sourcemap: 'linked',
-    sourcesContent: false,
-    minifySyntax: true,
-    legalComments: 'none',
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+/**
+ * Built-in modules as properties that are read where they are used. An `import` of one reads all its exports at once, and those of `node:http` load a
+ * whole HTTP client that nobody asked for. `deferred`: the module itself is loaded when the first of its properties is read.
+ */
+function builtins({ deferred }: { deferred: boolean }): Plugin {
+  return {
+    name: 'builtins',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin', sideEffects: false }));
+      onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => {
+        const module = `process.getBuiltinModule(${JSON.stringify(path)})`;
+        const lazily = `Object.create(new Proxy({}, { get: (_, name) => ${module}[name] }))`;
+        return { contents: `module.exports = ${deferred ? lazily : module};` };
+      });
     },
-    logLevel: 'warning',
-  });
+  };
+}
+
+/** Only one command needs it, which finds it beside the client. */
+const registryServerBeside: Plugin = {
+  name: 'registry-server-beside',
+  setup({ onResolve }) {
+    onResolve({ filter: /^#registry-server$/ }, () => ({ path: './registry-server.js', external: true }));
+  },
+};
+
+const common = {
+  outdir: fresh,
+  bundle: true,
+  platform: 'node',
+  target: 'node26',
+  sourcemap: 'linked',
+  sourcesContent: false,
+  minifySyntax: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+} satisfies BuildOptions;
+
+const daemonAndLibrary: BuildOptions = {
+  ...common,
+  entryPoints: [
+    { in: join(root, 'src/index.ts'), out: 'index' },
+    { in: join(root, 'src/bin/wherryd.ts'), out: 'wherryd' },
+    { in: join(root, 'src/registry-server/index.ts'), out: 'registry-server' },
+    ...workers.map((path) => ({ in: path, out: basename(path, '.ts') })),
+  ],
+  // CommonJS with cycles of its own: it stays a package and is loaded when a registry is first spoken to.
+  external: ['undici'],
+  plugins: [builtins({ deferred: false })],
+  splitting: true,
+  format: 'esm',
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+};
+
+/** One file, and nothing loaded that a command does not use: a user waits for its start at each command. */
+const client: BuildOptions = {
+  ...common,
+  entryPoints: [{ in: join(root, 'src/bin/wherry.ts'), out: 'wherry' }],
+  external: ['undici'],
+  plugins: [builtins({ deferred: true }), registryServerBeside],
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+};
+
+try {
+  await build(daemonAndLibrary);
+  await build(client);
   await rename(dist, stale).catch(() => {});
   await rename(fresh, dist);
 } finally {

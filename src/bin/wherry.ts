@@ -1,4 +1,7 @@
 /** Main of the client. */
 import { runCli } from '#cli';
 
-process.exitCode = await runCli(process.argv.slice(2));
+// Bundled as CommonJS, which knows no `await` out here.
+void runCli(process.argv.slice(2)).then((status) => {
+  process.exitCode = status;
+});

@@ -114,3 +114,14 @@ test('what happens to a container by itself, as the client asks for it', async (
   assert.equal((await wherry(['run', '--name', 'bare', '--no-healthcheck', 'base', 'true'])).status, 0);
   assert.deepEqual((await engine.containers.inspect('bare')).Config.Healthcheck, { Test: ['NONE'] });
 });
+
+test('a command loads no HTTP client nor TLS that it has no use for: its start is waited for each time', async (t) => {
+  if (!requireRoot(t)) return;
+  const listModules = `data:text/javascript,process.on('exit',()=>console.error(process.moduleLoadList.join()))`;
+  const env = { ...process.env, NODE_OPTIONS: `--import "${listModules}"` };
+  const child = spawn(program, ['-H', 'unix:///nonexistent/wherry.sock', 'ps'], { env });
+  const modules = (await text(child.stderr)).split(/[,\n]/);
+  assert.ok(modules.includes('NativeModule http'), modules.slice(0, 3).join('\n'));
+  const unwanted = modules.filter((name) => /undici|NativeModule (?:https|tls|crypto|zlib)$/.test(name));
+  assert.deepEqual(unwanted, []);
+});
