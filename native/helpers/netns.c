@@ -16,6 +16,7 @@
  *   H                     continue in the namespace the helper was started in
  *   R path                let go of the namespace held at path; absent is fine
  *   W path text           write text to a file (a sysctl of the namespace); an absent file is fine
+ *   K path text           the same where the file has to be one that is there (ENOENT else); what it holds already is not written
  *   L u8 kind, u32 address, u16 port
  *                         a socket of this namespace on an IPv4 address: kind 0 a UDP socket, 1 a listening TCP one; port 0 is any.
  *                         Adds u32 descriptor, u32 port to the output. It stays open here for somebody to take over (pidfd_getfd).
@@ -232,6 +233,22 @@ static int write_file(const char *path, const char *text) {
   return result;
 }
 
+/* A value that is there need not be written: /proc/sys may be read-only for us. */
+static int write_setting(const char *path, const char *text) {
+  char now[4096];
+  struct stat about;
+  if (stat(path, &about) || !S_ISREG(about.st_mode)) return -ENOENT;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t size = fd < 0 ? -1 : read(fd, now, sizeof now - 1);
+  if (fd >= 0) close(fd);
+  while (size > 0 && (now[size - 1] == '\n' || now[size - 1] == ' ')) size--;
+  if (size >= 0) {
+    now[size] = 0;
+    if (strcmp(now, text) == 0) return 0;
+  }
+  return write_file(path, text);
+}
+
 static int listening_socket(uint8_t kind, uint32_t address, uint16_t port, uint32_t answer[2]) {
   int fd = socket(AF_INET, (kind ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -errno;
@@ -423,6 +440,7 @@ static int run_one(struct input *in, struct output *out) {
     case 'J': return run_create_joined(in, path);
     case 'E': return enter_namespace(path);
     case 'R': return remove_namespace(path);
+    case 'K': return take_string(in, text, sizeof text) ? -EINVAL : write_setting(path, text);
     case 'W': return take_string(in, text, sizeof text) ? -EINVAL : write_file(path, text);
     default: return -EINVAL;
   }

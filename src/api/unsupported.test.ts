@@ -63,11 +63,7 @@ const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
   ).map(([name, host]) => [`HostConfig.${name}`, { HostConfig: host }] as const),
   [
     'NetworkingConfig.EndpointsConfig[other].DriverOpts',
-    { NetworkingConfig: { EndpointsConfig: { other: { DriverOpts: { a: 'b' } } } } },
-  ],
-  [
-    'NetworkingConfig.EndpointsConfig[other].IPAMConfig',
-    { NetworkingConfig: { EndpointsConfig: { other: { IPAMConfig: { LinkLocalIPs: ['169.254.1.2'] } } } } },
+    { NetworkingConfig: { EndpointsConfig: { other: { DriverOpts: { 'com.docker.network.endpoint.bogus': 'b' } } } } },
   ],
 ];
 

@@ -50,16 +50,14 @@ const mountRules: Rules<MountOptions> = {
 
 /** Fields from `NetworkID` on are the engine's own: clients send back what they once read, and dockerd overwrites it. */
 const endpointRules: Rules<EndpointSettings> = {
-  IPAMConfig: (value) => {
-    const {
-      IPv4Address: _ipv4,
-      IPv6Address: _ipv6,
-      ...others
-    } = (value ?? {}) as NonNullable<EndpointSettings['IPAMConfig']>;
-    return Object.values(others).every(unset);
-  },
-  DriverOpts: unset,
+  DriverOpts: (value) => Object.keys(value ?? {}).every(isHonouredOption),
 };
+
+/** Docker's own names; others are the user's, and kept. */
+function isHonouredOption(name: string): boolean {
+  const prefix = 'com.docker.network.';
+  return !name.startsWith(prefix) || [`${prefix}endpoint.sysctls`, `${prefix}endpoint.ifname`].includes(name);
+}
 
 /** @throws `not-implemented` naming the first field that is set and not honoured. */
 export function refuseUnsupportedEndpoint(settings: EndpointSettings, path: string): void {

@@ -145,11 +145,17 @@ export function overlap(a: Subnet, b: Subnet): boolean {
 }
 
 const linkLocal = parseCidr('fe80::/10').subnet;
+const linkLocal4 = parseCidr('169.254.0.0/16').subnet;
 const multicast6 = parseCidr('ff00::/8').subnet;
 
 /** Every IPv6 link has such an address by itself (RFC 4291 §2.5.6). */
 export function isLinkLocal6(address: Address): boolean {
   return address.family === 6 && contains(linkLocal, address);
+}
+
+/** Of the link alone, in either family (RFC 3927, RFC 4291 §2.5.6). */
+export function isLinkLocal(address: Address): boolean {
+  return isLinkLocal6(address) || contains(linkLocal4, address);
 }
 
 export function isMulticast6(address: Address): boolean {

@@ -11,6 +11,7 @@ import { EndpointAddresses, placesOf } from './endpoint-addresses.ts';
 import type { Firewall } from './firewall/firewall.ts';
 import { portElements } from './firewall/port-elements.ts';
 import { type NamespaceHelper, NetworkError } from './helper.ts';
+import { type LinkWishes, linkLocalAddresses } from './link-wishes.ts';
 import { type LinkRemover, plugProgram, strayLinks, type WaysOut } from './links.ts';
 import { linkPrefix, newLinkName } from './names.ts';
 import { type MapElement, setHairpin } from './netlink/index.ts';
@@ -31,6 +32,7 @@ export interface Socket {
   readonly namespacePath: string;
   readonly linkInside: string;
   readonly waysOut: WaysOut;
+  readonly wishes: LinkWishes;
 }
 
 /** What a connected (or connecting) container holds. */
@@ -238,8 +240,9 @@ export class BridgeNetwork implements ContainerNetwork {
     throw new EngineError('failed-precondition', `network ${this.#plan.name} could not be started on this machine`);
   }
 
-  async #hold(containerID: string, { linkInside }: Socket, options: ConnectOptions): Promise<Holding> {
+  async #hold(containerID: string, { linkInside, wishes }: Socket, options: ConnectOptions): Promise<Holding> {
     this.#started();
+    linkLocalAddresses(wishes);
     const chosenMac = options.macAddress ? checkMac(options.macAddress) : undefined;
     const { addresses, shown, macAddress } = this.#addresses.take(options, !this.#plan.internal);
     try {
@@ -320,13 +323,13 @@ export class BridgeNetwork implements ContainerNetwork {
     }
   }
 
-  async #tryPlug({ endpoint, elements }: Holding, { namespacePath, waysOut }: Socket): Promise<void> {
+  async #tryPlug({ endpoint, elements }: Holding, { namespacePath, waysOut, wishes }: Socket): Promise<void> {
     const bridge = this.#started();
     const { helper, firewall } = this.#parts;
     const between = (program: Parameters<Firewall['addTo']>[0]) => void firewall?.addTo(program, elements);
     const isolated = !this.#plan.icc;
     const mtu = this.#plan.wish.mtu;
-    await helper.run(plugProgram({ endpoint, bridge, mtu, namespacePath, waysOut, isolated, between }));
+    await helper.run(plugProgram({ endpoint, bridge, mtu, namespacePath, waysOut, wishes, isolated, between }));
   }
 
   /** Somebody took the table or the bridge away. */

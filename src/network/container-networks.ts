@@ -4,6 +4,7 @@ import type { ContainerNetwork } from './container-network.ts';
 import type { NameView } from './dns/answer.ts';
 import { Resolver } from './dns/resolver.ts';
 import { type NamespaceHelper, NetworkError } from './helper.ts';
+import { linkName } from './link-wishes.ts';
 import type { DefaultRoute } from './links.ts';
 import { configureLink } from './netlink/index.ts';
 import { Program } from './program.ts';
@@ -48,7 +49,8 @@ export class ContainerNetworks implements AsyncDisposable {
       containerID,
       {
         namespacePath,
-        linkInside: freeLink(plugs, network.info.linkPrefix),
+        linkInside: linkInside(plugs, network, options),
+        wishes: options.link ?? {},
         waysOut: waysOut(network, priority, plugs),
       },
       options,
@@ -194,11 +196,9 @@ function serversOf(plugs: readonly Plug[]): readonly string[] {
   return plugs.find(({ resolving }) => resolving)?.resolving?.servers ?? [];
 }
 
-function freeLink(plugs: readonly Plug[], prefix = 'eth'): string {
+function linkInside(plugs: readonly Plug[], { info }: ContainerNetwork, { link }: ConnectOptions): string {
   const taken = new Set(plugs.map(({ endpoint }) => endpoint.linkInside));
-  let number = 0;
-  while (taken.has(`${prefix}${number}`)) number++;
-  return `${prefix}${number}`;
+  return linkName(link?.name ?? '', taken, info.linkPrefix ?? 'eth');
 }
 
 function gatewayOf(endpoint: Endpoint, family: Family): string {

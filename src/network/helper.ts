@@ -118,10 +118,11 @@ export class NamespaceHelper implements AsyncDisposable {
       waiting.resolve(output);
       return;
     }
-    const what = waiting.program.nameOf(answer.readUInt32LE(8));
     const detail = refusalText(output);
     const reason = reasonOf(result);
-    waiting.reject(new NetworkError(errorName(result), `${what}: ${detail ? `${reason} (${detail})` : reason}`));
+    const code = errorName(result);
+    const said = detail ? `${reason} (${detail})` : reason;
+    waiting.reject(new NetworkError(code, waiting.program.failureText(answer.readUInt32LE(8), code, said)));
   }
 }
 

@@ -1,8 +1,10 @@
 import { log } from '#log';
 import { type Address, macOf, parseAddress } from './address.ts';
 import { type Bridge, listHostLinks } from './bridge.ts';
+import { placesOf } from './endpoint-addresses.ts';
 import { forgetUdpFlows } from './flows.ts';
 import { NamespaceHelper, NetworkError } from './helper.ts';
+import { addLinkLocals, type LinkWishes, writeSysctls } from './link-wishes.ts';
 import { isLinkName } from './names.ts';
 import { configureLink, createVeth, deleteLink, deleteNeighbour, setHairpin, setIsolated } from './netlink/index.ts';
 import { Program } from './program.ts';
@@ -27,11 +29,12 @@ export function plugProgram(options: {
   readonly mtu: number;
   readonly namespacePath: string;
   readonly waysOut: WaysOut;
+  readonly wishes: LinkWishes;
   /** It may not speak to other ports of the bridge. */
   readonly isolated: boolean;
   readonly between: (program: Program) => void;
 }): Program {
-  const { endpoint, bridge, mtu, namespacePath, waysOut } = options;
+  const { endpoint, bridge, mtu, namespacePath } = options;
   const { hostLink, macAddress, linkInside } = endpoint;
   const program = new Program();
   for (const address of rememberedWrongly(endpoint)) {
@@ -53,10 +56,21 @@ export function plugProgram(options: {
   if (options.isolated) program.send(`isolate ${hostLink}`, setIsolated(hostLink));
   if (endpoint.ports.length > 0) program.send(`set hairpin mode of ${hostLink}`, setHairpin(hostLink));
   options.between(program);
-  program.enter(namespacePath);
-  program.write(`/proc/sys/net/ipv6/conf/${linkInside}/disable_ipv6`, endpoint.ipv6 ? '0' : '1');
-  if (endpoint.ipAddress !== '') configureInside(program, linkInside, endpoint, waysOut.ipv4);
-  if (endpoint.ipv6) configureInside(program, linkInside, endpoint.ipv6, waysOut.ipv6);
+  return settleInside(program.enter(namespacePath), options);
+}
+
+/** What comes after a link is there, inside of its namespace: settings, addresses and routes. */
+export function settleInside(
+  program: Program,
+  { endpoint, waysOut, wishes }: { endpoint: Endpoint; waysOut: WaysOut; wishes: LinkWishes },
+): Program {
+  const { linkInside: name } = endpoint;
+  program.write(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, endpoint.ipv6 ? '0' : '1');
+  writeSysctls(program, name, wishes);
+  for (const [family, place] of placesOf(endpoint)) {
+    configureInside(program, name, place, family === 4 ? waysOut.ipv4 : waysOut.ipv6);
+  }
+  addLinkLocals(program, name, wishes);
   return program;
 }
 
@@ -69,7 +83,7 @@ function rememberedWrongly({ ipAddress, ipv6, macAddress }: Endpoint): Address[]
 }
 
 /** Addresses and the way out, inside of the namespace. */
-export function configureInside(program: Program, name: string, place: EndpointAddress, wayOut: DefaultRoute): void {
+function configureInside(program: Program, name: string, place: EndpointAddress, wayOut: DefaultRoute): void {
   const { ipAddress, prefixLength, gateway } = place;
   const address = parseAddress(ipAddress);
   const route = wayOut

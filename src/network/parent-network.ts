@@ -10,7 +10,8 @@ import { NetworkNames } from './dns/names.ts';
 import { EndpointAddresses, placesOf } from './endpoint-addresses.ts';
 import type { NamespaceHelper } from './helper.ts';
 import { chooseSubnet } from './ipam.ts';
-import { configureInside, type LinkRemover } from './links.ts';
+import { linkLocalAddresses } from './link-wishes.ts';
+import { type LinkRemover, settleInside } from './links.ts';
 import { createStacked, deleteLink, type StackedKind } from './netlink/index.ts';
 import { ensureParent, type ParentLink } from './parent-links.ts';
 import { Program } from './program.ts';
@@ -134,6 +135,7 @@ export class ParentNetwork implements ContainerNetwork {
         `endpoint with name ${options.name ?? containerID} already exists in network ${this.#plan.name}`,
       );
     }
+    linkLocalAddresses(socket.wishes);
     const chosenMac = options.macAddress ? checkMac(options.macAddress) : undefined;
     const { addresses, shown, macAddress } = this.#addresses.take(options, !this.#plan.internal);
     const endpoint: Endpoint = {
@@ -226,7 +228,7 @@ export class ParentNetwork implements ContainerNetwork {
     for (const [, { ipAddress }] of placesOf(endpoint)) this.names.add(ipAddress, names);
   }
 
-  async #plug(endpoint: Endpoint, { namespacePath, waysOut }: Socket): Promise<void> {
+  async #plug(endpoint: Endpoint, { namespacePath, waysOut, wishes }: Socket): Promise<void> {
     const { kind, mtu } = this.#plan;
     if (!this.#parent) {
       throw new EngineError('failed-precondition', `network ${this.#plan.name} could not be started on this machine`);
@@ -240,13 +242,7 @@ export class ParentNetwork implements ContainerNetwork {
       ...(mtu === undefined ? {} : { mtu }),
       namespacePath,
     });
-    const program = new Program()
-      .send(`failed to create the ${kind.driver} port`, made)
-      .enter(namespacePath)
-      .write(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, endpoint.ipv6 ? '0' : '1');
-    for (const [family, place] of placesOf(endpoint)) {
-      configureInside(program, name, place, family === 4 ? waysOut.ipv4 : waysOut.ipv6);
-    }
-    await this.#parts.helper.run(program);
+    const program = new Program().send(`failed to create the ${kind.driver} port`, made).enter(namespacePath);
+    await this.#parts.helper.run(settleInside(program, { endpoint, waysOut, wishes }));
   }
 }

@@ -25,7 +25,7 @@ test('a program is its instructions, letter and operands', () => {
     'C\x02\0/nE\x02\0/nW\x02\0/f\x01\x001R\x02\0/n' +
       'S\x0c\0\x01\0\x02\0\0\0\x02\0\x04\0\0\0I\x04\0eth0\0\0\0\0F\x02\0/n\x08\0\0\0abcdefgh',
   );
-  assert.equal(program.nameOf(4), 'ask');
-  assert.equal(program.nameOf(0), 'create network namespace /n');
-  assert.equal(program.nameOf(9), 'network helper');
+  assert.equal(program.failureText(4, 'EPERM', 'no'), 'ask: no');
+  assert.equal(program.failureText(0, 'EPERM', 'no'), 'create network namespace /n: no');
+  assert.equal(program.failureText(9, 'EPERM', 'no'), 'network helper: no');
 });

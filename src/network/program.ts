@@ -5,10 +5,13 @@ import type { UserNamespace } from './types.ts';
 
 const protocols = { route: 0, netfilter: 12 } as const;
 
+/** What an instruction is for; words of its own where something is not there. */
+type InstructionName = string | { readonly what: string; readonly ENOENT: string };
+
 /** Instructions in order; each method answers the program itself. */
 export class Program {
   readonly #parts: Buffer[] = [];
-  readonly #names: string[] = [];
+  readonly #names: InstructionName[] = [];
 
   /** A new namespace held at `path`, loopback up; the program goes on inside it. */
   create(path: string): this {
@@ -37,6 +40,16 @@ export class Program {
     return this.#add(`write ${path}`, letter('W'), string(path), string(content));
   }
 
+  /** Writes a sysctl's file, which has to be there. `why` begins what is said when it is not, or refuses the value. */
+  set(why: string, path: string, value: string): this {
+    return this.#add(
+      { what: `${why}: unable to write to '${path}': write ${path}`, ENOENT: `${why}: ${path} is not a sysctl file` },
+      letter('K'),
+      string(path),
+      string(value),
+    );
+  }
+
   /** A socket of the namespace on an IPv4 address, held by the helper until it is taken over; adds its {@link HeldSocket} to the output. */
   listen(kind: 'udp' | 'tcp', address: Address, port: number): this {
     const operands = Buffer.alloc(7);
@@ -59,9 +72,11 @@ export class Program {
     return this.#send(what, protocols.netfilter, datagram, options.lenient ?? false);
   }
 
-  /** What instruction `index` was for. */
-  nameOf(index: number): string {
-    return this.#names[index] ?? 'network helper';
+  /** What is said when instruction `index` fails. */
+  failureText(index: number, code: string, reason: string): string {
+    const name = this.#names[index] ?? 'network helper';
+    if (typeof name === 'string') return `${name}: ${reason}`;
+    return code === 'ENOENT' ? name.ENOENT : `${name.what}: ${reason}`;
   }
 
   encode(): Buffer {
@@ -82,7 +97,7 @@ export class Program {
     return this.#add(what, letter('S'), head, ...patches, size(datagram.bytes.length), datagram.bytes);
   }
 
-  #add(name: string, ...parts: Buffer[]): this {
+  #add(name: InstructionName, ...parts: Buffer[]): this {
     this.#names.push(name);
     this.#parts.push(...parts);
     return this;

@@ -1,3 +1,4 @@
+import type { LinkWishes } from './link-wishes.ts';
 import type { StackedKind } from './netlink/index.ts';
 
 export interface PortBinding {
@@ -96,6 +97,7 @@ export interface ConnectOptions {
   readonly ports: readonly PortBinding[];
   /** Of the networks a container is on, the one with the highest leads out; then the first by name. */
   readonly gatewayPriority?: number;
+  readonly link?: LinkWishes;
   readonly resolving?: Resolving;
 }
 

@@ -4,6 +4,7 @@ import { parseInteger } from '#http';
 import { type ApiRoute, type Call, decodeAs } from '../call.ts';
 import { configFieldNames, createConfig, updateConfig } from '../decoders/container.ts';
 import { isObject } from '../go-json.ts';
+import { migrateLinkSysctls } from '../link-sysctls.ts';
 import { containerInspectFor } from '../older-versions.ts';
 import { refuseUnsupportedConfig, refuseUnsupportedUpdate } from '../unsupported.ts';
 
@@ -59,13 +60,14 @@ async function create(call: Call): Promise<void> {
   refuseNewer(call, config);
   const platform = call.before('1.41') ? undefined : call.query.text('platform');
   const wanted = { name: call.query.text('name'), platform };
-  const created = await containers(call).create(withOlderDefaults(call, config), {
+  const migrated = migrateLinkSysctls(call, config);
+  const created = await containers(call).create(withOlderDefaults(call, migrated.config), {
     ...(wanted.name === undefined ? {} : { name: wanted.name }),
     ...(wanted.platform === undefined ? {} : { platform: wanted.platform }),
     ...(call.before('1.44') ? { readOnlyNonRecursive: true } : {}),
   });
   const warnings = config.MacAddress && !call.before('1.44') ? [containerWideMac] : [];
-  call.reply(201, { ...created, Warnings: [...created.Warnings, ...warnings] });
+  call.reply(201, { ...created, Warnings: [...created.Warnings, ...warnings, ...migrated.warnings] });
 }
 
 /** @throws `invalid-argument` in dockerd's words for what the client's version of the API has no words for. */

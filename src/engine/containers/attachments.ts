@@ -2,11 +2,12 @@
 import { isIP } from 'node:net';
 import type { ContainerCreateConfig, EndpointSettings } from '#api-types';
 import { EngineError, isKind } from '#errdefs';
-import { type Family, isAddressIn, type NetworkInfo, type Resolving } from '#network';
+import { type Family, isAddressIn, type NetworkInfo, type PoolInfo, type Resolving } from '#network';
 import type { EngineContext } from '../context.ts';
 import { findNetwork } from '../networks/find.ts';
 import { nameServers } from './account-files.ts';
 import type { Container } from './container.ts';
+import { linkLocalFaults, sysctlFaults } from './endpoint-options.ts';
 import type { NetworkAttachment } from './record.ts';
 
 /** The networks of a create call: that of `NetworkMode`, and what `EndpointsConfig` adds. Keys are network names where the network is there already. */
@@ -119,26 +120,34 @@ function endpointFaults(network: NetworkInfo, config: EndpointSettings): string[
   const { IPv4Address = '', IPv6Address = '' } = config.IPAMConfig ?? {};
   const isUsers = !network.predefined;
   const faults: string[] = [];
-  if (!isUsers && config.Aliases?.length) {
-    faults.push('network-scoped alias is supported only for containers in user defined networks');
-  }
   if (!isUsers && (IPv4Address !== '' || IPv6Address !== '')) {
     faults.push('user specified IP address is supported on user defined networks only');
   }
-  faults.push(...addressFaults(network, IPv4Address, 4), ...addressFaults(network, IPv6Address, 6));
-  return faults;
+  if (!isUsers && config.Aliases?.length) {
+    faults.push('network-scoped alias is supported only for containers in user defined networks');
+  }
+  return [
+    ...faults,
+    ...addressFaults(IPv4Address, 4),
+    ...addressFaults(IPv6Address, 6),
+    ...linkLocalFaults(config),
+    ...rangeFaults(network, IPv4Address),
+    ...rangeFaults(network.ipv6, IPv6Address),
+    ...sysctlFaults(config),
+  ];
 }
 
-function addressFaults(network: NetworkInfo, wanted: string, family: Family): string[] {
+function addressFaults(wanted: string, family: Family): string[] {
+  return wanted === '' || isIP(wanted) === family ? [] : [`invalid IPv${family} address: ${wanted}`];
+}
+
+function rangeFaults(pool: PoolInfo | undefined, wanted: string): string[] {
   if (wanted === '') return [];
-  const pool = family === 4 ? network : network.ipv6;
-  const faults = isIP(wanted) === family ? [] : [`invalid IPv${family} address: ${wanted}`];
   if (!pool?.ownSubnet) {
-    faults.push('user specified IP address is supported only when connecting to networks with user configured subnets');
-  } else if (!isAddressIn(pool.subnet ?? '', wanted)) {
-    faults.push(`no configured subnet or ip-range contain the IP address ${wanted}`);
+    return ['user specified IP address is supported only when connecting to networks with user configured subnets'];
   }
-  return faults;
+  if (isAddressIn(pool.subnet ?? '', wanted)) return [];
+  return [`no configured subnet or ip-range contain the IP address ${wanted}`];
 }
 
 /** The networks in the order they are connected: that of `NetworkMode` first, then by name, as dockerd. */

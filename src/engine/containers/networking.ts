@@ -6,6 +6,7 @@ import { mapText, remapOf } from '../remap/index.ts';
 import { addressesOf, writeAccountFiles } from './account-files.ts';
 import { dnsNames, inOrder, resolvingOf } from './attachments.ts';
 import type { Container } from './container.ts';
+import { linkWishes } from './endpoint-options.ts';
 import { emitNetwork } from './events.ts';
 import { linkedHosts } from './links/index.ts';
 import { joinedUserNamespace } from './namespaces.ts';
@@ -118,6 +119,7 @@ export async function connectOne(
     ...(config.IPAMConfig?.IPv6Address ? { ipv6Address: config.IPAMConfig.IPv6Address } : {}),
     ...(config.MacAddress ? { macAddress: config.MacAddress } : {}),
     gatewayPriority: config.GwPriority ?? 0,
+    link: linkWishes(config),
     ...(resolving ? { resolving } : {}),
   });
   const names = network.predefined ? null : dnsNames(container, config);

@@ -179,7 +179,7 @@ export function configureLink(options: {
   const messages = [up];
   if (options.address !== undefined) {
     const { address, prefixLength = widthOf(address.family) } = options;
-    const added: [Buffer, number] = [addAddress(address, prefixLength), headerBytes + 4];
+    const added: [Buffer, number] = [newAddressOf(address, prefixLength), headerBytes + 4];
     // A link gets the route to its IPv6 neighbours when it has the address while it is up.
     if (address.family === 4) messages.unshift(added);
     else messages.push(added);
@@ -205,8 +205,14 @@ function addressHeader(family: number, index: number, prefixLength: number, flag
   return header;
 }
 
+/** One more address of a link that is there. */
+export function addAddress(name: string, address: Address, prefixLength: number): Datagram {
+  const bytes = newAddressOf(address, prefixLength);
+  return { bytes, acks: 1, patches: [{ offset: headerBytes + 4, kind: 'link-index', value: name }] };
+}
+
 /** An IPv6 address is used at once: nobody else on a bridge of ours has it (`nodad`). */
-function addAddress(address: Address, prefixLength: number): Buffer {
+function newAddressOf(address: Address, prefixLength: number): Buffer {
   const noDuplicateDetection = 2;
   const { family } = address;
   const bytes = addressBytes(address);
