@@ -1,3 +1,4 @@
+import type { FaultPlace } from '#errdefs';
 import type { BuildStepExplanation, BuildStepPrediction } from './build-explanation.ts';
 /** Small shapes that several resources share. */
 
@@ -8,6 +9,8 @@ export type StringSet = Readonly<Record<string, Readonly<Record<string, never>>>
 /** The body of every failed call. */
 export interface ErrorResponse {
   readonly message: string;
+  /** Where a build failed, beside the message. */
+  readonly fault?: FaultPlace;
 }
 
 /** What `X-Registry-Auth` carries, and the body of `POST /auth`. A token or a user with a password. */
@@ -46,6 +49,8 @@ export interface ProgressMessage {
   readonly errorDetail?: { readonly code?: number; readonly message: string };
   readonly error?: string;
   readonly aux?: unknown;
+  /** Beside the `stream` that shows it: where a build failed. The error itself is the next message. */
+  readonly fault?: FaultPlace;
   /** Only of builds that were asked to explain themselves. */
   readonly explain?: BuildStepExplanation;
   /** Only of builds that were asked for a plan. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Engine } from '#api-types';
-import { EngineError, isKind, kindOf, messageOf } from '#errdefs';
+import { EngineError, type FaultPlace, isKind, kindOf, messageOf, placeOf, placeText } from '#errdefs';
 import { type Exchange, isDisconnect, parseTarget, RouteTable, type ServerOptions } from '#http';
 import { log } from '#log';
 import { Call } from './call.ts';
@@ -96,16 +96,27 @@ function refuse(exchange: Exchange, error: unknown): void {
     response.end(`${error.message}\n`);
     return;
   }
-  sendError(exchange, httpStatus[kind], messageOf(error));
+  const place = placeOf(error);
+  const message = place && isDockerCommand(request) ? withPlace(messageOf(error), place) : messageOf(error);
+  sendError(exchange, httpStatus[kind], message, place);
 }
 
-function sendError({ request, response }: Exchange, status: number, message: string): void {
+/** The docker command prints the message and nothing else of an answer. Programs, which look for words in it, are given it bare. */
+function isDockerCommand({ headers }: IncomingMessage): boolean {
+  return headers['user-agent']?.startsWith('Docker-Client/') ?? false;
+}
+
+function withPlace(message: string, place: FaultPlace): string {
+  return `${message}\n\n${placeText(place).trimEnd()}`;
+}
+
+function sendError({ request, response }: Exchange, status: number, message: string, fault?: FaultPlace): void {
   if (status === 304) {
     response.writeHead(304);
     response.end();
     return;
   }
-  const body = `${JSON.stringify({ message })}\n`;
+  const body = `${JSON.stringify({ message, fault })}\n`;
   response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) });
   response.end(request.method === 'HEAD' ? undefined : body);
 }

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { BuildStepExplanation } from '#api-types';
-import { EngineError } from '#errdefs';
+import { EngineError, placeOf, placeText } from '#errdefs';
 import { log } from '#log';
 import type { Metadata } from '#metadata';
 import { type Digest, parsePlatform } from '#oci';
@@ -11,6 +11,7 @@ import { BuildPlan, type PlannedStage } from './convert/index.ts';
 import { BuildSession, Recorder, type StepReport, type StepState, toBytes } from './executor/index.ts';
 import { Explainer } from './explain/index.ts';
 import { atStep, failedStep } from './failed-step.ts';
+import { placeFault } from './fault.ts';
 import { type BuildGraph, buildGraph } from './graph.ts';
 import { Solver, type Vertex, type VertexEvent } from './solver/index.ts';
 import { sourceDateEpoch } from './source-date-epoch.ts';
@@ -55,14 +56,7 @@ export async function startBuild(host: BuilderHost, request: BuildRequest): Prom
   await using held = new AsyncDisposableStack();
   const read = await readContext(request);
   held.use(read.context);
-  const plan = new BuildPlan(read.dockerfile, {
-    target: request.target,
-    labels: request.labels,
-    buildArgs: request.buildArgs,
-    networkMode,
-    buildPlatform: host.platform,
-    targetPlatform: request.platform ? parsePlatform(request.platform) : host.platform,
-  });
+  const plan = planOf(host, request, read, networkMode);
   const lease = held.use(await host.metadata.lease());
   const epochSec = sourceDateEpoch(request.buildArgs);
   const recorder = new Recorder(host, lease, { foreign: await foreignCache(host, request.cacheFrom), epochSec });
@@ -72,6 +66,25 @@ export async function startBuild(host: BuilderHost, request: BuildRequest): Prom
   );
   const all = held.move();
   return { read, plan, recorder, session, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
+function planOf(
+  host: BuilderHost,
+  request: BuildRequest,
+  { dockerfile, text }: ReadContext,
+  networkMode: 'default' | 'none' | 'host',
+): BuildPlan {
+  const { target, labels, buildArgs } = request;
+  const targetPlatform = request.platform ? parsePlatform(request.platform) : host.platform;
+  try {
+    return new BuildPlan(dockerfile, {
+      ...{ target, labels, buildArgs, networkMode, targetPlatform },
+      buildPlatform: host.platform,
+    });
+  } catch (error) {
+    placeFault(error, text);
+    throw error;
+  }
 }
 
 /** Context, plan, bases, graph, solve, tag. */
@@ -94,10 +107,19 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     const explanations = await explain(explainer, request);
     return { ...(await finish(host, request, transcript, plan, end, names)), explanations };
   } catch (error) {
-    transcript.fail(failedStep(error) ?? 0);
+    const step = failedStep(error) ?? 0;
+    placeFault(error, read.text, { plan, output: transcript.tailOf(step) });
+    transcript.fail(step);
+    printPlace(request, error);
     await explain(explainer, request);
     throw error;
   }
+}
+
+/** For clients that print what they are sent; the message of the error itself stays what others look for. */
+function printPlace({ onProgress, signal }: BuildRequest, error: unknown): void {
+  const place = placeOf(error);
+  if (place && !signal.aborted) onProgress({ stream: `\n${placeText(place)}\n`, fault: place });
 }
 
 function newExplainer(

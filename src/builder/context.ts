@@ -3,12 +3,14 @@ import { type Dockerfile, IgnoreMatcher, maxDockerfileBytes, parseDockerfile, pa
 import { EngineError } from '#errdefs';
 import { readAll } from '#streams';
 import { ContextTree, cleanTreePath, statPath, toBytes } from './executor/index.ts';
+import { type DockerfileText, placeFault } from './fault.ts';
 import { remoteContext } from './remote-context.ts';
 import type { BuildRequest } from './types.ts';
 
 export interface ReadContext {
   readonly context: ContextTree;
   readonly dockerfile: Dockerfile;
+  readonly text: DockerfileText;
   /** The patterns of its .dockerignore. */
   readonly ignored: IgnoreMatcher;
 }
@@ -28,14 +30,24 @@ export async function readContext(request: BuildRequest): Promise<ReadContext> {
   const context = await ContextTree.read(source, dataPath, { signal: request.signal });
   try {
     const { path, bytes } = await readDockerfile(context, request.dockerfile || 'Dockerfile');
-    const dockerfile = parseDockerfile(bytes, { name: path });
+    const text = { name: path, text: bytes.toString() };
+    const dockerfile = parsed(bytes, text);
     const ignored = await readIgnored(context);
     for (const name of ['.dockerignore', path]) {
       if (ignored.excludes(name)) context.remove(cleanTreePath(toBytes(name)));
     }
-    return { context, dockerfile, ignored };
+    return { context, dockerfile, text, ignored };
   } catch (error) {
     await context[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function parsed(bytes: Uint8Array, text: DockerfileText): Dockerfile {
+  try {
+    return parseDockerfile(bytes, { name: text.name });
+  } catch (error) {
+    placeFault(error, text);
     throw error;
   }
 }

@@ -6,11 +6,17 @@ import type { StepReport } from './executor/index.ts';
 /** Messages held for a step that has to wait for its turn; beyond it the oldest output is dropped. */
 const maxHeldMessages = 20_000;
 
+/** What is kept of a command's output for the error that it may end with. */
+const tailLines = 10;
+const maxTailCharacters = 4096;
+
 interface Slot {
   readonly held: ProgressMessage[];
   dropped: number;
   closed: boolean;
   readonly decoders: Map<'stdout' | 'stderr', StringDecoder>;
+  /** The end of what the command printed. */
+  tail: string;
 }
 
 /**
@@ -102,6 +108,13 @@ export class Transcript {
     for (const message of this.#quieted.splice(0)) this.#send(message);
   }
 
+  /** The last lines of what a step's command printed. Before `fail`. */
+  tailOf(step: number): string {
+    this.#flushDecoders(step);
+    const lines = (this.#slots.get(step)?.tail ?? '').replace(/\n$/, '').split('\n');
+    return lines.slice(-tailLines).join('\n');
+  }
+
   /** After the last step. */
   finish(messages: readonly ProgressMessage[]): void {
     for (const message of messages) this.#print(message);
@@ -109,7 +122,7 @@ export class Transcript {
 
   #slot(step: number): Slot {
     let slot = this.#slots.get(step);
-    if (!slot) this.#slots.set(step, (slot = { held: [], dropped: 0, closed: false, decoders: new Map() }));
+    if (!slot) this.#slots.set(step, (slot = { held: [], dropped: 0, closed: false, decoders: new Map(), tail: '' }));
     return slot;
   }
 
@@ -121,7 +134,10 @@ export class Transcript {
   }
 
   #output(step: number, stream: 'stdout' | 'stderr', text: string): void {
-    if (text !== '') this.message(step, { stream: stream === 'stderr' ? coloured(text) : text });
+    if (text === '') return;
+    const slot = this.#slot(step);
+    slot.tail = (slot.tail + text).slice(-maxTailCharacters);
+    this.message(step, { stream: stream === 'stderr' ? coloured(text) : text });
   }
 
   #flushDecoders(step: number): void {

@@ -1,6 +1,6 @@
 import type { Engine } from '#api-types';
 import { connect, InBandError } from '#client';
-import { messageOf } from '#errdefs';
+import { messageOf, placeOf, placeText } from '#errdefs';
 import type { Command, Terminal } from './command.ts';
 import { commandTable, findCommand } from './commands.ts';
 import { errorText } from './error-text.ts';
@@ -111,7 +111,8 @@ function explain(error: unknown, command: Command | undefined, terminal: Termina
     return error.exitCode;
   }
   if (command?.name !== 'run') {
-    say(errorText(error));
+    const place = placeOf(error);
+    say(place ? `${errorText(error)}\n\n${placeText(place).trimEnd()}` : errorText(error));
     // A build ends with the status of the command that failed in it.
     return error instanceof InBandError ? (error.code ?? 1) : 1;
   }

@@ -1,5 +1,5 @@
 import type { AuthConfig, CallOptions, Filters } from '#api-types';
-import { EngineError, type ErrorKind } from '#errdefs';
+import { EngineError, type ErrorKind, type FaultPlace, placeError } from '#errdefs';
 import { type ClientResponse, type Connection, formatQuery, type HttpClient, readNdjson } from '#http';
 import { type ByteSource, readAll } from '#streams';
 
@@ -56,10 +56,11 @@ export class Transport {
   /** One JSON value per line; an in-band error ends the iteration by being thrown. */
   async *lines<T extends object>(method: string, path: string, spec: CallSpec = {}): AsyncGenerator<T> {
     const response = await this.send(method, path, spec);
+    let place: FaultPlace | undefined;
     for await (const value of readNdjson(response.body)) {
-      const line = value as { error?: string; errorDetail?: { message?: string; code?: number } };
-      if (line.errorDetail || line.error)
-        throw inBandError(line.errorDetail?.message ?? line.error ?? 'unknown error', line.errorDetail?.code);
+      const line = value as Line;
+      if (line.errorDetail || line.error) throw inBandError(line, place);
+      place = line.fault;
       yield value as T;
     }
   }
@@ -101,14 +102,18 @@ export class DaemonError extends EngineError {
 
 async function failure(response: ClientResponse): Promise<DaemonError> {
   const text = (await readAll(response.body, maxErrorBytes, 'error answer')).toString('utf8').trim();
-  return new DaemonError(kinds[response.status] ?? 'unknown', errorText(text) || `status ${response.status}`);
+  const { message, fault } = errorBody(text);
+  const error = new DaemonError(kinds[response.status] ?? 'unknown', message || `status ${response.status}`);
+  if (fault) placeError(error, fault);
+  return error;
 }
 
-function errorText(text: string): string {
+function errorBody(text: string): { message: string; fault?: FaultPlace } {
   try {
-    return (JSON.parse(text) as { message?: string }).message ?? text;
+    const { message = text, fault } = JSON.parse(text) as { message?: string; fault?: FaultPlace };
+    return { message, ...(fault ? { fault } : {}) };
   } catch {
-    return text;
+    return { message: text };
   }
 }
 
@@ -123,8 +128,17 @@ export class InBandError extends EngineError {
   }
 }
 
-function inBandError(message: string, code: number | undefined): InBandError {
-  return new InBandError(message, code);
+interface Line {
+  readonly error?: string;
+  readonly errorDetail?: { readonly message?: string; readonly code?: number };
+  /** Where the error comes from that the next line is. */
+  readonly fault?: FaultPlace;
+}
+
+function inBandError({ error, errorDetail }: Line, place: FaultPlace | undefined): InBandError {
+  const inBand = new InBandError(errorDetail?.message ?? error ?? 'unknown error', errorDetail?.code);
+  if (place) placeError(inBand, place);
+  return inBand;
 }
 
 export function decode<T>(bytes: Buffer): T {

@@ -1,5 +1,6 @@
 /** Dockerfile text to an AST with source ranges, variable expansion, what each instruction does to a configuration, and .dockerignore matching. Imports errdefs. */
 export * from './ast.ts';
+export { blamedWords } from './blame.ts';
 export { envLookup, parseChanges } from './changes.ts';
 export {
   type ConfigChange,
@@ -13,6 +14,7 @@ export {
 } from './config.ts';
 export { cleanPath, IgnoreMatcher, parseDockerignore } from './dockerignore.ts';
 export { formatDuration, parseDurationNs } from './duration.ts';
+export { excerptOf } from './excerpt.ts';
 export { type ExpandOptions, expandWord, expandWords } from './expand.ts';
 export { compileGoMatch, compileIgnorePattern, type Glob } from './glob.ts';
 export { inlineText, parseHeredoc } from './heredoc.ts';
@@ -23,5 +25,5 @@ export { maxDockerfileBytes, parseDockerfile, parseInstruction } from './parse.t
 export { exposedPorts } from './ports.ts';
 export type { NameValue } from './statements.ts';
 export { substitute } from './substitute.ts';
-export { suggestion } from './suggest.ts';
+export { nearestName, suggestion } from './suggest.ts';
 export { quote, quoteList } from './text.ts';

@@ -10,12 +10,23 @@ export interface SourceRange {
 export class LocationError extends EngineError {
   readonly range: SourceRange;
   readonly fact: string;
+  /** What may have been meant, as a sentence; not part of the message. */
+  readonly hint: string | undefined;
 
-  constructor(message: string, range: SourceRange, options: { fact?: string; cause?: unknown } = {}) {
+  /** What it is about, where the message does not say. */
+  readonly words: string | undefined;
+
+  constructor(
+    message: string,
+    range: SourceRange,
+    options: { fact?: string; hint?: string; words?: string; cause?: unknown } = {},
+  ) {
     super('invalid-argument', message, options.cause === undefined ? {} : { cause: options.cause });
     this.name = 'LocationError';
     this.range = range;
     this.fact = options.fact ?? message;
+    this.hint = options.hint;
+    this.words = options.words;
   }
 }
 

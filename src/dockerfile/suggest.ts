@@ -19,6 +19,16 @@ export function suggestion(
   return best;
 }
 
+/** Two edits make any short word of another. */
+const minNameLetters = 3;
+
+/** For names that a user made up, of stages and arguments: as they are written there. */
+export function nearestName(written: string, names: readonly string[]): string | undefined {
+  if (written.length < minNameLetters) return undefined;
+  const near = suggestion(written, names, { ignoreCase: true })?.toLowerCase();
+  return names.find((name) => name.toLowerCase() === near);
+}
+
 /** ` (did you mean X?)`, or nothing. */
 export function didYouMean(written: string, options: readonly string[], how: { ignoreCase?: boolean } = {}): string {
   const match = suggestion(written, options, how);

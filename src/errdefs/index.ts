@@ -5,6 +5,8 @@
  * A plain `Error` means a bug.
  */
 
+export { type FaultPlace, placeError, placeOf, placeText } from './fault-place.ts';
+
 export const errorKinds = [
   'invalid-argument',
   'failed-precondition',

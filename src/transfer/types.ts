@@ -1,6 +1,7 @@
 import type { BuildStepExplanation } from '#api-types';
 import type { ContentStore } from '#content';
 import type { LayerIngester } from '#diff';
+import type { FaultPlace } from '#errdefs';
 import type { Metadata } from '#metadata';
 import type { Digest, Platform } from '#oci';
 import type { RegistryClient } from '#registry';
@@ -35,6 +36,7 @@ export interface ProgressMessage {
   readonly progress?: string;
   readonly stream?: string;
   readonly aux?: unknown;
+  readonly fault?: FaultPlace;
   readonly explain?: BuildStepExplanation;
 }
 

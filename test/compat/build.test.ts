@@ -12,7 +12,7 @@ test('the container of a step that failed stays, can be looked at, committed, st
     const files = { Dockerfile: 'FROM base\nENV A=1\nRUN echo out; touch /made; exit 3\n' };
     const failed = await build(files);
     assert.equal(failed.status, 3);
-    const shown = /Step 3\/3.*\n ---> Running in ([0-9a-f]{12})\nout\n$/.exec(failed.stdout)?.[1];
+    const shown = /Step 3\/3.*\n ---> Running in ([0-9a-f]{12})\nout\n\nDockerfile:3\n/.exec(failed.stdout)?.[1];
     assert.ok(shown, failed.stdout);
     const format = '{{.ID}} {{.Command}} {{.Status}}';
     const listed = lines(await docker.ok('ps', '-a', '--no-trunc', '--format', format));
@@ -82,7 +82,7 @@ test('faults: the step is shown, nothing is built', (t) =>
   withBuilds(t, async ({ build, docker }) => {
     const value = await build({ Dockerfile: 'FROM base\nENV A=1\nEXPOSE abc\nRUN true\n' });
     assert.deepEqual([value.status, value.stderr.trim().split('\n').at(-1)], [1, 'Invalid containerPort: abc']);
-    assert.match(value.stdout, /Step 3\/4 : EXPOSE abc\n$/);
+    assert.match(value.stdout, /Step 3\/4 : EXPOSE abc\n\nDockerfile:3\n/);
     const platform = await build({ Dockerfile: 'FROM --platform=foo base\n' });
     assert.equal(platform.status, 1);
     assert.match(platform.stderr, /failed to parse platform foo: "foo": unknown operating system or architecture/);

@@ -3,6 +3,7 @@ import {
   expandWord,
   type Instruction,
   LocationError,
+  nearestName,
   parseInstruction,
   type Stage,
   SyntaxFault,
@@ -75,6 +76,15 @@ export class BuildPlan {
     for (const { stage, needed } of this.stages) if (needed) checkSupported(stage.instructions);
   }
 
+  /** The line that a step is, and the stage it is in: 0 for those before the first FROM. */
+  lineOf(step: number): { line: Stage | Instruction; stage: number } | undefined {
+    const meta = this.#dockerfile.metaArgs[step - 1];
+    if (meta) return { line: meta, stage: 0 };
+    const draft = this.stages.findLast(({ firstStep }) => firstStep <= step);
+    const line = step === draft?.firstStep ? draft.stage : draft?.stage.instructions[step - draft.firstStep - 1];
+    return draft && line && { line, stage: draft.stage.index };
+  }
+
   /** `--build-arg` names that nothing takes up. */
   get unusedArguments(): readonly string[] {
     const instructions = [...this.#dockerfile.metaArgs, ...this.stages.flatMap(({ stage }) => stage.instructions)];
@@ -134,13 +144,25 @@ export class BuildPlan {
   #baseOf(stage: Stage, stages: readonly Stage[]): DraftStage['base'] {
     const reference = this.#expandMeta(stage.baseName, stage);
     if (reference === '') {
-      throw new LocationError(`base name (${stage.baseName}) should not be blank`, stage.range);
+      const hint = this.#argumentHint(stage.baseName);
+      throw new LocationError(`base name (${stage.baseName}) should not be blank`, stage.range, hint ? { hint } : {});
     }
     const platform = stage.platform === '' ? '' : this.#expandMeta(stage.platform, stage);
     checkPlatform(platform, stage);
     const earlier = stageNamed(stages, stage.index, reference);
     if (earlier !== undefined) return { kind: 'stage', stage: earlier };
     return reference === 'scratch' ? { kind: 'scratch' } : { kind: 'image', reference, platform };
+  }
+
+  /** For a variable in FROM that nothing declares. */
+  #argumentHint(word: string): string | undefined {
+    const known = [...this.#dockerfile.metaArgs.flatMap((arg) => arg.definitions.map(({ name }) => name))];
+    for (const [, name = ''] of word.matchAll(/\$\{?(\w+)/g)) {
+      if (known.includes(name)) continue;
+      const near = nearestName(name, known);
+      return `No ARG before the first FROM declares ${name}${near === undefined ? '' : `: did you mean ${near}?`}`;
+    }
+    return undefined;
   }
 
   #convertStage(

@@ -1,4 +1,4 @@
-import { type Dockerfile, type Instruction, mountFrom, type Stage } from '#dockerfile';
+import { type Dockerfile, type Instruction, LocationError, mountFrom, nearestName, type Stage } from '#dockerfile';
 import { EngineError } from '#errdefs';
 import type { CopyFrom } from './operations.ts';
 
@@ -8,14 +8,27 @@ export function stagesUpTo(dockerfile: Dockerfile, target: string): readonly Sta
   if (target === '') return dockerfile.stages;
   const wanted = target.toLowerCase();
   const byName = dockerfile.stages.findIndex((stage) => stage.name === wanted);
-  if (byName < 0) throw new EngineError('invalid-argument', `target stage "${target}" could not be found`);
+  if (byName < 0) throw noTarget(dockerfile.stages, target);
   return dockerfile.stages.slice(0, byName + 1);
+}
+
+/** Placed at the stage that may have been meant. */
+function noTarget(stages: readonly Stage[], target: string): EngineError {
+  const message = `target stage "${target}" could not be found`;
+  const near = nearestName(
+    target,
+    stages.map(({ name }) => name),
+  );
+  const meant = stages.find(({ name }) => name === near);
+  return meant
+    ? new LocationError(message, meant.range, { words: meant.name, hint: `Did you mean ${near}?` })
+    : new EngineError('invalid-argument', message);
 }
 
 function checkNames(stages: readonly Stage[]): void {
   const seen = new Set<string>();
-  for (const { name } of stages) {
-    if (name !== '' && seen.has(name)) throw new EngineError('invalid-argument', `${name} stage name already used`);
+  for (const { name, range } of stages) {
+    if (name !== '' && seen.has(name)) throw new LocationError(`${name} stage name already used`, range);
     seen.add(name);
   }
 }
@@ -53,6 +66,14 @@ export function fromsOf(instruction: Instruction): readonly string[] {
   return instruction.kind === 'run' ? instruction.mounts.map(mountFrom).filter(Boolean) : [];
 }
 
+function atLine<T>({ range }: Instruction, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof EngineError ? new LocationError(error.message, range, { cause: error }) : error;
+  }
+}
+
 /**
  * Indexes of the stages that the last one needs, itself included.
  * @throws EngineError for a `--from` that means no stage it may, in whatever stage
@@ -60,7 +81,7 @@ export function fromsOf(instruction: Instruction): readonly string[] {
 export function neededStages(stages: readonly Stage[], baseStages: ReadonlyMap<number, number>): ReadonlySet<number> {
   for (const stage of stages) {
     for (const instruction of stage.instructions) {
-      for (const from of fromsOf(instruction)) stageReferred(stages, stage.index, from);
+      for (const from of fromsOf(instruction)) atLine(instruction, () => stageReferred(stages, stage.index, from));
     }
   }
   const needed = new Set<number>();

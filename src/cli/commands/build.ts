@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import type { BuildStepExplanation, BuildStepPrediction, ProgressMessage } from '#api-types';
-import { messageOf } from '#errdefs';
+import { messageOf, placeOf } from '#errdefs';
 import { parseReference } from '#reference';
 import { announced, buildContext } from '../build-source.ts';
 import type { Command, Terminal } from '../command.ts';
@@ -64,7 +64,8 @@ export const buildCommand: Command = {
     }
     const steps: BuildStepExplanation[] = [];
     const shown = withoutExplanations(messages, steps);
-    const aux = (await (quiet ? drawQuietly(shown, terminal) : drawProgress(shown, terminal.stdout)).finally(() =>
+    const drawn = quiet ? drawQuietly(shown, terminal) : drawAloud(shown, terminal);
+    const aux = (await drawn.finally(() =>
       report(steps, flags.on('explain') ? terminal : undefined, flags.text('explain-file')),
     )) as { ID?: string } | undefined;
     const iidfile = flags.text('iidfile');
@@ -79,14 +80,14 @@ async function planOf(messages: AsyncIterable<ProgressMessage>): Promise<BuildSt
   return steps;
 }
 
-/** Sets the explanations aside until the build has ended, however it ends. */
+/** Sets the explanations aside until the build has ended, however it ends; where it failed is told with its error. */
 async function* withoutExplanations(
   messages: AsyncIterable<ProgressMessage>,
   steps: BuildStepExplanation[],
 ): AsyncGenerator<ProgressMessage> {
   for await (const message of messages) {
     if (message.explain) steps.push(message.explain);
-    else yield message;
+    else if (!message.fault) yield message;
   }
 }
 
@@ -104,6 +105,17 @@ function checkTag(tag: string): void {
     parseReference(tag);
   } catch (error) {
     throw new UsageError(`invalid argument "${tag}" for "-t, --tag" flag: ${messageOf(error)}`);
+  }
+}
+
+/** Where standard output is kept elsewhere, what a command said last stands above the error of it. */
+async function drawAloud(messages: AsyncIterable<ProgressMessage>, { stdout, stderr }: Terminal): Promise<unknown> {
+  try {
+    return await drawProgress(messages, stdout);
+  } catch (error) {
+    const output = stdout.isTTY ? undefined : placeOf(error)?.output;
+    if (output) stderr.write(`${output}\n`);
+    throw error;
   }
 }
 
