@@ -20,6 +20,12 @@ async function config(args: readonly string[], file = '{}'): Promise<DaemonConfi
 
 const unusable = (fact: string) => ({ message: `unable to configure the daemon with file FILE: ${fact}` });
 
+test('builds are dated to their base unless the daemon is told otherwise', async () => {
+  assert.equal((await config([])).reproducibleBuilds, true);
+  assert.equal((await config(['--reproducible-builds=false'])).reproducibleBuilds, false);
+  assert.equal((await config([], '{"reproducible-builds":false}')).reproducibleBuilds, false);
+});
+
 test('flags in every spelling', async () => {
   const got = await config([
     '-H',

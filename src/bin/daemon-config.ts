@@ -58,6 +58,8 @@ export interface DaemonConfig {
   readonly runtimes: Readonly<Record<string, NamedRuntime>>;
   /** A path, `unconfined` or `builtin`. */
   readonly seccompProfile: string;
+  /** Times in images that are built follow the base image, not the clock. */
+  readonly reproducibleBuilds: boolean;
   readonly labels: readonly string[];
   readonly logDriver: string;
   readonly logOptions: Readonly<Record<string, string>>;
@@ -202,6 +204,7 @@ function buildConfig(values: Values): DaemonConfig {
     seccompProfile: text('seccomp-profile') ?? 'builtin',
     runtimeName: text('default-runtime'),
     runtimes: namedRuntimes(values),
+    reproducibleBuilds: flag('reproducible-builds', true),
     labels: list('label'),
     logDriver: text('log-driver') ?? 'json-file',
     logOptions: (values.get('log-opt') as Readonly<Record<string, string>> | undefined) ?? {},

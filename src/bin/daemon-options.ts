@@ -188,6 +188,12 @@ export const daemonOptions: readonly OptionSpec[] = [
     check: checkMirror,
   },
   {
+    flag: 'reproducible-builds',
+    key: 'reproducible-builds',
+    kind: 'bool',
+    help: 'Date what is built to the image it stands on, not to the clock (default true)',
+  },
+  {
     flag: 'seccomp-profile',
     key: 'seccomp-profile',
     kind: 'string',

@@ -42,6 +42,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     liveRestore: config.liveRestore,
     shutdownTimeoutSeconds: config.shutdownTimeoutSeconds,
     ...(config.cdiSpecDirs.length > 0 ? { cdiSpecDirs: config.cdiSpecDirs } : {}),
+    reproducibleBuilds: config.reproducibleBuilds,
     debug: config.debug,
     labels: config.labels,
     logDefaults: { driver: config.logDriver, options: config.logOptions },

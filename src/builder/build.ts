@@ -14,7 +14,7 @@ import { atStep, failedStep } from './failed-step.ts';
 import { placeFault } from './fault.ts';
 import { type BuildGraph, buildGraph } from './graph.ts';
 import { Solver, type Vertex, type VertexEvent } from './solver/index.ts';
-import { sourceDateEpoch } from './source-date-epoch.ts';
+import { buildTimes } from './source-date-epoch.ts';
 import { Transcript } from './transcript.ts';
 import type { BuilderHost, BuildRequest, BuildResult } from './types.ts';
 
@@ -58,11 +58,11 @@ export async function startBuild(host: BuilderHost, request: BuildRequest): Prom
   held.use(read.context);
   const plan = planOf(host, request, read, networkMode);
   const lease = held.use(await host.metadata.lease());
-  const epochSec = sourceDateEpoch(request.buildArgs);
-  const recorder = new Recorder(host, lease, { foreign: await foreignCache(host, request.cacheFrom), epochSec });
+  const times = buildTimes(request.buildArgs, host);
+  const recorder = new Recorder(host, lease, { foreign: await foreignCache(host, request.cacheFrom), times });
   held.defer(() => recorder.settle());
   const session = held.use(
-    new BuildSession({ host, request, context: read.context, ignored: read.ignored, recorder, epochSec }),
+    new BuildSession({ host, request, context: read.context, ignored: read.ignored, recorder, times }),
   );
   const all = held.move();
   return { read, plan, recorder, session, [Symbol.asyncDispose]: () => all.disposeAsync() };

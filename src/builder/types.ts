@@ -84,6 +84,8 @@ export interface BuilderHost {
   /** Steps run with other IDs: what their snapshots are mounted under. */
   readonly userNamespace?: number | undefined;
   readonly platform: Platform;
+  /** Times in images follow the images they stand on, not the clock, unless a build asks for something else. */
+  readonly reproducible: boolean;
   /** IDs of the steps that have a snapshot now; the builder writes here. */
   readonly steps: Set<string>;
   /** Runs one step to its end; answers the exit code. Nothing of it runs or is mounted by the engine when it returns. */

@@ -62,12 +62,21 @@ function causeText(cause: BuildCause): string {
     case 'files':
       return 'files it copies have changed (too many to have kept their names)';
     case 'setting':
-      return `another ${cause.name}`;
+      return settingText(cause.name);
     case 'file':
       return fileText(cause);
     default:
       return cause satisfies never;
   }
+}
+
+const settingTexts: Readonly<Record<string, string>> = {
+  buildTime: 'another SOURCE_DATE_EPOCH, or an image that it copies from is of another date',
+  fileTimes: 'files that it copies are of another date',
+};
+
+function settingText(name: string): string {
+  return settingTexts[name] ?? `another ${name}`;
 }
 
 function fileText({ change, path, before, after, ignoredBy }: Extract<BuildCause, { kind: 'file' }>): string {

@@ -107,6 +107,7 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
     snapshots: ctx.snapshots,
     userNamespace: ctx.remap?.userNamespace,
     platform: ctx.platform,
+    reproducible: ctx.options.reproducibleBuilds ?? true,
     steps: ctx.buildSteps,
     runStep: (step) => runBuildStep(ctx, step, stepHost),
     keepStep: (kept) => keepBuildStep(ctx, kept),

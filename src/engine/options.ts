@@ -63,6 +63,8 @@ export interface EngineOptions {
   readonly cdiSpecDirs?: readonly string[];
   /** Driver and options of containers that name no driver, or this one. `json-file` without options when absent. */
   readonly logDefaults?: LogDefaults;
+  /** Builds that give no SOURCE_DATE_EPOCH take the time of the images they stand on. On unless false. */
+  readonly reproducibleBuilds?: boolean;
   readonly debug?: boolean;
   readonly labels?: readonly string[];
 }

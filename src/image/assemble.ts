@@ -10,6 +10,8 @@ export interface NewImageParts {
   readonly layers: readonly StoredLayer[];
   /** The image it grew from. */
   readonly parent?: Digest;
+  /** When it was made, if that is not what its config says. */
+  readonly madeMs?: number;
 }
 
 /**
@@ -34,7 +36,8 @@ export async function assembleImage(content: Pick<Ingester, 'put'>, parts: NewIm
     manifest,
     diffIDs,
     sizeBytes: parts.layers.reduce((sum, layer) => sum + layer.sizeBytes, 0),
-    createdMs: createdMsOf(config),
+    createdMs: parts.madeMs ?? createdMsOf(config),
+    ...(parts.madeMs === undefined ? {} : { isMadeHere: true }),
     ...(parts.parent === undefined ? {} : { parent: parts.parent }),
     labels: config.config?.Labels ?? {},
     references: [manifest.digest, id, ...new Set(diffIDs)],

@@ -26,6 +26,8 @@ export interface ImageDescription {
   readonly diffIDs: readonly DiffID[];
   readonly sizeBytes: number;
   readonly createdMs: number;
+  /** `createdMs` is when it was made here, which its config does not tell. */
+  readonly isMadeHere?: boolean;
   readonly parent?: Digest;
   readonly labels: Readonly<Record<string, string>>;
   readonly references: readonly Digest[];

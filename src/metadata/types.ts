@@ -12,8 +12,10 @@ export interface ImageRecord {
   readonly diffIDs: readonly DiffID[];
   /** Sum of the uncompressed layers, bytes. */
   readonly sizeBytes: number;
-  /** From the config, milliseconds since the epoch; 0 when absent. */
+  /** What is shown as `Created`: from the config, or when it was made here. Milliseconds since the epoch; 0 when absent. */
   readonly createdMs: number;
+  /** `createdMs` is when it was made here, which its config does not tell. */
+  readonly isMadeHere?: boolean;
   /** Classic build and commit remember the image they grew from. */
   readonly parent?: Digest;
   /** When it came into this store and when a name was last set, milliseconds. */
@@ -34,6 +36,7 @@ export interface NewImage {
   readonly diffIDs: readonly DiffID[];
   readonly sizeBytes: number;
   readonly createdMs: number;
+  readonly isMadeHere?: boolean;
   readonly parent?: Digest;
   readonly labels: Readonly<Record<string, string>>;
   /** Every blob this image keeps alive: target, manifests of it that are present, config, layers. */
@@ -52,7 +55,7 @@ export interface ImageTable {
   childrenOf(id: Digest): readonly Digest[];
   /**
    * Inserts or refreshes the image, points the names at it (taking them from other images) and adds the repo digests: one transaction.
-   * Referenced blobs without a row get one. A known image that has repo digests keeps its target when none are given.
+   * Referenced blobs without a row get one. A known image keeps its `createdMs`, and its target when it has repo digests and none are given.
    * @throws `failed-precondition` when the bytes of a referenced blob are not in the store.
    */
   put(image: NewImage, names?: readonly string[], repoDigests?: readonly string[]): Promise<void>;

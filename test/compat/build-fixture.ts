@@ -9,8 +9,12 @@ export interface Builds extends ContainerSetup {
   build(files: Readonly<Record<string, string | Buffer>>, ...flags: string[]): ReturnType<ContainerSetup['run']>;
 }
 
-export async function withBuilds(t: TestContext, work: (builds: Builds) => Promise<void>): Promise<void> {
-  await using setup = await containerSetup(t);
+export async function withBuilds(
+  t: TestContext,
+  work: (builds: Builds) => Promise<void>,
+  flags: readonly string[] = [],
+): Promise<void> {
+  await using setup = await containerSetup(t, flags);
   if (!setup) return;
   let folders = 0;
   const build: Builds['build'] = async (files, ...flags) => {

@@ -65,6 +65,7 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
     layers,
     snapshots,
     platform: hostPlatform(),
+    reproducible: true,
     steps: new Set(),
     keepStep: async (step) => void kept.push(step),
     cacheMount: async () => ({
@@ -109,7 +110,20 @@ async function chroot(step: StepRun): Promise<number> {
   const script = `cd "$0" && exec "$@"`;
   const args = [step.rootfs, '/bin/sh', '-c', script, step.cwd, ...step.args];
   const env = Object.fromEntries(step.env.map((entry) => entry.split(/=(.*)/s).slice(0, 2) as [string, string]));
-  const child = spawn('/usr/sbin/chroot', args, { env, signal: step.signal, killSignal: 'SIGKILL' });
+  // The step's binds, in a mount namespace that goes with the command.
+  const binds = step.mounts.flatMap((mount) => (mount.kind === 'bind' ? [mount.source, mount.target] : []));
+  const mounting = 'while [ "$1" != -- ]; do /bin/mount --bind "$1" "$root/$2" || exit 125; shift 2; done; shift';
+  const inside = [
+    '-m',
+    '/bin/sh',
+    '-c',
+    `root=$0; ${mounting}; exec /usr/sbin/chroot "$@"`,
+    step.rootfs,
+    ...binds,
+    '--',
+    ...args,
+  ];
+  const child = spawn('/usr/bin/unshare', inside, { env, signal: step.signal, killSignal: 'SIGKILL' });
   child.stdout.on('data', (data: Buffer) => step.onOutput('stdout', data));
   child.stderr.on('data', (data: Buffer) => step.onOutput('stderr', data));
   return await new Promise((resolve, reject) => {

@@ -12,7 +12,7 @@ const blocks: readonly (readonly string[])[] = [
   ['RUN echo run > /dev/null'],
   ['WORKDIR /w', 'USER 0'],
   ['COPY --chmod=600 one /secret', 'LABEL k=v'],
-  ['RUN --mount=target=/ctx,source=src true'],
+  ['RUN --mount=target=/ctx,source=src cat /ctx/a > /seen'],
   ['ADD two /two'],
 ];
 
@@ -61,6 +61,24 @@ test('30 Dockerfiles and 3 edits of each: the steps that were said to run are th
     }
   }
   assert.equal(checked, 120);
+});
+
+test('what comes after a step that then leaves the same as before runs less than was said', async (t) => {
+  if (!requireRoot(t)) return;
+  await using workshop = await openWorkshop();
+  const files = { Dockerfile: 'FROM tiny\nRUN --mount=target=/ctx true\nRUN echo x > /x\n', f: '1' };
+  await workshop.build({ files });
+  const changed = { files: { ...files, f: '2' } };
+  const said = await workshop.predict(changed);
+  assert.deepEqual(
+    said.map(({ outcome }) => outcome),
+    ['run', 'run'],
+  );
+  const { explanations } = await workshop.build(changed);
+  assert.deepEqual(
+    explanations.map(({ outcome }) => outcome),
+    ['run', 'cached'],
+  );
 });
 
 test('nothing runs and nothing is pulled for a plan; what steps took is remembered', async (t) => {

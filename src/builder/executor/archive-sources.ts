@@ -1,4 +1,4 @@
-import { type ByteString, readTar, type TarItem } from '#archive';
+import { type ByteString, readTar, type TarItem, type TarTime } from '#archive';
 import { EngineError } from '#errdefs';
 import type { ByteSource } from '#streams';
 import { inflateAny } from './inflate.ts';
@@ -15,6 +15,13 @@ import {
 
 const root = { uid: 0, gid: 0 };
 
+interface UnpackOptions {
+  readonly signal: AbortSignal;
+  /** Of folders that the archive does not have; absent, that of the entry that needs them. */
+  readonly moment?: TarTime;
+  readonly store: (body: ByteSource) => Promise<() => ByteSource>;
+}
+
 /**
  * Unpacks a tar into the draft at `folder` (resolved): owners, modes, times and attributes as the tar has them. Symlinks on the way are followed, but
  * never out of `folder`. Bodies are kept by `store`, as a tar can be read only once.
@@ -24,15 +31,15 @@ export async function unpackArchive(
   draft: LayerDraft,
   folder: ByteString,
   source: ByteSource,
-  options: { readonly signal: AbortSignal; readonly store: (body: ByteSource) => Promise<() => ByteSource> },
+  options: UnpackOptions,
 ): Promise<void> {
   let links = 0;
   let madeFolder = false;
   for await (const item of readTar(inflateAny(source))) {
     options.signal.throwIfAborted();
-    if (!madeFolder) await draft.makeFolders(folder, root, item.mtime);
+    if (!madeFolder) await draft.makeFolders(folder, root, options.moment ?? item.mtime);
     madeFolder = true;
-    const path = await placeOf(draft, folder, item);
+    const path = await placeOf(draft, folder, item, options.moment ?? item.mtime);
     if (path === folder) continue;
     if (item.type === 'hardlink') await putLink(draft, folder, path, item, () => `archive ${++links}`);
     else {
@@ -42,11 +49,11 @@ export async function unpackArchive(
   }
 }
 
-async function placeOf(draft: LayerDraft, folder: ByteString, item: TarItem): Promise<ByteString> {
+async function placeOf(draft: LayerDraft, folder: ByteString, item: TarItem, madeAt: TarTime): Promise<ByteString> {
   const within = cleanTreePath(item.path);
   if (within === '') return folder;
   const parent = await resolvePath(draft, parentOf(within), { scope: folder });
-  await draft.makeFolders(parent, root, item.mtime);
+  await draft.makeFolders(parent, root, madeAt);
   return joinTree(parent, within.slice(within.lastIndexOf('/') + 1));
 }
 

@@ -1,11 +1,18 @@
 import { endOfArchive, packHeader, packPadding, readTar, type TarTime } from '#archive';
 import type { ByteSource } from '#streams';
 
-/** A layer's tar with no time after `epochSec`: what a step writes would else tell when it ran. Times before it are what they are. */
-export async function* clampTimes(layer: ByteSource, epochSec: number): AsyncGenerator<Uint8Array> {
+export interface Clamp {
+  /** What the times become, in seconds since the epoch. */
+  readonly moment: number;
+  /** Times from here on are changed: a step that takes place before its moment leaves times of today. The moment itself when absent. */
+  readonly fromSec?: number;
+}
+
+/** A layer's tar with no time after a moment: what a step writes would else tell when it ran. Times before it are what they are. */
+export async function* clampTimes(layer: ByteSource, clamp: Clamp): AsyncGenerator<Uint8Array> {
   for await (const item of readTar(layer)) {
     const { atime: _atime, ctime: _ctime, ...entry } = item;
-    yield packHeader({ ...entry, mtime: clamped(item.mtime, epochSec) });
+    yield packHeader({ ...entry, mtime: clampedTime(item.mtime, clamp) });
     if (item.type !== 'file' || item.sizeBytes === 0) continue;
     yield* item.body;
     yield packPadding(item.sizeBytes);
@@ -13,6 +20,6 @@ export async function* clampTimes(layer: ByteSource, epochSec: number): AsyncGen
   yield endOfArchive;
 }
 
-function clamped(time: TarTime, epochSec: number): TarTime {
-  return time.sec >= epochSec ? { sec: epochSec, nsec: 0 } : time;
+export function clampedTime(time: TarTime, { moment, fromSec = moment }: Clamp): TarTime {
+  return time.sec >= Math.min(moment, fromSec) ? { sec: moment, nsec: 0 } : time;
 }

@@ -4,6 +4,7 @@ import type { Work } from '../solver/index.ts';
 import { copySources } from './copy.ts';
 import { DiskTree } from './disk-tree.ts';
 import { LayerDraft } from './layer-draft.ts';
+import { type Moment, timeAt } from './moment.ts';
 import { type Selected, selectSources } from './selection.ts';
 import type { BuildSession } from './session.ts';
 import { emptyTree } from './source-tree.ts';
@@ -17,11 +18,17 @@ export interface ContextLayer {
 const fileName = 'file';
 
 /** Files of the context become a layer of their own, which a driver mounts like any other: root's, as after a COPY. */
-export async function contextLayer(session: BuildSession, selected: Selected, work: Work): Promise<ContextLayer> {
+export async function contextLayer(
+  session: BuildSession,
+  selected: Selected,
+  moment: Moment,
+  work: Work,
+): Promise<ContextLayer> {
   const draft = new LayerDraft(emptyTree);
   await using spool = session.newSpool();
   const isFolder = selected.node.type === 'directory';
-  await copySources(draft, [selected], {
+  await copySources(draft, [{ ...selected, isTimeless: true }], {
+    ...(moment === undefined ? {} : { moment: timeAt(moment) }),
     destination: isFolder ? '/' : `/${fileName}`,
     workingDir: '/',
     owner: { uid: 0, gid: 0 },
@@ -31,7 +38,7 @@ export async function contextLayer(session: BuildSession, selected: Selected, wo
   });
   const source = isFolder ? '/' : `/${fileName}`;
   if (draft.isEmpty) return { chain: [], source };
-  const layer = await session.ingest(draft.pack(work), work);
+  const layer = await session.ingest(draft.pack(work), work, undefined);
   return { chain: [layer.diffID], source };
 }
 

@@ -9,14 +9,15 @@ import { DiskTree } from './disk-tree.ts';
 import { checkOut, parseGitReference } from './git-source.ts';
 import { inlineTree } from './inline-tree.ts';
 import { missingHint } from './missing-source.ts';
+import { type Moment, timeAt } from './moment.ts';
 import { resolveOwner } from './owners.ts';
 import { fetchFile } from './remote-file.ts';
 import type { StepReport } from './report.ts';
-import { componentsDigest, fileComponents, type Selected, selectSources, shownHash } from './selection.ts';
+import { componentsDigest, fileComponents, type Selected, selectSources, shownHash, timesDigest } from './selection.ts';
 import { type BuildSession, chainOf } from './session.ts';
 import type { SourceTree } from './source-tree.ts';
 import type { StepState } from './state.ts';
-import { stepKey } from './step-key.ts';
+import { stepKey, timePart } from './step-key.ts';
 
 /** File components kept in a cache record, for explanations; a larger copy keeps only its digest. */
 const maxKeptComponents = 2000;
@@ -45,7 +46,7 @@ export class CopyOp implements Op<StepState> {
       createdBy,
       {
         operation: keyword,
-        ...this.#session.keyParts,
+        ...(await this.#timeParts(selected, this.#momentOf(inputs), work)),
         from: from.kind,
         destination,
         chown,
@@ -64,6 +65,7 @@ export class CopyOp implements Op<StepState> {
     const { keyword, destination, workingDir, chown, chmod } = this.#operation;
     const parent = inputs[0]!;
     const selected = await this.#select(inputs, work);
+    const moment = this.#momentOf(inputs);
     const draft = await this.#session.draft(parent, work);
     await using spool = this.#session.newSpool();
     const root = { uid: 0, gid: 0 };
@@ -76,13 +78,26 @@ export class CopyOp implements Op<StepState> {
       ...(change
         ? { mode: (node) => (node.type === 'symlink' ? 0o777 : change(node.mode, node.type === 'directory')) }
         : {}),
+      ...(moment === undefined ? {} : { moment: timeAt(moment) }),
       signal: work.signal,
       store: (body) => spool.keep(body),
     });
-    const layer = draft.isEmpty ? undefined : await this.#session.ingest(draft.pack(work), work);
+    const clamp = moment === undefined ? undefined : { moment };
+    const layer = draft.isEmpty ? undefined : await this.#session.ingest(draft.pack(work), work, clamp);
     const { config, author } = this.#operation;
     const createdBy = this.#createdBy(selected);
-    return this.#session.recorder.next(parent, { config, author, createdBy, ...(layer ? { layer } : {}) });
+    return this.#session.recorder.next(parent, { config, author, createdBy, moment, ...(layer ? { layer } : {}) });
+  }
+
+  /** An image that is copied from counts as one that the step stands on. */
+  #momentOf(inputs: readonly StepState[]): Moment {
+    return this.#session.momentOf(inputs);
+  }
+
+  /** Times of a stage, an image or a server are copied along, so a copy with others is another one. */
+  async #timeParts(selected: readonly Selected[], moment: Moment, { signal }: Work) {
+    if (moment === undefined || selected.every((source) => source.isTimeless)) return timePart(moment);
+    return { ...timePart(moment), fileTimes: await timesDigest(selected, { moment, signal }) };
   }
 
   /** COPY --from without --chown. */
@@ -116,12 +131,13 @@ export class CopyOp implements Op<StepState> {
           const ignored = isContext ? this.#session.ignored : undefined;
           const hint = (path: ByteString) => missingHint(tree, path, ignored);
           const options = { signal: work.signal, missingPrefix, excludes, parents, hint };
-          found.push(...(await selectSources(tree, [source], options)));
+          const chosen = await selectSources(tree, [source], options);
+          found.push(...(isContext ? chosen.map(timeless) : chosen));
         }
       }
       const names = inline.map((file) => file.name);
       const written = await selectSources(inlineTree(inline), names, { signal: work.signal, missingPrefix: '' });
-      const selected = [...found, ...written];
+      const selected = [...found, ...written.map(timeless)];
       if (selected.length === 0) throw new EngineError('invalid-argument', 'no source files were specified');
       requireFolder(keyword, destination, selected.length);
       return selected;
@@ -150,7 +166,7 @@ export class CopyOp implements Op<StepState> {
     const root = await checkOut(parseGitReference(url), folder, { keepGitDir, commit: checksum, signal: work.signal });
     const tree = new DiskTree(root);
     const [selected] = await selectSources(tree, ['.'], { signal: work.signal, missingPrefix: '', excludes });
-    return { ...selected!, isRemote: true };
+    return { ...timeless(selected!), isRemote: true };
   }
 
   async #sourceTree(inputs: readonly StepState[], work: Work): Promise<SourceTree> {
@@ -159,6 +175,10 @@ export class CopyOp implements Op<StepState> {
     await this.#session.recorder.hold(source);
     return await this.#session.views.tree(chainOf(source), work);
   }
+}
+
+function timeless(source: Selected): Selected {
+  return { ...source, isTimeless: true };
 }
 
 class DestinationError extends EngineError {}

@@ -15,6 +15,8 @@ export interface CopyOptions {
   readonly owner: Owner | undefined;
   /** Whether a source that is an archive is unpacked. */
   readonly unpack: (source: Selected) => boolean;
+  /** Time of folders that are made, and of sources whose own mean nothing; absent, a source's own time for both. */
+  readonly moment?: TarTime;
   /** Replaces the mode of everything copied. */
   readonly mode?: (node: TreeNode) => number;
   readonly signal: AbortSignal;
@@ -64,7 +66,7 @@ async function copyWithParents(
   ancestors: NonNullable<Selected['ancestors']>,
   options: CopyOptions,
 ): Promise<void> {
-  await draft.makeFolders(target, options.owner ?? { uid: 0, gid: 0 }, source.node.mtime);
+  await draft.makeFolders(target, options.owner ?? { uid: 0, gid: 0 }, options.moment ?? source.node.mtime);
   for (const { path, node } of ancestors)
     await put(draft, source, path, node, joinTree(target, path), options, undefined);
   const place = joinTree(joinTree(target, ancestors.at(-1)?.path ?? ''), baseOf(source.path));
@@ -78,7 +80,7 @@ async function copyWithParents(
 async function copyFile(draft: LayerDraft, source: Selected, path: ByteString, options: CopyOptions): Promise<void> {
   const { node } = source;
   if (path === '') throw new EngineError('failed-precondition', 'failed to copy file: / is a directory');
-  await draft.makeFolders(parentOf(path), options.owner ?? { uid: 0, gid: 0 }, node.mtime);
+  await draft.makeFolders(parentOf(path), options.owner ?? { uid: 0, gid: 0 }, options.moment ?? node.mtime);
   await put(draft, source, source.resolved, node, path, options, undefined);
 }
 
@@ -89,7 +91,7 @@ async function copyFolder(
   target: ByteString,
   options: CopyOptions,
 ): Promise<void> {
-  const mtime = source.node.mtime;
+  const mtime = options.moment ?? source.node.mtime;
   await draft.makeFolders(parentOf(target), { uid: 0, gid: 0 }, mtime);
   await draft.makeFolders(target, options.owner ?? { uid: 0, gid: 0 }, mtime);
   const names = new Inodes();
@@ -120,7 +122,8 @@ async function put(
   const { tree } = source;
   const open = node.type === 'file' ? { open: () => tree.read(from) } : {};
   const xattrs = options.owner ? new Map() : await capabilityOf(source, from, node);
-  await draft.put(to, { ...node, ...options.owner, mode: modeOf(node, options), inode }, { ...open, xattrs });
+  const mtime = (source.isTimeless ? options.moment : undefined) ?? node.mtime;
+  await draft.put(to, { ...node, ...options.owner, mode: modeOf(node, options), mtime, inode }, { ...open, xattrs });
 }
 
 /** Docker changes the owner last, and the kernel then drops set-id bits and capabilities of files. */

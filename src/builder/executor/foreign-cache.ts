@@ -42,7 +42,12 @@ function stepAfter(
   if (!parent.layers.every((layer, at) => layer.diffID === image.layers[at]?.diffID)) return undefined;
   const layer = entry.empty_layer ? undefined : image.layers[parent.layers.length];
   if (!entry.empty_layer && !layer) return undefined;
-  const { config = parent.config.config ?? {} } = key.components as { config?: RunConfig };
+  const { config = parent.config.config ?? {}, buildTime } = key.components as {
+    config?: RunConfig;
+    buildTime?: number;
+  };
+  // With another time in it the image would not be the one that this build makes without the cache.
+  if (buildTime !== undefined && Date.parse(entry.created ?? '') !== buildTime * 1000) return undefined;
   return { config, entry, ...(layer ? { layer } : {}) };
 }
 

@@ -14,11 +14,12 @@ import type {
 import type { Op } from '../solver/index.ts';
 import { makeWorkdir } from './copy.ts';
 import { CopyOp } from './copy-op.ts';
+import { timeAt } from './moment.ts';
 import { runCommand } from './run.ts';
 import { mountsKey, RunMounts } from './run-mounts.ts';
 import type { BuildSession } from './session.ts';
 import type { StepState } from './state.ts';
-import { stepKey } from './step-key.ts';
+import { stepKey, timePart } from './step-key.ts';
 
 type StepOp = Op<StepState>;
 
@@ -93,13 +94,13 @@ function configOp(session: BuildSession, operation: ConfigOperation): StepOp {
         operation.createdBy,
         {
           operation: 'config',
-          ...session.keyParts,
+          ...timePart(session.momentOf([parent!])),
           createdBy: operation.createdBy,
           config: operation.config,
         },
         operation.written,
       ),
-    execute: async ([parent]) => session.recorder.next(parent!, operation),
+    execute: async ([parent]) => session.recorder.next(parent!, { ...operation, moment: session.momentOf([parent!]) }),
   };
 }
 
@@ -111,7 +112,7 @@ function workdirOp(session: BuildSession, operation: WorkdirOperation): StepOp {
         operation.createdBy,
         {
           operation: 'workdir',
-          ...session.keyParts,
+          ...timePart(session.momentOf([parent!])),
           createdBy: operation.createdBy,
           config: operation.config,
         },
@@ -119,15 +120,13 @@ function workdirOp(session: BuildSession, operation: WorkdirOperation): StepOp {
       ),
     async execute([parent], work) {
       const draft = await session.draft(parent!, work);
-      const made = await makeWorkdir(draft, operation.path, nowTime());
-      const layer = made ? await session.ingest(draft.pack(work), work) : undefined;
-      return session.recorder.next(parent!, { ...operation, ...(layer ? { layer } : {}) });
+      const moment = session.momentOf([parent!]);
+      const made = await makeWorkdir(draft, operation.path, timeAt(moment ?? Math.floor(Date.now() / 1000)));
+      const clamp = moment === undefined ? undefined : { moment };
+      const layer = made ? await session.ingest(draft.pack(work), work, clamp) : undefined;
+      return session.recorder.next(parent!, { ...operation, moment, ...(layer ? { layer } : {}) });
     },
   };
-}
-
-function nowTime() {
-  return { sec: Math.floor(Date.now() / 1000), nsec: 0 };
 }
 
 function runOp(session: BuildSession, operation: RunOperation): StepOp {
@@ -138,7 +137,7 @@ function runOp(session: BuildSession, operation: RunOperation): StepOp {
         operation.createdBy,
         {
           operation: 'run',
-          ...session.keyParts,
+          ...timePart(session.momentOf(inputs.slice(0, 1))),
           createdBy: operation.createdBy,
           args: operation.args,
           networkMode: operation.networkMode,
@@ -151,8 +150,9 @@ function runOp(session: BuildSession, operation: RunOperation): StepOp {
       const parent = inputs[0]!;
       await session.recorder.hold(parent);
       await using mounts = await RunMounts.prepare(session, operation, inputs, work);
-      const layer = await runCommand(session, parent, { ...operation, made: mounts.mounts }, work);
-      return session.recorder.next(parent, { ...operation, ...(layer ? { layer } : {}) });
+      const moment = session.momentOf([parent]);
+      const layer = await runCommand(session, parent, { ...operation, made: mounts.mounts, moment }, work);
+      return session.recorder.next(parent, { ...operation, moment, ...(layer ? { layer } : {}) });
     },
   };
 }

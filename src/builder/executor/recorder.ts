@@ -2,8 +2,10 @@ import { assembleImage, manifestOf, readConfig, type StoredLayer } from '#image'
 import type { Lease } from '#metadata';
 import { type Digest, digestOf, type HistoryEntry, type ImageConfig, type RunConfig } from '#oci';
 import type { CacheKey, ResultCache } from '../solver/index.ts';
+import type { BuildTimes } from '../source-date-epoch.ts';
 import type { BuilderHost } from '../types.ts';
 import { ForeignCache, type ForeignStep } from './foreign-cache.ts';
+import { createdAt, type Moment } from './moment.ts';
 import type { StepState } from './state.ts';
 
 type Stores = Pick<BuilderHost, 'content' | 'metadata'>;
@@ -12,6 +14,8 @@ export interface RecordedStep {
   readonly config: RunConfig;
   readonly createdBy: string;
   readonly author: string;
+  /** When it took place. */
+  readonly moment: Moment;
   /** Absent when the step changed no file. */
   readonly layer?: StoredLayer;
 }
@@ -28,26 +32,25 @@ export class Recorder implements ResultCache<StepState> {
   readonly #saving: Promise<void>[] = [];
 
   readonly #foreign: ForeignCache;
-  readonly #epochSec: number | undefined;
+  readonly #times: BuildTimes;
   readonly #imageless = new Set<string>();
 
-  /** `foreign`: images of `--cache-from`. `epochSec`: when the steps shall have taken place. */
+  /** `foreign`: images of `--cache-from`. `times`: what the times in them follow. */
   constructor(
     stores: Stores,
     lease: Lease,
-    { foreign = new ForeignCache([]), epochSec }: { foreign?: ForeignCache; epochSec?: number | undefined } = {},
+    { foreign = new ForeignCache([]), times }: { foreign?: ForeignCache; times: BuildTimes },
   ) {
     this.#foreign = foreign;
-    this.#epochSec = epochSec;
+    this.#times = times;
     this.#stores = stores;
     this.#lease = lease;
   }
 
   /** The image after a step above `parent`. */
   next(parent: StepState, step: RecordedStep): StepState {
-    const created = new Date(this.#epochSec === undefined ? Date.now() : this.#epochSec * 1000).toISOString();
     const entry: HistoryEntry = {
-      created,
+      created: createdAt(step.moment),
       created_by: step.createdBy,
       ...(step.author === '' ? {} : { author: step.author }),
       ...(step.layer ? {} : { empty_layer: true }),
@@ -152,7 +155,9 @@ export class Recorder implements ResultCache<StepState> {
   async #write(id: Digest, config: Buffer, layers: readonly StoredLayer[], parent: Digest | undefined): Promise<void> {
     const manifest = digestOf(Buffer.from(JSON.stringify(manifestOf(id, config.length, layers))));
     await this.#lease.add(id, manifest);
-    const parts = { config, layers, ...(parent === undefined ? {} : { parent }) };
+    // Its configuration tells the moment of what it stands on; users ask when it was made.
+    const madeMs = this.#times.kind === 'base' ? { madeMs: Date.now() } : {};
+    const parts = { config, layers, ...madeMs, ...(parent === undefined ? {} : { parent }) };
     await this.#stores.metadata.images.put(await assembleImage(this.#stores.content, parts));
   }
 }

@@ -10,7 +10,8 @@ import type { BindMount, CacheMount, CopyFrom, RunOperation } from '../convert/i
 import type { Work } from '../solver/index.ts';
 import type { StepMount } from '../types.ts';
 import { contextLayer } from './context-layer.ts';
-import { componentsDigest, fileComponents, type Selected } from './selection.ts';
+import type { Moment } from './moment.ts';
+import { componentsDigest, fileComponents, type Selected, timesDigest } from './selection.ts';
 import { type BuildSession, chainOf } from './session.ts';
 import { type SourceTree, statPath, toBytes } from './source-tree.ts';
 import type { StepState } from './state.ts';
@@ -124,29 +125,35 @@ class Sources {
   readonly work: Work;
   readonly #session: BuildSession;
   readonly #others: StepState[];
+  readonly #moment: Moment;
 
   constructor(session: BuildSession, inputs: readonly StepState[], work: Work) {
     this.#session = session;
     this.#others = inputs.slice(1);
+    this.#moment = session.momentOf(inputs.slice(0, 1));
     this.work = work;
   }
 
-  /** One digest over what is at `source`, without times. */
+  /** One digest over what is at `source`; with times where those are not the checkout's. */
   async contentOf(from: CopyFrom, source: string): Promise<string> {
     const isContext = from.kind === 'context';
     const selected = isContext
       ? await this.#inContext(source)
       : await find(await this.#session.views.tree(chainOf(await this.#next()), this.work), source);
     const files = await fileComponents([selected], { withOwners: !isContext, signal: this.work.signal });
-    return componentsDigest(files);
+    const content = componentsDigest(files);
+    if (isContext || this.#moment === undefined) return content;
+    return `${content} ${await timesDigest([selected], { moment: this.#moment, signal: this.work.signal })}`;
   }
 
   /** The layers that hold the files, and where in them they are. */
   async locate(from: CopyFrom, source: string): Promise<{ chain: readonly DiffID[]; source: string }> {
     if (from.kind !== 'context') return { chain: chainOf(await this.#next()), source };
     const { contextLayers } = this.#session;
-    const layer = contextLayers.get(source) ?? contextLayer(this.#session, await this.#inContext(source), this.work);
-    contextLayers.set(source, layer);
+    const name = `${this.#moment} ${source}`;
+    const layer =
+      contextLayers.get(name) ?? contextLayer(this.#session, await this.#inContext(source), this.#moment, this.work);
+    contextLayers.set(name, layer);
     return await layer;
   }
 

@@ -8,14 +8,16 @@ import type { ByteSource } from '#streams';
 import type { RunOperation } from '../convert/index.ts';
 import type { Work } from '../solver/index.ts';
 import type { KeptStep, StepMount, StepRun } from '../types.ts';
+import type { Clamp } from './clamp-times.ts';
+import { environmentAt, type Moment } from './moment.ts';
 import { MountPoints } from './mount-points.ts';
 import type { StepReport } from './report.ts';
 import { type BuildSession, chainOf } from './session.ts';
 import { cleanTreePath } from './source-tree.ts';
 import type { StepState } from './state.ts';
 
-/** A RUN whose mounts are there. */
-export type MountedRun = RunOperation & { readonly made: readonly StepMount[] };
+/** A RUN whose mounts are there, at its moment. */
+export type MountedRun = RunOperation & { readonly made: readonly StepMount[]; readonly moment: Moment };
 
 const whiteout = '.wh.';
 const opaqueMarker = '.wh..wh..opq';
@@ -55,6 +57,7 @@ export async function runCommand(
     return await session.ingest(
       changes.some((path) => isLeftOut(path.slice(1))) ? without(diff, isLeftOut) : diff,
       work,
+      clampOf(operation.moment, ended.startedAtMs),
     );
   } finally {
     if (!kept) await cleanup(`build snapshot ${id}`, () => snapshots.remove(id));
@@ -93,7 +96,7 @@ async function execute(
     id,
     rootfs: root,
     args: operation.args,
-    env: operation.env,
+    env: environmentAt(operation.moment, operation.env),
     cwd: operation.cwd,
     user: operation.user,
     networkMode: operation.networkMode,
@@ -108,6 +111,11 @@ async function execute(
   const exitCode = await host.runStep(step);
   work.signal.throwIfAborted();
   return { step, exitCode, startedAtMs, finishedAtMs: Date.now() };
+}
+
+/** What the command wrote is at least as old as its start, a second aside that file systems may lag behind. */
+function clampOf(moment: Moment, startedAtMs: number): Clamp | undefined {
+  return moment === undefined ? undefined : { moment, fromSec: Math.floor(startedAtMs / 1000) - 1 };
 }
 
 /** Answers whether the step's container stays. The image below it has to be written by then. */

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import type { ByteString } from '#archive';
 import { compileGoMatch, compileIgnorePattern, IgnoreMatcher } from '#dockerfile';
 import { EngineError } from '#errdefs';
+import { clampedTime } from './clamp-times.ts';
 import { hashList } from './file-hash.ts';
 import {
   cleanTreePath,
@@ -28,6 +29,8 @@ export interface Selected {
   readonly shownHash: string;
   /** Came from a URL or a git repository. */
   readonly isRemote?: boolean;
+  /** Its times say when it was checked out, nothing of the file. */
+  readonly isTimeless?: boolean;
   /** What of a folder is left out, by path below it. */
   readonly excludes?: (within: string) => boolean;
   /** The folders it stands in that the copy has as well, from the top (`--parents`). */
@@ -177,6 +180,27 @@ async function contentOf(tree: SourceTree, path: ByteString, node: TreeNode): Pr
   if (node.type === 'file') return await tree.contentHash(path);
   if (node.type === 'symlink') return `-> ${printable(node.linkPath)}`;
   return node.type === 'directory' || node.type === 'fifo' ? '' : `${node.devMajor}:${node.devMinor}`;
+}
+
+/** One digest over the times that a copy takes over, none later than `moment`. */
+export async function timesDigest(
+  selected: readonly Selected[],
+  { moment, signal }: { readonly moment: number; readonly signal: AbortSignal },
+): Promise<string> {
+  const hash = createHash('sha256');
+  for (const source of selected) {
+    if (source.isTimeless) continue;
+    const take = ({ mtime }: TreeNode) => {
+      const { sec, nsec } = clampedTime(mtime, { moment });
+      hash.update(`${sec}.${nsec}\n`);
+    };
+    for (const { node } of source.ancestors ?? []) take(node);
+    for await (const { node } of walkSelected(source)) {
+      signal.throwIfAborted();
+      take(node);
+    }
+  }
+  return hash.digest('hex');
 }
 
 /** One digest over many components, without ambiguity. */

@@ -4,11 +4,13 @@ import type { StoredLayer } from '#image';
 import type { DiffID } from '#oci';
 import { type ByteSource, coalesce } from '#streams';
 import type { Work } from '../solver/index.ts';
+import type { BuildTimes } from '../source-date-epoch.ts';
 import type { BuilderHost, BuildRequest } from '../types.ts';
-import { clampTimes } from './clamp-times.ts';
+import { type Clamp, clampTimes } from './clamp-times.ts';
 import type { ContextLayer } from './context-layer.ts';
 import type { ContextTree } from './context-tree.ts';
 import { LayerDraft } from './layer-draft.ts';
+import { type Moment, momentOf } from './moment.ts';
 import type { Recorder } from './recorder.ts';
 import { Spool } from './spool.ts';
 import type { StepState } from './state.ts';
@@ -26,9 +28,9 @@ export class BuildSession implements AsyncDisposable {
   readonly ignored: IgnoreMatcher;
   readonly recorder: Recorder;
   readonly views: Views;
-  /** By path in the context; made when a mount asks for them. */
+  /** By path in the context and moment; made when a mount asks for them. */
   readonly contextLayers = new Map<string, Promise<ContextLayer>>();
-  readonly #epochSec: number | undefined;
+  readonly #times: BuildTimes;
   #numbers = 0;
 
   constructor(parts: {
@@ -37,13 +39,13 @@ export class BuildSession implements AsyncDisposable {
     context: ContextTree;
     ignored: IgnoreMatcher;
     recorder: Recorder;
-    epochSec: number | undefined;
+    times: BuildTimes;
   }) {
     this.host = parts.host;
     this.request = parts.request;
     this.context = parts.context;
     this.ignored = parts.ignored;
-    this.#epochSec = parts.epochSec;
+    this.#times = parts.times;
     this.recorder = parts.recorder;
     this.views = new Views(parts.host.snapshots);
   }
@@ -58,9 +60,9 @@ export class BuildSession implements AsyncDisposable {
     return new Spool(join(this.request.scratchDir, `spool-${this.nextNumber()}`));
   }
 
-  /** What every step's result depends on. */
-  get keyParts(): { sourceDateEpoch?: number } {
-    return this.#epochSec === undefined ? {} : { sourceDateEpoch: this.#epochSec };
+  /** When a step takes place that stands on these states: the one before it, and what it copies from. */
+  momentOf(inputs: readonly StepState[]): Moment {
+    return momentOf(this.#times, inputs);
   }
 
   /** For names in the scratch folder. */
@@ -68,9 +70,9 @@ export class BuildSession implements AsyncDisposable {
     return ++this.#numbers;
   }
 
-  /** Stores a layer's tar; the build's lease keeps it. */
-  async ingest(source: ByteSource, work: Work): Promise<StoredLayer> {
-    const layer = this.#epochSec === undefined ? source : clampTimes(source, this.#epochSec);
+  /** Stores a layer's tar, its times clamped where they shall be; the build's lease keeps it. */
+  async ingest(source: ByteSource, work: Work, clamp: Clamp | undefined): Promise<StoredLayer> {
+    const layer = clamp ? clampTimes(source, clamp) : source;
     const { diffID, sizeBytes } = await this.host.layers.ingest(coalesce(layer, ingestBytes), {
       signal: work.signal,
     });

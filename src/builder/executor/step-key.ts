@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Written } from '../convert/index.ts';
 import type { CacheKey } from '../solver/index.ts';
+import type { Moment } from './moment.ts';
 import type { FileComponent } from './selection.ts';
 import type { StepState } from './state.ts';
 
@@ -12,6 +13,11 @@ export interface KeyComponents {
   readonly written?: Written;
   readonly files?: readonly FileComponent[];
   readonly [part: string]: unknown;
+}
+
+/** The part of a key that tells when its step takes place; by the clock, any time will do. */
+export function timePart(moment: Moment): { readonly buildTime?: number } {
+  return moment === undefined ? {} : { buildTime: moment };
 }
 
 /** A key over the image before the step and what the step is made of. The parts are kept for explanations. */

@@ -33,7 +33,7 @@ export async function causesOf(
   causes.push(...wordCauses(before, after));
   causes.push(...(await filesOf(before, after, circumstances)));
   for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
-    if (spokenFor.has(name) || isEqual(before[name], after[name])) continue;
+    if (spokenFor.has(name) || isEqual(before[name], after[name]) || isConsequence(name, causes)) continue;
     if (!isToldByWords(name, causes)) causes.push({ kind: 'setting', name });
   }
   if (causes.length === 0) causes.push(...unwritten(before, after));
@@ -63,6 +63,11 @@ async function filesOf(before: KeyComponents, after: KeyComponents, now: FilesNo
   if (before['content'] === after['content']) return [];
   if (!before.files || !after.files) return [{ kind: 'files' }];
   return await fileCauses(before.files as readonly FileComponent[], after.files, now);
+}
+
+/** With another base, or another state before it, a step takes place at another time. */
+function isConsequence(name: string, causes: readonly BuildCause[]): boolean {
+  return name === 'buildTime' && causes.some((cause) => cause.kind === 'base' || cause.kind === 'step-before');
 }
 
 /** A destination, say, is part of the line. */

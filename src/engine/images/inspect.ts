@@ -24,7 +24,7 @@ export async function inspectImage(
     RepoDigests: names.digests,
     Parent: image.parent ?? '',
     Comment: config.history?.at(-1)?.comment ?? '',
-    ...(config.created === undefined ? {} : { Created: config.created }),
+    ...createdOf(image, config),
     DockerVersion: config.docker_version ?? '',
     Author: config.author ?? '',
     Architecture: config.architecture,
@@ -37,6 +37,12 @@ export async function inspectImage(
     Metadata: { LastTagTime: image.lastTaggedMs === undefined ? '0001-01-01T00:00:00Z' : formatMs(image.lastTaggedMs) },
     Config: inspectedConfig(config),
   };
+}
+
+/** Docker's clients want to know when an image was made; of one that was built here its config may tell another moment. */
+function createdOf(image: ImageRecord, config: ImageConfig): Pick<ImageInspect, 'Created'> {
+  if (image.isMadeHere) return { Created: formatMs(image.createdMs) };
+  return config.created === undefined ? {} : { Created: config.created };
 }
 
 /** An image is one platform's: asking it for another is Docker's "does not match". */
@@ -94,6 +100,7 @@ export async function imageHistory(
   for (const item of items) {
     if (!ancestor) break;
     item.Id = ancestor.id;
+    if (ancestor.isMadeHere) item.Created = Math.floor(ancestor.createdMs / 1000);
     const tags = familiarNames(ancestor).tags;
     item.Tags = tags.length > 0 ? tags : null;
     ancestor = ancestor.parent ? ctx.metadata.images.get(ancestor.parent) : undefined;

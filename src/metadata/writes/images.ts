@@ -13,7 +13,10 @@ export interface PutImage {
 }
 
 /** The part of an image that is one JSON document. */
-export type ImageBody = Pick<NewImage, 'target' | 'manifest' | 'diffIDs' | 'sizeBytes' | 'createdMs' | 'labels'>;
+export type ImageBody = Pick<
+  NewImage,
+  'target' | 'manifest' | 'diffIDs' | 'sizeBytes' | 'createdMs' | 'isMadeHere' | 'labels'
+>;
 
 /** An operation answers the ids of the images whose records changed, unless it says otherwise. */
 export const imageWrites = {
@@ -75,13 +78,20 @@ export const imageWrites = {
 
 /**
  * An image that is known already keeps the target it was pulled by when the newcomer (a load, a commit, a build) has no registry to speak
- * for: repo digests and pushes hang on those bytes.
+ * for: repo digests and pushes hang on those bytes. It also keeps when it was made: a build that gives the same again made nothing.
  */
 function upsert(database: Connection, put: PutImage): void {
   const { image } = put;
   const keepsTarget = put.repoDigests.length === 0 && hasRepoDigest(database, image.id);
-  const { target, manifest, diffIDs, sizeBytes, createdMs, labels } = image;
-  const body: ImageBody = { target, manifest, diffIDs, sizeBytes, createdMs, labels };
+  const { target, manifest, diffIDs, sizeBytes, labels } = image;
+  const body: ImageBody = {
+    target,
+    manifest,
+    diffIDs,
+    sizeBytes,
+    labels,
+    ...madeAt(knownBody(database, image.id) ?? image),
+  };
   database.run(
     `INSERT INTO images (id, body, parent, stored_ms) VALUES (?, ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET body = iif(?, body, excluded.body), parent = coalesce(excluded.parent, parent)`,
@@ -91,6 +101,15 @@ function upsert(database: Connection, put: PutImage): void {
     put.nowMs,
     keepsTarget ? 1 : 0,
   );
+}
+
+function knownBody(database: Connection, id: Digest): ImageBody | undefined {
+  const row = database.get('SELECT body FROM images WHERE id = ?', id);
+  return row && (JSON.parse(text(row, 'body')) as ImageBody);
+}
+
+function madeAt({ createdMs, isMadeHere }: Pick<ImageBody, 'createdMs' | 'isMadeHere'>) {
+  return { createdMs, ...(isMadeHere ? { isMadeHere } : {}) };
 }
 
 function hasRepoDigest(database: Connection, id: Digest): boolean {
