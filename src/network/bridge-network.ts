@@ -12,12 +12,13 @@ import type { Firewall } from './firewall/firewall.ts';
 import { portElements } from './firewall/port-elements.ts';
 import { type NamespaceHelper, NetworkError } from './helper.ts';
 import { type LinkWishes, linkLocalAddresses } from './link-wishes.ts';
+import { LinkedPorts } from './linked-ports.ts';
 import { type LinkRemover, plugProgram, strayLinks, type WaysOut } from './links.ts';
 import { linkPrefix, newLinkName } from './names.ts';
 import { type MapElement, setHairpin } from './netlink/index.ts';
 import type { PortPublisher, PortTargets, PublishedPorts } from './ports/publisher.ts';
 import { Program } from './program.ts';
-import type { ConnectOptions, Endpoint, NetworkInfo } from './types.ts';
+import type { ConnectOptions, Endpoint, LinkedContainer, NetworkInfo } from './types.ts';
 
 /** What all bridges of a daemon share. */
 export interface BridgeParts {
@@ -53,11 +54,14 @@ export class BridgeNetwork implements ContainerNetwork {
   readonly #held = new Map<string, Holding>();
   #bridge: Bridge | undefined;
   readonly #addresses: EndpointAddresses;
+  /** Where containers may not speak to each other. */
+  readonly #linked: LinkedPorts | undefined;
 
   constructor(plan: BridgePlan, parts: BridgeParts) {
     this.#plan = plan;
     this.#parts = parts;
     this.#addresses = new EndpointAddresses(plan.name);
+    if (!plan.icc && plan.predefined && parts.firewall) this.#linked = new LinkedPorts(parts.firewall);
   }
 
   /**
@@ -72,7 +76,12 @@ export class BridgeNetwork implements ContainerNetwork {
       hasGateway: pool.mode !== 'isolated',
       ...this.#had(pool.family),
     }));
-    const bridge = await ensureBridge(this.#parts.helper, { ...wish, places, reserved });
+    const bridge = await ensureBridge(this.#parts.helper, {
+      ...wish,
+      places,
+      reserved,
+      betweenPorts: this.#linked !== undefined,
+    });
     this.#bridge = bridge;
     for (const place of bridge.places) this.#open(bridge, place);
   }
@@ -83,7 +92,7 @@ export class BridgeNetwork implements ContainerNetwork {
   }
 
   #open({ name }: Bridge, place: Place): void {
-    const { internal, pools } = this.#plan;
+    const { internal, icc, pools } = this.#plan;
     const pool = pools.find(({ family }) => family === place.family)!;
     const { mode, masquerade, hostAddress } = pool;
     this.#addresses.open(place, pool);
@@ -92,6 +101,7 @@ export class BridgeNetwork implements ContainerNetwork {
       subnet: place.subnet,
       internal,
       mode,
+      icc,
       masquerade,
       ...(hostAddress ? { hostAddress } : {}),
     });
@@ -144,7 +154,17 @@ export class BridgeNetwork implements ContainerNetwork {
       remover.forgetFlows(holding.endpoint);
     }
     this.#addNames(holding.endpoint, options.resolving?.names ?? []);
+    await this.#settleLinks();
     return holding.endpoint;
+  }
+
+  async setLinks(containerID: string, links: readonly LinkedContainer[]): Promise<void> {
+    this.#linked?.set(containerID, links);
+    await this.#settleLinks();
+  }
+
+  async #settleLinks(): Promise<void> {
+    await this.#linked?.settle((containerID) => this.#held.get(containerID)?.endpoint.ipAddress);
   }
 
   /** The link goes in the background; its address is given to nobody before that. */
@@ -281,6 +301,7 @@ export class BridgeNetwork implements ContainerNetwork {
     this.#held.delete(containerID);
     for (const [, { ipAddress }] of placesOf(endpoint)) this.names.remove(ipAddress);
     try {
+      await this.#settleLinks();
       await firewall?.remove(elements);
     } finally {
       const unplugged = remover.remove(endpoint.hostLink).then(() => this.#addresses.giveBack(addresses));

@@ -9,7 +9,7 @@ export interface BridgePlan {
   readonly name: string;
   readonly createdAt: Date;
   readonly predefined: boolean;
-  readonly wish: Omit<BridgeWish, 'places' | 'reserved'>;
+  readonly wish: Omit<BridgeWish, 'places' | 'reserved' | 'betweenPorts'>;
   /** One for each family it has. */
   readonly pools: readonly PoolPlan[];
   readonly internal: boolean;

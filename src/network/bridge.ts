@@ -76,6 +76,8 @@ export interface BridgeWish {
   /** Subnets of our other networks, whether their bridges are up or not. */
   readonly reserved: readonly Subnet[];
   readonly mtu: number;
+  /** The host answers for ports that the kernel keeps apart, and decides what gets from one to the other. */
+  readonly betweenPorts: boolean;
 }
 
 export interface PlaceWish {
@@ -117,6 +119,7 @@ async function configureBridge(helper: NamespaceHelper, wish: BridgeWish, link: 
     places.push(await ensurePlace(helper, { ...wish, ...link, ...place }));
   }
   await helper.run(forwarding(name, places));
+  await helper.run(betweenPorts(name, wish.betweenPorts));
   return { name, ...link, places };
 }
 
@@ -134,6 +137,12 @@ function forwarding(name: string, places: readonly Place[]): Program {
     }
   }
   return program;
+}
+
+/** Who asks for a neighbour's hardware address gets the bridge's (RFC 3069), at once: what he sends then is forwarded, or not. */
+function betweenPorts(name: string, wanted: boolean): Program {
+  const program = new Program().write(`/proc/sys/net/ipv4/conf/${name}/proxy_arp_pvlan`, wanted ? '1' : '0');
+  return wanted ? program.write(`/proc/sys/net/ipv4/neigh/${name}/proxy_delay`, '0') : program;
 }
 
 /**

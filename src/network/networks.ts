@@ -21,6 +21,7 @@ import type {
   BridgeOptions,
   ConnectOptions,
   Endpoint,
+  LinkedContainer,
   NetworkInfo,
   NetworkNamespace,
   NetworkSpec,
@@ -167,6 +168,12 @@ class LocalNetworks implements Networks {
     const network = this.#networks.get(networkID);
     if (!network) throw new EngineError('not-found', `network ${networkID} not found`);
     return await this.#containers.publish(containerID, network, options);
+  }
+
+  async setLinks(containerID: string, networkID: string, links: readonly LinkedContainer[]): Promise<void> {
+    using _held = await this.#lock.acquire(containerID);
+    const network = this.#networks.get(networkID);
+    if (network instanceof BridgeNetwork) await network.setLinks(containerID, links);
   }
 
   async adopt(

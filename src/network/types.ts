@@ -101,6 +101,12 @@ export interface ConnectOptions {
   readonly resolving?: Resolving;
 }
 
+/** A container that another is linked to, and the ports it may ask for. */
+export interface LinkedContainer {
+  readonly containerID: string;
+  readonly ports: readonly { readonly port: number; readonly protocol: PortBinding['protocol'] }[];
+}
+
 /** What the name server of a container, and those of its neighbours, know of it. Networks with names have one; the default bridge has none. */
 export interface Resolving {
   /** Its names on this network; the first is its own. */
@@ -199,6 +205,11 @@ export interface Networks extends AsyncDisposable {
    * @throws `conflict` in Docker's words when a port is taken; what was published stays then.
    */
   publish(containerID: string, networkID: string, options: Pick<ConnectOptions, 'name' | 'ports'>): Promise<Endpoint>;
+  /**
+   * Opens these ports of others to a container, where containers of the network may not speak to each other; in the place of those that were open to it. They
+   * are open while both are connected.
+   */
+  setLinks(containerID: string, networkID: string, links: readonly LinkedContainer[]): Promise<void>;
   /**
    * Absent is fine. The link itself goes in the background, its address stays taken until then; with `live`, for a container that goes on, it is gone and
    * another network leads out.

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { containerSetup, daemonWords, lines } from './containers-fixture.ts';
+import { containerSetup, daemonWords, lines, until } from './containers-fixture.ts';
+import { home } from './images-fixture.ts';
 
 test('links on the default bridge', async (t) => {
   await using setup = await containerSetup(t);
@@ -172,13 +175,59 @@ test('linked containers come back in the order of their links', async (t) => {
   assert.match(await docker.ok('exec', 'three', 'ping', '-c', '1', '-w', '5', 'two'), / 0% packet loss/);
 });
 
-test('links are refused where containers may not speak to each other', async (t) => {
+test('links open what is exposed where containers may not speak to each other', async (t) => {
   await using setup = await containerSetup(t, ['--icc=false']);
   if (!setup) return;
-  const { docker, run } = setup;
-  await docker.ok('run', '-d', '--name', 'db', 'base', 'sleep', '1000');
-  assert.equal(
-    daemonWords(docker, await run(['--link', 'db'], ['true'])),
-    'HostConfig.Links is not supported with --icc=false',
-  );
+  const { docker, daemon } = setup;
+  const serving = 'mkdir /w; cd /w; echo hello >index.html; httpd -p 80; httpd -p 81; exec sleep 1000';
+  const serve = (name: string, ...flags: string[]) =>
+    docker.ok('run', '-d', '--name', name, ...flags, 'base', 'sh', '-c', serving);
+  const addressOf = async (container: string) =>
+    JSON.parse(await docker.ok('inspect', container))[0].NetworkSettings.IPAddress as string;
+  const asks = async (from: string, to: string, port = 80) => {
+    const url = `http://${await addressOf(to)}:${port}/`;
+    return (await docker.run(['exec', from, 'timeout', '2', 'wget', '-q', '-O', '-', url])).stdout.trim();
+  };
+  const verified = () =>
+    spawnSync(join(home, 'bin/wherryd'), ['verify', '--data-root', daemon.dataRoot], { encoding: 'utf8' }).stdout;
+  await serve('db', '--expose', '80');
+  await serve('web', '--link', 'db');
+  await serve('apart');
+
+  await t.test('to those who linked, and of those to nobody', async () => {
+    await until(
+      () => docker.run(['exec', 'db', 'wget', '-q', '-O', '-', 'http://127.0.0.1/']),
+      ({ status }) => status === 0,
+    );
+    assert.equal(await docker.ok('exec', 'web', 'timeout', '2', 'wget', '-q', '-O', '-', 'http://db/'), 'hello\n');
+    assert.equal(await asks('web', 'db', 81), '', 'not exposed');
+    assert.equal(await asks('apart', 'db'), '', 'not linked');
+    assert.equal(await asks('db', 'web'), '', 'linked the other way');
+    const viaHost = `ip route add ${await addressOf('db')} via $(ip route | sed -n 's/^default via \\([^ ]*\\).*/\\1/p'); timeout 2 wget -q -O - http://${await addressOf('db')}/`;
+    const forced = await docker.run(['run', '--rm', '--cap-add', 'NET_ADMIN', 'base', 'sh', '-c', viaHost]);
+    assert.equal(forced.stdout, '', 'not by the host either');
+  });
+
+  await t.test('wherever they are now', async () => {
+    await docker.ok('stop', '-t', '0', 'db');
+    await docker.ok('run', '-d', '--name', 'instead', 'base', 'sleep', '1000');
+    await docker.ok('start', 'db');
+    assert.equal(await asks('web', 'db'), 'hello');
+    await daemon.kill();
+    await daemon.start();
+    assert.equal(await asks('web', 'db'), 'hello');
+    assert.equal(await asks('apart', 'db'), '');
+    await docker.ok('restart', '-t', '0', 'web');
+    assert.equal(await asks('web', 'db'), 'hello');
+    assert.equal(verified(), '');
+  });
+
+  await t.test('until the link is forgotten, or who had it is gone', async () => {
+    await docker.ok('rm', '--link', 'web/db');
+    assert.equal(await asks('web', 'db'), '');
+    await docker.ok('run', '-d', '--name', 'second', '--link', 'db', 'base', 'sleep', '1000');
+    assert.equal(await asks('second', 'db'), 'hello');
+    await docker.ok('rm', '-f', 'second', 'instead');
+    assert.equal(verified(), '');
+  });
 });

@@ -8,7 +8,7 @@ import { dnsNames, inOrder, resolvingOf } from './attachments.ts';
 import type { Container } from './container.ts';
 import { linkWishes } from './endpoint-options.ts';
 import { emitNetwork } from './events.ts';
-import { linkedHosts } from './links/index.ts';
+import { linkedHosts, openLinkedPorts } from './links/index.ts';
 import { joinedUserNamespace } from './namespaces.ts';
 import { containerPaths } from './paths.ts';
 import { boundPorts, sameBindings, wantedPorts } from './ports.ts';
@@ -45,6 +45,7 @@ export async function connectNetworks(ctx: EngineContext, container: Container):
   }
   const addresses = inOrder(container).flatMap(([, { endpoint }]) => addressesOf(endpoint));
   const linked = linkedHosts(ctx, container);
+  await openLinkedPorts(ctx, container);
   await writeAccountFiles(ctx, container, {
     addresses,
     named: found.some(({ network }) => !network.predefined),
@@ -213,4 +214,5 @@ export async function adoptNetworks(ctx: EngineContext, container: Container): P
       ...(resolving ? { resolving } : {}),
     });
   }
+  await openLinkedPorts(ctx, container);
 }

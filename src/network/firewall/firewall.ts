@@ -69,6 +69,11 @@ export class Firewall {
     return program.sendFilter('publish ports', addElements(this.table, ours));
   }
 
+  /** At once. */
+  async add(elements: readonly MapElement[]): Promise<void> {
+    await this.#helper.run(this.addTo(new Program(), elements));
+  }
+
   /** Elements that are there already, or that the next {@link reconcile} puts there. */
   expect(elements: readonly MapElement[]): void {
     for (const element of this.#ours(elements)) this.#elements.add(element);

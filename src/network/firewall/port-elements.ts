@@ -1,8 +1,8 @@
 /** Published ports as elements of the tables' maps, in the kernel's register form: every field padded to four bytes. */
 import { isIP } from 'node:net';
-import { addressBytes, addressFrom, addressText, parseAddress } from '../address.ts';
+import { type Address, addressBytes, addressFrom, addressText, parseAddress, widthOf } from '../address.ts';
 import type { MapElement } from '../netlink/index.ts';
-import type { EndpointAddress, PortBinding } from '../types.ts';
+import type { EndpointAddress, LinkedContainer, PortBinding } from '../types.ts';
 import { portMaps } from './ruleset.ts';
 
 const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const;
@@ -35,13 +35,39 @@ export function portElements(
   });
 }
 
+/** One element per port of one container that is open to another's address. */
+export function linkElements(
+  containerID: string,
+  from: Address,
+  to: Address,
+  ports: LinkedContainer['ports'],
+): MapElement[] {
+  return ports.map(({ port, protocol }) => ({
+    family: from.family,
+    comment: containerID.slice(0, 12),
+    set: portMaps.linked,
+    key: Buffer.concat([addressBytes(from), addressBytes(to), byteField(protocolNumbers[protocol]), portField(port)]),
+    data: Buffer.alloc(0),
+  }));
+}
+
 /** Tells elements apart and shows them: `published_any tcp 8080 to 172.17.0.2:80`. */
-export function elementText({ set, key, data }: MapElement): string {
-  const protocol = Object.entries(protocolNumbers).find(([, number]) => number === key[0])?.[0] ?? key[0];
+export function elementText({ family, set, key, data }: MapElement): string {
+  if (set === portMaps.linked) {
+    const width = widthOf(family) / 8;
+    const port = key.readUInt16BE(key.length - 4);
+    const to = `${shown(key.subarray(width, 2 * width))}:${port}`;
+    return `${set} ${shown(key.subarray(0, width))} to ${protocolName(key[2 * width])} ${to}`;
+  }
+  const protocol = protocolName(key[0]);
   const address = key.length > 8 ? `${shown(key.subarray(4, -4))}:` : '';
   const from = `${set} ${protocol} ${address}${key.readUInt16BE(key.length - 4)}`;
   if (data.length === 0) return from;
   return `${from} to ${shown(data.subarray(0, -4))}:${data.readUInt16BE(data.length - 4)}`;
+}
+
+function protocolName(number: number | undefined): string {
+  return Object.entries(protocolNumbers).find(([, known]) => known === number)?.[0] ?? String(number);
 }
 
 function shown(bytes: Buffer): string {

@@ -5,8 +5,8 @@
 import { type Family, type Subnet, subnetText } from '../address.ts';
 import type { GatewayMode } from '../types.ts';
 
-/** Ports published on one host address, and on every address; addresses and ports that are open as they are. */
-export const portMaps = { specific: 'published', any: 'published_any', open: 'opened' } as const;
+/** Ports published on one host address, and on every address; addresses and ports that are open as they are; those that are open to one address. */
+export const portMaps = { specific: 'published', any: 'published_any', open: 'opened', linked: 'linked' } as const;
 
 /** nft's names of the families, and of their addresses. */
 export const tableFamilies: Readonly<Record<Family, 'ip' | 'ip6'>> = { 4: 'ip', 6: 'ip6' };
@@ -19,6 +19,8 @@ export interface Zone {
   /** Nothing goes in or out, but for the host itself. */
   readonly internal: boolean;
   readonly mode: GatewayMode;
+  /** Containers may speak to each other. */
+  readonly icc: boolean;
   /** What leaves gets the host's address: that of the link it leaves by, or this one. */
   readonly masquerade: boolean;
   readonly hostAddress?: string;
@@ -72,6 +74,7 @@ export function baseRuleset(family: Family, table: string, zones: readonly Zone[
     `add map ${ip} ${table} ${portMaps.specific} { ${target} }`,
     `add map ${ip} ${table} ${portMaps.any} { ${target.replace(`${address} . `, '')} }`,
     `add set ${ip} ${table} ${portMaps.open} { type inet_proto . ${address} . inet_service; }`,
+    `add set ${ip} ${table} ${portMaps.linked} { type ${address} . ${address} . inet_proto . inet_service; }`,
     ...chains.flatMap((chain) => chainText(`${ip} ${table}`, chain)),
     '',
   ].join('\n');
@@ -99,15 +102,28 @@ function masquerading(family: Family, { bridge, subnet, internal, masquerade, mo
   ];
 }
 
-function inwards(family: Family, { bridge, internal, mode }: Zone, zones: readonly Zone[]): string[] {
-  const within = `iifname "${bridge}" oifname "${bridge}" accept`;
-  if (internal) return [within, `iifname "${bridge}" drop`, `oifname "${bridge}" drop`];
+function inwards(family: Family, zone: Zone, zones: readonly Zone[]): string[] {
+  const { bridge, internal, mode } = zone;
+  if (internal) return [...within(family, zone), `iifname "${bridge}" drop`, `oifname "${bridge}" drop`];
   return [
-    within,
+    ...within(family, zone),
     `oifname "${bridge}" ct state established,related accept`,
     `oifname "${bridge}" ct status dnat accept`,
     ...openings(family, bridge, mode, zones),
     `oifname "${bridge}" drop`,
+  ];
+}
+
+/** The kernel keeps ports of a bridge apart; what comes by the host all the same may do what was published or linked. */
+function within(family: Family, { bridge, icc }: Zone): string[] {
+  const inside = `iifname "${bridge}" oifname "${bridge}"`;
+  if (icc) return [`${inside} accept`];
+  const ip = tableFamilies[family];
+  return [
+    `${inside} ct state established,related accept`,
+    `${inside} ct status dnat accept`,
+    `${inside} meta l4proto { tcp, udp, sctp } ${ip} saddr . ${ip} daddr . meta l4proto . th dport @${portMaps.linked} accept`,
+    `${inside} drop`,
   ];
 }
 

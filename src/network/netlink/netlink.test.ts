@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseAddress } from '../address.ts';
-import { elementText, portElements } from '../firewall/port-elements.ts';
+import { elementText, linkElements, portElements } from '../firewall/port-elements.ts';
 import { decodeUdpFlows } from './conntrack.ts';
 import {
   attribute,
@@ -173,6 +173,13 @@ test('a port on an IPv6 address is translated where the container has one, and o
     'published tcp [::1]:8081 to [fd00::2]:80',
     'opened tcp [fd00::2]:80',
   ]);
+});
+
+test('a port that is open to one address has both in its key', () => {
+  const [from, to] = ['172.17.0.3', '172.17.0.2'].map(parseAddress);
+  const [element] = linkElements('x', from!, to!, [{ port: 53, protocol: 'udp' }]);
+  assert.deepEqual(element!.key, hex('ac110003 ac110002 11000000 00350000'));
+  assert.equal(elementText(element!), 'linked 172.17.0.3 to udp 172.17.0.2:53');
 });
 
 test('a port on one address has the address in its key', () => {

@@ -23,14 +23,20 @@ export function linkVariables({ name, alias, child, ipAddress }: Linked): string
 
 interface ExposedPort {
   readonly port: number;
-  readonly protocol: string;
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+}
+
+/** `80/tcp` as numbers and names; what is no protocol of ports is left out. */
+export function exposedPorts(specs: readonly string[]): ExposedPort[] {
+  return specs.flatMap((spec) => {
+    const [port = '', protocol = 'tcp'] = spec.split('/');
+    const known = (['tcp', 'udp', 'sctp'] as const).find((name) => name === protocol);
+    return known ? [{ port: Number(port), protocol: known }] : [];
+  });
 }
 
 function sortedPorts(specs: readonly string[]): ExposedPort[] {
-  const ports = specs.map((spec) => {
-    const [port = '', protocol = 'tcp'] = spec.split('/');
-    return { port: Number(port), protocol };
-  });
+  const ports = exposedPorts(specs);
   const rank = ({ protocol }: ExposedPort) => ['tcp', 'udp', 'sctp'].indexOf(protocol);
   return ports.sort((a, b) => rank(a) - rank(b) || a.port - b.port);
 }

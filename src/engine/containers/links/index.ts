@@ -7,7 +7,7 @@ import type { Container } from '../container.ts';
 import { containerPaths } from '../paths.ts';
 import type { StoredLink } from '../record.ts';
 import { saveContainer } from '../store.ts';
-import { linkVariables } from './environment.ts';
+import { exposedPorts, linkVariables } from './environment.ts';
 
 export { requestedLinks } from './requested.ts';
 
@@ -58,6 +58,17 @@ export function linkedEnvironment(ctx: EngineContext, container: Container): str
       ipAddress: child.body.networks['bridge']?.endpoint?.ipAddress ?? '',
     }),
   );
+}
+
+/** Opens the ports of those a container is linked to, where it could not reach them else. */
+export async function openLinkedPorts(ctx: EngineContext, container: Container): Promise<void> {
+  const network = ctx.networks.list().find(({ name, predefined }) => predefined && name === 'bridge');
+  if (network?.icc !== false || !container.body.networks['bridge']?.endpoint) return;
+  const links = (container.body.links ?? []).map(({ containerID }) => ({
+    containerID,
+    ports: exposedPorts(Object.keys(ctx.containers.get(containerID)?.body.config.ExposedPorts ?? {})),
+  }));
+  await ctx.networks.setLinks(container.id, network.id, links);
 }
 
 /** Lines of `/etc/hosts`, as pairs. @throws as {@link linkedEnvironment} */
@@ -115,6 +126,7 @@ export async function removeLink(ctx: EngineContext, reference: string): Promise
   using _held = await parent.lock.acquire();
   parent.body = { ...parent.body, links: (parent.body.links ?? []).filter(({ alias }) => alias !== link.alias) };
   await saveContainer(ctx, parent, true);
+  await openLinkedPorts(ctx, parent);
   const hostname = containers.get(link.containerID)?.body.config.Hostname;
   if (!parent.isRunning || hostname === undefined) return;
   const path = containerPaths(ctx, parent.id).hosts;

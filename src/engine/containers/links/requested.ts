@@ -27,7 +27,6 @@ export function requestedLinks(ctx: EngineContext, links: readonly string[], mod
     if (alias === '' || found.some((link) => link.alias === alias)) continue;
     found.push({ containerID: child.id, name: child.name, alias });
   }
-  refuseApart(ctx);
   return found;
 }
 
@@ -54,10 +53,4 @@ function find(ctx: EngineContext, reference: string): Container {
     const kind = kindOf(error) === 'not-found' ? 'invalid-argument' : kindOf(error);
     throw new EngineError(kind, `could not get container for ${reference}: ${messageOf(error)}`, { cause: error });
   }
-}
-
-/** dockerd lets linked containers speak where others may not; ports of our bridges are apart or they are not. */
-function refuseApart(ctx: EngineContext): void {
-  if (ctx.networks.list().find(({ name }) => name === 'bridge')?.icc ?? true) return;
-  throw new EngineError('not-implemented', 'HostConfig.Links is not supported with --icc=false');
 }
