@@ -4,6 +4,7 @@
  * Three faces: {@link TarParser} (push: chunks in, callbacks out, for worker threads and indexes), {@link readTar} (pull: entries with
  * bodies), {@link packHeader} and {@link packTar} (writing, deterministic).
  */
+export { clampTime, type TimeClamp } from './clamp-time.ts';
 export {
   type Compression,
   createDecompressor,

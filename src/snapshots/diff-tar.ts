@@ -1,4 +1,12 @@
-import { type ByteString, endOfArchive, type PackEntry, packHeader, packPadding } from '#archive';
+import {
+  type ByteString,
+  clampTime,
+  endOfArchive,
+  type PackEntry,
+  packHeader,
+  packPadding,
+  type TimeClamp,
+} from '#archive';
 import type { FullStat } from '#sys';
 import { readAttributes, statOf } from './attributes.ts';
 import { withParents } from './changes.ts';
@@ -7,6 +15,7 @@ import { isOpaque, type MergedFile } from './merged.ts';
 import { opaqueName, whiteoutPrefix } from './names.ts';
 import { inSlices } from './slices.ts';
 import type { Attributes } from './tree.ts';
+import type { DiffOptions } from './types.ts';
 import { UpperFiles } from './upper-files.ts';
 
 /** Chunks handed out; small files are gathered into one. */
@@ -27,10 +36,10 @@ export interface DiffBase {
 export async function* diffTar(
   upper: Upper,
   { below, root }: DiffBase,
-  options: { signal?: AbortSignal | undefined },
+  options: DiffOptions,
 ): AsyncGenerator<Uint8Array> {
   using files = new UpperFiles(upper.root);
-  const packer = new DiffPacker(upper, files);
+  const packer = new DiffPacker(upper, files, options.clamp);
   packer.root(root);
   const walk = compareUpper(upper, below, { strict: true });
   for await (const item of inSlices(upper.form === 'plain' ? withParents(walk) : walk, options)) {
@@ -50,19 +59,21 @@ export async function* diffTar(
 class DiffPacker {
   readonly #upper: Upper;
   readonly #files: UpperFiles;
+  readonly #clamp: TimeClamp | undefined;
   readonly #links = new Map<bigint, ByteString>();
   #pending: Uint8Array[] = [];
   pendingBytes = 0;
 
-  constructor(upper: Upper, files: UpperFiles) {
+  constructor(upper: Upper, files: UpperFiles, clamp: TimeClamp | undefined) {
     this.#files = files;
+    this.#clamp = clamp;
     this.#upper = upper;
   }
 
   /** The root has an entry only when its owner, mode or attributes were changed. */
   root(before: Attributes): void {
     const own = readAttributes(this.#upper.root);
-    if (rootKey(own) !== rootKey(before)) this.#header({ ...own, type: 'directory', path: './' });
+    if (rootKey(own) !== rootKey(before)) this.#header({ ...this.#dated(own), type: 'directory', path: './' });
     if (this.#upper.form === 'overlay' && isOpaque(this.#upper.root)) this.#header(whiteout(opaqueName));
   }
 
@@ -87,11 +98,15 @@ class DiffPacker {
 
   #attributes(place: ByteString, stat: FullStat) {
     try {
-      return readAttributes(place, stat);
+      return this.#dated(readAttributes(place, stat));
     } catch (error) {
       if (statOf(place) === undefined) return undefined;
       throw error;
     }
+  }
+
+  #dated(attributes: Attributes): Attributes {
+    return { ...attributes, mtime: clampTime(attributes.mtime, this.#clamp) };
   }
 
   #header(entry: PackEntry): void {

@@ -20,6 +20,7 @@ import { inSlices } from './slices.ts';
 import type {
   Chain,
   Change,
+  DiffOptions,
   DriverName,
   KeepSets,
   MountedSnapshot,
@@ -195,7 +196,7 @@ export class OverlayDriver implements SnapshotDriver {
     return await listChanges(this.#upper(record.id), this.#below(record, layers));
   }
 
-  async *diff(key: string, options: { signal?: AbortSignal | undefined } = {}): ByteSource {
+  async *diff(key: string, options: DiffOptions = {}): ByteSource {
     const record = this.#records.get(key);
     if (record.kind === 'view') throw new EngineError('failed-precondition', `diff snapshot ${key}: it is a view`);
     await using layers = await this.#layers.hold(record.chain);

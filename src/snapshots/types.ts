@@ -1,3 +1,4 @@
+import type { TimeClamp } from '#archive';
 import type { ChainID, DiffID } from '#oci';
 import type { ByteSource } from '#streams';
 
@@ -7,6 +8,12 @@ export type DriverName = 'erofs' | 'overlay2' | 'btrfs' | 'vfs';
 export type Chain = readonly DiffID[];
 
 export type ChangeKind = 'modify' | 'add' | 'delete';
+
+export interface DiffOptions {
+  /** For the times of the files in it. */
+  readonly clamp?: TimeClamp | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** One changed path of a writable snapshot, absolute, as `docker diff` lists it (bytes decoded as UTF-8 where valid). */
 export interface Change {
@@ -123,7 +130,7 @@ export interface SnapshotDriver extends AsyncDisposable {
   /** Sorted by path, as Docker lists them. Works mounted or not. @throws `not-found`. */
   changes(key: string): Promise<readonly Change[]>;
   /** The writable layer as an uncompressed layer tar (whiteouts as `.wh.`), deterministic: sorted, numeric owners, nanosecond PAX times, xattrs. */
-  diff(key: string, options?: { signal?: AbortSignal | undefined }): ByteSource;
+  diff(key: string, options?: DiffOptions): ByteSource;
   usage(key: string): Promise<SnapshotUsage>;
   /** `GraphDriver.Data` of an inspect: where the snapshot's parts are; null for a driver that has no parts. @throws `not-found`. */
   folders(key: string): Readonly<Record<string, string>> | null;

@@ -20,6 +20,7 @@ import { inSlices } from './slices.ts';
 import type {
   Chain,
   Change,
+  DiffOptions,
   KeepSets,
   MountedSnapshot,
   MountOptions,
@@ -159,7 +160,7 @@ export class VfsDriver implements SnapshotDriver {
     return await listChanges(this.#upper(key), await this.#below(key));
   }
 
-  async *diff(key: string, options: { signal?: AbortSignal | undefined } = {}): ByteSource {
+  async *diff(key: string, options: DiffOptions = {}): ByteSource {
     const { kind, chain } = this.#records.get(key);
     if (kind === 'view') throw new EngineError('failed-precondition', `diff snapshot ${key}: it is a view`);
     await using layers = await this.#layers.hold(chain);

@@ -38,7 +38,7 @@ export async function contextLayer(
   });
   const source = isFolder ? '/' : `/${fileName}`;
   if (draft.isEmpty) return { chain: [], source };
-  const layer = await session.ingest(draft.pack(work), work, undefined);
+  const layer = await session.ingest(draft.pack(work), work);
   return { chain: [layer.diffID], source };
 }
 

@@ -9,7 +9,7 @@ import { DiskTree } from './disk-tree.ts';
 import { checkOut, parseGitReference } from './git-source.ts';
 import { inlineTree } from './inline-tree.ts';
 import { missingHint } from './missing-source.ts';
-import { type Moment, timeAt } from './moment.ts';
+import { clampAt, type Moment, timeAt } from './moment.ts';
 import { resolveOwner } from './owners.ts';
 import { fetchFile } from './remote-file.ts';
 import type { StepReport } from './report.ts';
@@ -82,8 +82,8 @@ export class CopyOp implements Op<StepState> {
       signal: work.signal,
       store: (body) => spool.keep(body),
     });
-    const clamp = moment === undefined ? undefined : { moment };
-    const layer = draft.isEmpty ? undefined : await this.#session.ingest(draft.pack(work), work, clamp);
+    const packed = () => draft.pack({ signal: work.signal, clamp: clampAt(moment) });
+    const layer = draft.isEmpty ? undefined : await this.#session.ingest(packed(), work);
     const { config, author } = this.#operation;
     const createdBy = this.#createdBy(selected);
     return this.#session.recorder.next(parent, { config, author, createdBy, moment, ...(layer ? { layer } : {}) });

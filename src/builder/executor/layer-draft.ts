@@ -1,4 +1,12 @@
-import { type ByteString, endOfArchive, packHeader, packPadding, type TarTime } from '#archive';
+import {
+  type ByteString,
+  clampTime,
+  endOfArchive,
+  packHeader,
+  packPadding,
+  type TarTime,
+  type TimeClamp,
+} from '#archive';
 import { EngineError } from '#errdefs';
 import type { ByteSource } from '#streams';
 import { pace } from './pace.ts';
@@ -117,15 +125,15 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
     if ((await this.#base.lstat(path))?.type === 'directory') this.#hidden.add(path);
   }
 
-  /** The layer's tar. */
-  async *pack(options: { signal: AbortSignal }): AsyncGenerator<Uint8Array> {
+  /** The layer's tar, its times clamped where they shall be. */
+  async *pack(options: { signal: AbortSignal; clamp?: TimeClamp | undefined }): AsyncGenerator<Uint8Array> {
     const names = new Map<string, ByteString>();
     const rest = pace();
     for (const path of await this.#withParents()) {
       options.signal.throwIfAborted();
       await rest();
       if (path === '') continue;
-      yield* this.#packOne(path, names);
+      yield* this.#packOne(path, names, options.clamp);
     }
     yield endOfArchive;
   }
@@ -138,9 +146,14 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
     return [...paths].sort();
   }
 
-  async *#packOne(path: ByteString, names: Map<string, ByteString>): AsyncGenerator<Uint8Array> {
+  async *#packOne(
+    path: ByteString,
+    names: Map<string, ByteString>,
+    clamp: TimeClamp | undefined,
+  ): AsyncGenerator<Uint8Array> {
     const staged = this.#staged.get(path) ?? (await this.#fromBase(path));
-    const { node, xattrs } = staged;
+    const { xattrs } = staged;
+    const node = { ...staged.node, mtime: clampTime(staged.node.mtime, clamp) };
     const first = node.inode === undefined ? undefined : names.get(node.inode);
     if (first !== undefined) {
       yield packHeader({ ...node, type: 'hardlink', path, linkPath: first });

@@ -1,4 +1,4 @@
-import type { TarTime } from '#archive';
+import type { TarTime, TimeClamp } from '#archive';
 import type { ImageConfig } from '#oci';
 import { type BuildTimes, epochArgument } from '../source-date-epoch.ts';
 import type { StepState } from './state.ts';
@@ -27,6 +27,12 @@ function createdSec({ created, history }: ImageConfig): number {
 
 export function timeAt(moment: number): TarTime {
   return { sec: moment, nsec: 0 };
+}
+
+/** For files that came from elsewhere, or were written since `startedMs`; a second aside, as file systems may lag behind. */
+export function clampAt(moment: Moment, startedMs?: number): TimeClamp | undefined {
+  if (moment === undefined) return undefined;
+  return { atSec: moment, ...(startedMs === undefined ? {} : { fromSec: Math.floor(startedMs / 1000) - 1 }) };
 }
 
 /** As a configuration has it. */

@@ -14,7 +14,7 @@ import type {
 import type { Op } from '../solver/index.ts';
 import { makeWorkdir } from './copy.ts';
 import { CopyOp } from './copy-op.ts';
-import { timeAt } from './moment.ts';
+import { clampAt, timeAt } from './moment.ts';
 import { runCommand } from './run.ts';
 import { mountsKey, RunMounts } from './run-mounts.ts';
 import type { BuildSession } from './session.ts';
@@ -122,8 +122,8 @@ function workdirOp(session: BuildSession, operation: WorkdirOperation): StepOp {
       const draft = await session.draft(parent!, work);
       const moment = session.momentOf([parent!]);
       const made = await makeWorkdir(draft, operation.path, timeAt(moment ?? Math.floor(Date.now() / 1000)));
-      const clamp = moment === undefined ? undefined : { moment };
-      const layer = made ? await session.ingest(draft.pack(work), work, clamp) : undefined;
+      const packed = () => draft.pack({ signal: work.signal, clamp: clampAt(moment) });
+      const layer = made ? await session.ingest(packed(), work) : undefined;
       return session.recorder.next(parent!, { ...operation, moment, ...(layer ? { layer } : {}) });
     },
   };

@@ -8,8 +8,7 @@ import type { ByteSource } from '#streams';
 import type { RunOperation } from '../convert/index.ts';
 import type { Work } from '../solver/index.ts';
 import type { KeptStep, StepMount, StepRun } from '../types.ts';
-import type { Clamp } from './clamp-times.ts';
-import { environmentAt, type Moment } from './moment.ts';
+import { clampAt, environmentAt, type Moment } from './moment.ts';
 import { MountPoints } from './mount-points.ts';
 import type { StepReport } from './report.ts';
 import { type BuildSession, chainOf } from './session.ts';
@@ -53,11 +52,13 @@ export async function runCommand(
     requireSuccess(operation, ended.exitCode);
     if (!kept) work.report({ kind: 'removed', id } satisfies StepReport);
     if (changes.every((path) => isLeftOut(Buffer.from(path).toString('latin1').slice(1)))) return undefined;
-    const diff = snapshots.diff(id, { signal: work.signal });
+    const diff = snapshots.diff(id, {
+      signal: work.signal,
+      clamp: clampAt(operation.moment, ended.startedAtMs),
+    });
     return await session.ingest(
       changes.some((path) => isLeftOut(path.slice(1))) ? without(diff, isLeftOut) : diff,
       work,
-      clampOf(operation.moment, ended.startedAtMs),
     );
   } finally {
     if (!kept) await cleanup(`build snapshot ${id}`, () => snapshots.remove(id));
@@ -111,11 +112,6 @@ async function execute(
   const exitCode = await host.runStep(step);
   work.signal.throwIfAborted();
   return { step, exitCode, startedAtMs, finishedAtMs: Date.now() };
-}
-
-/** What the command wrote is at least as old as its start, a second aside that file systems may lag behind. */
-function clampOf(moment: Moment, startedAtMs: number): Clamp | undefined {
-  return moment === undefined ? undefined : { moment, fromSec: Math.floor(startedAtMs / 1000) - 1 };
 }
 
 /** Answers whether the step's container stays. The image below it has to be written by then. */

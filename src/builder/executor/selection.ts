@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
-import type { ByteString } from '#archive';
+import { type ByteString, clampTime } from '#archive';
 import { compileGoMatch, compileIgnorePattern, IgnoreMatcher } from '#dockerfile';
 import { EngineError } from '#errdefs';
-import { clampedTime } from './clamp-times.ts';
 import { hashList } from './file-hash.ts';
 import {
   cleanTreePath,
@@ -191,7 +190,7 @@ export async function timesDigest(
   for (const source of selected) {
     if (source.isTimeless) continue;
     const take = ({ mtime }: TreeNode) => {
-      const { sec, nsec } = clampedTime(mtime, { moment });
+      const { sec, nsec } = clampTime(mtime, { atSec: moment });
       hash.update(`${sec}.${nsec}\n`);
     };
     for (const { node } of source.ancestors ?? []) take(node);

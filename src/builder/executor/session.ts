@@ -6,7 +6,6 @@ import { type ByteSource, coalesce } from '#streams';
 import type { Work } from '../solver/index.ts';
 import type { BuildTimes } from '../source-date-epoch.ts';
 import type { BuilderHost, BuildRequest } from '../types.ts';
-import { type Clamp, clampTimes } from './clamp-times.ts';
 import type { ContextLayer } from './context-layer.ts';
 import type { ContextTree } from './context-tree.ts';
 import { LayerDraft } from './layer-draft.ts';
@@ -70,10 +69,9 @@ export class BuildSession implements AsyncDisposable {
     return ++this.#numbers;
   }
 
-  /** Stores a layer's tar, its times clamped where they shall be; the build's lease keeps it. */
-  async ingest(source: ByteSource, work: Work, clamp: Clamp | undefined): Promise<StoredLayer> {
-    const layer = clamp ? clampTimes(source, clamp) : source;
-    const { diffID, sizeBytes } = await this.host.layers.ingest(coalesce(layer, ingestBytes), {
+  /** Stores a layer's tar; the build's lease keeps it. */
+  async ingest(source: ByteSource, work: Work): Promise<StoredLayer> {
+    const { diffID, sizeBytes } = await this.host.layers.ingest(coalesce(source, ingestBytes), {
       signal: work.signal,
     });
     const state: Pick<StepState, 'layers'> = { layers: [{ diffID, sizeBytes }] };
