@@ -36,6 +36,8 @@ export interface BuildOptions {
   readonly squash?: boolean;
   /** Also answers, by `explain` messages, what each step did and why. An extension of this engine. */
   readonly explain?: boolean;
+  /** Only answers, by a message with `warnings`, what the build checks say. An extension of this engine. */
+  readonly check?: boolean;
   /** Only answers, by `plan` messages, what each step would do. An extension of this engine. */
   readonly plan?: boolean;
   /** `X-Registry-Config`: credentials by registry host. */

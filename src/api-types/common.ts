@@ -1,5 +1,6 @@
 import type { FaultPlace } from '#errdefs';
 import type { BuildStepExplanation, BuildStepPrediction } from './build-explanation.ts';
+import type { BuildWarning } from './build-warning.ts';
 /** Small shapes that several resources share. */
 
 export type StringMap = Readonly<Record<string, string>>;
@@ -51,6 +52,8 @@ export interface ProgressMessage {
   readonly aux?: unknown;
   /** Beside the `stream` that shows it: where a build failed. The error itself is the next message. */
   readonly fault?: FaultPlace;
+  /** What build checks found: beside the `stream` that tells it, or alone where only they were asked for. */
+  readonly warnings?: readonly BuildWarning[];
   /** Only of builds that were asked to explain themselves. */
   readonly explain?: BuildStepExplanation;
   /** Only of builds that were asked for a plan. */

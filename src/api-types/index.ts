@@ -3,5 +3,6 @@
  * over a socket, the API server translates HTTP to it: all three are held together here. Types and tiny constants only. Imports oci.
  */
 export * from './build-explanation.ts';
+export * from './build-warning.ts';
 export * from './engine.ts';
 export * from './shapes.ts';

@@ -1,11 +1,13 @@
 import { availableParallelism } from 'node:os';
-import type { BuildStepExplanation } from '#api-types';
+import type { BuildStepExplanation, BuildWarning } from '#api-types';
+import type { ReadWarning } from '#dockerfile';
 import { EngineError, placeOf, placeText } from '#errdefs';
 import { log } from '#log';
 import type { Metadata } from '#metadata';
 import { type Digest, parsePlatform } from '#oci';
 import { familiarString, formatReference, parseReference, withDefaultTag } from '#reference';
 import { foreignCache, resolveBases, resolveCopyImages } from './bases.ts';
+import { checkBuild, requireCheckOptions, warningText } from './checks.ts';
 import { type ReadContext, readContext } from './context.ts';
 import { BuildPlan, type PlannedStage } from './convert/index.ts';
 import { BuildSession, Recorder, type StepReport, type StepState, toBytes } from './executor/index.ts';
@@ -51,12 +53,16 @@ export interface StartedBuild extends AsyncDisposable {
 }
 
 /** @throws EngineError, LocationError for faults of the context or the Dockerfile */
-export async function startBuild(host: BuilderHost, request: BuildRequest): Promise<StartedBuild> {
+export async function startBuild(
+  host: BuilderHost,
+  request: BuildRequest,
+  how: { allStages?: boolean; checkOnly?: boolean } = {},
+): Promise<StartedBuild> {
   const networkMode = networkModeOf(request.networkMode);
   await using held = new AsyncDisposableStack();
   const read = await readContext(request);
   held.use(read.context);
-  const plan = planOf(host, request, read, networkMode);
+  const plan = planOf(host, request, read, { networkMode, ...how });
   const lease = held.use(await host.metadata.lease());
   const times = buildTimes(request.buildArgs, host);
   const recorder = new Recorder(host, lease, { foreign: await foreignCache(host, request.cacheFrom), times });
@@ -71,18 +77,19 @@ export async function startBuild(host: BuilderHost, request: BuildRequest): Prom
 function planOf(
   host: BuilderHost,
   request: BuildRequest,
-  { dockerfile, text }: ReadContext,
-  networkMode: 'default' | 'none' | 'host',
+  read: ReadContext,
+  how: { networkMode: 'default' | 'none' | 'host'; allStages?: boolean; checkOnly?: boolean },
 ): BuildPlan {
   const { target, labels, buildArgs } = request;
   const targetPlatform = request.platform ? parsePlatform(request.platform) : host.platform;
   try {
-    return new BuildPlan(dockerfile, {
-      ...{ target, labels, buildArgs, networkMode, targetPlatform },
+    requireCheckOptions(read, buildArgs);
+    return new BuildPlan(read.dockerfile, {
+      ...{ target, labels, buildArgs, targetPlatform, ...how },
       buildPlatform: host.platform,
     });
   } catch (error) {
-    placeFault(error, text);
+    placeFault(error, read.text);
     throw error;
   }
 }
@@ -95,31 +102,39 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
   const { read, plan, recorder, session } = started;
   const transcript = new Transcript({ ...request, totalSteps: plan.totalSteps });
   const explainer = newExplainer(host, request, recorder, read, startedMs);
+  let warnings: readonly BuildWarning[] = [];
   try {
     printWarnings(transcript, read.dockerfile.warnings);
     printStart(transcript, plan);
     const bases = await resolveBases(host, request, plan, transcript);
+    const checked = checkBuild(host, request, read, { plan, bases });
+    if (checked.failure) {
+      request.onProgress({ stream: warningText(checked.warnings), warnings: checked.warnings });
+      throw checked.failure;
+    }
+    warnings = checked.warnings;
     const stages = plan.convert(bases);
     const images = await resolveCopyImages(host, request, stages, transcript);
     const graph = buildGraph(session, stages, images);
     const end = await solve(solver, { request, recorder, transcript, graph, stages, explainer });
     await recorder.flush();
     const explanations = await explain(explainer, request);
-    return { ...(await finish(host, request, transcript, plan, end, names)), explanations };
+    return { ...(await finish(host, request, transcript, { plan, end, names, warnings })), explanations };
   } catch (error) {
     const step = failedStep(error) ?? 0;
     placeFault(error, read.text, { plan, output: transcript.tailOf(step) });
     transcript.fail(step);
-    printPlace(request, error);
+    printPlace(request, error, warnings);
     await explain(explainer, request);
     throw error;
   }
 }
 
 /** For clients that print what they are sent; the message of the error itself stays what others look for. */
-function printPlace({ onProgress, signal }: BuildRequest, error: unknown): void {
+function printPlace({ onProgress, signal }: BuildRequest, error: unknown, warnings: readonly BuildWarning[]): void {
   const place = placeOf(error);
-  if (place && !signal.aborted) onProgress({ stream: `\n${placeText(place)}\n`, fault: place });
+  if (!place || signal.aborted) return;
+  onProgress({ stream: `\n${placeText(place)}\n`, fault: place, ...(warnings.length > 0 ? { warnings } : {}) });
 }
 
 function newExplainer(
@@ -164,8 +179,8 @@ async function explain(explainer: Explainer, request: BuildRequest): Promise<rea
   }
 }
 
-function printWarnings(transcript: Transcript, warnings: readonly string[]): void {
-  for (const warning of warnings) transcript.warn(`[WARNING]: ${warning}\n`);
+function printWarnings(transcript: Transcript, warnings: readonly ReadWarning[]): void {
+  for (const { text } of warnings) transcript.warn(`[WARNING]: ${text}\n`);
   if (warnings.length > 0) {
     transcript.warn('[WARNING]: Empty continuation lines will become errors in a future release.\n');
   }
@@ -282,13 +297,18 @@ function printResult({ graph, transcript, stages }: Solving, digest: string, sta
   }
 }
 
+interface Finished {
+  readonly plan: BuildPlan;
+  readonly end: StepState;
+  readonly names: readonly string[];
+  readonly warnings: readonly BuildWarning[];
+}
+
 async function finish(
   host: BuilderHost,
   request: BuildRequest,
   transcript: Transcript,
-  plan: BuildPlan,
-  end: StepState,
-  names: readonly string[],
+  { plan, end, names, warnings }: Finished,
 ): Promise<Omit<BuildResult, 'explanations'>> {
   const { imageID } = end;
   if (!imageID) throw new EngineError('invalid-argument', 'No image was generated. Is your Dockerfile empty?');
@@ -296,6 +316,7 @@ async function finish(
   const warning = `[Warning] One or more build-args [${unused.join(' ')}] were not consumed\n`;
   transcript.finish([
     ...(unused.length > 0 ? [{ stream: warning }] : []),
+    ...(warnings.length > 0 ? [{ stream: warningText(warnings), warnings }] : []),
     { stream: `Successfully built ${shortID(imageID)}\n` },
   ]);
   const tagged = await tag(host, imageID, names, transcript);

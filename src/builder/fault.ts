@@ -57,7 +57,8 @@ function blame(error: unknown, plan: BuildPlan | undefined): Blamed | undefined 
   return undefined;
 }
 
-function linesOf(text: string, { startLine, endLine }: SourceRange): string {
+/** The text of some lines. */
+export function linesOf(text: string, { startLine, endLine }: SourceRange): string {
   return text
     .split('\n')
     .slice(startLine - 1, endLine)

@@ -8,5 +8,6 @@
  * ```
  */
 export { buildImage } from './build.ts';
+export { checkOnly } from './check-only.ts';
 export { predictBuild } from './predict-build.ts';
 export * from './types.ts';

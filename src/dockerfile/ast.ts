@@ -1,4 +1,4 @@
-import type { Directives } from './lines.ts';
+import type { Directives, ReadWarning } from './lines.ts';
 import type { SourceRange } from './location.ts';
 import type { NameValue } from './statements.ts';
 
@@ -132,6 +132,8 @@ export interface StopsignalInstruction extends Placed {
 }
 export interface ArgInstruction extends Placed {
   readonly kind: 'arg';
+  /** Right above it. */
+  readonly comments?: readonly string[];
   readonly definitions: readonly ArgDefinition[];
 }
 export interface ShellInstruction extends Placed {
@@ -167,6 +169,8 @@ export interface FromInstruction extends Placed {
   readonly name: string;
   readonly platform: string;
   readonly comment?: string;
+  /** Right above it. */
+  readonly comments?: readonly string[];
 }
 
 export interface Stage extends FromInstruction {
@@ -180,6 +184,6 @@ export interface Dockerfile {
   readonly metaArgs: readonly ArgInstruction[];
   /** Never empty unless the file has only meta ARGs. */
   readonly stages: readonly Stage[];
-  /** Lines for the user; printed as `[WARNING]: …`. */
-  readonly warnings: readonly string[];
+  /** For the user; printed as `[WARNING]: …`. */
+  readonly warnings: readonly ReadWarning[];
 }

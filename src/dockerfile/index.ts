@@ -3,6 +3,15 @@ export * from './ast.ts';
 export { blamedWords } from './blame.ts';
 export { envLookup, parseChanges } from './changes.ts';
 export {
+  type CheckedBase,
+  type CheckFacts,
+  type CheckOptions,
+  type CheckWarning,
+  checkArgument,
+  checkDockerfile,
+  checkOptionsOf,
+} from './check/index.ts';
+export {
   type ConfigChange,
   type ConfigFields,
   type ConfigInstruction,
@@ -18,7 +27,7 @@ export { excerptOf } from './excerpt.ts';
 export { type ExpandOptions, expandWord, expandWords } from './expand.ts';
 export { compileGoMatch, compileIgnorePattern, type Glob } from './glob.ts';
 export { inlineText, parseHeredoc } from './heredoc.ts';
-export type { Directives } from './lines.ts';
+export type { Directives, ReadWarning } from './lines.ts';
 export { LocationError, type SourceRange, SyntaxFault } from './location.ts';
 export { mountFrom, parseMount, type RunMount } from './mounts.ts';
 export { maxDockerfileBytes, parseDockerfile, parseInstruction } from './parse.ts';

@@ -82,7 +82,7 @@ function parseArg(parsing: Parsing): Instruction {
       ...(comment === undefined ? {} : { comment }),
     };
   });
-  return { kind: 'arg', ...parsing.placed, definitions };
+  return { kind: 'arg', ...parsing.placed, definitions, ...commentsOf(parsing) };
 }
 
 function describedBy(comments: readonly string[], name: string): string | undefined {
@@ -118,7 +118,12 @@ function parseFrom(parsing: Parsing): FromInstruction {
     name,
     platform,
     ...(comment === undefined ? {} : { comment }),
+    ...commentsOf(parsing),
   };
+}
+
+function commentsOf({ line: { comments } }: Parsing): { comments?: readonly string[] } {
+  return comments.length === 0 ? {} : { comments };
 }
 
 function stageName(words: readonly string[]): string {

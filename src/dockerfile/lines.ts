@@ -20,7 +20,13 @@ export interface Directives {
 export interface SourceLines {
   readonly lines: readonly Line[];
   readonly directives: Directives;
-  readonly warnings: readonly string[];
+  readonly warnings: readonly ReadWarning[];
+}
+
+/** Something that is read and should not be written; `line` is where its instruction ends. */
+export interface ReadWarning {
+  readonly text: string;
+  readonly line: number;
 }
 
 /** A physical line longer than this is refused, as Docker's scanner does. */
@@ -35,7 +41,7 @@ class Reader {
   readonly #source: readonly string[];
   readonly #directives: { syntax?: string; check?: string; escape: string } = { escape: '\\' };
   readonly #seen = new Set<string>();
-  readonly #warnings: string[] = [];
+  readonly #warnings: ReadWarning[] = [];
   #directivesDone = false;
   #comments: string[] = [];
   #at = 0;
@@ -120,7 +126,7 @@ class Reader {
       continues = piece.continues;
     }
     const text = parts.join('');
-    if (emptyLine) this.#warnings.push(`Empty continuation line found in: ${text}`);
+    if (emptyLine) this.#warnings.push({ text: `Empty continuation line found in: ${text}`, line: this.#at });
     return text;
   }
 

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuildOptions, ProgressMessage } from '#api-types';
-import { type BuilderHost, type BuildRequest, buildImage, predictBuild, type StepRun } from '#builder';
+import { type BuilderHost, type BuildRequest, buildImage, checkOnly, predictBuild, type StepRun } from '#builder';
 import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { readConfig } from '#image';
@@ -42,6 +42,10 @@ export function build(
       };
       if (options.plan) {
         for (const step of await predictBuild(hostOf(ctx, options), request)) report({ plan: step });
+        return;
+      }
+      if (options.check) {
+        report({ warnings: await checkOnly(hostOf(ctx, options), request) });
         return;
       }
       const image = await buildImage(hostOf(ctx, options), request);

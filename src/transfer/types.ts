@@ -1,4 +1,4 @@
-import type { BuildStepExplanation } from '#api-types';
+import type { BuildStepExplanation, BuildWarning } from '#api-types';
 import type { ContentStore } from '#content';
 import type { LayerIngester } from '#diff';
 import type { FaultPlace } from '#errdefs';
@@ -37,6 +37,7 @@ export interface ProgressMessage {
   readonly stream?: string;
   readonly aux?: unknown;
   readonly fault?: FaultPlace;
+  readonly warnings?: readonly BuildWarning[];
   readonly explain?: BuildStepExplanation;
 }
 

@@ -1,24 +1,11 @@
 /** What is told of a build that fails: the words of dockerd, and beside them the lines of the Dockerfile. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { connect } from '#client';
 import { messageOf, placeOf } from '#errdefs';
 import { fromBytes } from '#streams';
-import { type Builds, withBuilds } from './build-fixture.ts';
+import { wherry, withBuilds } from './build-fixture.ts';
 import { tarOf } from './images-fixture.ts';
-
-const program = join(import.meta.dirname, '..', '..', 'bin/wherry');
-
-async function wherry({ daemon }: Builds, args: readonly string[], input: Buffer) {
-  const child = spawn(program, ['-H', daemon.host, ...args]);
-  child.stdin.end(input);
-  const text = async (stream: AsyncIterable<Buffer>) => Buffer.concat(await Array.fromAsync(stream)).toString();
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  const status = child.exitCode ?? (await new Promise<number>((resolve) => child.once('close', resolve)));
-  return { status, stdout, stderr };
-}
 
 test('a fault found before the build begins: the docker command shows the lines below the message', (t) =>
   withBuilds(t, async ({ build }) => {

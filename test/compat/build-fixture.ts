@@ -1,4 +1,5 @@
 /** Builds with the docker CLI on a daemon of the test's own. */
+import { spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -26,4 +27,16 @@ export async function withBuilds(
     return await setup.docker.run(['build', ...flags, '.'], { cwd });
   };
   await work({ ...setup, build });
+}
+
+const program = join(import.meta.dirname, '..', '..', 'bin/wherry');
+
+/** The `wherry` command on the same daemon. */
+export async function wherry({ daemon }: Pick<Builds, 'daemon'>, args: readonly string[], input: Buffer | string = '') {
+  const child = spawn(program, ['-H', daemon.host, ...args]);
+  child.stdin.end(input);
+  const text = async (stream: AsyncIterable<Buffer>) => Buffer.concat(await Array.fromAsync(stream)).toString();
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const status = child.exitCode ?? (await new Promise<number>((resolve) => child.once('close', resolve)));
+  return { status, stdout, stderr };
 }

@@ -59,6 +59,7 @@ function buildOptions(call: Call): BuildOptions {
     q: query.bool('q'),
     ...(query.bool('explain') ? { explain: true } : {}),
     ...(query.bool('plan') ? { plan: true } : {}),
+    ...(query.bool('check') ? { check: true } : {}),
     pull: query.bool('pull'),
     rm: query.boolOr('rm', true),
     forcerm: query.bool('forcerm'),

@@ -1,3 +1,4 @@
+import { checkArgument } from '#dockerfile';
 import type { Platform } from '#oci';
 import { epochArgument } from '../source-date-epoch.ts';
 
@@ -90,6 +91,6 @@ export class ArgumentScope {
 /** Names given that no ARG takes up, sorted. */
 export function unusedArguments(given: GivenArguments['values'], declared: ReadonlySet<string>): string[] {
   return Object.keys(given)
-    .filter((name) => !declared.has(name) && !transparent.has(name) && name !== epochArgument)
+    .filter((name) => !declared.has(name) && !transparent.has(name) && name !== epochArgument && name !== checkArgument)
     .sort();
 }

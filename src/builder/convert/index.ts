@@ -1,3 +1,4 @@
+export { platformArguments } from './arguments.ts';
 export { parseModeChange } from './file-mode.ts';
 export type * from './operations.ts';
 export { sourcesOf } from './operations.ts';

@@ -22,6 +22,10 @@ export interface PlanOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly buildArgs: Readonly<Record<string, string | null>>;
   readonly networkMode: 'default' | 'none' | 'host';
+  /** Also those that the target does not need. */
+  readonly allStages?: boolean;
+  /** Nothing of it will be executed. */
+  readonly checkOnly?: boolean;
   readonly buildPlatform: Platform;
   readonly targetPlatform: Platform;
 }
@@ -73,7 +77,7 @@ export class BuildPlan {
     this.stages = this.#draftStages(withLabels(stagesUpTo(dockerfile, options.target), options.labels));
     this.totalSteps =
       this.metaSteps.length + this.stages.reduce((sum, { stage }) => sum + 1 + stage.instructions.length, 0);
-    for (const { stage, needed } of this.stages) if (needed) checkSupported(stage.instructions);
+    if (!options.checkOnly) for (const { stage, needed } of this.stages) if (needed) checkSupported(stage.instructions);
   }
 
   /** The line that a step is, and the stage it is in: 0 for those before the first FROM. */
@@ -137,7 +141,7 @@ export class BuildPlan {
     return stages.map((stage, index) => {
       const firstStep = step;
       step += 1 + stage.instructions.length;
-      return { stage, needed: needed.has(index), firstStep, base: bases[index]! };
+      return { stage, needed: this.#options.allStages || needed.has(index), firstStep, base: bases[index]! };
     });
   }
 

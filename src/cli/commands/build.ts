@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises';
-import type { BuildStepExplanation, BuildStepPrediction, ProgressMessage } from '#api-types';
+import type { BuildStepExplanation, BuildStepPrediction, BuildWarning, ProgressMessage } from '#api-types';
 import { messageOf, placeOf } from '#errdefs';
 import { parseReference } from '#reference';
 import { announced, buildContext } from '../build-source.ts';
+import { checkText, warningsText } from '../build-warnings.ts';
 import type { Command, Terminal } from '../command.ts';
 import { explanationText, planText } from '../explanation.ts';
 import { UsageError } from '../flags.ts';
@@ -18,6 +19,7 @@ export const buildCommand: Command = {
   flags: [
     { name: 'add-host', type: 'list', help: 'Add a custom host-to-IP mapping (host:ip)' },
     { name: 'build-arg', type: 'list', help: 'Set build-time variables' },
+    { name: 'check', type: 'toggle', help: 'Only say what the build checks find in the Dockerfile' },
     { name: 'explain', type: 'toggle', help: 'Say of every step why it was or was not taken from the cache' },
     { name: 'explain-file', type: 'string', help: 'Write what --explain says to the file, as JSON' },
     { name: 'file', short: 'f', type: 'string', help: 'Name of the Dockerfile (Default is "PATH/Dockerfile")' },
@@ -38,7 +40,8 @@ export const buildCommand: Command = {
     for (const tag of flags.list('tag')) checkTag(tag);
     const context = await buildContext(args[0]!, flags.text('file'), terminal.stdin);
     const quiet = flags.on('quiet');
-    const archive = quiet || flags.on('plan') ? context.archive : announced(context.archive, terminal.stdout);
+    const archive =
+      quiet || flags.on('plan') || flags.on('check') ? context.archive : announced(context.archive, terminal.stdout);
     const isExplained = flags.on('explain') || flags.has('explain-file');
     const messages = engine().build(archive, {
       dockerfile: context.dockerfile,
@@ -50,6 +53,7 @@ export const buildCommand: Command = {
       q: quiet,
       ...(isExplained ? { explain: true } : {}),
       ...(flags.on('plan') ? { plan: true } : {}),
+      ...(flags.on('check') ? { check: true } : {}),
       rm: flags.has('rm') ? flags.on('rm') : true,
       forcerm: flags.on('force-rm'),
       ...(flags.text('target') ? { target: flags.text('target')! } : {}),
@@ -62,12 +66,19 @@ export const buildCommand: Command = {
       terminal.stdout.write(planText(await planOf(messages)));
       return 0;
     }
+    if (flags.on('check')) {
+      const warnings = (await Array.fromAsync(messages)).flatMap((message) => message.warnings ?? []);
+      terminal.stdout.write(checkText(warnings));
+      return warnings.length > 0 ? 1 : 0;
+    }
     const steps: BuildStepExplanation[] = [];
-    const shown = withoutExplanations(messages, steps);
+    const warnings: BuildWarning[] = [];
+    const shown = withoutAsides(messages, { steps, warnings });
     const drawn = quiet ? drawQuietly(shown, terminal) : drawAloud(shown, terminal);
-    const aux = (await drawn.finally(() =>
-      report(steps, flags.on('explain') ? terminal : undefined, flags.text('explain-file')),
-    )) as { ID?: string } | undefined;
+    const aux = (await drawn.finally(async () => {
+      await report(steps, flags.on('explain') ? terminal : undefined, flags.text('explain-file'));
+      terminal.stderr.write(warningsText(warnings));
+    })) as { ID?: string } | undefined;
     const iidfile = flags.text('iidfile');
     if (iidfile !== undefined && aux?.ID !== undefined) await writeFile(iidfile, aux.ID);
     return 0;
@@ -80,14 +91,15 @@ async function planOf(messages: AsyncIterable<ProgressMessage>): Promise<BuildSt
   return steps;
 }
 
-/** Sets the explanations aside until the build has ended, however it ends; where it failed is told with its error. */
-async function* withoutExplanations(
+/** Sets explanations and warnings aside until the build has ended, however it ends; where it failed is told with its error. */
+async function* withoutAsides(
   messages: AsyncIterable<ProgressMessage>,
-  steps: BuildStepExplanation[],
+  { steps, warnings }: { steps: BuildStepExplanation[]; warnings: BuildWarning[] },
 ): AsyncGenerator<ProgressMessage> {
   for await (const message of messages) {
     if (message.explain) steps.push(message.explain);
-    else if (!message.fault) yield message;
+    if (message.warnings) warnings.push(...message.warnings);
+    if (!message.explain && !message.warnings && !message.fault) yield message;
   }
 }
 
