@@ -1,6 +1,6 @@
 import { EngineError } from '#errdefs';
 import { log } from '#log';
-import { type Address, addressText, type Family, macOf, parseAddress, parseCidr } from './address.ts';
+import { type Address, addressText, contains, type Family, isSame, macOf, parseAddress, parseCidr } from './address.ts';
 import type { Place } from './bridge.ts';
 import type { PoolPlan } from './bridge-plan.ts';
 import { Addresses } from './ipam.ts';
@@ -19,7 +19,8 @@ export interface TakenAddresses {
 /** The addresses of a network's endpoints, one of each family it has. */
 export class EndpointAddresses {
   readonly #network: string;
-  readonly #places = new Map<Family, { readonly place: Place; readonly free: Addresses }>();
+  /** By family, in the order addresses are given from them. */
+  readonly #places = new Map<Family, readonly OpenPlace[]>();
 
   constructor(network: string) {
     this.#network = network;
@@ -33,7 +34,10 @@ export class EndpointAddresses {
       ...(ipRange ? { range: parseCidr(ipRange).subnet } : {}),
       auxiliary: auxiliary.map(parseAddress),
     };
-    this.#places.set(family, { place, free: this.#places.get(family)?.free ?? new Addresses(subnet, options) });
+    const others = this.#places.get(family) ?? [];
+    const at = others.findIndex((open) => isSame(open.place.subnet.base, subnet.base));
+    const free = others[at]?.free ?? new Addresses(subnet, options);
+    this.#places.set(family, at < 0 ? [...others, { place, free }] : others.with(at, { place, free }));
   }
 
   clear(): void {
@@ -45,13 +49,13 @@ export class EndpointAddresses {
     const addresses: Address[] = [];
     const shown: Partial<Record<Family, EndpointAddress>> = {};
     try {
-      for (const { place, free } of this.#places.values()) {
-        const { family, subnet, gateway } = place;
+      for (const [family, places] of this.#places) {
         const wanted = family === 4 ? ipAddress : ipv6Address;
+        const { place, free } = placeFor(places, wanted);
         const address = wanted ? free.reserve(wanted) : free.allocate();
         addresses.push(address);
-        const way = gateway && leadsOut ? addressText(gateway) : '';
-        shown[family] = { ipAddress: addressText(address), prefixLength: subnet.prefixLength, gateway: way };
+        const way = place.gateway && leadsOut ? addressText(place.gateway) : '';
+        shown[family] = { ipAddress: addressText(address), prefixLength: place.subnet.prefixLength, gateway: way };
       }
     } catch (error) {
       this.giveBack(addresses);
@@ -67,7 +71,8 @@ export class EndpointAddresses {
   takeAgain(containerID: string, endpoint: Endpoint): readonly Address[] {
     return placesOf(endpoint).flatMap(([family, { ipAddress }]) => {
       try {
-        return this.#places.get(family)?.free.reserve(ipAddress) ?? [];
+        const places = this.#places.get(family);
+        return places ? placeFor(places, ipAddress).free.reserve(ipAddress) : [];
       } catch (error) {
         log.warn('the address of an adopted container is not free in the network', { containerID, error });
         return [];
@@ -76,8 +81,26 @@ export class EndpointAddresses {
   }
 
   giveBack(addresses: readonly Address[]): void {
-    for (const address of addresses) this.#places.get(address.family)?.free.release(address);
+    for (const address of addresses) {
+      this.#places
+        .get(address.family)
+        ?.find(({ place }) => contains(place.subnet, address))
+        ?.free.release(address);
+    }
   }
+}
+
+interface OpenPlace {
+  readonly place: Place;
+  readonly free: Addresses;
+}
+
+/** Of several subnets of one family that of the wanted address, else the first that is not full. */
+function placeFor(places: readonly OpenPlace[], wanted: string | undefined): OpenPlace {
+  const found = wanted
+    ? places.find(({ place }) => contains(place.subnet, parseAddress(wanted)))
+    : places.find(({ free }) => !free.isFull);
+  return found ?? places[0]!;
 }
 
 /** The addresses an endpoint has, by family. */

@@ -2,10 +2,30 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isKind } from '#errdefs';
 import { addressText, parseAddress, parseCidr, subnetText } from './address.ts';
+import { EndpointAddresses } from './endpoint-addresses.ts';
 import { Addresses, chooseSubnet, defaultPools, poolsOf } from './ipam.ts';
 
 const subnets = (...texts: string[]) => texts.map((text) => parseCidr(text).subnet);
 const chosen = (taken: string[], pools = defaultPools) => subnetText(chooseSubnet(pools, subnets(...taken)));
+
+test('of several subnets an address comes from the first that is not full', () => {
+  const addresses = new EndpointAddresses('net');
+  const open = (text: string) =>
+    addresses.open(
+      { family: 4, subnet: parseCidr(text).subnet, gateway: parseAddress(text.replace('.0/', '.1/').split('/')[0]!) },
+      { auxiliary: [] },
+    );
+  open('10.0.1.0/30');
+  open('10.0.2.0/24');
+  const take = (ipAddress?: string) =>
+    addresses.take({ networkID: 'n', ports: [], ...(ipAddress ? { ipAddress } : {}) }, true);
+  const first = take();
+  assert.deepEqual(first.shown, { ipAddress: '10.0.1.2', prefixLength: 30, gateway: '10.0.1.1' });
+  assert.deepEqual(take().shown, { ipAddress: '10.0.2.2', prefixLength: 24, gateway: '10.0.2.1' });
+  assert.equal(take('10.0.2.9').shown.ipAddress, '10.0.2.9');
+  addresses.giveBack(first.addresses);
+  assert.equal(take().shown.ipAddress, '10.0.1.2');
+});
 
 test('the first pool that overlaps nothing is chosen', () => {
   assert.equal(chosen([]), '172.17.0.0/16');

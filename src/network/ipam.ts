@@ -96,12 +96,21 @@ export class Addresses {
     else if (subnet.prefixLength <= 30) this.#taken.add(subnet.base.value).add(lastOf(subnet).value);
   }
 
+  get isFull(): boolean {
+    return this.#firstFree() === undefined;
+  }
+
+  #firstFree(): bigint | undefined {
+    const last = lastOf(this.#range).value;
+    for (let { value } = this.#range.base; value <= last; value++) if (!this.#taken.has(value)) return value;
+    return undefined;
+  }
+
   /** @throws `failed-precondition` when none is free. */
   allocate(): Address {
     const { family } = this.subnet.base;
-    const last = lastOf(this.#range).value;
-    for (let { value } = this.#range.base; value <= last; value++) {
-      if (this.#taken.has(value)) continue;
+    const value = this.#firstFree();
+    if (value !== undefined) {
       this.#taken.add(value);
       return { family, value };
     }

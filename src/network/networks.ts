@@ -94,7 +94,8 @@ class LocalNetworks implements Networks {
   async add(spec: NetworkSpec): Promise<NetworkInfo> {
     using _held = await this.#making.acquire();
     const reserved = this.#subnets();
-    for (const subnet of wantedSubnets(spec)) refuseOverlap(subnet, reserved);
+    const wanted = wantedSubnets(spec);
+    for (const [at, subnet] of wanted.entries()) refuseOverlap(subnet, [...reserved, ...wanted.slice(0, at)]);
     if (spec.stacked) refuseParentInUse(spec.stacked, this.#networks.values());
     const network = this.#networkOf(spec);
     try {
@@ -275,8 +276,10 @@ function firewallOf({ firewall, firewall6 = true, instance }: BridgeOptions, hel
 }
 
 /** The subnets a user chose. */
-function wantedSubnets({ subnet, ipv6 }: NetworkSpec): Subnet[] {
-  return [subnet, ipv6?.subnet].flatMap((text) => (text === undefined ? [] : [parseCidr(text).subnet]));
+function wantedSubnets({ subnet, ipv6, more = [] }: NetworkSpec): Subnet[] {
+  return [subnet, ipv6?.subnet, ...more.map((pool) => pool.subnet)].flatMap((text) =>
+    text === undefined ? [] : [parseCidr(text).subnet],
+  );
 }
 
 function refuseOverlap(wanted: Subnet, others: readonly Subnet[]): void {

@@ -215,9 +215,10 @@ export class ParentNetwork implements ContainerNetwork {
 
   #poolInfo(family: Family): PoolInfo {
     const { ipRange, address } = this.#plan.pools.find((pool) => pool.family === family)!;
-    const place = this.#places.find((candidate) => candidate.family === family);
+    const [place, ...others] = this.#places.filter((candidate) => candidate.family === family);
     return {
       ownSubnet: address !== undefined,
+      ...(others.length > 0 ? { moreSubnets: others.map(({ subnet }) => subnetText(subnet)) } : {}),
       ...(ipRange === undefined ? {} : { ipRange }),
       ...(place && { subnet: subnetText(place.subnet) }),
       ...(place?.gateway && { gateway: addressText(place.gateway) }),

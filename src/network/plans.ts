@@ -1,5 +1,5 @@
 /** How the default bridge and networks of users are meant to be. */
-import { type Address, addressText, type Family, parseAddress, parseCidr } from './address.ts';
+import { type Address, addressText, type Family, familyOf, parseAddress, parseCidr } from './address.ts';
 import type { BridgePlan, PoolPlan } from './bridge-plan.ts';
 import { firstAddress, poolsOf } from './ipam.ts';
 import { bridgeNameOf, defaultBridgeName, networkID, ownerName } from './names.ts';
@@ -66,7 +66,7 @@ export function userPlan(options: BridgeOptions, spec: NetworkSpec): BridgePlan 
 
 /** Undefined for a bridge. */
 export function parentPlan(options: BridgeOptions, spec: NetworkSpec): ParentPlan | undefined {
-  const { id, name, createdAt, internal, stacked, mtu, ipv4 = true, ipv6 } = spec;
+  const { id, name, createdAt, internal, stacked, mtu, ipv4 = true, ipv6, more = [] } = spec;
   if (!stacked) return undefined;
   return {
     ...stacked,
@@ -75,7 +75,11 @@ export function parentPlan(options: BridgeOptions, spec: NetworkSpec): ParentPla
     createdAt,
     internal,
     ...(mtu === undefined ? {} : { mtu }),
-    pools: [...(ipv4 ? [poolPlan(4, spec, options, false)] : []), ...(ipv6 ? [poolPlan(6, ipv6, options, false)] : [])],
+    pools: [
+      ...(ipv4 ? [poolPlan(4, spec, options, false)] : []),
+      ...(ipv6 ? [poolPlan(6, ipv6, options, false)] : []),
+      ...more.map((pool) => poolPlan(familyOf(pool.subnet) ?? 4, pool, options, false)),
+    ],
   };
 }
 

@@ -72,6 +72,8 @@ export interface NetworkSpec extends PoolSpec {
   readonly ipv4?: boolean;
   /** On when there. */
   readonly ipv6?: PoolSpec;
+  /** Subnets beside the first of their family; with `stacked` only. */
+  readonly more?: readonly (PoolSpec & { readonly subnet: string })[];
   /** It stands on a link of the machine (empty: on one of its own that leads nowhere), and is no bridge. */
   readonly stacked?: { readonly kind: StackedKind; readonly parent: string };
   /** No way out and none in, but for the host. */
@@ -125,6 +127,8 @@ export interface PoolInfo {
   readonly ipRange?: string;
   /** The user chose the subnet, and may choose addresses of it. */
   readonly ownSubnet?: boolean;
+  /** Further ones of the same family. */
+  readonly moreSubnets?: readonly string[];
 }
 
 /** A network as created: for inspect and for containers. What it says of itself as a pool is of IPv4; empty where it has none. */

@@ -117,6 +117,31 @@ test('networks on a link of the machine', async (t) => {
       assert.match(await sh(['--network', 'mac'], 'ip -4 addr show eth0'), /inet 10\.214\.0\.3\/24/);
     });
 
+    await t.test('several subnets of a family', async () => {
+      const pools = ['10.217.1.0/29', '10.217.2.0/24', 'fd00:217:1::/64', 'fd00:217:2::/64'];
+      const flags = pools.flatMap((pool) => ['--subnet', pool]);
+      await create('macvlan', '-o', `parent=${parent}`, '--ipv6', ...flags, 'wide');
+      const { Config } = (await inspect('wide')).IPAM;
+      assert.deepEqual(Config.map(({ Subnet }: { Subnet: string }) => Subnet).sort(), [...pools].sort());
+      const first = Config[0].Subnet as string;
+      const both = ['--network', 'wide', '--ip', '10.217.2.7', '--ip6', 'fd00:217:2::7'];
+      const chosen = await sh(both, 'ip addr; ip route');
+      for (const part of ['inet 10.217.2.7/24', 'inet6 fd00:217:2::7/64', 'default via 10.217.2.1']) {
+        assert.ok(chosen.includes(part), `${part} in ${chosen}`);
+      }
+      await sleeper('full', '--network', 'wide');
+      assert.ok(first.startsWith((await placeOf('full', 'wide')).IPAddress.split('.').slice(0, 3).join('.')));
+      const refused = await run(['--network', 'wide', '--ip', '10.217.3.1'], ['true']);
+      assert.match(refused.stderr, /no configured subnet or ip-range contain the IP address 10\.217\.3\.1/);
+      await daemon.kill();
+      await daemon.start();
+      const taken = (await placeOf('full', 'wide')).IPAddress;
+      const again = await run(['--network', 'wide', '--ip', taken], ['true']);
+      assert.match(again.stderr, /Address already in use/);
+      await docker.ok('rm', '-f', 'full');
+      await docker.ok('network', 'rm', 'wide');
+    });
+
     await t.test('with a bridge, live: the default route and ports go with the bridge', async () => {
       await create('macvlan', '-o', `parent=${peer}`, '--subnet', '10.216.0.0/24', 'zone');
       await sleeper('three', '--network', 'zone', '-p', '80');

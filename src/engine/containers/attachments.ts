@@ -146,7 +146,7 @@ function rangeFaults(pool: PoolInfo | undefined, wanted: string): string[] {
   if (!pool?.ownSubnet) {
     return ['user specified IP address is supported only when connecting to networks with user configured subnets'];
   }
-  if (isAddressIn(pool.subnet ?? '', wanted)) return [];
+  if ([pool.subnet ?? '', ...(pool.moreSubnets ?? [])].some((subnet) => isAddressIn(subnet, wanted))) return [];
   return [`no configured subnet or ip-range contain the IP address ${wanted}`];
 }
 

@@ -75,21 +75,23 @@ function poolsOfFamily({ IPAM }: NetworkCreateConfig, family: Family): IPAMConfi
 }
 
 /** Pools of a family that is off are shown and mean nothing, as in dockerd. */
-function familiesOf(config: NetworkCreateConfig): Pick<NetworkSpec, 'ipv4' | 'ipv6'> & PoolSpec {
+function familiesOf(config: NetworkCreateConfig): Pick<NetworkSpec, 'ipv4' | 'ipv6' | 'more'> & PoolSpec {
   const options = config.Options ?? {};
   const { ipv4, ipv6 } = enabledFamilies(options, config);
   if (!ipv4 && !ipv6) throw new EngineError('invalid-argument', 'IPv4 or IPv6 must be enabled');
   const isBridge = (config.Driver || 'bridge') === 'bridge';
   const modes = isBridge ? gatewayModes(options, config.Internal ?? false) : ({ ipv4: 'nat', ipv6: 'nat' } as const);
   const host = isBridge ? hostSettings(options) : { ipv4: {}, ipv6: {} };
-  const [pool4] = ipv4 ? poolsOfFamily(config, 4) : [];
-  const [pool6] = poolsOfFamily(config, 6);
+  const [pool4, ...more4] = ipv4 ? poolsOfFamily(config, 4) : [];
+  const [pool6, ...more6] = ipv6 ? poolsOfFamily(config, 6) : [];
+  const more = [...more4, ...more6].map((pool) => ({ ...poolSpec(pool), subnet: pool.Subnet! }));
   return {
     ipv4,
     ...poolSpec(pool4),
     ...host.ipv4,
     mode: modes.ipv4,
     ...(ipv6 ? { ipv6: { ...poolSpec(pool6), ...host.ipv6, mode: modes.ipv6 } } : {}),
+    ...(more.length > 0 ? { more } : {}),
   };
 }
 

@@ -2,7 +2,7 @@ import type { IPAMConfig, NetworkCreateConfig } from '#api-types';
 import { EngineError } from '#errdefs';
 import { familyOf, hasHostBits, isAddressIn, subnetBase } from '#network';
 
-/** @throws `invalid-argument` with every fault of every pool, in dockerd's words; `permission-denied` for two subnets of one family. */
+/** @throws `invalid-argument` with every fault of every pool, in dockerd's words; `permission-denied` for two subnets of one family on a bridge. */
 export function checkIPAM({ IPAM, Driver }: NetworkCreateConfig): void {
   const driver = IPAM?.Driver || 'default';
   if (driver !== 'default') throw new EngineError('not-found', `plugin "${driver}" not found`);
@@ -14,9 +14,7 @@ export function checkIPAM({ IPAM, Driver }: NetworkCreateConfig): void {
   }
   for (const family of [4, 6]) {
     if (pools.filter(({ Subnet = '' }) => familyOf(Subnet) === family).length > 1) {
-      if (Driver === 'macvlan' || Driver === 'ipvlan') {
-        throw new EngineError('not-implemented', `several subnets of one family with ${Driver} are not supported yet`);
-      }
+      if (Driver === 'macvlan' || Driver === 'ipvlan') continue;
       throw new EngineError('permission-denied', "bridge driver doesn't support multiple subnets");
     }
   }
