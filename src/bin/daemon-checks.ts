@@ -23,6 +23,16 @@ export function checkPrefix(value: string): void {
   }
 }
 
+export function checkIPv6(value: string): void {
+  checkAddress(value);
+  if (isIPv4(value)) throw new Error(`not an IPv6 address: ${value}`);
+}
+
+export function checkIPv4Subnet(value: string): void {
+  checkPrefix(value);
+  if (value.includes(':')) throw new Error(`not an IPv4 subnet: ${value}`);
+}
+
 /** `fd00:1::/64` */
 export function checkIPv6Subnet(value: string): void {
   checkPrefix(value);

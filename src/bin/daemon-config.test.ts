@@ -26,6 +26,38 @@ test('builds are dated to their base unless the daemon is told otherwise', async
   assert.equal((await config([], '{"reproducible-builds":false}')).reproducibleBuilds, false);
 });
 
+test('addresses of the default bridge, and what networks have that do not say otherwise', async () => {
+  const option = 'com.docker.network.driver.mtu';
+  const got = await config([
+    ...['--ipv6', '--bip6', 'fd00:7::5/64', '--default-gateway-v6', 'fd00:7::9', '--fixed-cidr', '10.5.1.0/24'],
+    ...[
+      '--default-gateway',
+      '10.5.1.9',
+      '--allow-direct-routing',
+      '--host-gateway-ip=1.2.3.4',
+      '--host-gateway-ip=fd00::4',
+    ],
+    ...['--default-network-opt', `bridge=${option}=1400`, '--default-network-opt', 'bridge=a=b=c'],
+  ]);
+  const { bip6, fixedCIDR, defaultGateway, defaultGateway6, allowDirectRouting, hostGateways } = got;
+  assert.deepEqual(
+    [bip6, fixedCIDR, defaultGateway, defaultGateway6, allowDirectRouting, hostGateways],
+    ['fd00:7::5/64', '10.5.1.0/24', '10.5.1.9', 'fd00:7::9', true, ['1.2.3.4', 'fd00::4']],
+  );
+  assert.deepEqual(got.defaultNetworkOptions, { bridge: { [option]: '1400', a: 'b=c' } });
+  const fromFile = await config([], JSON.stringify({ 'default-network-opts': { macvlan: { parent: 'eth0' } } }));
+  assert.deepEqual(fromFile.defaultNetworkOptions, { macvlan: { parent: 'eth0' } });
+  for (const bad of ['x', 'bridge=x']) {
+    await assert.rejects(config(['--default-network-opt', bad]), {
+      message: `invalid argument "${bad}" for "--default-network-opt" flag: invalid value "${bad}" for map option, should be root-key=key=value`,
+    });
+  }
+  await assert.rejects(config(['--host-gateway-ip=1.2.3.4', '--host-gateway-ip=1.2.3.5']), {
+    message: 'only one IPv4 host gateway IP address can be specified',
+  });
+  await assert.rejects(config(['--bip6', 'fd00::1/64']), /set ipv6 as well/);
+});
+
 test('flags in every spelling', async () => {
   const got = await config([
     '-H',

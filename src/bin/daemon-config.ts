@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { EngineError, isErrno, messageOf } from '#errdefs';
@@ -6,7 +7,13 @@ import { type ListenAddress, parseHost } from '#http';
 import { type LogLevel, logLevels } from '#log';
 import { readDaemonJson } from './daemon-file.ts';
 import { parseFlags, UsageError } from './daemon-flags.ts';
-import { type AddressPool, daemonOptions, type NamedRuntime, type OptionValue } from './daemon-options.ts';
+import {
+  type AddressPool,
+  type DriverOptions,
+  daemonOptions,
+  type NamedRuntime,
+  type OptionValue,
+} from './daemon-options.ts';
 
 /** Everything the daemon is told, from flags and daemon.json, checked. */
 export interface DaemonConfig {
@@ -34,6 +41,17 @@ export interface DaemonConfig {
   /** The default bridge has IPv6, with this subnet. */
   readonly ipv6: boolean;
   readonly fixedCIDRv6: string | undefined;
+  /** Of the default bridge: its IPv6 address, the subnet its containers' IPv4 addresses are of, the gateways they are told. */
+  readonly bip6: string | undefined;
+  readonly fixedCIDR: string | undefined;
+  readonly defaultGateway: string | undefined;
+  readonly defaultGateway6: string | undefined;
+  /** Published ports are open at the container's own address as well. */
+  readonly allowDirectRouting: boolean;
+  /** What `host-gateway` stands for: one address of each family at most. */
+  readonly hostGateways: readonly string[];
+  /** What networks have that do not say otherwise, by driver. */
+  readonly defaultNetworkOptions: DriverOptions;
   readonly icc: boolean;
   readonly ipMasq: boolean;
   /** Where ports of the default bridge are published, and where those of networks that name no address. */
@@ -163,9 +181,11 @@ function buildConfig(values: Values): DaemonConfig {
     const message = 'You specified -b & --bip, mutually exclusive options. Please specify only one';
     throw new EngineError('invalid-argument', message);
   }
-  if (text('fixed-cidr-v6') !== undefined && !flag('ipv6')) {
-    throw new EngineError('invalid-argument', 'fixed-cidr-v6 is of the default bridge with IPv6: set ipv6 as well');
+  for (const name of ['fixed-cidr-v6', 'bip6', 'default-gateway-v6']) {
+    if (text(name) === undefined || flag('ipv6')) continue;
+    throw new EngineError('invalid-argument', `${name} is of the default bridge with IPv6: set ipv6 as well`);
   }
+  refuseTwoOfAFamily(list('host-gateway-ip'));
   const tls = tlsFiles(values);
   return {
     hosts: hosts(list('host'), tls !== undefined, text('group') ?? defaultGroup),
@@ -186,6 +206,13 @@ function buildConfig(values: Values): DaemonConfig {
     ip6tables: flag('ip6tables', true),
     ipv6: flag('ipv6'),
     fixedCIDRv6: text('fixed-cidr-v6'),
+    bip6: text('bip6'),
+    fixedCIDR: text('fixed-cidr'),
+    defaultGateway: text('default-gateway'),
+    defaultGateway6: text('default-gateway-v6'),
+    allowDirectRouting: flag('allow-direct-routing'),
+    hostGateways: list('host-gateway-ip'),
+    defaultNetworkOptions: (values.get('default-network-opt') as DriverOptions | undefined) ?? {},
     icc: flag('icc', true),
     ipMasq: flag('ip-masq', true),
     ip: text('ip'),
@@ -210,6 +237,13 @@ function buildConfig(values: Values): DaemonConfig {
     logOptions: (values.get('log-opt') as Readonly<Record<string, string>> | undefined) ?? {},
     cdiSpecDirs: list('cdi-spec-dir'),
   };
+}
+
+function refuseTwoOfAFamily(addresses: readonly string[]): void {
+  for (const family of [4, 6]) {
+    if (addresses.filter((address) => isIP(address) === family).length < 2) continue;
+    throw new EngineError('invalid-argument', `only one IPv${family} host gateway IP address can be specified`);
+  }
 }
 
 function hosts(wanted: readonly string[], tls: boolean, group: string): readonly ListenAddress[] {

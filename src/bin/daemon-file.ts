@@ -2,6 +2,7 @@ import { EngineError, messageOf } from '#errdefs';
 import { checkPrefix } from './daemon-checks.ts';
 import {
   type AddressPool,
+  type DriverOptions,
   daemonOptions,
   type NamedRuntime,
   type OptionSpec,
@@ -78,6 +79,7 @@ const descriptions: Readonly<Record<OptionSpec['kind'], string>> = {
   map: 'an object of strings',
   pools: 'a list of objects with base and size',
   runtimes: 'an object of objects with path and runtimeArgs',
+  'driver-options': 'an object of objects of strings',
 };
 
 const decoders: Readonly<Record<OptionSpec['kind'], (value: unknown) => OptionValue | undefined>> = {
@@ -89,6 +91,10 @@ const decoders: Readonly<Record<OptionSpec['kind'], (value: unknown) => OptionVa
     isRecord(value) && isTexts(Object.values(value)) ? (value as Readonly<Record<string, string>>) : undefined,
   pools: decodePools,
   runtimes: decodeRuntimes,
+  'driver-options': (value) =>
+    isRecord(value) && Object.values(value).every((item) => isRecord(item) && isTexts(Object.values(item)))
+      ? (value as DriverOptions)
+      : undefined,
 };
 
 function isTexts(value: unknown): value is readonly string[] {

@@ -3,6 +3,7 @@ import { parseBool, parseInteger } from '#http';
 import { checkPrefix } from './daemon-checks.ts';
 import {
   type AddressPool,
+  type DriverOptions,
   daemonOptions,
   type NamedRuntime,
   type OptionSpec,
@@ -90,7 +91,19 @@ function store(spec: OptionSpec, text: string, given: Map<string, OptionValue>):
 function join(before: OptionValue | undefined, value: OptionValue): OptionValue {
   if (typeof value !== 'object' || typeof before !== 'object') return value;
   if (Array.isArray(value) && Array.isArray(before)) return [...before, ...value] as OptionValue;
-  return { ...before, ...value } as OptionValue;
+  return joinMaps(
+    before as Readonly<Record<string, unknown>>,
+    value as Readonly<Record<string, unknown>>,
+  ) as OptionValue;
+}
+
+/** Options of one driver come together. */
+function joinMaps(before: Readonly<Record<string, unknown>>, value: Readonly<Record<string, unknown>>): object {
+  const joined = Object.entries(value).map(([key, item]) => {
+    const earlier = before[key];
+    return [key, typeof item === 'object' && typeof earlier === 'object' ? { ...earlier, ...item } : item] as const;
+  });
+  return { ...before, ...Object.fromEntries(joined) };
 }
 
 function readValue(spec: OptionSpec, text: string): OptionValue {
@@ -103,8 +116,18 @@ function readValue(spec: OptionSpec, text: string): OptionValue {
   if (spec.kind === 'pools') return [parsePool(text)];
   if (spec.kind === 'runtimes') return parseRuntime(text);
   if (spec.kind === 'map') return parsePair(text);
+  if (spec.kind === 'driver-options') return parseDriverOption(text);
   spec.check?.(text);
   return spec.kind === 'list' ? [text] : text;
+}
+
+/** `bridge=com.docker.network.driver.mtu=1400` */
+function parseDriverOption(text: string): DriverOptions {
+  const [, driver, name, value] = /^([^=]*)=([^=]*)=(.*)$/s.exec(text) ?? [];
+  if (driver === undefined || name === undefined || value === undefined) {
+    throw new Error(`invalid value ${JSON.stringify(text)} for map option, should be root-key=key=value`);
+  }
+  return { [driver]: { [name]: value } };
 }
 
 function parsePair(text: string): Readonly<Record<string, string>> {

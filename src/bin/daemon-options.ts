@@ -2,6 +2,8 @@ import {
   checkAddress,
   checkHost,
   checkIPv4,
+  checkIPv4Subnet,
+  checkIPv6,
   checkIPv6Subnet,
   checkLabel,
   checkMirror,
@@ -15,6 +17,7 @@ export type OptionValue =
   | boolean
   | readonly string[]
   | Readonly<Record<string, string>>
+  | DriverOptions
   | Readonly<Record<string, NamedRuntime>>
   | readonly AddressPool[];
 
@@ -23,14 +26,17 @@ export interface AddressPool {
   readonly size: number;
 }
 
+/** Options of networks, by driver. */
+export type DriverOptions = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
 export interface NamedRuntime {
   readonly path: string;
   /** In front of every command it is given. */
   readonly args: readonly string[];
 }
 
-/** `list`, `map`, `pools` and `runtimes` may repeat on the command line. */
-export type OptionKind = 'string' | 'int' | 'bool' | 'list' | 'map' | 'pools' | 'runtimes';
+/** `list`, `map`, `pools`, `runtimes` and `driver-options` may repeat on the command line. */
+export type OptionKind = 'string' | 'int' | 'bool' | 'list' | 'map' | 'pools' | 'runtimes' | 'driver-options';
 
 export interface OptionSpec {
   readonly flag: string;
@@ -53,7 +59,20 @@ export const daemonOptions: readonly OptionSpec[] = [
     value: 'runtime',
     help: 'Register an additional OCI compatible runtime',
   },
+  {
+    flag: 'allow-direct-routing',
+    key: 'allow-direct-routing',
+    kind: 'bool',
+    help: 'Allow remote access to published ports on container IP addresses',
+  },
   { flag: 'bip', key: 'bip', kind: 'string', help: 'IPv4 address for the default bridge', check: checkPrefix },
+  {
+    flag: 'bip6',
+    key: 'bip6',
+    kind: 'string',
+    help: 'IPv6 address for the default bridge',
+    check: checkIPv6Subnet,
+  },
   { flag: 'bridge', short: 'b', key: 'bridge', kind: 'string', help: 'Attach containers to a network bridge' },
   {
     flag: 'cdi-spec-dir',
@@ -75,6 +94,29 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'pools',
     value: 'pool-options',
     help: 'Default address pools for node specific local networks',
+  },
+  {
+    flag: 'default-gateway',
+    key: 'default-gateway',
+    kind: 'string',
+    value: 'ip',
+    help: 'Default gateway IPv4 address for the default bridge network',
+    check: checkIPv4,
+  },
+  {
+    flag: 'default-gateway-v6',
+    key: 'default-gateway-v6',
+    kind: 'string',
+    value: 'ip',
+    help: 'Default gateway IPv6 address for the default bridge network',
+    check: checkIPv6,
+  },
+  {
+    flag: 'default-network-opt',
+    key: 'default-network-opts',
+    kind: 'driver-options',
+    value: 'mapmap',
+    help: 'Default network options',
   },
   {
     flag: 'default-runtime',
@@ -100,6 +142,13 @@ export const daemonOptions: readonly OptionSpec[] = [
     help: 'Root directory for execution state files (default: below /run/wherry, by data root)',
   },
   {
+    flag: 'fixed-cidr',
+    key: 'fixed-cidr',
+    kind: 'string',
+    help: 'IPv4 subnet for the default bridge network',
+    check: checkIPv4Subnet,
+  },
+  {
     flag: 'fixed-cidr-v6',
     key: 'fixed-cidr-v6',
     kind: 'string',
@@ -115,6 +164,13 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'list',
     help: 'Daemon socket(s) to connect to (default "unix:///run/wherry.sock")',
     check: checkHost,
+  },
+  {
+    flag: 'host-gateway-ip',
+    key: 'host-gateway-ips',
+    kind: 'list',
+    help: "IP addresses that the special 'host-gateway' string in --add-host resolves to (default: those of the default bridge)",
+    check: checkAddress,
   },
   {
     flag: 'insecure-registry',

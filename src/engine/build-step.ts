@@ -6,7 +6,7 @@ import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { hostnameFile, hostsFile, parseExtraHost, readHostResolvConf, resolvConf } from '#network';
 import { type ContainerSpec, defaultMaskedPaths, defaultReadonlyPaths, type SpecMount } from '#runtime';
-import { readHostFile } from './containers/account-files.ts';
+import { hostGateways, readHostFile } from './containers/account-files.ts';
 import { defaultCapabilities } from './containers/capabilities.ts';
 import { defaultShmBytes } from './containers/config.ts';
 import { processEnv, processLimits } from './containers/spec.ts';
@@ -137,8 +137,8 @@ function specMount(mount: StepMount): SpecMount {
 /** resolv.conf, hosts and hostname are mounted, so that a step's layer never holds them. */
 async function accountFiles(ctx: EngineContext, step: StepRun, folder: string, hostname: string): Promise<SpecMount[]> {
   const onHost = step.networkMode === 'host';
-  const gateway = ctx.networks.list().find((network) => network.driver === 'bridge')?.gateway ?? '';
-  const extraHosts = step.extraHosts.map((item) => parseExtraHost(item, gateway));
+  const gateways = hostGateways(ctx);
+  const extraHosts = step.extraHosts.flatMap((item) => parseExtraHost(item, gateways));
   const host = await readHostResolvConf(onHost ? 'host' : 'legacy');
   const files = {
     'resolv.conf': resolvConf(host.hostText, {

@@ -32,6 +32,17 @@ export interface EngineOptions {
     /** `--ipv6`, `--fixed-cidr-v6`: of the default bridge. */
     readonly ipv6?: boolean;
     readonly fixedSubnet6?: string;
+    /** Of the default bridge: its IPv6 address, the subnet of containers' IPv4 addresses, and the gateways they are told in the place of its own addresses. */
+    readonly bip6?: string;
+    readonly fixedSubnet?: string;
+    readonly gateway?: string;
+    readonly gateway6?: string;
+    /** Published ports are open at the container's own address as well, to every host that has a route to it. */
+    readonly directRouting?: boolean;
+    /** What `host-gateway` stands for; the default bridge's addresses when empty. */
+    readonly hostGateways?: readonly string[];
+    /** What networks have that do not say otherwise, by driver. */
+    readonly defaultOptions?: Readonly<Record<string, Readonly<Record<string, string>>>>;
     /** Of the default bridge, on unless false: containers speak to each other; what leaves gets the host's address. */
     readonly icc?: boolean;
     readonly masquerade?: boolean;

@@ -9,7 +9,7 @@ import type { ContainerNetwork } from './container-network.ts';
 import { NetworkNames } from './dns/names.ts';
 import { EndpointAddresses, placesOf } from './endpoint-addresses.ts';
 import type { Firewall } from './firewall/firewall.ts';
-import { portElements } from './firewall/port-elements.ts';
+import { directElements, portElements } from './firewall/port-elements.ts';
 import { type NamespaceHelper, NetworkError } from './helper.ts';
 import { type LinkWishes, linkLocalAddresses } from './link-wishes.ts';
 import { LinkedPorts } from './linked-ports.ts';
@@ -92,7 +92,7 @@ export class BridgeNetwork implements ContainerNetwork {
   }
 
   #open({ name }: Bridge, place: Place): void {
-    const { internal, icc, pools } = this.#plan;
+    const { internal, icc, pools, direct } = this.#plan;
     const pool = pools.find(({ family }) => family === place.family)!;
     const { mode, masquerade, hostAddress } = pool;
     this.#addresses.open(place, pool);
@@ -102,6 +102,7 @@ export class BridgeNetwork implements ContainerNetwork {
       internal,
       mode,
       icc,
+      ...(direct ? { direct } : {}),
       masquerade,
       ...(hostAddress ? { hostAddress } : {}),
     });
@@ -362,7 +363,9 @@ export class BridgeNetwork implements ContainerNetwork {
   }
 
   #elementsOf(containerID: string, endpoint: Endpoint): readonly MapElement[] {
-    return this.#parts.firewall ? portElements(containerID, endpoint, endpoint.ports) : [];
+    if (!this.#parts.firewall) return [];
+    const elements = portElements(containerID, endpoint, endpoint.ports);
+    return this.#plan.direct ? [...elements, ...directElements(containerID, endpoint, endpoint.ports)] : elements;
   }
 
   #strayLinks(unknown: ReadonlySet<string>): Promise<readonly string[]> {

@@ -15,6 +15,8 @@ export interface BridgePlan {
   readonly internal: boolean;
   readonly icc: boolean;
   readonly linkPrefix?: string;
+  /** From where published ports are open at the container's own address as well: these links, or every one that is no bridge of ours. */
+  readonly direct?: readonly string[] | 'all';
   readonly hostBindingIP: string;
 }
 
@@ -30,6 +32,9 @@ export interface PoolPlan {
   readonly masquerade: boolean;
   readonly inhibited?: boolean;
   readonly hostAddress?: string;
+  /** What containers are told in the place of the bridge's address. */
+  readonly gateway?: string;
+  readonly rangeOnly?: boolean;
 }
 
 /** A network as others see it: as it is meant to be, and what it came to once its bridge is there. */
@@ -56,11 +61,14 @@ export function bridgeInfo(plan: BridgePlan, bridge: Bridge | undefined): Networ
 }
 
 function poolInfo({ predefined, pools }: BridgePlan, bridge: Bridge | undefined, family: Family): PoolInfo {
-  const { ipRange, address } = pools.find((pool) => pool.family === family)!;
+  const { ipRange, address, gateway, rangeOnly } = pools.find((pool) => pool.family === family)!;
   const place = bridge?.places.find((one) => one.family === family);
   return {
     ownSubnet: !predefined && address !== undefined,
     ...(ipRange === undefined ? {} : { ipRange }),
+    ...(gateway === undefined ? {} : { otherGateway: gateway }),
+    ...(rangeOnly ? { rangeOnly } : {}),
+    ...(predefined ? { wasAsked: address !== undefined } : {}),
     ...(place && { subnet: subnetText(place.subnet) }),
     ...(place?.gateway && { gateway: addressText(place.gateway) }),
   };

@@ -128,7 +128,7 @@ test('the hosts file: standard names, hosts added, the container itself', () => 
       hostname: 'foo',
       domainname: 'bar.org',
       addresses: ['172.17.0.3'],
-      extraHosts: [parseExtraHost('x:1.2.3.4', ''), parseExtraHost('y:host-gateway', '172.17.0.1')],
+      extraHosts: ['x:1.2.3.4', 'y:host-gateway'].flatMap((host) => parseExtraHost(host, ['172.17.0.1'])),
     }),
     `${standard}1.2.3.4\tx\n172.17.0.1\ty\n172.17.0.3\tfoo.bar.org foo\n`,
   );
@@ -140,9 +140,9 @@ test('the hosts file: standard names, hosts added, the container itself', () => 
 });
 
 test('added hosts are read with either separator, IPv6 in brackets or not', () => {
-  assert.deepEqual(parseExtraHost('a:::1', ''), { name: 'a', address: '::1' });
-  assert.deepEqual(parseExtraHost('a=[fe80::1]', ''), { name: 'a', address: 'fe80::1' });
+  assert.deepEqual(parseExtraHost('a:::1', []), [{ name: 'a', address: '::1' }]);
+  assert.deepEqual(parseExtraHost('a=[fe80::1]', []), [{ name: 'a', address: 'fe80::1' }]);
   for (const bad of ['', 'a', ':1.2.3.4', 'a:', 'a b:1.2.3.4', 'a:1.2.3.4\nevil']) {
-    assert.throws(() => parseExtraHost(bad, ''), /bad format for add-host/);
+    assert.throws(() => parseExtraHost(bad, []), /bad format for add-host/);
   }
 });

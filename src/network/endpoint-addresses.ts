@@ -1,6 +1,17 @@
 import { EngineError } from '#errdefs';
 import { log } from '#log';
-import { type Address, addressText, contains, type Family, isSame, macOf, parseAddress, parseCidr } from './address.ts';
+import {
+  type Address,
+  addressText,
+  contains,
+  type Family,
+  isSame,
+  macOf,
+  parseAddress,
+  parseCidr,
+  type Subnet,
+  subnetText,
+} from './address.ts';
 import type { Place } from './bridge.ts';
 import type { PoolPlan } from './bridge-plan.ts';
 import { Addresses } from './ipam.ts';
@@ -27,12 +38,14 @@ export class EndpointAddresses {
   }
 
   /** A place that is open already keeps what was taken there. */
-  open(place: Place, { ipRange, auxiliary }: Pick<PoolPlan, 'ipRange' | 'auxiliary'>): void {
-    const { family, subnet, gateway } = place;
+  open(own: Place, pool: Pick<PoolPlan, 'ipRange' | 'auxiliary' | 'gateway'>): void {
+    const { family, subnet } = own;
+    const told = pool.gateway === undefined ? undefined : otherGateway(subnet, pool.gateway);
+    const place = told ? { ...own, gateway: told } : own;
     const options = {
-      ...(gateway ? { gateway } : {}),
-      ...(ipRange ? { range: parseCidr(ipRange).subnet } : {}),
-      auxiliary: auxiliary.map(parseAddress),
+      ...(own.gateway ? { gateway: own.gateway } : {}),
+      ...(pool.ipRange ? { range: parseCidr(pool.ipRange).subnet } : {}),
+      auxiliary: [...pool.auxiliary.map(parseAddress), ...(told ? [told] : [])],
     };
     const others = this.#places.get(family) ?? [];
     const at = others.findIndex((open) => isSame(open.place.subnet.base, subnet.base));
@@ -88,6 +101,15 @@ export class EndpointAddresses {
         ?.free.release(address);
     }
   }
+}
+
+function otherGateway(subnet: Subnet, text: string): Address {
+  const address = parseAddress(text);
+  if (contains(subnet, address)) return address;
+  throw new EngineError(
+    'invalid-argument',
+    `auxiliary address: (DefaultGatewayIPv${subnet.base.family}:${text}) must belong to the master pool: ${subnetText(subnet)}`,
+  );
 }
 
 interface OpenPlace {

@@ -36,16 +36,16 @@ export function hostsFile(options: HostsOptions): string {
 }
 
 /**
- * One `--add-host`: `name:address`, `name=address` and IPv6 addresses in brackets; `host-gateway` becomes `hostGateway`.
+ * One `--add-host`: `name:address`, `name=address` and IPv6 addresses in brackets; `host-gateway` becomes a line for each of `hostGateways`.
  * @throws `invalid-argument` in Docker's words.
  */
-export function parseExtraHost(value: string, hostGateway: string): { name: string; address: string } {
+export function parseExtraHost(value: string, hostGateways: readonly string[]): { name: string; address: string }[] {
   const at = value.search(/[:=]/);
   const name = value.slice(0, at);
   const address = value.slice(at + 1).replace(/^\[(.*)\]$/, '$1');
   if (at < 1 || address === '') throw new EngineError('invalid-argument', `bad format for add-host: "${value}"`);
   if (/[\s#]/.test(value)) throw new EngineError('invalid-argument', `bad format for add-host: "${value}"`);
-  return { name, address: address === 'host-gateway' ? hostGateway : address };
+  return (address === 'host-gateway' ? hostGateways : [address]).map((one) => ({ name, address: one }));
 }
 
 export function hostnameFile(hostname: string): string {

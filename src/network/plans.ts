@@ -1,5 +1,15 @@
 /** How the default bridge and networks of users are meant to be. */
-import { type Address, addressText, type Family, familyOf, parseAddress, parseCidr } from './address.ts';
+import { EngineError } from '#errdefs';
+import {
+  type Address,
+  addressText,
+  contains,
+  type Family,
+  familyOf,
+  parseAddress,
+  parseCidr,
+  subnetText,
+} from './address.ts';
 import type { BridgePlan, PoolPlan } from './bridge-plan.ts';
 import { firstAddress, poolsOf } from './ipam.ts';
 import { bridgeNameOf, defaultBridgeName, networkID, ownerName } from './names.ts';
@@ -9,14 +19,9 @@ import type { BridgeOptions, NetworkSpec, PoolSpec } from './types.ts';
 const defaultMtu = 1500;
 
 export function defaultPlan(options: BridgeOptions): BridgePlan {
-  const { instance, bridgeName, bridgeAddress, masquerade = true } = options;
-  const pool4: PoolPlan = {
-    ...pools(4, options),
-    ...(bridgeAddress ? { address: bridgeAddress } : {}),
-    auxiliary: [],
-    mode: 'nat',
-    masquerade,
-  };
+  const { instance, bridgeName, directRouting } = options;
+  const pool4 = defaultPool(4, options, { own: options.bridgeAddress, range: options.fixedSubnet }, options.gateway);
+  const own6 = { own: options.bridgeAddress6, range: options.fixedSubnet6 };
   return {
     id: networkID(instance, 'bridge'),
     name: 'bridge',
@@ -28,16 +33,35 @@ export function defaultPlan(options: BridgeOptions): BridgePlan {
       link: bridgeName === undefined ? 'make' : 'must-exist',
       mtu: options.mtu ?? defaultMtu,
     },
-    pools: options.ipv6 ? [pool4, poolPlan(6, { ...fixedPool6(options) }, options, masquerade)] : [pool4],
+    pools: options.ipv6 ? [pool4, defaultPool(6, options, own6, options.gateway6)] : [pool4],
     internal: false,
+    ...(directRouting ? { direct: 'all' } : {}),
     icc: options.icc ?? true,
     hostBindingIP: options.defaultBridgeBind ?? '',
   };
 }
 
-/** As dockerd's: containers have addresses of this subnet, the bridge its first. */
-function fixedPool6({ fixedSubnet6 }: BridgeOptions): PoolSpec {
-  return fixedSubnet6 === undefined ? {} : { subnet: fixedSubnet6, ipRange: fixedSubnet6 };
+/** As dockerd's: containers have addresses of the range; without an address of its own the bridge has its first, and the range is the subnet. */
+function defaultPool(
+  family: Family,
+  options: BridgeOptions,
+  { own, range }: { own: string | undefined; range: string | undefined },
+  gateway: string | undefined,
+): PoolPlan {
+  if (own && range) refuseOutside(own, range);
+  const spec: PoolSpec = { ...(range ? { ipRange: range } : {}), ...(range && !own ? { subnet: range } : {}) };
+  return {
+    ...poolPlan(family, spec, options, options.masquerade ?? true),
+    ...(own ? { address: own } : {}),
+    ...(range && !own ? { rangeOnly: true } : {}),
+    ...(gateway ? { gateway } : {}),
+  };
+}
+
+function refuseOutside(own: string, range: string): void {
+  const { subnet } = parseCidr(own);
+  if (contains(subnet, parseCidr(range).subnet.base)) return;
+  throw new EngineError('invalid-argument', `range '${range}' is not in subnet '${subnetText(subnet)}'`);
 }
 
 export function userPlan(options: BridgeOptions, spec: NetworkSpec): BridgePlan {
@@ -59,6 +83,7 @@ export function userPlan(options: BridgeOptions, spec: NetworkSpec): BridgePlan 
     ],
     internal,
     icc,
+    ...(options.directRouting ? { direct: 'all' } : spec.trustedLinks ? { direct: spec.trustedLinks } : {}),
     ...(spec.linkPrefix ? { linkPrefix: spec.linkPrefix } : {}),
     hostBindingIP: hostBindingIP || (options.defaultBind ?? ''),
   };

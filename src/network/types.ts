@@ -29,6 +29,13 @@ export interface BridgeOptions {
   /** `--ipv6`, `--fixed-cidr-v6`: the default bridge has IPv6, with this subnet. */
   readonly ipv6?: boolean;
   readonly fixedSubnet6?: string;
+  /** `--fixed-cidr`, `--bip6`, `--default-gateway`, `--default-gateway-v6`: of the default bridge as well. */
+  readonly fixedSubnet?: string;
+  readonly bridgeAddress6?: string;
+  readonly gateway?: string;
+  readonly gateway6?: string;
+  /** Published ports are open at the container's own address as well. */
+  readonly directRouting?: boolean;
   /** Of the default bridge; both on unless false. */
   readonly icc?: boolean;
   readonly masquerade?: boolean;
@@ -87,6 +94,8 @@ export interface NetworkSpec extends PoolSpec {
   readonly masquerade: boolean;
   /** For ports published on no address in particular; empty is every one. */
   readonly hostBindingIP: string;
+  /** Links of the machine from which published ports are open at the container's own address as well. */
+  readonly trustedLinks?: readonly string[];
 }
 
 export interface ConnectOptions {
@@ -127,6 +136,11 @@ export interface PoolInfo {
   readonly ipRange?: string;
   /** The user chose the subnet, and may choose addresses of it. */
   readonly ownSubnet?: boolean;
+  /** What containers are told in its place. */
+  readonly otherGateway?: string;
+  /** Of the default bridge: the user named a range and no more, or anything at all. */
+  readonly rangeOnly?: boolean;
+  readonly wasAsked?: boolean;
   /** Further ones of the same family. */
   readonly moreSubnets?: readonly string[];
 }

@@ -26,12 +26,12 @@ export async function writeAccountFiles(
   const { config, hostConfig } = container.body;
   const onHost = hostConfig.NetworkMode === 'host';
   const name = onHost ? hostname() : (config.Hostname ?? '');
-  const gateway = ctx.networks.list().find((network) => network.driver === 'bridge')?.gateway ?? '';
+  const gateways = hostGateways(ctx);
   const hosts = hostsFile({
     hostname: name,
     domainname: config.Domainname ?? '',
     addresses,
-    extraHosts: [...(hostConfig.ExtraHosts ?? []).map((item) => parseExtraHost(item, gateway)), ...linked],
+    extraHosts: [...(hostConfig.ExtraHosts ?? []).flatMap((item) => parseExtraHost(item, gateways)), ...linked],
     ...(onHost ? { hostText: readHostFile('/etc/hosts') } : {}),
   });
   for (const server of hostConfig.Dns ?? []) {
@@ -43,6 +43,14 @@ export async function writeAccountFiles(
   writeFileSync(paths.resolvConf, await resolvText(ctx, container, { named, ipv6 }), { mode: 0o644 });
   const { uid, gid } = rootOf(remapOf(ctx, hostConfig)?.mapping);
   for (const path of [paths.hostname, paths.hosts, paths.resolvConf]) chownSync(path, uid, gid);
+}
+
+/** What `host-gateway` stands for. */
+export function hostGateways(ctx: EngineContext): readonly string[] {
+  const chosen = ctx.options.network?.hostGateways ?? [];
+  if (chosen.length > 0) return chosen;
+  const bridge = ctx.networks.list().find(({ driver, predefined }) => driver === 'bridge' && predefined);
+  return [bridge?.gateway ?? '', bridge?.ipv6?.gateway ?? ''].filter((address) => address !== '');
 }
 
 /** When a running container joins its first network with a name server, or leaves the last. */

@@ -144,7 +144,7 @@ function draftBody(
   checkEnv(create.Env ?? []);
   checkHealthcheck(create.Healthcheck, config.Labels);
   wantedPorts(hostConfig, []);
-  for (const host of hostConfig.ExtraHosts ?? []) parseExtraHost(host, '');
+  for (const host of hostConfig.ExtraHosts ?? []) parseExtraHost(host, []);
   parseSecurity(hostConfig);
   if ('' in (hostConfig.Annotations ?? {})) {
     throw new EngineError(

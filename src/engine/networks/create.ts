@@ -16,7 +16,8 @@ const predefinedNames = ['bridge', 'host', 'none', 'default'];
  * @throws in dockerd's words: `invalid-argument`, `permission-denied` for predefined names and overlapping subnets, `conflict` for a name that is taken,
  * `not-found` for a driver that is not here.
  */
-export async function createNetwork(ctx: EngineContext, config: NetworkCreateConfig): Promise<NetworkCreated> {
+export async function createNetwork(ctx: EngineContext, given: NetworkCreateConfig): Promise<NetworkCreated> {
+  const config = withDefaults(ctx, given);
   const { Name: name = '' } = config;
   checkName(name);
   checkDriver(config);
@@ -50,6 +51,12 @@ export async function createNetwork(ctx: EngineContext, config: NetworkCreateCon
   }
   ctx.events.emit({ type: 'network', action: 'create', id: spec.id, attributes: { name, type: info.driver } });
   return { Id: spec.id, Warning: '' };
+}
+
+/** `--default-network-opt` of the daemon. */
+function withDefaults(ctx: EngineContext, config: NetworkCreateConfig): NetworkCreateConfig {
+  const defaults = ctx.options.network?.defaultOptions?.[config.Driver || 'bridge'];
+  return defaults ? { ...config, Options: { ...defaults, ...config.Options } } : config;
 }
 
 function chosen({ subnet, gateway }: PoolInfo = {}): PoolSpec {

@@ -84,10 +84,15 @@ function networkView(
 
 /** A subnet that was asked for before one that was chosen, as dockerd lists them. */
 function defaultPools({ ipv6, ...ipv4 }: NetworkInfo): IPAMConfig[] {
-  const shown = ({ subnet = '', gateway = '', ipRange }: PoolInfo) =>
-    ipRange === undefined ? { Subnet: subnet, Gateway: gateway } : { Subnet: subnet, IPRange: ipRange };
-  if (!ipv6) return [shown(ipv4)];
-  return ipv6.ipRange === undefined ? [shown(ipv4), shown(ipv6)] : [shown(ipv6), shown(ipv4)];
+  const shown = ({ subnet = '', gateway = '', ipRange, rangeOnly, otherGateway }: PoolInfo, family: number) => ({
+    Subnet: subnet,
+    ...(ipRange === undefined ? {} : { IPRange: ipRange }),
+    ...(rangeOnly ? {} : { Gateway: gateway }),
+    ...(otherGateway ? { AuxiliaryAddresses: { [`DefaultGatewayIPv${family}`]: otherGateway } } : {}),
+  });
+  if (!ipv6) return [shown(ipv4, 4)];
+  const pools = [shown(ipv4, 4), shown(ipv6, 6)];
+  return ipv6.wasAsked && !ipv4.wasAsked ? pools.reverse() : pools;
 }
 
 function defaultBridgeOptions(ctx: EngineContext, network: NetworkInfo): Record<string, string> {

@@ -15,13 +15,17 @@ const names = {
   ipv4: `${prefix}enable_ipv4`,
   ipv6: `${prefix}enable_ipv6`,
   linkPrefix: `${prefix}container_iface_prefix`,
+  trusted: `${prefix}bridge.trusted_host_interfaces`,
   inhibit4: `${prefix}bridge.inhibit_ipv4`,
   host4: `${prefix}host_ipv4`,
   host6: `${prefix}host_ipv6`,
 } as const;
 const known: readonly string[] = Object.values(names);
 
-type BridgeSettings = Pick<NetworkSpec, 'icc' | 'masquerade' | 'hostBindingIP' | 'bridgeName' | 'mtu' | 'linkPrefix'>;
+type BridgeSettings = Pick<
+  NetworkSpec,
+  'icc' | 'masquerade' | 'hostBindingIP' | 'bridgeName' | 'mtu' | 'linkPrefix' | 'trustedLinks'
+>;
 const modes: readonly string[] = ['nat', 'nat-unprotected', 'routed', 'isolated'] satisfies GatewayMode[];
 
 /**
@@ -45,7 +49,17 @@ export function networkOptions(options: StringMap): BridgeSettings {
     ...(bridgeName === '' ? {} : { bridgeName }),
     ...mtuOption(options),
     ...linkPrefix(options[names.linkPrefix] ?? ''),
+    ...trustedLinks(options[names.trusted] ?? ''),
   };
+}
+
+/** `eth0:eth1`; links that are not there may come. What can be no link's name would be none in a rule either. */
+function trustedLinks(text: string): { trustedLinks?: readonly string[] } {
+  const links = text.split(':').filter((name) => name !== '');
+  const bad = links.find((name) => name.length > 15 || /[\s/"*]/.test(name));
+  if (bad !== undefined)
+    throw new EngineError('invalid-argument', `invalid ${names.trusted}: ${bad} is no link's name`);
+  return links.length === 0 ? {} : { trustedLinks: links };
 }
 
 /** A link's name is at most 15 characters: the prefix leaves room for its number. */

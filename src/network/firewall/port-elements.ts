@@ -35,6 +35,18 @@ export function portElements(
   });
 }
 
+/** For networks whose published ports are open at the container's own address as well: one element per port. */
+export function directElements(
+  containerID: string,
+  endpoint: { readonly ipAddress: string; readonly ipv6?: EndpointAddress },
+  bindings: readonly PortBinding[],
+): MapElement[] {
+  const published = bindings.filter(({ hostPort }) => hostPort !== 0);
+  const open = published.map((binding) => ({ ...binding, hostPort: 0 }));
+  const all = portElements(containerID, endpoint, open);
+  return [...new Map(all.map((element) => [elementText(element), element])).values()];
+}
+
 /** One element per port of one container that is open to another's address. */
 export function linkElements(
   containerID: string,

@@ -24,6 +24,8 @@ export interface Zone {
   /** What leaves gets the host's address: that of the link it leaves by, or this one. */
   readonly masquerade: boolean;
   readonly hostAddress?: string;
+  /** From where published ports are open at the container's own address as well: these links, or all that are no bridges of ours. */
+  readonly direct?: readonly string[] | 'all';
 }
 
 export function baseRuleset(family: Family, table: string, zones: readonly Zone[]): string {
@@ -103,13 +105,13 @@ function masquerading(family: Family, { bridge, subnet, internal, masquerade, mo
 }
 
 function inwards(family: Family, zone: Zone, zones: readonly Zone[]): string[] {
-  const { bridge, internal, mode } = zone;
+  const { bridge, internal } = zone;
   if (internal) return [...within(family, zone), `iifname "${bridge}" drop`, `oifname "${bridge}" drop`];
   return [
     ...within(family, zone),
     `oifname "${bridge}" ct state established,related accept`,
     `oifname "${bridge}" ct status dnat accept`,
-    ...openings(family, bridge, mode, zones),
+    ...openings(family, zone, zones),
     `oifname "${bridge}" drop`,
   ];
 }
@@ -127,7 +129,9 @@ function within(family: Family, { bridge, icc }: Zone): string[] {
   ];
 }
 
-function openings(family: Family, bridge: string, mode: GatewayMode, zones: readonly Zone[]): string[] {
+function openings(family: Family, { bridge, mode, direct }: Zone, zones: readonly Zone[]): string[] {
+  const quoted = (names: readonly string[]) => `{ ${names.map((name) => `"${name}"`).join(', ')} }`;
+  const bridges = quoted(zones.map((zone) => zone.bridge));
   if (mode === 'routed') {
     const ip = tableFamilies[family];
     return [
@@ -135,10 +139,12 @@ function openings(family: Family, bridge: string, mode: GatewayMode, zones: read
       `oifname "${bridge}" meta l4proto . ${ip} daddr . th dport @${portMaps.open} accept`,
     ];
   }
-  if (mode !== 'nat-unprotected') return [];
   // Open to the world is not open to the other networks.
-  const others = zones.map((zone) => `"${zone.bridge}"`).join(', ');
-  return [`iifname != { ${others} } oifname "${bridge}" accept`];
+  if (mode === 'nat-unprotected') return [`iifname != ${bridges} oifname "${bridge}" accept`];
+  if (!direct) return [];
+  const from = direct === 'all' ? `!= ${bridges}` : quoted(direct);
+  const open = `meta l4proto . ${tableFamilies[family]} daddr . th dport @${portMaps.open}`;
+  return [`iifname ${from} oifname "${bridge}" meta l4proto { tcp, udp, sctp } ${open} accept`];
 }
 
 interface Chain {
