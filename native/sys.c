@@ -751,6 +751,23 @@ static napi_value do_copy_range(napi_env env, napi_callback_info info) {
   return make_number(env, (double)copied);
 }
 
+static napi_value do_spread_subfolders(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  struct path path;
+  int fd, flags = 0;
+  if (!get_args(env, info, 1, args) || !get_path(env, args[0], "path", &path)) return NULL;
+  RETRY(fd, open(path.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd < 0) return throw_errno(env, errno, "open", path.text);
+  int result = ioctl(fd, FS_IOC_GETFLAGS, &flags);
+  if (result == 0 && !(flags & FS_TOPDIR_FL)) {
+    flags |= FS_TOPDIR_FL;
+    result = ioctl(fd, FS_IOC_SETFLAGS, &flags);
+  }
+  int failure = errno;
+  close(fd);
+  return result < 0 ? throw_errno(env, failure, "ioctl", path.text) : NULL;
+}
+
 static napi_value do_fallocate_punch(napi_env env, napi_callback_info info) {
   napi_value args[3];
   int fd, result;
@@ -1456,6 +1473,7 @@ static const struct {
     {"writeNewFile", do_write_new_file},
     {"copyRange", do_copy_range},
     {"fallocatePunch", do_fallocate_punch},
+    {"spreadSubfolders", do_spread_subfolders},
     {"syncfs", do_syncfs},
     {"startWriteback", do_start_writeback},
     {"tryLock", do_try_lock},

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, opendir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bytesFromUtf8 } from '#archive';
 import { KeyedLock } from '#concurrency';
@@ -43,6 +43,9 @@ export interface OverlayDriverOptions {
   readonly layers: LayerStore;
   readonly workers: SnapshotWorkers;
 }
+
+/** A thread costs more than the removal of so many. */
+const fewFiles = 256;
 
 /** Snapshots as overlays: layers from a {@link LayerStore}, the writable folder in `snapshots/<id>/upper`. */
 export class OverlayDriver implements SnapshotDriver {
@@ -259,10 +262,16 @@ export class OverlayDriver implements SnapshotDriver {
 
   /** The snapshot is gone as soon as its folder is renamed; its files follow while others go on. */
   #removeLater(folder: string): void {
-    const removal = rm(folder, { recursive: true, force: true })
+    const removal = this.#removeFiles(folder)
       .catch((error: unknown) => log.warn('remove snapshot files failed', { folder, error }))
       .finally(() => this.#removals.delete(removal));
     this.#removals.add(removal);
+  }
+
+  /** Many files in the pool's threads would keep every other file operation of the daemon waiting: they get a thread of their own. */
+  async #removeFiles(folder: string): Promise<void> {
+    if (await holdsFewer(folder, fewFiles)) await rm(folder, { recursive: true, force: true });
+    else await this.#options.workers.run({ kind: 'remove-tree', path: folder });
   }
 
   list(): Promise<readonly SnapshotInfo[]> {
@@ -326,4 +335,10 @@ export class OverlayDriver implements SnapshotDriver {
   #target(id: string): string {
     return join(this.#mountsFolder, id, 'merged');
   }
+}
+
+async function holdsFewer(folder: string, limit: number): Promise<boolean> {
+  let found = 0;
+  for await (const _ of await opendir(folder, { recursive: true })) if (++found >= limit) return false;
+  return true;
 }

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, isErrno } from '#errdefs';
-import { readBounded } from '#files';
+import { makeSpreadFolder, readBounded } from '#files';
 import { log } from '#log';
 import { parseDiffID } from '#oci';
 import type { SnapshotInfo } from './types.ts';
@@ -40,7 +40,7 @@ export class SnapshotRecords {
   }
 
   async load(): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    await makeSpreadFolder(this.#folder, { mode: 0o700 });
     for (const id of await readdir(this.#folder)) {
       if (id.startsWith(temporaryPrefix)) continue;
       const record = await this.#read(id);

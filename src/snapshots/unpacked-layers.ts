@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { bytesFromUtf8 } from '#archive';
 import { cleanup, KeyedLock } from '#concurrency';
 import { EngineError, isErrno, isKind, messageOf } from '#errdefs';
-import { fsyncFolder, readBounded, writeAtomic } from '#files';
+import { fsyncFolder, makeSpreadFolder, readBounded, writeAtomic } from '#files';
 import { overlayDepthLimit } from '#mount';
 import { type ChainID, chainIDs, type DiffID, isDigest } from '#oci';
 import { readAttributes } from './attributes.ts';
@@ -47,7 +47,7 @@ export class UnpackedLayers implements LayerStore {
   }
 
   async load(): Promise<void> {
-    await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
+    await makeSpreadFolder(this.#options.folder, { mode: 0o700 });
     for (const name of await this.#names()) this.#known.set(chainOf(name), (await this.#record(name))?.chain);
   }
 

@@ -9,19 +9,21 @@ import type { Job, JobReply, JobResult } from './protocol.ts';
 const maxBulkJobs = 2;
 /** Unmounting does not wait behind layers that are unpacked. */
 const maxUnmounts = 2;
+/** Nobody waits for files that are already out of sight: one thread at a time leaves the disk to others. */
+const maxRemovals = 1;
 const idleMs = 10_000;
 
 /** Threads for work that would hold the event loop: started on demand, ended when idle for a while. */
 export class SnapshotWorkers implements AsyncDisposable {
   readonly #bulk = new Semaphore(maxBulkJobs);
   readonly #unmounts = new Semaphore(maxUnmounts);
+  readonly #removals = new Semaphore(maxRemovals);
   readonly #idle: { worker: Worker; timer: NodeJS.Timeout }[] = [];
   readonly #all = new Set<Worker>();
 
   /** Runs one job. An abort takes effect between two files; what the job had made by then is the caller's to remove. */
   async run(job: Job, options: { signal?: AbortSignal | undefined } = {}): Promise<JobResult> {
-    const places = job.kind === 'unmount' ? this.#unmounts : this.#bulk;
-    using _ = await places.acquire(options);
+    using _ = await this.#placesOf(job).acquire(options);
     const worker = this.#take();
     const flag = new AbortFlag();
     const abort = () => flag.abort();
@@ -36,6 +38,11 @@ export class SnapshotWorkers implements AsyncDisposable {
       options.signal?.removeEventListener('abort', abort);
       this.#giveBack(worker);
     }
+  }
+
+  #placesOf(job: Job): Semaphore {
+    if (job.kind === 'unmount') return this.#unmounts;
+    return job.kind === 'remove-tree' ? this.#removals : this.#bulk;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -97,6 +97,8 @@ export interface Sys {
   copyRange(fdIn: number, offsetIn: number, fdOut: number, offsetOut: number, length: number): number;
   /** Gives the blocks of a range back; it then reads as zeros and the file keeps its size. */
   fallocatePunch(fd: number, offset: number, length: number): void;
+  /** Sets FS_TOPDIR_FL (`chattr +T`) on a folder: ext4 then puts each of its subfolders where it has room. ENOTTY or EOPNOTSUPP where there is no such flag. */
+  spreadSubfolders(path: PathLike): void;
   syncfs(fd: number): void;
   /** Starts writing a range's dirty pages back and does not wait (SYNC_FILE_RANGE_WRITE). */
   startWriteback(fd: number, offset: number, length: number): void;

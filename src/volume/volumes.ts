@@ -3,7 +3,7 @@ import { chmod, mkdir, readdir, readFile, rename, rm, rmdir, stat } from 'node:f
 import { join, resolve } from 'node:path';
 import { KeyedLock } from '#concurrency';
 import { EngineError, isErrno } from '#errdefs';
-import { fsyncFolder } from '#files';
+import { fsyncFolder, makeSpreadFolder } from '#files';
 import { log } from '#log';
 import { DeviceMounts, hasDevice } from './device-mounts.ts';
 import { decodeVolume, encodeVolume } from './documents.ts';
@@ -20,7 +20,7 @@ const anonymousLabel = 'com.docker.volume.anonymous';
 /** Volumes under a data root. The root folder can be crossed by the users of containers, not listed. */
 export async function openVolumes(options: VolumeOptions): Promise<Volumes> {
   const root = resolve(options.root);
-  await mkdir(root, { recursive: true, mode: 0o701 });
+  await makeSpreadFolder(root, { mode: 0o701 });
   await chmod(root, 0o701);
   return new LocalVolumes(root, options.table);
 }

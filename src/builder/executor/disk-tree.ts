@@ -1,8 +1,7 @@
-import { createReadStream } from 'node:fs';
+import { closeSync, constants, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import { readdir, readlink } from 'node:fs/promises';
 import { type ByteString, byteString } from '#archive';
 import { isErrno } from '#errdefs';
-import type { ByteSource } from '#streams';
 import { type FullStat, sys } from '#sys';
 import { startFileHash } from './file-hash.ts';
 import { pace } from './pace.ts';
@@ -17,6 +16,8 @@ const types: ReadonlyMap<number, NodeType> = new Map([
   [0o100000, 'file'],
   [0o120000, 'symlink'],
 ]);
+
+const smallFileBytes = 1 << 16;
 
 /**
  * A mounted root that nobody changes meanwhile. Callers give paths whose parents are no symlinks (as {@link resolvePath} answers them), so that
@@ -42,8 +43,27 @@ export class DiskTree implements SourceTree {
     return names.map(byteString).sort();
   }
 
-  read(path: ByteString): ByteSource {
-    return createReadStream(this.#full(path), { highWaterMark: 1 << 18 });
+  async *read(path: ByteString): AsyncGenerator<Uint8Array> {
+    await this.#rest();
+    const small = this.#readSmall(path);
+    if (small) yield small;
+    else yield* createReadStream(this.#full(path), { highWaterMark: 1 << 18 });
+  }
+
+  /** A stream of a small file is many trips through the thread pool, and they are most of the time of a COPY of many. Undefined for larger ones. */
+  #readSmall(path: ByteString): Buffer | undefined {
+    const fd = openSync(this.#full(path), constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      const { size } = fstatSync(fd);
+      if (size > smallFileBytes) return undefined;
+      const content = Buffer.allocUnsafe(size);
+      let filled = 0;
+      for (let got = 1; got > 0 && filled < size; filled += got)
+        got = readSync(fd, content, filled, size - filled, filled);
+      return content.subarray(0, filled);
+    } finally {
+      closeSync(fd);
+    }
   }
 
   async xattrs(path: ByteString): Promise<ReadonlyMap<ByteString, Uint8Array>> {
