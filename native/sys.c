@@ -550,36 +550,34 @@ static napi_value do_mknod(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static void set_time(napi_env env, napi_value object, const char *key, struct timespec time) {
-  napi_value value = make_object(env);
-  set_number(env, value, "sec", (double)time.tv_sec);
-  set_number(env, value, "nsec", (double)time.tv_nsec);
-  napi_set_named_property(env, object, key, value);
-}
-
-static napi_value do_lstat(napi_env env, napi_callback_info info) {
-  napi_value args[1], ino;
+/* Setting twenty properties takes ten times as long as the call: the numbers go into an array that JavaScript reads. */
+static napi_value do_lstat_into(napi_env env, napi_callback_info info) {
+  enum { WORDS = 17, INODE = 4 };
+  napi_value args[3];
   struct path path;
+  struct bytes out;
   struct stat stat;
-  if (!get_args(env, info, 1, args) || !get_path(env, args[0], "path", &path)) return NULL;
-  if (lstat(path.text, &stat) < 0) return throw_errno(env, errno, "lstat", path.text);
-  napi_value object = make_object(env);
-  set_number(env, object, "mode", stat.st_mode);
-  set_number(env, object, "uid", stat.st_uid);
-  set_number(env, object, "gid", stat.st_gid);
-  set_number(env, object, "size", (double)stat.st_size);
-  napi_create_bigint_uint64(env, stat.st_ino, &ino);
-  napi_set_named_property(env, object, "ino", ino);
-  set_number(env, object, "nlink", (double)stat.st_nlink);
-  set_number(env, object, "devMajor", major(stat.st_dev));
-  set_number(env, object, "devMinor", minor(stat.st_dev));
-  set_number(env, object, "rdevMajor", major(stat.st_rdev));
-  set_number(env, object, "rdevMinor", minor(stat.st_rdev));
-  set_number(env, object, "blocks", (double)stat.st_blocks);
-  set_time(env, object, "atime", stat.st_atim);
-  set_time(env, object, "mtime", stat.st_mtim);
-  set_time(env, object, "ctime", stat.st_ctim);
-  return object;
+  bool may_be_absent = false;
+  if (!get_args(env, info, 3, args) || !get_path(env, args[0], "path", &path) ||
+      !get_bytes(env, args[1], "words", &out))
+    return NULL;
+  napi_get_value_bool(env, args[2], &may_be_absent);
+  if (out.size != WORDS * sizeof(double)) return throw_argument(env, "words", "136 bytes");
+  if (lstat(path.text, &stat) < 0) {
+    if (may_be_absent && (errno == ENOENT || errno == ENOTDIR)) return make_boolean(env, false);
+    return throw_errno(env, errno, "lstat", path.text);
+  }
+  const double words[WORDS] = {
+      stat.st_mode,          stat.st_uid,           stat.st_gid,           (double)stat.st_size,
+      0,                     (double)stat.st_nlink, major(stat.st_dev),    minor(stat.st_dev),
+      major(stat.st_rdev),   minor(stat.st_rdev),   (double)stat.st_blocks,
+      stat.st_atim.tv_sec,   stat.st_atim.tv_nsec,  stat.st_mtim.tv_sec,   stat.st_mtim.tv_nsec,
+      stat.st_ctim.tv_sec,   stat.st_ctim.tv_nsec,
+  };
+  const uint64_t inode = stat.st_ino;
+  memcpy(out.data, words, sizeof words);
+  memcpy((char *)out.data + INODE * sizeof(double), &inode, sizeof inode);
+  return make_boolean(env, true);
 }
 
 static napi_value do_lutimes(napi_env env, napi_callback_info info) {
@@ -1462,7 +1460,7 @@ static const struct {
     {"idmapMount", do_idmap_mount},
     {"statfs", do_statfs},
     {"mknod", do_mknod},
-    {"lstat", do_lstat},
+    {"lstatInto", do_lstat_into},
     {"lutimes", do_lutimes},
     {"lsetxattr", do_lsetxattr},
     {"lgetxattr", do_lgetxattr},

@@ -24,12 +24,7 @@ export function typeOfStat(stat: FullStat): FileType {
 }
 
 export function statOf(path: ByteString): FullStat | undefined {
-  try {
-    return sys.lstat(bytesOf(path));
-  } catch (error) {
-    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) return undefined;
-    throw error;
-  }
+  return sys.lstatIfPresent(bytesOf(path));
 }
 
 /** What is at `path`, extended attributes included. @throws a system error when it vanished. */

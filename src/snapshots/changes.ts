@@ -28,3 +28,10 @@ export async function listChanges(upper: Upper, below: MergedFile | undefined): 
   changes.sort((a, b) => (a.bytes < b.bytes ? -1 : 1));
   return changes.map(({ kind, bytes }) => ({ kind, path: `/${utf8FromBytes(bytes)}` }));
 }
+
+/** Whether {@link listChanges} would list anything. */
+export async function hasChanges(upper: Upper, below: MergedFile | undefined): Promise<boolean> {
+  for await (const { kind } of inSlices(compareUpper(upper, below, { strict: false })))
+    if (kind !== 'same') return true;
+  return false;
+}

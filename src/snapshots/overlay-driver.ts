@@ -8,7 +8,7 @@ import { CountedMounts, mountMappedOverlay, mountOverlay, mountsBelow, readMount
 import type { ChainID, DiffID } from '#oci';
 import type { ByteSource } from '#streams';
 import { writeAttributes } from './attributes.ts';
-import { listChanges } from './changes.ts';
+import { hasChanges, listChanges } from './changes.ts';
 import type { Upper } from './compare-upper.ts';
 import { diffTar } from './diff-tar.ts';
 import { InitLayers } from './init-layers.ts';
@@ -197,6 +197,13 @@ export class OverlayDriver implements SnapshotDriver {
     if (record.kind === 'view') return [];
     await using layers = await this.#layers.hold(record.chain);
     return await listChanges(this.#upper(record.id), this.#below(record, layers));
+  }
+
+  async isChanged(key: string): Promise<boolean> {
+    const record = this.#records.get(key);
+    if (record.kind === 'view') return false;
+    await using layers = await this.#layers.hold(record.chain);
+    return await hasChanges(this.#upper(record.id), this.#below(record, layers));
   }
 
   async *diff(key: string, options: DiffOptions = {}): ByteSource {

@@ -129,6 +129,8 @@ export interface SnapshotDriver extends AsyncDisposable {
 
   /** Sorted by path, as Docker lists them. Works mounted or not. @throws `not-found`. */
   changes(key: string): Promise<readonly Change[]>;
+  /** Whether {@link changes} would list anything; stops at the first. @throws `not-found`. */
+  isChanged(key: string): Promise<boolean>;
   /** The writable layer as an uncompressed layer tar (whiteouts as `.wh.`), deterministic: sorted, numeric owners, nanosecond PAX times, xattrs. */
   diff(key: string, options?: DiffOptions): ByteSource;
   usage(key: string): Promise<SnapshotUsage>;

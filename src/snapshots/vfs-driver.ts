@@ -8,7 +8,7 @@ import type { ChainID, DiffID } from '#oci';
 import type { ByteSource } from '#streams';
 import { AbortFlag } from './abort-flag.ts';
 import { writeAttributes } from './attributes.ts';
-import { listChanges, withParents } from './changes.ts';
+import { hasChanges, listChanges, withParents } from './changes.ts';
 import { compareUpper, type Upper } from './compare-upper.ts';
 import { defaultFolder } from './create.ts';
 import { diffTar } from './diff-tar.ts';
@@ -158,6 +158,10 @@ export class VfsDriver implements SnapshotDriver {
 
   async changes(key: string): Promise<readonly Change[]> {
     return await listChanges(this.#upper(key), await this.#below(key));
+  }
+
+  async isChanged(key: string): Promise<boolean> {
+    return await hasChanges(this.#upper(key), await this.#below(key));
   }
 
   async *diff(key: string, options: DiffOptions = {}): ByteSource {

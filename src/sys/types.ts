@@ -22,7 +22,7 @@ export interface FullStat {
   readonly ctime: NanoTime;
 }
 
-/** What `native/sys.c` exports, typed. */
+/** System calls, typed. */
 export interface Sys {
   // mounts -----------------------------------------------------------------------------------------------------
   /** mount(2). `flags` from {@link mountFlags}; `source`/`fsType`/`data` may be empty strings. */
@@ -63,6 +63,8 @@ export interface Sys {
   mknod(path: PathLike, mode: number, major: number, minor: number): void;
   /** lstat(2) with nanoseconds and split device numbers. */
   lstat(path: PathLike): FullStat;
+  /** The same; undefined for ENOENT and ENOTDIR, without the cost of an error. */
+  lstatIfPresent(path: PathLike): FullStat | undefined;
   /** utimensat(AT_SYMLINK_NOFOLLOW), nanoseconds exact, also before 1970. */
   lutimes(path: PathLike, atime: NanoTime, mtime: NanoTime): void;
   /** lsetxattr(2) and friends never follow symlinks. `get` answers undefined when the attribute is not there. */

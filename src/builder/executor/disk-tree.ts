@@ -104,11 +104,11 @@ export class DiskTree implements SourceTree {
 
   #stat(path: ByteString): (FullStat & { type: NodeType }) | undefined {
     try {
-      const stat = sys.lstat(this.#full(path));
-      const type = types.get(stat.mode & 0o170000);
+      const stat = sys.lstatIfPresent(this.#full(path));
+      const type = stat && types.get(stat.mode & 0o170000);
       return type && { ...stat, type };
     } catch (error) {
-      if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR') || isErrno(error, 'ENAMETOOLONG')) return undefined;
+      if (isErrno(error, 'ENAMETOOLONG')) return undefined;
       throw error;
     }
   }

@@ -41,6 +41,11 @@ export class MountPoints {
     return points;
   }
 
+  /** Whether {@link leftOut} may leave anything out at all. */
+  get isNeeded(): boolean {
+    return this.#volumes.length > 0 || this.#touched.length > 0;
+  }
+
   /**
    * Which of the changed paths (absolute, as the driver lists them) do not belong into the layer. Call when no process uses the root any more and it
    * is still mounted.

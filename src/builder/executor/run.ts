@@ -12,7 +12,7 @@ import { clampAt, environmentAt, type Moment } from './moment.ts';
 import { MountPoints } from './mount-points.ts';
 import type { StepReport } from './report.ts';
 import { type BuildSession, chainOf } from './session.ts';
-import { cleanTreePath } from './source-tree.ts';
+import { cleanTreePath, toBytes } from './source-tree.ts';
 import type { StepState } from './state.ts';
 
 /** A RUN whose mounts are there, at its moment. */
@@ -45,25 +45,34 @@ export async function runCommand(
     const ended = await withStepRoot(session, { id, root }, (shown) =>
       execute(session, { id, root: shown, operation }, work),
     );
-    const changes = (await snapshots.changes(id)).map((change) => change.path);
-    const isLeftOut = await points.leftOut(changes);
+    const { isEmpty, isLeftOut } = await layerOf(session, id, points);
     await snapshots.unmount(id);
     kept = await keepIfAsked(session, parent, ended);
     requireSuccess(operation, ended.exitCode);
     if (!kept) work.report({ kind: 'removed', id } satisfies StepReport);
-    if (changes.every((path) => isLeftOut(Buffer.from(path).toString('latin1').slice(1)))) return undefined;
-    const diff = snapshots.diff(id, {
-      signal: work.signal,
-      clamp: clampAt(operation.moment, ended.startedAtMs),
-    });
-    return await session.ingest(
-      changes.some((path) => isLeftOut(path.slice(1))) ? without(diff, isLeftOut) : diff,
-      work,
-    );
+    if (isEmpty) return undefined;
+    const diff = snapshots.diff(id, { signal: work.signal, clamp: clampAt(operation.moment, ended.startedAtMs) });
+    return await session.ingest(isLeftOut ? without(diff, isLeftOut) : diff, work);
   } finally {
     if (!kept) await cleanup(`build snapshot ${id}`, () => snapshots.remove(id));
     steps.delete(id);
   }
+}
+
+interface LayerContent {
+  readonly isEmpty: boolean;
+  /** Absent when all of the snapshot's changes belong into the layer. */
+  readonly isLeftOut?: (path: ByteString) => boolean;
+}
+
+/** Listing all changes takes about as long as reading them, so it is done only where something may have to be left out. */
+async function layerOf({ host }: BuildSession, id: string, points: MountPoints): Promise<LayerContent> {
+  if (!points.isNeeded) return { isEmpty: !(await host.snapshots.isChanged(id)) };
+  const changes = (await host.snapshots.changes(id)).map((change) => change.path);
+  const isLeftOut = await points.leftOut(changes);
+  const paths = changes.map((path) => toBytes(path).slice(1));
+  const isEmpty = paths.every(isLeftOut);
+  return paths.some(isLeftOut) ? { isEmpty, isLeftOut } : { isEmpty };
 }
 
 /** The builder itself works with the IDs of the disk; while the step runs, its root is shown under those it runs with. */

@@ -82,6 +82,7 @@ export function lifecycleTests({ name, open, reference, mounts }: DriverUnderTes
       await driver.prepare(key, layers, { mountPoints: dockerMountPoints });
       const { root } = await driver.mount(key);
       assert.deepEqual(await driver.changes(key), []);
+      assert.equal(await driver.isChanged(key), false);
       assert.ok(statSync(join(root, 'etc/hostname')).isFile());
       assert.ok(statSync(join(root, 'proc')).isDirectory());
       assert.equal(readlinkSync(join(root, 'etc/mtab')), '/proc/mounts');
@@ -90,6 +91,7 @@ export function lifecycleTests({ name, open, reference, mounts }: DriverUnderTes
         { kind: 'modify', path: '/etc' },
         { kind: 'add', path: '/etc/new' },
       ]);
+      assert.equal(await driver.isChanged(key), true);
       const paths = await Array.fromAsync(readTar(driver.diff(key)), ({ path }) => path);
       assert.deepEqual(paths, ['etc/', 'etc/new']);
     }
