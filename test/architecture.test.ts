@@ -6,7 +6,7 @@ import { test } from 'node:test';
 
 const levels: readonly (readonly string[])[] = [
   ['errdefs', 'streams', 'files', 'concurrency', 'log', 'sys'],
-  ['oci', 'reference', 'archive', 'erofs', 'dockerfile', 'api-types', 'http'],
+  ['oci', 'reference', 'archive', 'context-listing', 'erofs', 'dockerfile', 'api-types', 'http'],
   ['content', 'mount', 'snapshots', 'metadata', 'image'],
   ['registry', 'diff', 'transfer', 'runtime', 'network', 'volume', 'builder'],
   ['engine'],
@@ -20,6 +20,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   concurrency: ['errdefs', 'log'],
   sys: ['errdefs'],
   reference: ['oci'],
+  'context-listing': ['archive'],
   erofs: ['archive'],
   'api-types': ['oci'],
   snapshots: ['mount', 'content'],
@@ -32,7 +33,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
 
 /** Surfaces reach down only to these, whatever their level. */
 const surfaces: Readonly<Record<string, readonly string[]>> = {
-  api: ['errdefs', 'streams', 'concurrency', 'log', 'api-types', 'http', 'oci', 'reference'],
+  api: ['errdefs', 'streams', 'concurrency', 'log', 'api-types', 'context-listing', 'http', 'oci', 'reference'],
   'registry-server': [
     'errdefs',
     'streams',
@@ -45,7 +46,7 @@ const surfaces: Readonly<Record<string, readonly string[]>> = {
     'content',
     'registry',
   ],
-  client: ['errdefs', 'streams', 'api-types', 'http'],
+  client: ['errdefs', 'streams', 'api-types', 'context-listing', 'http'],
   cli: [
     'errdefs',
     'streams',
@@ -55,6 +56,7 @@ const surfaces: Readonly<Record<string, readonly string[]>> = {
     'api-types',
     'reference',
     'archive',
+    'context-listing',
     'dockerfile',
     'http',
     'client',

@@ -1,4 +1,4 @@
-import type { AuthConfig, StringMap } from './common.ts';
+import type { AuthConfig, ProgressMessage, StringMap } from './common.ts';
 import type { ContainerConfig, Ulimit } from './container-config.ts';
 
 /** The query of `POST /build`, decoded; names as in the API. Byte counts are bytes. */
@@ -42,6 +42,35 @@ export interface BuildOptions {
   readonly plan?: boolean;
   /** `X-Registry-Config`: credentials by registry host. */
   readonly auths?: Readonly<Record<string, AuthConfig>>;
+}
+
+/**
+ * A context as a listing (`#context-listing`), for engines that ask for the contents they do not have. Contents come in the order they are asked for,
+ * as the listing's stream of files.
+ */
+export interface ListedContext {
+  readonly listing: Uint8Array;
+  /**
+   * The contents of these entries, numbered from 0, ascending.
+   * @throws EngineError when a file cannot be read as it was listed
+   */
+  send(
+    entries: readonly number[],
+    options: {
+      /** A way to whoever sees the build's progress. */
+      readonly report: (message: ProgressMessage) => void;
+      readonly signal: AbortSignal;
+    },
+  ): AsyncIterable<Uint8Array>;
+  /** The same context whole, for daemons that know no listings; a client needs it. */
+  tar?(): AsyncIterable<Uint8Array>;
+}
+
+/** Contents that a build asks its client for: sent to `/wherry/v1/build/files/{id}`. */
+export interface WantedFiles {
+  readonly id: string;
+  /** Numbers of entries, from and to, ascending. */
+  readonly entries: readonly (readonly [number, number])[];
 }
 
 export interface CommitOptions {

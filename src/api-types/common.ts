@@ -1,4 +1,5 @@
 import type { FaultPlace } from '#errdefs';
+import type { WantedFiles } from './build.ts';
 import type { BuildStepExplanation, BuildStepPrediction } from './build-explanation.ts';
 import type { BuildWarning } from './build-warning.ts';
 /** Small shapes that several resources share. */
@@ -58,6 +59,8 @@ export interface ProgressMessage {
   readonly explain?: BuildStepExplanation;
   /** Only of builds that were asked for a plan. */
   readonly plan?: BuildStepPrediction;
+  /** Only of builds from a listing. */
+  readonly wanted?: WantedFiles;
 }
 
 export interface DriverData {

@@ -25,6 +25,7 @@ import type {
   ImageSearchResult,
   ImageSummary,
   ImagesPruned,
+  ListedContext,
   NetworkConnectConfig,
   NetworkCreateConfig,
   NetworkCreated,
@@ -65,6 +66,8 @@ export interface Engine extends AsyncDisposable {
   readonly system: System;
   /** Classic build: the context is a tar (plain or compressed). `aux` messages carry the image ID. */
   build(context: ByteStream, options?: BuildOptions & CallOptions): AsyncIterable<ProgressMessage>;
+  /** The same with a context that is listed: only contents that are not known here are asked for. */
+  buildListed(context: ListedContext, options?: BuildOptions & CallOptions): AsyncIterable<ProgressMessage>;
   pruneBuildCache(
     options?: { all?: boolean; filters?: Filters; keepStorageBytes?: number } & CallOptions,
   ): Promise<BuildCachePruned>;

@@ -38,7 +38,7 @@ function errorMessage(error: unknown): ProgressMessage {
 
 /** Fields in the order of Go's struct, with its HTML-safe escapes and line end. */
 export function progressLine(message: ProgressMessage): string {
-  const { stream, status, progressDetail, progress, id, errorDetail, error, aux, fault, warnings, explain, plan } =
+  const { stream, status, progressDetail, progress, id, errorDetail, error, aux, fault, warnings, explain, plan, wanted } =
     message;
   const ordered = {
     stream,
@@ -53,6 +53,7 @@ export function progressLine(message: ProgressMessage): string {
     warnings,
     explain,
     plan,
+    wanted,
   };
   return `${htmlSafeJson(ordered)}\r\n`;
 }

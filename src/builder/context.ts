@@ -2,13 +2,14 @@ import { join } from 'node:path';
 import { type Dockerfile, IgnoreMatcher, maxDockerfileBytes, parseDockerfile, parseDockerignore } from '#dockerfile';
 import { EngineError } from '#errdefs';
 import { readAll } from '#streams';
-import { ContextTree, cleanTreePath, statPath, toBytes } from './executor/index.ts';
+import { type BuildContext, ContextTree, cleanTreePath, statPath, toBytes } from './executor/index.ts';
 import { type DockerfileText, placeFault } from './fault.ts';
+import { ListedTree } from './listed/index.ts';
 import { remoteContext } from './remote-context.ts';
 import type { BuildRequest } from './types.ts';
 
 export interface ReadContext {
-  readonly context: ContextTree;
+  readonly context: BuildContext;
   readonly dockerfile: Dockerfile;
   readonly text: DockerfileText;
   /** The patterns of its .dockerignore. */
@@ -23,11 +24,7 @@ const maxIgnoreBytes = 16 << 20;
  * @throws EngineError, LocationError in Docker's words
  */
 export async function readContext(request: BuildRequest): Promise<ReadContext> {
-  const dataPath = join(request.scratchDir, 'context');
-  const source = request.remote
-    ? await remoteContext(request.remote, { ...request, folder: request.scratchDir })
-    : request.context;
-  const context = await ContextTree.read(source, dataPath, { signal: request.signal });
+  const context = await openContext(request);
   try {
     const { path, bytes } = await readDockerfile(context, request.dockerfile || 'Dockerfile');
     const text = { name: path, text: bytes.toString() };
@@ -52,7 +49,17 @@ function parsed(bytes: Uint8Array, text: DockerfileText): Dockerfile {
   }
 }
 
-async function readDockerfile(context: ContextTree, path: string): Promise<{ path: string; bytes: Buffer }> {
+async function openContext(request: BuildRequest): Promise<BuildContext> {
+  const { listed, signal } = request;
+  const dataPath = join(request.scratchDir, 'context');
+  if (listed) return await ListedTree.open(listed.context, { ...listed, dataPath, report: request.onProgress, signal });
+  const source = request.remote
+    ? await remoteContext(request.remote, { ...request, folder: request.scratchDir })
+    : request.context;
+  return await ContextTree.read(source, dataPath, { signal });
+}
+
+async function readDockerfile(context: BuildContext, path: string): Promise<{ path: string; bytes: Buffer }> {
   const candidates = path === 'Dockerfile' ? [path, 'dockerfile'] : [path];
   for (const candidate of candidates) {
     const found = await statPath(context, toBytes(candidate));
@@ -65,7 +72,7 @@ async function readDockerfile(context: ContextTree, path: string): Promise<{ pat
   throw new EngineError('invalid-argument', `Cannot locate specified Dockerfile: ${path}`);
 }
 
-async function readIgnored(context: ContextTree): Promise<IgnoreMatcher> {
+async function readIgnored(context: BuildContext): Promise<IgnoreMatcher> {
   const ignoreFile = await statPath(context, '.dockerignore');
   if (ignoreFile?.node.type !== 'file') return new IgnoreMatcher([]);
   const bytes = await readAll(context.read(ignoreFile.path), maxIgnoreBytes, '.dockerignore');

@@ -9,5 +9,6 @@
  */
 export { buildImage } from './build.ts';
 export { checkOnly } from './check-only.ts';
+export { ContextMemory } from './listed/index.ts';
 export { predictBuild } from './predict-build.ts';
 export * from './types.ts';

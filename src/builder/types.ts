@@ -1,4 +1,4 @@
-import type { BuildStepExplanation } from '#api-types';
+import type { BuildStepExplanation, ListedContext } from '#api-types';
 import type { ContentStore } from '#content';
 import type { LayerIngester } from '#diff';
 import type { Metadata } from '#metadata';
@@ -6,6 +6,7 @@ import type { DiffID, Digest, ImageConfig, Platform } from '#oci';
 import type { SnapshotDriver } from '#snapshots';
 import type { ByteSource } from '#streams';
 import type { OnProgress } from '#transfer';
+import type { ContextMemory } from './listed/index.ts';
 
 /** A mount of a RUN step, ready to be made. Later ones may lie inside earlier ones. */
 export type StepMount =
@@ -108,6 +109,8 @@ export interface BuilderHost {
 export interface BuildRequest {
   /** A tar, plain or compressed. Nobody reads it when there is a `remote`. */
   readonly context: ByteSource;
+  /** A listing in its place, and what is remembered of earlier ones. */
+  readonly listed?: { readonly context: ListedContext; readonly memory: ContextMemory };
   /** A URL or a git repository in its place. */
   readonly remote?: string;
   /** Path inside the context. */

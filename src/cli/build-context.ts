@@ -1,23 +1,39 @@
-import { createReadStream } from 'node:fs';
-import { lstat, readdir, readlink } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { lstat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { bytesFromUtf8, endOfArchive, packHeader, packPadding } from '#archive';
+import type { ListedContext } from '#api-types';
+import { type ByteString, bytesFromUtf8, endOfArchive, packHeader, packPadding } from '#archive';
+import { encodeListing, type ListedEntry, type ListedFile } from '#context-listing';
 import { IgnoreMatcher, parseDockerignore } from '#dockerfile';
 import { EngineError, isErrno } from '#errdefs';
 import { readBounded } from '#files';
+import { packEntries, sendFiles } from './context-contents.ts';
+import { placeOf, walkFolder } from './folder-walk.ts';
 
 const maxIgnoreBytes = 4 << 20;
+/** The Dockerfile and the ignore files are read by every build: they travel with the listing. */
+const maxInlineBytes = 256 << 10;
 
 /**
- * A folder as a build context: a tar without what `.dockerignore` (or `<Dockerfile>.dockerignore`) leaves out. The Dockerfile and the ignore file always
- * travel, as the daemon needs them. Owners are root's, so that the context does not depend on who sends it.
- * `content` is a Dockerfile that is not in the folder. {@link checkContext} comes first otherwise.
+ * A folder as a build context, without what `.dockerignore` (or `<Dockerfile>.dockerignore`) leaves out. The Dockerfile and the ignore file always
+ * travel, as the daemon needs them. `content` is a Dockerfile that is not in the folder. {@link checkContext} comes first otherwise.
  */
-export async function* contextTar(root: string, dockerfile: string, content?: Uint8Array): AsyncGenerator<Uint8Array> {
-  const matcher = new IgnoreMatcher([...(await ignorePatterns(root, dockerfile)), `!${dockerfile}`, '!.dockerignore']);
-  yield* folderEntries(root, '', matcher);
-  if (content) yield* fileEntry(dockerfile, content);
-  yield endOfArchive;
+export async function listFolder(root: string, dockerfile: string, content?: Uint8Array): Promise<ListedContext> {
+  const patterns = await ignorePatterns(root, dockerfile);
+  const matcher =
+    patterns.length > 0 ? new IgnoreMatcher([...patterns, `!${dockerfile}`, '!.dockerignore']) : undefined;
+  const takenMs = Date.now();
+  const walked = walkFolder(root, matcher);
+  const extra = content ? [inlineFile(bytesFromUtf8(dockerfile), content)] : [];
+  const inline = new Set(['.dockerignore', dockerfile, `${dockerfile}.dockerignore`].map(bytesFromUtf8));
+  const entries = [...walked.map((entry) => (inline.has(entry.path) ? withContent(root, entry) : entry)), ...extra];
+  const context = identity(root, content ? '' : dockerfile);
+  return {
+    listing: encodeListing({ context, takenMs }, entries),
+    send: (numbers, { signal }) => sendFiles(root, entries, numbers, signal),
+    tar: () => packEntries(root, entries),
+  };
 }
 
 /** Before anything is sent. @throws `not-found`, `invalid-argument` in Docker's words. */
@@ -47,48 +63,29 @@ async function ignorePatterns(root: string, dockerfile: string): Promise<string[
   return bytes ? parseDockerignore(bytes) : [];
 }
 
-async function* folderEntries(root: string, folder: string, matcher: IgnoreMatcher): AsyncGenerator<Uint8Array> {
-  const names = (await readdir(join(root, folder))).sort();
-  for (const name of names) {
-    const path = folder === '' ? name : `${folder}/${name}`;
-    const excluded = matcher.excludes(path);
-    const stat = await lstat(join(root, path));
-    if (excluded && !(stat.isDirectory() && matcher.hasExceptions)) continue;
-    if (!excluded) yield* entry(root, path, stat);
-    if (stat.isDirectory()) yield* folderEntries(root, path, matcher);
+/** What the daemon remembers a context by: this folder as this user of this machine builds it. */
+function identity(root: string, dockerfile: string): string {
+  return JSON.stringify([machine(), hostname(), process.getuid?.() ?? 0, root, dockerfile]);
+}
+
+function machine(): string {
+  try {
+    return readFileSync('/etc/machine-id', 'utf8').trim();
+  } catch {
+    return '';
   }
 }
 
-async function* entry(root: string, path: string, stat: Awaited<ReturnType<typeof lstat>>): AsyncGenerator<Uint8Array> {
-  const mtimeMs = Math.floor(Number(stat.mtimeMs));
-  const common = {
-    path: bytesFromUtf8(path),
-    mode: Number(stat.mode) & 0o7777,
-    mtime: { sec: Math.floor(mtimeMs / 1000), nsec: (mtimeMs % 1000) * 1_000_000 },
-  };
-  if (stat.isDirectory()) yield packHeader({ ...common, type: 'directory' });
-  else if (stat.isSymbolicLink()) {
-    const linkPath = bytesFromUtf8(await readlink(join(root, path)));
-    yield packHeader({ ...common, type: 'symlink', linkPath });
-  } else if (stat.isFile()) yield* file(root, path, common, Number(stat.size));
+function inlineFile(path: ByteString, content: Uint8Array): ListedFile {
+  return { type: 'file', path, mode: 0o644, mtimeSec: 0, sizeBytes: content.byteLength, content };
 }
 
-/** Exactly the size announced, also when the file changes meanwhile. */
-async function* file(
-  root: string,
-  path: string,
-  common: { path: string; mode: number; mtime: { sec: number; nsec: number } },
-  sizeBytes: number,
-): AsyncGenerator<Uint8Array> {
-  yield packHeader({ ...common, type: 'file', sizeBytes });
-  if (sizeBytes === 0) return;
-  let sentBytes = 0;
-  for await (const chunk of createReadStream(join(root, path), { end: sizeBytes - 1, highWaterMark: 1 << 20 })) {
-    sentBytes += (chunk as Uint8Array).byteLength;
-    yield chunk as Uint8Array;
-  }
-  if (sentBytes !== sizeBytes) throw new EngineError('data-loss', `build context: ${path} changed while it was read`);
-  yield packPadding(sizeBytes);
+/** Read now: what is built is what was read. A link is followed by the daemon, inside the context. */
+function withContent(root: string, entry: ListedEntry): ListedEntry {
+  if (entry.type !== 'file' || entry.sizeBytes > maxInlineBytes) return entry;
+  const { stamp: _stamp, ...file } = entry;
+  const content = readFileSync(placeOf(root, entry.path));
+  return { ...file, sizeBytes: content.byteLength, content };
 }
 
 /** A context of one file. */

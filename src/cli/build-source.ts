@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { relative, resolve } from 'node:path';
+import type { ListedContext } from '#api-types';
 import { EngineError } from '#errdefs';
 import { readBounded } from '#files';
 import { readAll } from '#streams';
-import { checkContext, contextTar, singleFileTar } from './build-context.ts';
+import { checkContext, listFolder, singleFileTar } from './build-context.ts';
 import { humanSize } from './table.ts';
 
 const maxDockerfileBytes = 16 << 20;
@@ -11,8 +12,9 @@ const maxDockerfileBytes = 16 << 20;
 const headBytes = 512;
 const drawEveryMs = 100;
 
+/** What is sent: a folder as a listing, for daemons that ask for what they lack, anything else as the tar it is. */
 export interface BuildContext {
-  readonly archive: AsyncIterable<Uint8Array>;
+  readonly source: ListedContext | AsyncIterable<Uint8Array>;
   readonly dockerfile: string;
 }
 
@@ -38,14 +40,14 @@ async function folderContext(
   file: string | undefined,
   stdin: AsyncIterable<Uint8Array>,
 ): Promise<BuildContext> {
-  if (file === '-') return withDockerfile(root, await readAll(stdin, maxDockerfileBytes, 'standard input'));
+  if (file === '-') return await withDockerfile(root, await readAll(stdin, maxDockerfileBytes, 'standard input'));
   const path = file === undefined ? 'Dockerfile' : relative(root, resolve(file));
   if (!path.startsWith('..')) {
     await checkContext(root, path);
-    return { archive: contextTar(root, path), dockerfile: path };
+    return { source: await listFolder(root, path), dockerfile: path };
   }
   const bytes = await readBounded(resolve(file!), maxDockerfileBytes);
-  if (bytes) return withDockerfile(root, bytes);
+  if (bytes) return await withDockerfile(root, bytes);
   const fact = `lstat ${resolve(file!)}: no such file or directory`;
   throw new EngineError(
     'not-found',
@@ -53,9 +55,9 @@ async function folderContext(
   );
 }
 
-function withDockerfile(root: string, bytes: Uint8Array): BuildContext {
+async function withDockerfile(root: string, bytes: Uint8Array): Promise<BuildContext> {
   const dockerfile = `.dockerfile.${randomBytes(10).toString('hex')}`;
-  return { archive: contextTar(root, dockerfile, bytes), dockerfile };
+  return { source: await listFolder(root, dockerfile, bytes), dockerfile };
 }
 
 /** Standard input is a context when it is an archive, else a Dockerfile alone. */
@@ -68,9 +70,9 @@ async function stdinContext(stdin: AsyncIterable<Uint8Array>, file: string | und
     start.push(next.value);
   }
   const whole = joined(start, iterator);
-  if (isArchive(Buffer.concat(start))) return { archive: whole, dockerfile: file ?? 'Dockerfile' };
+  if (isArchive(Buffer.concat(start))) return { source: whole, dockerfile: file ?? 'Dockerfile' };
   const bytes = await readAll(whole, maxDockerfileBytes, 'standard input');
-  return { archive: singleFileTar('Dockerfile', bytes), dockerfile: 'Dockerfile' };
+  return { source: singleFileTar('Dockerfile', bytes), dockerfile: 'Dockerfile' };
 }
 
 async function* joined(start: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -85,15 +87,27 @@ function isArchive(head: Buffer): boolean {
   return head.toString('latin1', 257, 262) === 'ustar' || magics.some((magic) => hex.startsWith(magic));
 }
 
-/** Says how much is sent: on a terminal while it is, elsewhere once. */
-export async function* announced(
-  archive: AsyncIterable<Uint8Array>,
-  out: NodeJS.WriteStream,
-): AsyncGenerator<Uint8Array> {
+/** The same source, saying how much of it is sent, the listing and each lot of files: on a terminal while it is, elsewhere once. */
+export function announced(source: BuildContext['source'], out: NodeJS.WriteStream): BuildContext['source'] {
+  if (!('listing' in source)) return counted(source, out);
+  const { listing, send, tar } = source;
+  out.write(sentLine(listing.byteLength, '\n'));
+  return {
+    listing,
+    send: (entries, options) => counted(send(entries, options), out),
+    ...(tar ? { tar: () => counted(tar(), out) } : {}),
+  };
+}
+
+function sentLine(sizeBytes: number, end: string): string {
+  return `Sending build context to Wherry daemon  ${humanSize(sizeBytes, 4)}${end}`;
+}
+
+async function* counted(source: AsyncIterable<Uint8Array>, out: NodeJS.WriteStream): AsyncGenerator<Uint8Array> {
   let sentBytes = 0;
   let drawnMs = 0;
-  const draw = (end: string) => out.write(`Sending build context to Wherry daemon  ${humanSize(sentBytes, 4)}${end}`);
-  for await (const chunk of archive) {
+  const draw = (end: string) => out.write(sentLine(sentBytes, end));
+  for await (const chunk of source) {
     yield chunk;
     sentBytes += chunk.byteLength;
     if (!out.isTTY || Date.now() - drawnMs < drawEveryMs) continue;

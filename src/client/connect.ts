@@ -1,6 +1,7 @@
-import type { BuildOptions, CallOptions, Engine } from '#api-types';
+import type { Engine } from '#api-types';
 import { type ClientTls, HttpClient, parseHost } from '#http';
-import { buildQuery, containers, execs } from './containers.ts';
+import { runBuild, runListedBuild } from './builds.ts';
+import { containers, execs } from './containers.ts';
 import { images } from './images.ts';
 import { networks, system, volumes } from './resources.ts';
 import { filtersQuery, Transport } from './transport.ts';
@@ -31,6 +32,7 @@ export function connect(host: string, options: ConnectOptions = {}): Engine {
     volumes: volumes(transport),
     system: system(transport),
     build: (context, build = {}) => runBuild(transport, context, build),
+    buildListed: (context, build = {}) => runListedBuild(transport, context, build),
     pruneBuildCache: (prune = {}) =>
       transport.json('POST', '/build/prune', {
         query: { all: prune.all, filters: filtersQuery(prune.filters), 'keep-storage': prune.keepStorageBytes },
@@ -40,16 +42,4 @@ export function connect(host: string, options: ConnectOptions = {}): Engine {
       http[Symbol.dispose]();
     },
   };
-}
-
-function runBuild(transport: Transport, context: AsyncIterable<Uint8Array>, options: BuildOptions & CallOptions) {
-  const auths = options.auths
-    ? { 'X-Registry-Config': Buffer.from(JSON.stringify(options.auths)).toString('base64url') }
-    : {};
-  return transport.lines<import('#api-types').ProgressMessage>('POST', '/build', {
-    query: buildQuery(options),
-    headers: { 'Content-Type': 'application/x-tar', ...auths },
-    body: context,
-    signal: options.signal,
-  });
 }

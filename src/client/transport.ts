@@ -11,7 +11,7 @@ export interface CallSpec extends CallOptions {
   /** Sent as JSON. */
   readonly json?: unknown;
   /** Sent as it comes. */
-  readonly body?: ByteSource;
+  readonly body?: ByteSource | Uint8Array;
 }
 
 const maxDocumentBytes = 256 << 20;

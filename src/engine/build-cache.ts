@@ -55,6 +55,7 @@ export async function pruneBuildCache(
   const steps = chosen.filter((record) => !isCacheMountKey(record.key));
   await ctx.metadata.buildCache.remove(steps.map((record) => record.key));
   await rememberPruned(ctx, steps);
+  if (options.all && !options.filters && !options.keepStorageBytes) await ctx.contextMemory.clear();
   const gone = new Set<BuildCacheRecord>(steps);
   let freedBytes = 0;
   for (const record of chosen.filter((item) => isCacheMountKey(item.key))) {

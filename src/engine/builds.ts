@@ -16,10 +16,10 @@ import { findImage, resolveImage } from './images/resolve.ts';
 import { pullInto } from './images/transfers.ts';
 import { progressStream } from './progress-stream.ts';
 
-/** `POST /build`. Leaving the stream cancels the build; a failed one leaves no container, mount or file. */
+/** A build, its context as a tar or as a listing. Leaving the stream cancels the build; a failed one leaves no container, mount or file. */
 export function build(
   ctx: EngineContext,
-  context: AsyncIterable<Uint8Array>,
+  source: Pick<BuildRequest, 'context' | 'listed'>,
   options: BuildOptions & { signal?: AbortSignal | undefined } = {},
 ): AsyncIterable<ProgressMessage> {
   return progressStream(async (report, signal) => {
@@ -33,7 +33,7 @@ export function build(
     ctx.buildFolders.add(scratchDir);
     try {
       const request = {
-        context,
+        ...source,
         tags: tags.map((tag) => `${tag.domain}/${tag.path}:${tag.tag}`),
         scratchDir,
         onProgress: report,
@@ -62,7 +62,7 @@ export function build(
 
 function requestFields(
   options: BuildOptions,
-): Omit<BuildRequest, 'context' | 'tags' | 'scratchDir' | 'onProgress' | 'signal'> {
+): Omit<BuildRequest, 'context' | 'listed' | 'tags' | 'scratchDir' | 'onProgress' | 'signal'> {
   return {
     dockerfile: options.dockerfile || 'Dockerfile',
     buildArgs: options.buildargs ?? {},

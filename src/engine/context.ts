@@ -1,3 +1,4 @@
+import type { ContextMemory } from '#builder';
 import type { KeyedLock } from '#concurrency';
 import type { ContentStore } from '#content';
 import type { LayerIngester } from '#diff';
@@ -34,6 +35,8 @@ export interface EngineContext {
   readonly networks: Networks;
   readonly volumes: Volumes;
   readonly cacheMounts: CacheMounts;
+  /** Digests of files that builds were given as listings. */
+  readonly contextMemory: ContextMemory;
   readonly platform: Platform;
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;

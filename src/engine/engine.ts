@@ -1,5 +1,6 @@
 import type { Engine } from '#api-types';
 import { parseReference, withDefaultTag } from '#reference';
+import { fromBytes } from '#streams';
 import { pruneBuildCache } from './build-cache.ts';
 import { buildReport } from './build-reports.ts';
 import { build } from './builds.ts';
@@ -117,7 +118,9 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       events: (options) => ctx.events.follow(options),
       verify: (options) => verifyEngine(ctx, options),
     },
-    build: (context, options) => build(ctx, context, options),
+    build: (context, options) => build(ctx, { context }, options),
+    buildListed: (context, options) =>
+      build(ctx, { context: fromBytes(), listed: { context, memory: ctx.contextMemory } }, options),
     pruneBuildCache: (options) => pruneBuildCache(ctx, options),
     async [Symbol.asyncDispose]() {
       await held[Symbol.asyncDispose]();

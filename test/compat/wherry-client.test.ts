@@ -76,7 +76,7 @@ test('build: contexts and Dockerfiles from folders and standard input, -q, --rm=
   await writeFile(join(context, 'f'), 'from the context\n');
   await writeFile(join(folder.path, 'Outside'), 'FROM base\nCOPY f /f\nRUN cat /f\n');
   const outside = await wherry(['build', '-f', 'Outside', 'context']);
-  assert.match(outside.stdout, /^Sending build context to Wherry daemon {2}\S+kB\nStep 1\/3/, outside.stderr);
+  assert.match(outside.stdout, /^Sending build context to Wherry daemon {2}\S+B\nStep 1\/3/, outside.stderr);
   assert.match(outside.stdout, /\nfrom the context\n/);
   const piped = await wherry(['build', '-f', '-', 'context'], 'FROM base\nCOPY f /g\nRUN cat /g\n');
   assert.match(piped.stdout, /\nfrom the context\n/, piped.stderr);

@@ -33,7 +33,7 @@ function refuseBuildKit(call: Call): void {
   );
 }
 
-function buildOptions(call: Call): BuildOptions {
+export function buildOptions(call: Call): BuildOptions {
   const { query } = call;
   if (query.bool('squash')) {
     throw new EngineError('invalid-argument', 'squash is only supported with experimental mode');

@@ -1,10 +1,29 @@
+import { maxListingBytes } from '#context-listing';
+import { readBody } from '#http';
 import type { ApiRoute, Call } from '../call.ts';
+import { askedOverHttp, takeFiles } from '../file-requests.ts';
+import { streamProgress } from '../progress.ts';
+import { buildOptions } from './build.ts';
 
 /** What Docker's API has no words for. */
 export const wherryRoutes: readonly ApiRoute[] = [
   ['POST', '/wherry/v1/verify', verify],
   ['GET', '/wherry/v1/builds/{name:.*}', buildReport],
+  ['POST', '/wherry/v1/build', buildFromListing],
+  ['POST', '/wherry/v1/build/files/{id}', takeBuildFiles],
 ];
+
+/** `POST /build` with a listing of the context for a body; see docs/build-protocol.md. */
+async function buildFromListing(call: Call): Promise<void> {
+  const listing = await readBody(call.body(), maxListingBytes);
+  const options = { ...buildOptions(call), signal: call.signal };
+  await streamProgress(call, call.engine.buildListed(askedOverHttp(listing), options));
+}
+
+async function takeBuildFiles(call: Call): Promise<void> {
+  await takeFiles(call.param('id'), call.body({ lend: true }));
+  call.empty(204);
+}
 
 /** What each step of the build that made an image did: a list, see `BuildStepExplanation`. */
 async function buildReport(call: Call): Promise<void> {

@@ -29,6 +29,7 @@ export function fakeEngine(script: Script): { engine: Engine; calls: RecordedCal
     volumes: part('volumes'),
     system: part('system'),
     build: method('build') as Engine['build'],
+    buildListed: method('buildListed') as Engine['buildListed'],
     pruneBuildCache: method('pruneBuildCache') as Engine['pruneBuildCache'],
     [Symbol.asyncDispose]: async () => {},
   };

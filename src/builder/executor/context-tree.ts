@@ -3,18 +3,11 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { type ByteString, readTar, type TarItem } from '#archive';
 import { EngineError } from '#errdefs';
 import type { ByteSource } from '#streams';
+import type { BuildContext } from './build-context.ts';
 import { startFileHash } from './file-hash.ts';
 import { inflateAny } from './inflate.ts';
 import { pace } from './pace.ts';
-import {
-  cleanTreePath,
-  type NodeType,
-  parentOf,
-  plainFolder,
-  printable,
-  type SourceTree,
-  type TreeNode,
-} from './source-tree.ts';
+import { cleanTreePath, type NodeType, parentOf, plainFolder, printable, type TreeNode } from './source-tree.ts';
 
 interface ContextNode extends TreeNode {
   /** Where the content is in the data file. */
@@ -37,7 +30,7 @@ const smallFileBytes = 1 << 16;
  * A build context: its tar is read once, names and digests stay in memory, contents go one behind the other into one file of the caller's scratch
  * folder. Nothing is unpacked, so no path in it can reach anything. Dispose closes the file; the caller removes the folder.
  */
-export class ContextTree implements SourceTree, AsyncDisposable {
+export class ContextTree implements BuildContext {
   readonly #nodes = new Map<ByteString, ContextNode>();
   readonly #children = new Map<ByteString, Set<ByteString>>();
   readonly #sorted = new Map<ByteString, readonly ByteString[]>();

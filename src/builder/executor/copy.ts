@@ -4,7 +4,7 @@ import type { ByteSource } from '#streams';
 import { unpackArchive } from './archive-sources.ts';
 import { isArchive } from './inflate.ts';
 import type { LayerDraft, Owner } from './layer-draft.ts';
-import { type Selected, walkSelected } from './selection.ts';
+import { filesOf, type Selected, walkSelected } from './selection.ts';
 import { baseOf, cleanTreePath, joinTree, parentOf, resolvePath, type TreeNode, toBytes } from './source-tree.ts';
 
 export interface CopyOptions {
@@ -29,6 +29,9 @@ export async function copySources(
   sources: readonly Selected[],
   options: CopyOptions,
 ): Promise<void> {
+  for (const tree of new Set(sources.map((source) => source.tree))) {
+    if (tree.expect) await tree.expect(await filesOf(sources.filter((source) => source.tree === tree)), 'contents');
+  }
   for (const source of sources) {
     try {
       await copyOne(draft, source, options);

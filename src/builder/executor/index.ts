@@ -1,5 +1,7 @@
+export type { BuildContext } from './build-context.ts';
 export { packFolder } from './context-layer.ts';
 export { ContextTree } from './context-tree.ts';
+export { startFileHash } from './file-hash.ts';
 export { ForeignCache } from './foreign-cache.ts';
 export { checkOut, parseGitReference } from './git-source.ts';
 export { isArchive } from './inflate.ts';
@@ -8,6 +10,6 @@ export { Recorder } from './recorder.ts';
 export type { StepReport } from './report.ts';
 export type { FileComponent } from './selection.ts';
 export { BuildSession } from './session.ts';
-export { cleanTreePath, printable, statPath, toBytes } from './source-tree.ts';
+export { cleanTreePath, parentOf, plainFolder, printable, statPath, type TreeNode, toBytes } from './source-tree.ts';
 export type { StepState } from './state.ts';
 export type { KeyComponents } from './step-key.ts';

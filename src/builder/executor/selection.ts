@@ -59,16 +59,29 @@ export async function selectSources(
 ): Promise<Selected[]> {
   const { missingPrefix, hint } = options;
   const selecting = { missingPrefix, ...(hint ? { hint } : {}), ...excluder(options.excludes ?? []) };
-  const selected: Selected[] = [];
+  const found: Found[] = [];
   for (const pattern of patterns) {
     options.signal.throwIfAborted();
     const path = toBytes(pattern).replace(/^\//, '').replace(/^\.\//, '');
-    if (options.parents) selected.push(...(await selectWithParents(tree, path, selecting)));
+    if (options.parents) found.push(...(await selectWithParents(tree, path, selecting)));
     else if (hasWildcards(path)) {
-      for (const match of await matches(tree, path)) selected.push(await select(tree, match, selecting));
-    } else selected.push(await select(tree, path, selecting));
+      for (const match of await matches(tree, path)) found.push(await select(tree, match, selecting));
+    } else found.push(await select(tree, path, selecting));
   }
-  return selected;
+  if (tree.expect) await tree.expect(await filesOf(found), 'digests');
+  return await Promise.all(found.map(async (one) => ({ ...one, shownHash: await shownHashOf(one) })));
+}
+
+/** Not hashed yet. */
+type Found = Omit<Selected, 'shownHash'>;
+
+/** The paths of all files that sources stand for. */
+export async function filesOf(sources: readonly Found[]): Promise<ByteString[]> {
+  const paths: ByteString[] = [];
+  for (const source of sources) {
+    for await (const { path, node } of walkSelected(source)) if (node.type === 'file') paths.push(path);
+  }
+  return paths;
 }
 
 type Selecting = Pick<SelectOptions, 'missingPrefix' | 'hint'> & Pick<Selected, 'excludes'>;
@@ -81,7 +94,7 @@ function excluder(patterns: readonly string[]): Pick<Selected, 'excludes'> {
 }
 
 /** `--parents`: what stands behind `/./` is kept, all of it without one; `**` in it goes through folders. */
-async function selectWithParents(tree: SourceTree, pattern: ByteString, options: Selecting): Promise<Selected[]> {
+async function selectWithParents(tree: SourceTree, pattern: ByteString, options: Selecting): Promise<Found[]> {
   const pivot = pattern.indexOf('/./');
   const base = pivot < 0 ? '' : cleanTreePath(pattern.slice(0, pivot));
   const kept = pivot < 0 ? pattern : pattern.slice(pivot + '/./'.length);
@@ -90,7 +103,7 @@ async function selectWithParents(tree: SourceTree, pattern: ByteString, options:
   const found = hasWildcards(kept)
     ? await matchesBelow(tree, start.resolved, kept)
     : [joinTree(start.resolved, cleanTreePath(kept))];
-  const selected: Selected[] = [];
+  const selected: Found[] = [];
   for (const path of found) {
     const ancestors = await foldersBetween(tree, start.resolved, path);
     selected.push({ ...(await select(tree, path, options)), ancestors });
@@ -123,7 +136,7 @@ async function foldersBetween(tree: SourceTree, base: ByteString, path: ByteStri
  * does not.
  */
 export async function* walkSelected(
-  source: Selected,
+  source: Found,
 ): AsyncGenerator<{ readonly path: ByteString; readonly node: TreeNode; readonly within: ByteString }> {
   const { tree, resolved, excludes } = source;
   let skipped: { path: ByteString; node: TreeNode; within: ByteString }[] = [];
@@ -219,7 +232,7 @@ async function select(
   tree: SourceTree,
   path: ByteString,
   { missingPrefix, hint, excludes }: Selecting,
-): Promise<Selected> {
+): Promise<Found> {
   if (/^\.\.(\/|$)/.test(posix.normalize(path))) {
     throw new EngineError('invalid-argument', `forbidden path outside the build context: ${printable(path)} ()`);
   }
@@ -229,12 +242,15 @@ async function select(
     throw new EngineError('not-found', `${missingPrefix}stat ${printable(path)}: file does not exist${behind}`);
   }
   const { path: resolved, node } = found;
-  const source = { tree, path: cleanTreePath(path), resolved, node, shownHash: '', ...(excludes ? { excludes } : {}) };
-  const shownHash = node.type === 'directory' ? await folderHash(source) : `file:${await tree.hash(resolved)}`;
-  return { ...source, shownHash };
+  return { tree, path: cleanTreePath(path), resolved, node, ...(excludes ? { excludes } : {}) };
 }
 
-async function folderHash(source: Selected): Promise<string> {
+async function shownHashOf(source: Found): Promise<string> {
+  const { tree, node, resolved } = source;
+  return node.type === 'directory' ? await folderHash(source) : `file:${await tree.hash(resolved)}`;
+}
+
+async function folderHash(source: Found): Promise<string> {
   const { tree } = source;
   const hashes: string[] = [];
   for await (const { path, node } of walkSelected(source)) {

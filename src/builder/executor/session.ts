@@ -6,8 +6,8 @@ import { type ByteSource, coalesce } from '#streams';
 import type { Work } from '../solver/index.ts';
 import type { BuildTimes } from '../source-date-epoch.ts';
 import type { BuilderHost, BuildRequest } from '../types.ts';
+import type { BuildContext } from './build-context.ts';
 import type { ContextLayer } from './context-layer.ts';
-import type { ContextTree } from './context-tree.ts';
 import { LayerDraft } from './layer-draft.ts';
 import { type Moment, momentOf } from './moment.ts';
 import type { Recorder } from './recorder.ts';
@@ -22,7 +22,7 @@ const ingestBytes = 1 << 20;
 export class BuildSession implements AsyncDisposable {
   readonly host: BuilderHost;
   readonly request: BuildRequest;
-  readonly context: ContextTree;
+  readonly context: BuildContext;
   /** The patterns of its .dockerignore. */
   readonly ignored: IgnoreMatcher;
   readonly recorder: Recorder;
@@ -35,7 +35,7 @@ export class BuildSession implements AsyncDisposable {
   constructor(parts: {
     host: BuilderHost;
     request: BuildRequest;
-    context: ContextTree;
+    context: BuildContext;
     ignored: IgnoreMatcher;
     recorder: Recorder;
     times: BuildTimes;

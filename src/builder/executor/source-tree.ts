@@ -37,6 +37,8 @@ export interface SourceTree {
   hash(path: ByteString): Promise<string>;
   /** The same for cache keys: without what a copy does not take over. */
   contentHash(path: ByteString): Promise<string>;
+  /** Says what will be asked for next, where each file by itself would have to come from afar. */
+  expect?(paths: readonly ByteString[], what: 'digests' | 'contents'): Promise<void>;
 }
 
 const maxSymlinks = 255;

@@ -1,5 +1,12 @@
 import { writeFile } from 'node:fs/promises';
-import type { BuildStepExplanation, BuildStepPrediction, BuildWarning, ProgressMessage } from '#api-types';
+import type {
+  BuildOptions,
+  BuildStepExplanation,
+  BuildStepPrediction,
+  BuildWarning,
+  CallOptions,
+  ProgressMessage,
+} from '#api-types';
 import { messageOf, placeOf } from '#errdefs';
 import { parseReference } from '#reference';
 import { announced, buildContext } from '../build-source.ts';
@@ -40,10 +47,10 @@ export const buildCommand: Command = {
     for (const tag of flags.list('tag')) checkTag(tag);
     const context = await buildContext(args[0]!, flags.text('file'), terminal.stdin);
     const quiet = flags.on('quiet');
-    const archive =
-      quiet || flags.on('plan') || flags.on('check') ? context.archive : announced(context.archive, terminal.stdout);
+    const source =
+      quiet || flags.on('plan') || flags.on('check') ? context.source : announced(context.source, terminal.stdout);
     const isExplained = flags.on('explain') || flags.has('explain-file');
-    const messages = engine().build(archive, {
+    const options: BuildOptions & CallOptions = {
       dockerfile: context.dockerfile,
       t: flags.list('tag'),
       buildargs: buildArgs(flags.list('build-arg'), environment),
@@ -61,7 +68,8 @@ export const buildCommand: Command = {
       ...(flags.text('network') ? { networkmode: flags.text('network')! } : {}),
       ...(flags.list('add-host').length > 0 ? { extrahosts: flags.list('add-host') } : {}),
       signal,
-    });
+    };
+    const messages = 'listing' in source ? engine().buildListed(source, options) : engine().build(source, options);
     if (flags.on('plan')) {
       terminal.stdout.write(planText(await planOf(messages)));
       return 0;

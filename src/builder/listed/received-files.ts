@@ -1,0 +1,98 @@
+import type { Hash } from 'node:crypto';
+import { readSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { readFiles } from '#context-listing';
+import { EngineError } from '#errdefs';
+import type { ByteSource } from '#streams';
+
+export interface ExpectedFile {
+  readonly line: number;
+  readonly sizeBytes: number;
+  /** Has taken the header. */
+  readonly hash: Hash;
+}
+
+const pieceBytes = 1 << 20;
+const smallFileBytes = 1 << 16;
+
+/** Contents as they came, streams one behind the other in one file. Dispose closes it; the folder is the caller's. */
+export class ReceivedFiles implements AsyncDisposable {
+  readonly #path: string;
+  readonly #offsets = new Map<number, number>();
+  #file: FileHandle | undefined;
+  #sizeBytes = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  has(line: number): boolean {
+    return this.#offsets.has(line);
+  }
+
+  /**
+   * Stores and hashes what was asked for, in that order.
+   * @throws `invalid-argument` when something else comes; what `note` throws
+   */
+  async take(
+    source: ByteSource,
+    expected: readonly ExpectedFile[],
+    note: (at: number, digest: string, asListed: boolean) => void,
+  ): Promise<void> {
+    this.#file ??= await open(this.#path, 'wx+', 0o600);
+    const file = this.#file;
+    const base = this.#sizeBytes;
+    let at = -1;
+    const sink = {
+      start: (entry: number, sizeBytes: number, offset: number) => {
+        const next = expected[++at];
+        if (next?.line !== entry || next.sizeBytes !== sizeBytes) throw unasked(entry);
+        this.#offsets.set(entry, base + offset);
+      },
+      data: (chunk: Uint8Array) => void expected[at]!.hash.update(chunk),
+      end: (asListed: boolean) => note(at, expected[at]!.hash.digest('hex'), asListed),
+    };
+    try {
+      await readFiles(source, sink, (chunk) => this.#append(file, chunk));
+      if (at !== expected.length - 1) throw unasked(expected[at + 1]!.line);
+    } catch (error) {
+      // What is not whole, or not what it was taken for, is not here.
+      for (const { line } of expected) this.#offsets.delete(line);
+      throw error;
+    }
+  }
+
+  async #append(file: FileHandle, chunk: Uint8Array): Promise<void> {
+    const at = this.#sizeBytes;
+    this.#sizeBytes += chunk.length;
+    const { bytesWritten } = await file.write(chunk, 0, chunk.length, at);
+    if (bytesWritten !== chunk.length) {
+      throw new EngineError('unavailable', 'write build context: no space left on device');
+    }
+  }
+
+  /** Small files were just written and are in the page cache, where reading them takes less than a trip through the thread pool. */
+  async *read(line: number, sizeBytes: number): AsyncGenerator<Uint8Array> {
+    const start = this.#offsets.get(line);
+    const file = this.#file;
+    if (start === undefined || !file) throw new EngineError('internal', `build context: file ${line} is not here`);
+    for (let done = 0; done < sizeBytes; ) {
+      const piece = Buffer.allocUnsafe(Math.min(pieceBytes, sizeBytes - done));
+      const bytesRead =
+        sizeBytes <= smallFileBytes
+          ? readSync(file.fd, piece, 0, piece.length, start + done)
+          : (await file.read(piece, 0, piece.length, start + done)).bytesRead;
+      if (bytesRead === 0) throw new EngineError('data-loss', 'read build context: it ends early');
+      done += bytesRead;
+      yield piece.subarray(0, bytesRead);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file?.close();
+  }
+}
+
+function unasked(entry: number): EngineError {
+  return new EngineError('invalid-argument', `build context: file ${entry} is not as it was asked for`);
+}
