@@ -51,7 +51,7 @@ export interface BuildOptions {
 export interface ListedContext {
   readonly listing: Uint8Array;
   /**
-   * The contents of these entries, numbered from 0, ascending.
+   * The contents of these entries, numbered from 0, ascending. A chunk is the reader's until he asks for the next.
    * @throws EngineError when a file cannot be read as it was listed
    */
   send(

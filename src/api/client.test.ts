@@ -1,7 +1,7 @@
 /** The client over the API over a scripted engine: what goes in at one end comes out at the other, so both hold the `Engine` interface alike. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { BuildOptions, Engine } from '#api-types';
+import type { BuildOptions, Engine, ListedContext, ProgressMessage } from '#api-types';
 import { connect } from '#client';
 import { EngineError, isKind } from '#errdefs';
 import { fromBytes, readAll } from '#streams';
@@ -203,6 +203,56 @@ test('a build keeps its options', async () => {
   for await (const _ of pair.engine.build(fromBytes('x'), options));
   const got = said(pair.api.lastArgs[1]) as BuildOptions;
   assert.deepEqual(got, { ...options, q: false, pull: false, rm: true, forcerm: false });
+});
+
+test('a build from a listing asks its client for contents, and shows him no question', async () => {
+  const got: string[] = [];
+  await using pair = await connected({
+    buildListed: async function* (context: ListedContext): AsyncGenerator<ProgressMessage> {
+      const asked: ProgressMessage[] = [];
+      const ask = async (entries: readonly number[]) => {
+        const how = { report: (message: ProgressMessage) => asked.push(message), signal: new AbortController().signal };
+        const copied = await Array.fromAsync(context.send(entries, how), (chunk) => Buffer.from(chunk));
+        return Buffer.concat(copied).toString();
+      };
+      yield { stream: context.listing.toString() };
+      const first = ask([0, 1, 2, 7]);
+      yield asked.shift()!;
+      got.push(await first);
+      const second = ask([3]);
+      yield asked.shift()!;
+      got.push(await second);
+      yield { stream: 'built' };
+    } as never,
+  });
+  const listed: ListedContext = {
+    listing: Buffer.from('a listing'),
+    send: (entries) => fromBytes(`contents of ${entries.join()}`),
+  };
+  const shown = await Array.fromAsync(pair.engine.buildListed(listed, { t: ['a'] }));
+  assert.deepEqual(shown, [{ stream: 'a listing' }, { stream: 'built' }]);
+  assert.deepEqual(got, ['contents of 0,1,2,7', 'contents of 3']);
+  assert.deepEqual((pair.api.lastArgs[1] as BuildOptions).t, ['a']);
+  const stray = await pair.api.send('POST /wherry/v1/build/files/0123', { body: 'x' });
+  assert.deepEqual([stray.status, stray.body], [404, '{"message":"no build asks for files as \\"0123\\""}\n']);
+});
+
+test('a content that cannot be sent ends the build with what its owner says', async () => {
+  await using pair = await connected({
+    buildListed: async function* (context: ListedContext, { signal }: { signal: AbortSignal }) {
+      const asked = Promise.withResolvers<ProgressMessage>();
+      const contents = readAll(context.send([0], { report: asked.resolve, signal }), 1 << 20);
+      contents.catch(() => {});
+      yield await asked.promise;
+      yield { stream: String(await contents) };
+    } as never,
+  });
+  const send = async function* (): AsyncGenerator<Uint8Array> {
+    yield Buffer.alloc(10);
+    throw new EngineError('data-loss', 'f changed while it was read');
+  };
+  const messages = pair.engine.buildListed({ listing: Buffer.from('x'), send });
+  await assert.rejects(Array.fromAsync(messages), { message: 'f changed while it was read' });
 });
 
 test('attached streams and logs are framed alike at both ends', async () => {

@@ -38,8 +38,21 @@ function errorMessage(error: unknown): ProgressMessage {
 
 /** Fields in the order of Go's struct, with its HTML-safe escapes and line end. */
 export function progressLine(message: ProgressMessage): string {
-  const { stream, status, progressDetail, progress, id, errorDetail, error, aux, fault, warnings, explain, plan, wanted } =
-    message;
+  const {
+    stream,
+    status,
+    progressDetail,
+    progress,
+    id,
+    errorDetail,
+    error,
+    aux,
+    fault,
+    warnings,
+    explain,
+    plan,
+    wanted,
+  } = message;
   const ordered = {
     stream,
     status,

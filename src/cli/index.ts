@@ -3,4 +3,5 @@
  * commands that need no daemon load what they need when they run. Imports errdefs, streams, files, concurrency, log, api-types, reference, archive, dockerfile,
  * http, client, registry-server.
  */
+export { listFolder } from './build-context.ts';
 export { runCli } from './main.ts';

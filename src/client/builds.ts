@@ -30,6 +30,7 @@ export async function* runListedBuild(
       else yield message;
     }
   } catch (error) {
+    options.signal?.throwIfAborted();
     if (!knowsNoListings(error) || !context.tar) throw sending.failure ?? error;
     yield* runBuild(transport, context.tar(), options);
   } finally {

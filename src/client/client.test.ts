@@ -104,3 +104,20 @@ test('a daemon that is not there is unavailable', async () => {
   await using engine = connect('unix:///nowhere/wherry.sock');
   await assert.rejects(engine.images.list(), /nowhere\/wherry\.sock|ENOENT|connect/i);
 });
+
+test('a daemon that knows no listings is sent the tar; what else it does not find is said', async () => {
+  const answer: Answer = (request, response) => {
+    const [status, message] = request.url!.startsWith('/wherry/')
+      ? [404, { message: 'page not found' }]
+      : [200, { stream: 'built' }];
+    json(status as number, message)(request, response, '');
+  };
+  await using old = await scripted(answer);
+  const context = { listing: Buffer.from('a listing'), send: () => fromBytes(), tar: () => fromBytes('a tar') };
+  assert.deepEqual(await Array.fromAsync(old.engine.buildListed(context, { t: ['x'] })), [{ stream: 'built' }]);
+  assert.deepEqual(old.bodies, ['a listing', 'a tar']);
+  assert.match(old.asked[1]!, /^POST \/v1\.51\/build\?t=x/);
+  await using knowing = await scripted(json(404, { message: 'No such image: base' }));
+  await assert.rejects(Array.fromAsync(knowing.engine.buildListed(context)), { message: 'No such image: base' });
+  assert.equal(knowing.asked.length, 1);
+});
