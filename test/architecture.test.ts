@@ -16,7 +16,7 @@ const levels: readonly (readonly string[])[] = [
 /** Edges between neighbours on one level, beyond "lower levels only". */
 const neighbours: Readonly<Record<string, readonly string[]>> = {
   streams: ['errdefs'],
-  files: ['errdefs', 'sys'],
+  files: ['errdefs'],
   concurrency: ['errdefs', 'log'],
   sys: ['errdefs'],
   reference: ['oci'],

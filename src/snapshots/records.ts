@@ -2,9 +2,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, isErrno } from '#errdefs';
-import { makeSpreadFolder, readBounded } from '#files';
+import { readBounded } from '#files';
 import { log } from '#log';
 import { parseDiffID } from '#oci';
+import { makeSpreadFolder } from '#sys';
 import type { SnapshotInfo } from './types.ts';
 
 const recordName = 'snapshot.json';

@@ -8,4 +8,5 @@
  */
 
 export { helperPath, sys } from './addon.ts';
+export { makeSpreadFolder } from './spread-folder.ts';
 export * from './types.ts';

@@ -3,8 +3,9 @@ import { chmod, mkdir, readdir, readFile, rename, rm, rmdir, stat } from 'node:f
 import { join, resolve } from 'node:path';
 import { KeyedLock } from '#concurrency';
 import { EngineError, isErrno } from '#errdefs';
-import { fsyncFolder, makeSpreadFolder } from '#files';
+import { fsyncFolder } from '#files';
 import { log } from '#log';
+import { makeSpreadFolder } from '#sys';
 import { DeviceMounts, hasDevice } from './device-mounts.ts';
 import { decodeVolume, encodeVolume } from './documents.ts';
 import { checkDriverOptions } from './driver-options.ts';

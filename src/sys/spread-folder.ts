@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { sys } from '#sys';
+import { sys } from './addon.ts';
 
 /**
  * Makes a folder, with its parents, whose subfolders have nothing to do with each other. ext4 keeps what is below one folder together, and it looks
