@@ -79,6 +79,7 @@ const client: BuildOptions = {
   external: ['undici'],
   plugins: [builtins({ deferred: true }), registryServerBeside],
   format: 'cjs',
+  define: { 'import.meta.dirname': '__dirname', 'import.meta.url': '__filename' },
   outExtension: { '.js': '.cjs' },
 };
 
