@@ -225,6 +225,7 @@ class LocalNetworks implements Networks {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#containers[Symbol.asyncDispose]();
     await this.#parts.remover[Symbol.asyncDispose]();
+    await this.#parts.firewall?.[Symbol.asyncDispose]();
     for (const network of this.#networks.values()) await network.dispose();
     await this.#helper[Symbol.asyncDispose]();
   }

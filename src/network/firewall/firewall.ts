@@ -1,3 +1,4 @@
+import { log } from '#log';
 import { type Family, families } from '../address.ts';
 import { type NamespaceHelper, NetworkError } from '../helper.ts';
 import {
@@ -21,7 +22,7 @@ const recheckMs = 1000;
 export type Filtered = Readonly<Record<Family, boolean>>;
 
 /** Our tables and what we need in the tables of others: rules for every bridge of the daemon, and the ports its containers publish. */
-export class Firewall {
+export class Firewall implements AsyncDisposable {
   readonly table: string;
   readonly #helper: NamespaceHelper;
   readonly #forward: ForwardPolicy;
@@ -30,6 +31,8 @@ export class Firewall {
   /** What should be in the maps. */
   readonly #elements = new Set<MapElement>();
   #checkedAtMs = Number.NEGATIVE_INFINITY;
+  #later: NodeJS.Timeout | undefined;
+  #checking: Promise<void> = Promise.resolve();
 
   constructor(helper: NamespaceHelper, owner: string, filtered: Filtered) {
     this.#helper = helper;
@@ -138,10 +141,31 @@ export class Firewall {
     }
   }
 
-  /** After a connect: puts back what others removed and passes policies others set. At most once a second. */
+  /**
+   * After a connect: puts back what others removed and passes policies others set. At most once a second, and once more a second after the last: what is
+   * changed meanwhile would be seen with the next connect only.
+   */
   async recheck(): Promise<void> {
+    this.#checkLater();
     if (performance.now() - this.#checkedAtMs < recheckMs) return;
     this.#checkedAtMs = performance.now();
+    await this.#check();
+  }
+
+  #checkLater(): void {
+    clearTimeout(this.#later);
+    this.#later = setTimeout(() => {
+      this.#checking = this.#check().catch((error) => log.warn('the firewall could not be looked at', { error }));
+    }, recheckMs).unref();
+  }
+
+  /** Stops looking; rules stay. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#later);
+    await this.#checking;
+  }
+
+  async #check(): Promise<void> {
     if (await this.isLost()) {
       await this.restore();
     }

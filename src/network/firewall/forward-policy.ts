@@ -6,6 +6,7 @@ import type { NamespaceHelper } from '../helper.ts';
 import { decodePolicy, getChain } from '../netlink/index.ts';
 import { Program } from '../program.ts';
 import { runTool } from './command.ts';
+import { type ForwardChain, positionOf, readForwardChain } from './forward-rules.ts';
 
 /** How long a seen rule is believed to be there. */
 const believedMs = 60_000;
@@ -14,13 +15,15 @@ const believedMs = 60_000;
 interface Chain {
   readonly family: Family;
   readonly tool: string;
+  readonly found: ForwardChain;
 }
 
 const tools: Readonly<Record<Family, string>> = { 4: 'iptables', 6: 'ip6tables' };
 
 /**
- * Gets our bridges past a FORWARD chain of another's whose policy is DROP, such as dockerd's: accepting in our own table does not end the walk through
- * theirs. Our two rules for each are the last of that chain, so that what its owner drops or counts before stays so; a comment names us.
+ * Gets our bridges past a FORWARD chain of another's that lets nobody by: by its policy, as dockerd's, or by a last rule, as UFW's that rejects. Accepting in
+ * our own table does not end the walk through theirs. Our two rules for each are the last of that chain before that, so that what its owner drops or counts
+ * before stays so; a comment names us.
  */
 export class ForwardPolicy {
   readonly #helper: NamespaceHelper;
@@ -42,7 +45,7 @@ export class ForwardPolicy {
   /** Adds the rules where they are needed and missing. Costs a netlink question for each family when nothing is to be done. */
   async ensure(): Promise<void> {
     if (performance.now() - this.#seenAtMs < believedMs) return;
-    const chains = await this.#dropping();
+    const chains = await this.#closed();
     for (const chain of chains) await this.#allow(chain);
     if (chains.length > 0) this.#seenAtMs = performance.now();
   }
@@ -53,39 +56,57 @@ export class ForwardPolicy {
     const all = [tools[family], ...((await hasLegacyFilter(family)) ? [`${tools[family]}-legacy`] : [])];
     for (const tool of all) {
       for (const rule of this.#rules(bridge)) {
-        while (await succeeds(tool, ['-D', ...rule]));
+        while (await succeeds(tool, ['-D', 'FORWARD', ...rule]));
       }
     }
   }
 
-  async #dropping(): Promise<readonly Chain[]> {
+  async #closed(): Promise<readonly Chain[]> {
     const chains: Chain[] = [];
     for (const family of families) {
       if (this.#bridges[family].size === 0) continue;
-      const program = new Program().sendFilter('read chain FORWARD', getChain(family, 'filter', 'FORWARD'), {
-        lenient: true,
-      });
-      const tool = tools[family];
-      if (decodePolicy(await this.#helper.run(program)) === 'drop') chains.push({ family, tool });
-      if (!(await hasLegacyFilter(family))) continue;
-      const legacy = `${tool}-legacy`;
-      const rules = await runTool(legacy, ['-w', '-S', 'FORWARD']).catch(() => '');
-      if (rules.startsWith('-P FORWARD DROP')) chains.push({ family, tool: legacy });
+      for (const { tool, mustDrop } of await this.#toolsOf(family)) {
+        const listing = await runTool(tool, ['-w', '-S']).catch((error: unknown) => {
+          if (mustDrop) throw error;
+          return '';
+        });
+        const found = readForwardChain(listing);
+        if (found.drops || found.closedAt !== undefined) chains.push({ family, tool, found });
+      }
     }
     return chains;
   }
 
-  async #allow({ family, tool }: Chain): Promise<void> {
+  /** The tools that have a FORWARD chain. `mustDrop`: its policy is known to be in our way. */
+  async #toolsOf(family: Family): Promise<readonly { tool: string; mustDrop: boolean }[]> {
+    const question = getChain(family, 'filter', 'FORWARD');
+    const program = new Program().sendFilter('read chain FORWARD', question, { lenient: true });
+    const policy = decodePolicy(await this.#helper.run(program));
+    const tool = tools[family];
+    return [
+      ...(policy === undefined ? [] : [{ tool, mustDrop: policy === 'drop' }]),
+      ...((await hasLegacyFilter(family)) ? [{ tool: `${tool}-legacy`, mustDrop: false }] : []),
+    ];
+  }
+
+  async #allow({ family, tool, found }: Chain): Promise<void> {
+    let chain = found;
     for (const rule of [...this.#bridges[family]].flatMap((bridge) => this.#rules(bridge))) {
-      if (await succeeds(tool, ['-C', ...rule])) continue;
-      await runTool(tool, ['-w', '-A', ...rule]);
-      log.info('accept forwarding of our bridge: the FORWARD policy is DROP', { tool, rule: rule.join(' ') });
+      const at = positionOf(chain, rule);
+      const { closedAt } = chain;
+      if (at !== undefined && (closedAt === undefined || at < closedAt)) continue;
+      if (at !== undefined) await runTool(tool, ['-w', '-D', 'FORWARD', ...rule]);
+      // Behind the closing rule it would stand for nothing; one that was taken out from behind it has not moved that.
+      if (closedAt === undefined) await runTool(tool, ['-w', '-A', 'FORWARD', ...rule]);
+      else await runTool(tool, ['-w', '-I', 'FORWARD', String(closedAt), ...rule]);
+      log.info('accept forwarding of our bridge: the FORWARD chain lets nobody by', { tool, rule: rule.join(' ') });
+      chain = readForwardChain(await runTool(tool, ['-w', '-S']));
     }
   }
 
   #rules(bridge: string): readonly (readonly string[])[] {
     const tail = ['-m', 'comment', '--comment', this.#owner, '-j', 'ACCEPT'];
-    return ['-i', '-o'].map((side) => ['FORWARD', side, bridge, ...tail]);
+    return ['-i', '-o'].map((side) => [side, bridge, ...tail]);
   }
 }
 

@@ -294,6 +294,42 @@ test('a FORWARD policy of DROP is passed, and our rules go again', async (t) => 
   iptables('-P', 'FORWARD', 'ACCEPT');
 });
 
+test('a policy of DROP that others set after a connect is passed without another', async (t) => {
+  if (!existsSync('/usr/sbin/iptables')) return t.skip('iptables is not installed');
+  const iptables = (...args: string[]) => execFileSync('iptables', args, { encoding: 'utf8' });
+  const a = await start('a', [port(80, 8080)]);
+  using _inA = await serve(a.path, 80, 'a');
+  iptables('-P', 'FORWARD', 'DROP');
+  for (let tries = 0; tries < 100 && !/ACCEPT/.test(iptables('-S', 'FORWARD')); tries++)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(await ask(host.outside, 'tcp', hostAddress, 8080), `a ${outsideAddress}`);
+  await stop('a');
+  iptables('-P', 'FORWARD', 'ACCEPT');
+  iptables('-F', 'FORWARD');
+});
+
+test('a FORWARD chain that rejects everybody at its end is passed before that, as UFW’s', async (t) => {
+  if (!existsSync('/usr/sbin/iptables')) return t.skip('iptables is not installed');
+  const iptables = (...args: string[]) => execFileSync('iptables', args, { encoding: 'utf8' });
+  for (const chain of ['ufw-before-forward', 'ufw-reject-forward', 'ufw-track-forward']) {
+    iptables('-N', chain);
+    iptables('-A', 'FORWARD', '-j', chain);
+  }
+  iptables('-A', 'ufw-reject-forward', '-j', 'REJECT');
+  await networks.start();
+  const a = await start('a', [port(80, 8080)]);
+  using _inA = await serve(a.path, 80, 'a');
+  assert.equal(await ask(host.outside, 'tcp', hostAddress, 8080), `a ${outsideAddress}`);
+  const own = iptables('-S', 'FORWARD')
+    .split('\n')
+    .map((rule) => /wherry-/.test(rule));
+  assert.deepEqual(own.slice(1, 6), [false, true, true, false, false], 'between before and reject');
+  iptables('-A', 'ufw-before-forward', '-p', 'tcp', '--dport', '80', '-j', 'DROP');
+  assert.equal(await ask(host.outside, 'tcp', hostAddress, 8080), 'timeout', 'what is forbidden stays forbidden');
+  await stop('a');
+  for (const command of ['-F', '-X']) iptables(command);
+});
+
 test('a flushed ruleset and a removed bridge are put back', async () => {
   const a = await start('a', [port(80, 8080)]);
   using _inA = await serve(a.path, 80, 'a');
