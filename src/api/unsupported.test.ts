@@ -37,7 +37,10 @@ const plainRun: ContainerCreateConfig = {
 test('a plain docker run asks for nothing that is missing', () => {
   refuseUnsupportedConfig(plainRun);
   refuseUnsupportedConfig({ ...plainRun, Healthcheck: { Test: ['NONE'] } });
-  refuseUnsupportedConfig({ Image: 'x', HostConfig: { IpcMode: 'private', LogConfig: { Type: 'json-file' } } });
+  refuseUnsupportedConfig({
+    Image: 'x',
+    HostConfig: { UsernsMode: 'private', IpcMode: 'private', LogConfig: { Type: 'json-file' } },
+  });
 });
 
 test('networks of users, with addresses, names and links, are honoured', () => {
@@ -57,7 +60,7 @@ const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
   ...(
     [
       ['KernelMemoryTCP', { KernelMemoryTCP: 60 }],
-      ['UsernsMode', { UsernsMode: 'private' }],
+      ['UsernsMode', { UsernsMode: 'bogus' }],
       ['Mounts[0].Type', { Mounts: [{ Type: 'cluster', Target: '/x' }] }],
     ] as readonly (readonly [string, HostConfig])[]
   ).map(([name, host]) => [`HostConfig.${name}`, { HostConfig: host }] as const),

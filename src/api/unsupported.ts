@@ -37,7 +37,7 @@ const configRules: Rules<ContainerCreateConfig> = {
 
 const hostRules: Rules<HostConfig> = {
   Cgroup: unset,
-  UsernsMode: oneOf('host'),
+  UsernsMode: oneOf('host', 'private'),
   KernelMemoryTCP: unset,
   CpuCount: unset,
 };

@@ -70,6 +70,11 @@ export class ErofsLayers implements LayerStore {
     };
   }
 
+  async places(chain: Chain): Promise<readonly string[]> {
+    const indexes = await this.#indexes.stack(chain, undefined);
+    return indexes.map(({ path }) => this.#target(path)).toReversed();
+  }
+
   #target(indexPath: string): string {
     return join(this.#mountsFolder, basename(indexPath, '.erofs'));
   }

@@ -17,6 +17,8 @@ export interface LayerStore extends AsyncDisposable {
   unpack(chain: Chain, options?: { signal?: AbortSignal | undefined }): Promise<void>;
   /** Unpacks what is missing, mounts what is to be mounted. */
   hold(chain: Chain): Promise<HeldLayers>;
+  /** The folders of a chain, top first, where they are or will be once it is held. */
+  places(chain: Chain): Promise<readonly string[]>;
   /** Everything derived from the layer, by itself and in whatever chain. Absent is fine. */
   remove(diffID: DiffID): Promise<void>;
   usage(diffID: DiffID): Promise<SnapshotUsage>;

@@ -215,8 +215,8 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   /** What a snapshot stands on, top first. */
-  #stack({ init }: SnapshotRecord, layers: HeldLayers): readonly string[] {
-    return init === undefined ? layers.folders : [this.#inits.path(init), ...layers.folders];
+  #stack({ init }: SnapshotRecord, { folders }: Pick<HeldLayers, 'folders'>): readonly string[] {
+    return init === undefined ? folders : [this.#inits.path(init), ...folders];
   }
 
   #below(record: SnapshotRecord, layers: HeldLayers): MergedFile | undefined {
@@ -227,18 +227,30 @@ export class OverlayDriver implements SnapshotDriver {
     return { root: bytesFromUtf8(this.#records.path(id, 'upper')), form: 'overlay' };
   }
 
-  folders(key: string): Readonly<Record<string, string>> {
+  async folders(key: string): Promise<Readonly<Record<string, string>>> {
     const record = this.#records.get(key);
     const { id, kind } = record;
-    const merged = { MergedDir: this.#target(id), ...this.#lowerFolders(record) };
+    const layers = this.#held.get(this.#target(id)) ?? { folders: await this.#places(record.chain) };
+    const lower = this.#stack(record, layers).join(':');
+    const merged = { ...(lower === '' ? {} : { LowerDir: lower }), MergedDir: this.#target(id) };
     if (kind === 'view') return merged;
     return { ...merged, UpperDir: this.#records.path(id, 'upper'), WorkDir: this.#records.path(id, 'work') };
   }
 
-  /** Layers are folders while they are mounted. */
-  #lowerFolders(record: SnapshotRecord): { LowerDir?: string } {
-    const layers = this.#held.get(this.#target(record.id));
-    return layers === undefined ? {} : { LowerDir: this.#stack(record, layers).join(':') };
+  /** None where a layer is damaged: who looks at something learns the rest. */
+  async #places(chain: Chain): Promise<readonly string[]> {
+    try {
+      return await this.#layers.places(chain);
+    } catch (error) {
+      log.debug('the folders of a chain are not known', { error });
+      return [];
+    }
+  }
+
+  async chainFolders(chain: Chain): Promise<Readonly<Record<string, string>> | null> {
+    const [top, ...below] = await this.#places(chain);
+    if (top === undefined) return null;
+    return { ...(below.length > 0 ? { LowerDir: below.join(':') } : {}), UpperDir: top };
   }
 
   async usage(key: string): Promise<SnapshotUsage> {

@@ -134,8 +134,10 @@ export interface SnapshotDriver extends AsyncDisposable {
   /** The writable layer as an uncompressed layer tar (whiteouts as `.wh.`), deterministic: sorted, numeric owners, nanosecond PAX times, xattrs. */
   diff(key: string, options?: DiffOptions): ByteSource;
   usage(key: string): Promise<SnapshotUsage>;
-  /** `GraphDriver.Data` of an inspect: where the snapshot's parts are; null for a driver that has no parts. @throws `not-found`. */
-  folders(key: string): Readonly<Record<string, string>> | null;
+  /** `GraphDriver.Data` of an inspect: where the snapshot's parts are, mounted or not; null for a driver that has no parts. @throws `not-found`. */
+  folders(key: string): Promise<Readonly<Record<string, string>> | null>;
+  /** The same of a chain, which nothing is written to. */
+  chainFolders(chain: Chain): Promise<Readonly<Record<string, string>> | null>;
   /** Unmounts if mounted and deletes. Absent is fine. */
   remove(key: string): Promise<void>;
   list(): Promise<readonly SnapshotInfo[]>;

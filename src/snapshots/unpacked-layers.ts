@@ -73,6 +73,10 @@ export class UnpackedLayers implements LayerStore {
     };
   }
 
+  places(chain: Chain): Promise<readonly string[]> {
+    return Promise.resolve(this.#folders(chain));
+  }
+
   /** Top first. A plain tree holds its whole chain. */
   #folders(chain: Chain): string[] {
     const ids = chainIDs(chain);

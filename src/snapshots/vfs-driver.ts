@@ -181,7 +181,11 @@ export class VfsDriver implements SnapshotDriver {
     return mergedRoot(folders.filter((folder) => folder !== undefined).map(bytesFromUtf8));
   }
 
-  folders(key: string): null {
+  chainFolders(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  async folders(key: string): Promise<null> {
     this.#records.get(key);
     return null;
   }

@@ -200,6 +200,11 @@ test('the edges of the API', async (t) => {
     assert.ok(
       lower.some((folder) => existsSync(join(folder, 'bin/sh'))) && lower.every((folder) => existsSync(folder)),
     );
+    const image = (await ask('GET', '/images/base/json')).body.GraphDriver.Data;
+    assert.ok(existsSync(join(image.UpperDir, 'bin/sh')));
+    await docker.ok('kill', 'files');
+    await docker.ok('wait', 'files');
+    assert.deepEqual((await ask('GET', '/containers/files/json')).body.GraphDriver.Data, Data, 'mounted or not');
     await docker.ok('rm', '-f', 'files');
     assert.equal(existsSync(Data.UpperDir), false);
   });

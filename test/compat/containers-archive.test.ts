@@ -80,4 +80,16 @@ test("files that are copied in keep their owners; with -a they are the container
   assert.notEqual(refused.status, 0);
   assert.match(refused.stderr, /failed to look up user "nosuch" in container: no matching entries in passwd file/);
   await docker.ok('rm', '-f', 'mine', 'nobodys', 'lost');
+  await docker.run(['build', '-t', 'bare', '-'], { input: 'FROM scratch\nLABEL a=b\n' });
+  for (const [user, kind, name] of [
+    ['nosuch', 'user', 'nosuch'],
+    ['5:none', 'group', 'none'],
+  ] as const) {
+    await docker.ok('create', '--name', 'bare', '--user', user, 'bare', 'true');
+    const { stderr } = await docker.run(['cp', '-a', file, 'bare:/archive']);
+    const path = kind === 'user' ? '/etc/passwd' : '/etc/group';
+    const said = `failed to look up ${kind} "${name}" in container: open ${path}: no such file or directory`;
+    assert.ok(stderr.includes(said), stderr);
+    await docker.ok('rm', 'bare');
+  }
 });

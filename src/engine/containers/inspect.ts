@@ -38,7 +38,7 @@ export async function inspectContainer(
     AppArmorProfile: '',
     ExecIDs: container.execIDs.size > 0 ? [...container.execIDs] : null,
     HostConfig: { ...body.hostConfig, Links: shownLinks(ctx, container) },
-    GraphDriver: { Data: graphData(ctx, container), Name: body.driver },
+    GraphDriver: { Data: await graphData(ctx, container), Name: body.driver },
     ...(options.size
       ? { SizeRw: (await ctx.snapshots.usage(container.id)).sizeBytes, SizeRootFs: imageSizeBytes(ctx, container) }
       : {}),
@@ -57,8 +57,11 @@ function withMacAddress({ body }: Container): ContainerInspect['Config'] {
   return { ...before, MacAddress: address, ...body.config };
 }
 
-function graphData(ctx: EngineContext, { id, body }: Container): ContainerInspect['GraphDriver']['Data'] {
-  const folders = body.driver === ctx.snapshots.name ? ctx.snapshots.folders(id) : null;
+async function graphData(
+  ctx: EngineContext,
+  { id, body }: Container,
+): Promise<ContainerInspect['GraphDriver']['Data']> {
+  const folders = body.driver === ctx.snapshots.name ? await ctx.snapshots.folders(id) : null;
   return folders && { ID: id, ...folders };
 }
 

@@ -33,8 +33,8 @@ interface Group {
  * @throws `invalid-argument` `unable to find user x: no matching entries in passwd file` and its sister for groups.
  */
 export function resolveUser(root: string, user: string, groupAdd: readonly string[] = []): ResolvedUser {
-  const accounts = parsePasswd(readAccountFile(root, 'etc/passwd'));
-  const groups = parseGroup(readAccountFile(root, 'etc/group'));
+  const accounts = parsePasswd(readAccountFile(root, 'etc/passwd') ?? '');
+  const groups = parseGroup(readAccountFile(root, 'etc/group') ?? '');
   const [userPart = '', groupPart = ''] = user.split(':', 2);
   const account = findAccount(accounts, userPart);
   const gid = groupPart === '' ? account.gid : findGroup(groups, groupPart);
@@ -94,7 +94,13 @@ const lines = (text: string) =>
     .filter((line) => line.trim() !== '' && !line.startsWith('#'))
     .map((line) => line.split(':'));
 
-function readAccountFile(root: string, path: string): string {
+/** Where `docker cp -a` looks for a user or a group: whether there is such a file at all. */
+export function hasAccountFile(root: string, kind: string): boolean {
+  return readAccountFile(root, kind === 'user' ? 'etc/passwd' : 'etc/group') !== undefined;
+}
+
+/** Undefined where there is none. */
+function readAccountFile(root: string, path: string): string | undefined {
   const rootFd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     const fd = sys.openInRoot(rootFd, path, constants.O_RDONLY | constants.O_NONBLOCK, 0, resolveFlags.inRoot);
@@ -106,7 +112,7 @@ function readAccountFile(root: string, path: string): string {
       closeSync(fd);
     }
   } catch (error) {
-    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR') || isErrno(error, 'ELOOP')) return '';
+    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR') || isErrno(error, 'ELOOP')) return undefined;
     throw error;
   } finally {
     closeSync(rootFd);

@@ -32,7 +32,7 @@ export async function inspectImage(
     Os: config.os,
     ...(config['os.version'] === undefined ? {} : { OsVersion: config['os.version'] }),
     Size: image.sizeBytes,
-    GraphDriver: { Data: null, Name: ctx.snapshots.name },
+    GraphDriver: { Data: await ctx.snapshots.chainFolders(image.diffIDs), Name: ctx.snapshots.name },
     RootFS: { Type: config.rootfs.type, Layers: config.rootfs.diff_ids },
     Metadata: { LastTagTime: image.lastTaggedMs === undefined ? '0001-01-01T00:00:00Z' : formatMs(image.lastTaggedMs) },
     Config: inspectedConfig(config),

@@ -218,13 +218,13 @@ export function writableTests({ name, open, reference }: DriverUnderTest): void 
     await using bench = await Bench.open(open, reference);
     const root = await bench.start('work', await bench.root.add(base));
     writeFileSync(join(root, 'bin/new'), 'new');
-    const folders = bench.driver.folders('work');
+    const folders = await bench.driver.folders('work');
     if (folders !== null) {
       assert.equal(folders['MergedDir'], root);
       assert.deepEqual(readdirSync(join(folders['UpperDir']!, 'bin')), ['new']);
       assert.ok(existsSync(folders['WorkDir']!));
     }
-    assert.throws(() => bench.driver.folders('nosuch'), { kind: 'not-found' });
+    await assert.rejects(bench.driver.folders('nosuch'), { kind: 'not-found' });
     await bench.stop('work');
   });
 
