@@ -293,6 +293,7 @@ test('build: options are decoded, the context streams, a failed step keeps its c
     ['version', '1'],
     ['cachefrom', '[]'],
     ['ulimits', 'null'],
+    ['squash', '1'],
   ]);
   const auths = Buffer.from('{"r.example":{"username":"u"}}').toString('base64url');
   const answer = await api.send(`POST /build?${query}`, {
@@ -311,10 +312,10 @@ test('build: options are decoded, the context streams, a failed step keeps its c
   assert.deepEqual(options.auths, { 'r.example': { username: 'u' } });
   assert.equal(options.memory, 1048576);
   assert.equal(options.rm, false);
+  assert.equal(options.squash, true);
   const messages: Readonly<Record<string, string>> = {
     'buildargs=x': "error reading build args: invalid character 'x' looking for beginning of value",
     'labels=x': "error reading labels: invalid character 'x' looking for beginning of value",
-    'squash=1': 'squash is only supported with experimental mode',
     'isolation=x': 'unsupported isolation: "x"',
     'version=9': 'invalid version "9"',
   };

@@ -13,6 +13,8 @@ export interface ApiOptions {
   readonly engine: Engine;
   /** For the `Server` header: `Wherry/0.1.0`. Clients parse `<name>/<version> (<os>)`. */
   readonly product: string;
+  /** What the `Docker-Experimental` header says; the docker CLI then sends flags it holds back otherwise. */
+  readonly experimental?: boolean;
 }
 
 const table = new RouteTable(apiRoutes);
@@ -57,7 +59,7 @@ async function answer(options: ApiOptions, exchange: Exchange): Promise<void> {
   response.setHeader('Server', `${options.product} (linux)`);
   try {
     const version = negotiate(target.version);
-    response.setHeader('Docker-Experimental', 'false');
+    response.setHeader('Docker-Experimental', String(options.experimental ?? false));
     const call = new Call(options.engine, exchange, {
       query: target.query,
       version,

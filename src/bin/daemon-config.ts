@@ -28,6 +28,8 @@ export interface DaemonConfig {
   /** The socket's group, when one was asked for. */
   readonly group: string | undefined;
   readonly debug: boolean;
+  /** Clients of Docker offer what Docker calls experimental: `--squash`. */
+  readonly experimental: boolean;
   readonly logLevel: LogLevel;
   readonly storageDriver: string | undefined;
   /** Whose subordinate IDs containers get. */
@@ -195,6 +197,7 @@ function buildConfig(values: Values): DaemonConfig {
     pidFile: text('pidfile'),
     group: text('group'),
     debug: flag('debug'),
+    experimental: flag('experimental'),
     logLevel: logLevel(text('log-level'), flag('debug')),
     storageDriver: storageDriver(text('storage-driver')),
     usernsRemap: text('userns-remap'),

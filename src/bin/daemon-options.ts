@@ -141,6 +141,7 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'string',
     help: 'Root directory for execution state files (default: below /run/wherry, by data root)',
   },
+  { flag: 'experimental', key: 'experimental', kind: 'bool', help: 'Enable experimental features' },
   {
     flag: 'fixed-cidr',
     key: 'fixed-cidr',

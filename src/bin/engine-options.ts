@@ -51,6 +51,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     ...(config.cdiSpecDirs.length > 0 ? { cdiSpecDirs: config.cdiSpecDirs } : {}),
     reproducibleBuilds: config.reproducibleBuilds,
     debug: config.debug,
+    experimental: config.experimental,
     labels: config.labels,
     logDefaults: { driver: config.logDriver, options: config.logOptions },
   };

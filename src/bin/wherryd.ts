@@ -111,7 +111,9 @@ async function listenAll(config: DaemonConfig, engine: Engine, tls: ServerTls | 
           host: host.host,
         });
       }
-      listeners.push(await listen(host, { ...apiServer({ engine, product }), ...secured }));
+      listeners.push(
+        await listen(host, { ...apiServer({ engine, product, experimental: config.experimental }), ...secured }),
+      );
     }
     return listeners;
   } catch (error) {

@@ -17,6 +17,7 @@ import { placeFault } from './fault.ts';
 import { type BuildGraph, buildGraph } from './graph.ts';
 import { Solver, type Vertex, type VertexEvent } from './solver/index.ts';
 import { buildTimes } from './source-date-epoch.ts';
+import { squashImage } from './squash/index.ts';
 import { Transcript } from './transcript.ts';
 import type { BuilderHost, BuildRequest, BuildResult } from './types.ts';
 
@@ -116,7 +117,8 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     const stages = plan.convert(bases);
     const images = await resolveCopyImages(host, request, stages, transcript);
     const graph = buildGraph(session, stages, images);
-    const end = await solve(solver, { request, recorder, transcript, graph, stages, explainer });
+    const built = await solve(solver, { request, recorder, transcript, graph, stages, explainer });
+    const end = request.squash ? await squashed(session, built, request, transcript) : built.end;
     await recorder.flush();
     const explanations = await explain(explainer, request);
     return { ...(await finish(host, request, transcript, { plan, end, names, warnings })), explanations };
@@ -214,9 +216,27 @@ interface Solving {
   readonly explainer: Explainer;
 }
 
-/** Runs the graph; the last stage's state is the build's. */
-async function solve(solver: Solver<StepState>, work: Solving): Promise<StepState> {
+/** The last stage's state is the build's; it stands on `base`, an image or another stage's state. */
+interface Solved {
+  readonly end: StepState;
+  readonly base: StepState | undefined;
+}
+
+async function squashed(
+  session: BuildSession,
+  built: Solved,
+  request: BuildRequest,
+  transcript: Transcript,
+): Promise<StepState> {
+  const image = await squashImage(session, built, request);
+  if (image.imageID) transcript.finish([{ id: 'moby.image.id', aux: { ID: image.imageID } }]);
+  return image;
+}
+
+/** Runs the graph. */
+async function solve(solver: Solver<StepState>, work: Solving): Promise<Solved> {
   const { request, recorder, graph } = work;
+  const states = new Map<string, StepState>();
   const known = new Map<string, Vertex<StepState>>();
   const guarded = graph.ends.map((end) => guard(end, graph, known));
   const results = await solver.solve(guarded, {
@@ -224,9 +244,12 @@ async function solve(solver: Solver<StepState>, work: Solving): Promise<StepStat
     cache: recorder,
     ignoreCache: request.noCache,
     onEvent: (vertex, event) => printEvent(work, vertex.digest, event),
-    onResult: (vertex, state) => printResult(work, vertex.digest, state),
+    onResult: (vertex, state) => {
+      states.set(vertex.digest, state);
+      printResult(work, vertex.digest, state);
+    },
   });
-  return results.at(-1)!;
+  return { end: results.at(-1)!, base: states.get(graph.starts.at(-1)!.digest) };
 }
 
 /** The same graph, its errors marked with their steps. */

@@ -16,6 +16,8 @@ export interface StepVertex {
 export interface BuildGraph {
   /** By vertex digest. Equal steps of two stages are one vertex with two entries. */
   readonly byDigest: ReadonlyMap<string, readonly StepVertex[]>;
+  /** The vertex of each planned stage's FROM, in order. */
+  readonly starts: readonly Vertex<StepState>[];
   /** The last vertex of each planned stage, in order. */
   readonly ends: readonly Vertex<StepState>[];
 }
@@ -28,6 +30,7 @@ export function buildGraph(
 ): BuildGraph {
   const byDigest = new Map<string, StepVertex[]>();
   const known = new Map<string, Vertex<StepState>>();
+  const starts: Vertex<StepState>[] = [];
   const ends = new Map<number, Vertex<StepState>>();
   const vertexOf = (operation: Operation, inputs: readonly Vertex<StepState>[]): Vertex<StepState> => {
     const digest = digestOf(operation, inputs);
@@ -51,7 +54,9 @@ export function buildGraph(
       for (const [index, operation] of step.operations.entries()) {
         const before = operation.kind === 'stage' ? ends.get(operation.stage) : last;
         const inputs = [...(before ? [before] : []), ...sourcesOf(operation).flatMap(vertexFrom)];
+        const isStart = last === undefined;
         last = vertexOf(operation, inputs);
+        if (isStart) starts.push(last);
         const endsStep = index === step.operations.length - 1;
         const entry = { vertex: last, step: step.number, operation, endsStep };
         byDigest.set(last.digest, [...(byDigest.get(last.digest) ?? []), entry]);
@@ -59,7 +64,7 @@ export function buildGraph(
     }
     if (last) ends.set(stage.index, last);
   }
-  return { byDigest, ends: [...ends.values()] };
+  return { byDigest, starts, ends: [...ends.values()] };
 }
 
 function imageOperation(base: ResolvedBase): Operation {

@@ -126,6 +126,8 @@ export interface BuildRequest {
   readonly cacheFrom: readonly string[];
   readonly pull: boolean;
   readonly quiet: boolean;
+  /** The layers that the build adds become one. */
+  readonly squash: boolean;
   /** Whose containers stay: those of steps that failed (`--rm`, the default), all (`--rm=false`), none (`--force-rm`). A cancelled build's never do. */
   readonly keepSteps: 'failed' | 'all' | 'none';
   readonly networkMode: string;

@@ -73,6 +73,7 @@ function requestFields(
     cacheFrom: options.cachefrom ?? [],
     pull: options.pull ?? false,
     quiet: options.q ?? false,
+    squash: options.squash ?? false,
     keepSteps: keptSteps(options),
     networkMode: options.networkmode ?? 'default',
     extraHosts: options.extrahosts ?? [],

@@ -77,5 +77,7 @@ export interface EngineOptions {
   /** Builds that give no SOURCE_DATE_EPOCH take the time of the images they stand on. On unless false. */
   readonly reproducibleBuilds?: boolean;
   readonly debug?: boolean;
+  /** What `docker info` and `docker version` tell clients, which then offer what they call experimental. */
+  readonly experimental?: boolean;
   readonly labels?: readonly string[];
 }

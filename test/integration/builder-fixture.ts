@@ -232,6 +232,7 @@ async function inScratch<T>(
       cacheFrom: [],
       pull: false,
       quiet: false,
+      squash: false,
       keepSteps: 'none',
       networkMode: 'default',
       extraHosts: [],

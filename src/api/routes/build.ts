@@ -35,9 +35,6 @@ function refuseBuildKit(call: Call): void {
 
 export function buildOptions(call: Call): BuildOptions {
   const { query } = call;
-  if (query.bool('squash')) {
-    throw new EngineError('invalid-argument', 'squash is only supported with experimental mode');
-  }
   if (query.all('securityopt').some((option) => option !== '')) {
     throw new EngineError('invalid-argument', 'security options are not supported on linux');
   }
@@ -57,6 +54,7 @@ export function buildOptions(call: Call): BuildOptions {
     t: query.all('t').filter((name) => name !== ''),
     nocache: query.bool('nocache'),
     q: query.bool('q'),
+    ...(query.bool('squash') ? { squash: true } : {}),
     ...(query.bool('explain') ? { explain: true } : {}),
     ...(query.bool('plan') ? { plan: true } : {}),
     ...(query.bool('check') ? { check: true } : {}),

@@ -9,7 +9,17 @@ export { isHeavy, opFor } from './ops.ts';
 export { Recorder } from './recorder.ts';
 export type { StepReport } from './report.ts';
 export type { FileComponent } from './selection.ts';
-export { BuildSession } from './session.ts';
-export { cleanTreePath, parentOf, plainFolder, printable, statPath, type TreeNode, toBytes } from './source-tree.ts';
+export { BuildSession, chainOf } from './session.ts';
+export {
+  cleanTreePath,
+  emptyTree,
+  parentOf,
+  plainFolder,
+  printable,
+  type SourceTree,
+  statPath,
+  type TreeNode,
+  toBytes,
+} from './source-tree.ts';
 export type { StepState } from './state.ts';
 export type { KeyComponents } from './step-key.ts';

@@ -1,6 +1,6 @@
 import { assembleImage, manifestOf, readConfig, type StoredLayer } from '#image';
 import type { Lease } from '#metadata';
-import { type Digest, digestOf, type HistoryEntry, type ImageConfig, type RunConfig } from '#oci';
+import { type Digest, digestOf, type HistoryEntry, type ImageConfig, parseConfig, type RunConfig } from '#oci';
 import type { CacheKey, ResultCache } from '../solver/index.ts';
 import type { BuildTimes } from '../source-date-epoch.ts';
 import type { BuilderHost } from '../types.ts';
@@ -58,12 +58,37 @@ export class Recorder implements ResultCache<StepState> {
     return this.#child(parent, { ...step, entry });
   }
 
+  /** An image with one layer in the place of several: a root of its own, whose history still tells every step. */
+  squashed(
+    base: StepState | undefined,
+    end: StepState,
+    { layer, comment, moment }: { layer: StoredLayer; comment: string; moment: Moment },
+  ): StepState {
+    const created = createdAt(moment);
+    const layers = [...(base?.layers ?? []), layer];
+    const before = base?.config.history?.length ?? 0;
+    const steps = (end.config.history ?? []).map((entry, at) =>
+      at < before ? entry : { ...entry, empty_layer: true },
+    );
+    const config: ImageConfig = {
+      // Decoded again, as a state from the cache is: the order of its fields tells an image from another.
+      ...parseConfig(Buffer.from(JSON.stringify(end.config))),
+      created,
+      history: [...steps, { created, comment }],
+      rootfs: { type: 'layers', diff_ids: layers.map(({ diffID }) => diffID) },
+    };
+    return this.#record(config, layers, undefined);
+  }
+
   #child(parent: StepState, step: ForeignStep): StepState {
     const layers = step.layer ? [...parent.layers, step.layer] : parent.layers;
-    const config = childConfig(parent.config, step, layers);
+    return this.#record(childConfig(parent.config, step, layers), layers, parent.imageID);
+  }
+
+  #record(config: ImageConfig, layers: readonly StoredLayer[], parent: Digest | undefined): StepState {
     const bytes = Buffer.from(JSON.stringify(config));
     const imageID = digestOf(bytes);
-    this.#writing.set(imageID, this.#write(imageID, bytes, layers, parent.imageID));
+    this.#writing.set(imageID, this.#write(imageID, bytes, layers, parent));
     this.#writing.get(imageID)!.catch(() => {});
     return { imageID, config, layers };
   }

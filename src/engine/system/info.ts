@@ -77,7 +77,7 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     NoProxy: process.env['NO_PROXY'] ?? '',
     Name: hostname(),
     Labels: ctx.options.labels ?? [],
-    ExperimentalBuild: false,
+    ExperimentalBuild: ctx.options.experimental ?? false,
     ServerVersion: engineVersion,
     Runtimes: Object.fromEntries([...ctx.runtime.runtimes].sort(byName).map(shownRuntime)),
     DefaultRuntime: runtime.shownName,
@@ -162,7 +162,7 @@ export function systemVersion(ctx: EngineContext): SystemVersion {
           ApiVersion: apiVersion,
           Arch: goArch,
           ...build,
-          Experimental: 'false',
+          Experimental: String(ctx.options.experimental ?? false),
           KernelVersion: release(),
           MinAPIVersion: minApiVersion,
           NodeVersion: process.version,
@@ -179,6 +179,7 @@ export function systemVersion(ctx: EngineContext): SystemVersion {
     Os: 'linux',
     Arch: goArch,
     KernelVersion: release(),
+    ...(ctx.options.experimental ? { Experimental: true } : {}),
   };
 }
 
