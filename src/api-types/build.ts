@@ -73,6 +73,14 @@ export interface WantedFiles {
   readonly entries: readonly (readonly [number, number])[];
 }
 
+/** What runs in place of a step that failed. An extension of this engine. */
+export interface BuildDebugOptions {
+  /** By default the shell of its SHELL, or /bin/sh. */
+  readonly command?: readonly string[];
+  readonly tty?: boolean;
+  readonly stdin?: boolean;
+}
+
 export interface CommitOptions {
   readonly repo?: string;
   readonly tag?: string;

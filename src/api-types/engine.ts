@@ -3,6 +3,7 @@ import type {
   AuthAnswer,
   AuthConfig,
   BuildCachePruned,
+  BuildDebugOptions,
   BuildOptions,
   ChangeItem,
   CommitOptions,
@@ -68,6 +69,11 @@ export interface Engine extends AsyncDisposable {
   build(context: ByteStream, options?: BuildOptions & CallOptions): AsyncIterable<ProgressMessage>;
   /** The same with a context that is listed: only contents that are not known here are asked for. */
   buildListed(context: ListedContext, options?: BuildOptions & CallOptions): AsyncIterable<ProgressMessage>;
+  /**
+   * Makes the next start of the container that a failed step left run a command, by default a shell, in its place: attach, then start. Answers its ID.
+   * An extension of this engine.
+   */
+  debugBuild(container: string, options?: BuildDebugOptions & CallOptions): Promise<string>;
   pruneBuildCache(
     options?: { all?: boolean; filters?: Filters; keepStorageBytes?: number } & CallOptions,
   ): Promise<BuildCachePruned>;

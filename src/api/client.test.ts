@@ -50,6 +50,7 @@ test('answers come through as they are', async () => {
     'volumes.create': { Name: 'v' },
     'system.version': { Version: '1' },
     'system.auth': { Status: 'Login Succeeded' },
+    debugBuild: 'abc',
     pruneBuildCache: { CachesDeleted: null, SpaceReclaimed: 0 },
   };
   const script = Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, async () => answer]));
@@ -72,6 +73,7 @@ test('answers come through as they are', async () => {
     'volumes.create': await volumes.create({ Name: 'v', Labels: { a: 'b' } }),
     'system.version': await system.version(),
     'system.auth': await system.auth({ username: 'u', password: 'p' }),
+    debugBuild: await pair.engine.debugBuild('a b', { command: ['sh', '-x'], tty: true }),
     pruneBuildCache: await pair.engine.pruneBuildCache({ all: true, filters, keepStorageBytes: 5 }),
   };
   assert.deepEqual(got, answers);
@@ -86,6 +88,7 @@ test('answers come through as they are', async () => {
   assert.deepEqual(sent['containers.list'], [{ all: true, size: true, filters, limit: 3 }]);
   assert.deepEqual(sent['containers.create'], [{ Image: 'a', HostConfig: { Memory: 5 } }, { name: 'n' }]);
   assert.deepEqual(sent['containers.top'], ['a', '-ef']);
+  assert.deepEqual(sent['debugBuild'], ['a b', { command: ['sh', '-x'], tty: true }]);
   assert.deepEqual(sent['pruneBuildCache'], [{ all: true, filters, keepStorageBytes: 5 }]);
 });
 

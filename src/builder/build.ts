@@ -124,7 +124,7 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     return { ...(await finish(host, request, transcript, { plan, end, names, warnings })), explanations };
   } catch (error) {
     const step = failedStep(error) ?? 0;
-    placeFault(error, read.text, { plan, output: transcript.tailOf(step) });
+    placeFault(error, read.text, { plan, ...transcript.remainsOf(step) });
     transcript.fail(step);
     printPlace(request, error, warnings);
     await explain(explainer, request);

@@ -25,7 +25,7 @@ interface Blamed {
 export function placeFault(
   error: unknown,
   { name, text }: DockerfileText,
-  about: { plan?: BuildPlan; output?: string } = {},
+  about: { plan?: BuildPlan; output?: string; container?: string } = {},
 ): void {
   const blamed = blame(error, about.plan);
   if (!blamed || text.trim() === '') return;
@@ -42,6 +42,7 @@ export function placeFault(
     excerpt: excerptOf(text, { name, range, words }),
     ...(hint === undefined ? {} : { hint }),
     ...(about.output ? { output: about.output } : {}),
+    ...(about.container === undefined ? {} : { container: about.container }),
   };
   placeError(error, place);
 }

@@ -17,6 +17,8 @@ interface Slot {
   readonly decoders: Map<'stdout' | 'stderr', StringDecoder>;
   /** The end of what the command printed. */
   tail: string;
+  /** Of the container, where it stays. */
+  kept?: string;
 }
 
 /**
@@ -73,6 +75,7 @@ export class Transcript {
   report(step: number, report: StepReport): void {
     if (report.kind === 'container') this.line(step, ` ---> Running in ${report.id.slice(0, 12)}`);
     else if (report.kind === 'progress') this.message(step, report.message);
+    else if (report.kind === 'kept') this.#slot(step).kept = report.id;
     else if (report.kind === 'output') {
       this.#output(step, report.stream, this.#decoder(step, report.stream).write(report.data));
     } else {
@@ -108,11 +111,12 @@ export class Transcript {
     for (const message of this.#quieted.splice(0)) this.#send(message);
   }
 
-  /** The last lines of what a step's command printed. Before `fail`. */
-  tailOf(step: number): string {
+  /** The last lines of what a step's command printed, and its container where that stays. Before `fail`. */
+  remainsOf(step: number): { output: string; container?: string } {
     this.#flushDecoders(step);
-    const lines = (this.#slots.get(step)?.tail ?? '').replace(/\n$/, '').split('\n');
-    return lines.slice(-tailLines).join('\n');
+    const { tail = '', kept } = this.#slots.get(step) ?? {};
+    const lines = tail.replace(/\n$/, '').split('\n');
+    return { output: lines.slice(-tailLines).join('\n'), ...(kept === undefined ? {} : { container: kept }) };
   }
 
   /** After the last step. */

@@ -29,7 +29,32 @@ export interface CacheMountWish {
 
 export interface HeldCacheMount extends AsyncDisposable {
   readonly path: string;
+  /** By which it can be had again. */
+  readonly name: string;
 }
+
+/** A mount of a RUN step as it can be made again once the build is over. */
+export type KeptMount =
+  | {
+      readonly kind: 'bind';
+      /** What the files are of: `context`, a stage, an image. */
+      readonly from: string;
+      readonly chain: readonly DiffID[];
+      /** Absolute, in the layers. */
+      readonly source: string;
+      readonly target: string;
+      /** What is written to one that is not is thrown away. */
+      readonly readOnly: boolean;
+    }
+  | {
+      readonly kind: 'cache';
+      readonly name: string;
+      readonly path: string;
+      readonly wish: Omit<CacheMountWish, 'seed'>;
+      readonly target: string;
+      readonly readOnly: boolean;
+    }
+  | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes: number };
 
 /** A RUN step as the builder asks for it; the engine runs it as a container of its own. */
 export interface StepRun {
@@ -74,6 +99,7 @@ export interface KeptStep {
   readonly imageID: Digest | undefined;
   readonly image: ImageConfig;
   readonly chain: readonly DiffID[];
+  readonly mounts: readonly KeptMount[];
 }
 
 /** What the builder needs of the engine. */

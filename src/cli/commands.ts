@@ -1,6 +1,7 @@
 import type { Command } from './command.ts';
 import { attachCommand } from './commands/attach.ts';
 import { buildCommand } from './commands/build.ts';
+import { buildDebugCommand } from './commands/build-debug.ts';
 import { commitCommand, execCommand, logsCommand, psCommand, rmCommand, stopCommand } from './commands/containers.ts';
 import { historyCommand, imagesCommand, rmiCommand, tagCommand } from './commands/images.ts';
 import { inspectCommand } from './commands/inspect.ts';
@@ -16,6 +17,7 @@ export const commandTable: readonly Command[] = [
   attachCommand,
   psCommand,
   buildCommand,
+  buildDebugCommand,
   pullCommand,
   pushCommand,
   imagesCommand,

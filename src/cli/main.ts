@@ -1,9 +1,9 @@
 import type { Engine } from '#api-types';
 import { connect, InBandError } from '#client';
-import { messageOf, placeOf, placeText } from '#errdefs';
+import { messageOf, placeOf } from '#errdefs';
 import type { Command, Terminal } from './command.ts';
 import { commandTable, findCommand } from './commands.ts';
-import { errorText } from './error-text.ts';
+import { errorText, placedText } from './error-text.ts';
 import { type FlagSpec, type Flags, parseArguments, UsageError } from './flags.ts';
 import { commandHelp, rootHelp, usageLine } from './help.ts';
 import { version } from './version.ts';
@@ -111,8 +111,9 @@ function explain(error: unknown, command: Command | undefined, terminal: Termina
     return error.exitCode;
   }
   if (command?.name !== 'run') {
-    const place = placeOf(error);
-    say(place ? `${errorText(error)}\n\n${placeText(place).trimEnd()}` : errorText(error));
+    say(placedText(error));
+    const container = placeOf(error)?.container;
+    if (container) say(`\nA shell in the step's container: wherry build debug ${container.slice(0, 12)}`);
     // A build ends with the status of the command that failed in it.
     return error instanceof InBandError ? (error.code ?? 1) : 1;
   }

@@ -33,6 +33,10 @@ export function connect(host: string, options: ConnectOptions = {}): Engine {
     system: system(transport),
     build: (context, build = {}) => runBuild(transport, context, build),
     buildListed: (context, build = {}) => runListedBuild(transport, context, build),
+    debugBuild: async (container, { signal, command, tty, stdin } = {}) => {
+      const path = `/wherry/v1/builds/${encodeURIComponent(container)}/debug`;
+      return (await transport.json<{ Id: string }>('POST', path, { json: { command, tty, stdin }, signal })).Id;
+    },
     pruneBuildCache: (prune = {}) =>
       transport.json('POST', '/build/prune', {
         query: { all: prune.all, filters: filtersQuery(prune.filters), 'keep-storage': prune.keepStorageBytes },

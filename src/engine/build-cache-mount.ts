@@ -11,7 +11,19 @@ export async function lendCacheMount(
   wish: CacheMountWish,
   options: { signal: AbortSignal },
 ): Promise<HeldCacheMount> {
-  const lent = await ctx.cacheMounts.lend(wish, options);
+  return await shown(ctx, await ctx.cacheMounts.lend(wish, options));
+}
+
+/** The same for a container that a step left. @throws `conflict` when a build has it for itself */
+export async function lendCacheMountAgain(
+  ctx: EngineContext,
+  name: string,
+  wish: Omit<CacheMountWish, 'seed'>,
+): Promise<HeldCacheMount> {
+  return await shown(ctx, await ctx.cacheMounts.lendAgain(name, wish));
+}
+
+async function shown(ctx: EngineContext, lent: HeldCacheMount): Promise<HeldCacheMount> {
   if (!ctx.remap) return lent;
   const id = `cache-${randomBytes(8).toString('hex')}`;
   const folder = join(ctx.execRoot, 'steps', id);
@@ -25,7 +37,7 @@ export async function lendCacheMount(
   try {
     await mkdir(folder, { recursive: true, mode: 0o711 });
     mountMapped(lent.path, join(folder, 'cache'), { userNamespace: ctx.remap.userNamespace });
-    return { path: join(folder, 'cache'), [Symbol.asyncDispose]: release };
+    return { path: join(folder, 'cache'), name: lent.name, [Symbol.asyncDispose]: release };
   } catch (error) {
     await release();
     throw error;

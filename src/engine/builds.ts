@@ -115,7 +115,7 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
     reproducible: ctx.options.reproducibleBuilds ?? true,
     steps: ctx.buildSteps,
     runStep: (step) => runBuildStep(ctx, step, stepHost),
-    keepStep: (kept) => keepBuildStep(ctx, kept),
+    keepStep: (kept) => keepBuildStep(ctx, kept, stepHost),
     cacheMount: (wish, lendOptions) => lendCacheMount(ctx, wish, lendOptions),
     wasPruned: (key) => wasPruned(ctx, key),
     async localImage(reference) {

@@ -17,6 +17,7 @@ import { setPaused } from './containers/pause.ts';
 import { pruneContainers, removeContainer } from './containers/remove.ts';
 import { restartContainer, startContainer } from './containers/start.ts';
 import { containerStats } from './containers/stats.ts';
+import { debugStep } from './containers/step-debug.ts';
 import { killContainer, stopContainer } from './containers/stop.ts';
 import { updateContainer } from './containers/update.ts';
 import { waitContainer } from './containers/wait.ts';
@@ -121,6 +122,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
     build: (context, options) => build(ctx, { context }, options),
     buildListed: (context, options) =>
       build(ctx, { context: fromBytes(), listed: { context, memory: ctx.contextMemory } }, options),
+    debugBuild: (id, options) => debugStep(ctx, id, options),
     pruneBuildCache: (options) => pruneBuildCache(ctx, options),
     async [Symbol.asyncDispose]() {
       await held[Symbol.asyncDispose]();

@@ -10,6 +10,8 @@ export interface FaultPlace {
   readonly hint?: string;
   /** The last lines that the command printed which failed. */
   readonly output?: string;
+  /** The ID of that command's container, which stays. */
+  readonly container?: string;
 }
 
 const places = new WeakMap<object, FaultPlace>();

@@ -29,7 +29,7 @@ export async function withBuilds(
   await work({ ...setup, build });
 }
 
-const program = join(import.meta.dirname, '..', '..', 'bin/wherry');
+export const program = join(import.meta.dirname, '..', '..', 'bin/wherry');
 
 /** The `wherry` command on the same daemon. */
 export async function wherry({ daemon }: Pick<Builds, 'daemon'>, args: readonly string[], input: Buffer | string = '') {

@@ -69,6 +69,7 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
     steps: new Set(),
     keepStep: async (step) => void kept.push(step),
     cacheMount: async () => ({
+      name: 'cache',
       path: await mkdtemp(join(folder.path, 'cache-')),
       [Symbol.asyncDispose]: async () => {},
     }),

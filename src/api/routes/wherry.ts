@@ -1,6 +1,8 @@
+import type { BuildDebugOptions } from '#api-types';
 import { maxListingBytes } from '#context-listing';
 import { readBody } from '#http';
 import type { ApiRoute, Call } from '../call.ts';
+import { bool, list, object, string } from '../decode.ts';
 import { askedOverHttp, takeFiles } from '../file-requests.ts';
 import { streamProgress } from '../progress.ts';
 import { buildOptions } from './build.ts';
@@ -11,6 +13,7 @@ export const wherryRoutes: readonly ApiRoute[] = [
   ['GET', '/wherry/v1/builds/{name:.*}', buildReport],
   ['POST', '/wherry/v1/build', buildFromListing],
   ['POST', '/wherry/v1/build/files/{id}', takeBuildFiles],
+  ['POST', '/wherry/v1/builds/{id}/debug', debugBuild],
 ];
 
 /** `POST /build` with a listing of the context for a body; see docs/build-protocol.md. */
@@ -28,6 +31,18 @@ async function takeBuildFiles(call: Call): Promise<void> {
 /** What each step of the build that made an image did: a list, see `BuildStepExplanation`. */
 async function buildReport(call: Call): Promise<void> {
   call.reply(200, await call.engine.images.buildReport(decodeURIComponent(call.param('name'))));
+}
+
+const debugOptions = object<BuildDebugOptions>('BuildDebugOptions', {
+  command: list(string()),
+  tty: bool,
+  stdin: bool,
+});
+
+/** What the container of a failed step is to run once, in place of the step; it is attached to and started as any other. */
+async function debugBuild(call: Call): Promise<void> {
+  const options = await call.optionalJson(debugOptions);
+  call.reply(200, { Id: await call.engine.debugBuild(decodeURIComponent(call.param('id')), options) });
 }
 
 /** One line per fault, `{"fault":"…"}`; none when all is well. A check that itself fails breaks the connection: its silence proves nothing. */

@@ -30,6 +30,7 @@ export function fakeEngine(script: Script): { engine: Engine; calls: RecordedCal
     system: part('system'),
     build: method('build') as Engine['build'],
     buildListed: method('buildListed') as Engine['buildListed'],
+    debugBuild: method('debugBuild') as Engine['debugBuild'],
     pruneBuildCache: method('pruneBuildCache') as Engine['pruneBuildCache'],
     [Symbol.asyncDispose]: async () => {},
   };

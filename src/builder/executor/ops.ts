@@ -151,7 +151,12 @@ function runOp(session: BuildSession, operation: RunOperation): StepOp {
       await session.recorder.hold(parent);
       await using mounts = await RunMounts.prepare(session, operation, inputs, work);
       const moment = session.momentOf([parent]);
-      const layer = await runCommand(session, parent, { ...operation, made: mounts.mounts, moment }, work);
+      const layer = await runCommand(
+        session,
+        parent,
+        { ...operation, made: mounts.mounts, kept: mounts.kept, moment },
+        work,
+      );
       return session.recorder.next(parent, { ...operation, moment, ...(layer ? { layer } : {}) });
     },
   };

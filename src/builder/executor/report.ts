@@ -4,5 +4,7 @@ import type { ProgressMessage } from '#transfer';
 export type StepReport =
   | { readonly kind: 'container'; readonly id: string }
   | { readonly kind: 'removed'; readonly id: string }
+  /** Its container stays. */
+  | { readonly kind: 'kept'; readonly id: string }
   | { readonly kind: 'progress'; readonly message: ProgressMessage }
   | { readonly kind: 'output'; readonly stream: 'stdout' | 'stderr'; readonly data: Buffer };

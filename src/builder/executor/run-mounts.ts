@@ -8,8 +8,8 @@ import { resolveInRoot } from '#files';
 import { type DiffID, digestOf } from '#oci';
 import type { BindMount, CacheMount, CopyFrom, RunOperation } from '../convert/index.ts';
 import type { Work } from '../solver/index.ts';
-import type { StepMount } from '../types.ts';
-import { contextLayer } from './context-layer.ts';
+import type { KeptMount, StepMount } from '../types.ts';
+import { type ContextLayer, contextLayer } from './context-layer.ts';
 import type { Moment } from './moment.ts';
 import { componentsDigest, fileComponents, type Selected, timesDigest } from './selection.ts';
 import { type BuildSession, chainOf } from './session.ts';
@@ -43,10 +43,13 @@ export async function mountsKey(
 /** The mounts of one RUN, made: folders of the machine, there until it is disposed. */
 export class RunMounts implements AsyncDisposable {
   readonly mounts: readonly StepMount[];
+  /** The same, for when they are gone. */
+  readonly kept: readonly KeptMount[];
   readonly #held: AsyncDisposableStack;
 
-  private constructor(mounts: readonly StepMount[], held: AsyncDisposableStack) {
-    this.mounts = mounts;
+  private constructor(made: readonly MadeMount[], held: AsyncDisposableStack) {
+    this.mounts = made.map(({ mount }) => mount);
+    this.kept = made.map(({ kept }) => kept);
     this.#held = held;
   }
 
@@ -58,19 +61,13 @@ export class RunMounts implements AsyncDisposable {
   ): Promise<RunMounts> {
     await using held = new AsyncDisposableStack();
     const sources = new Sources(session, inputs, work);
-    const mounts: StepMount[] = [];
+    const made: MadeMount[] = [];
     for (const mount of operation.mounts) {
-      const { target } = mount;
-      if (mount.kind === 'tmpfs') mounts.push(mount);
-      else if (mount.kind === 'bind') {
-        const source = await bindSource(session, sources, mount, held);
-        mounts.push({ kind: 'bind', source, target, readOnly: mount.readOnly });
-      } else {
-        const source = await cacheSource(session, sources, mount, operation, held);
-        mounts.push({ kind: 'bind', source, target, readOnly: mount.readOnly });
-      }
+      if (mount.kind === 'tmpfs') made.push({ mount, kept: mount });
+      else if (mount.kind === 'bind') made.push(await makeBind(session, sources, mount, held));
+      else made.push(await makeCache(session, sources, mount, operation, held));
     }
-    return new RunMounts(mounts, held.move());
+    return new RunMounts(made, held.move());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -78,46 +75,62 @@ export class RunMounts implements AsyncDisposable {
   }
 }
 
+interface MadeMount {
+  readonly mount: StepMount;
+  readonly kept: KeptMount;
+}
+
 /** The build's view of the layers where one will do; else a snapshot that goes with the step, under the IDs that the step runs with. */
-async function bindSource(
+async function makeBind(
   session: BuildSession,
   sources: Sources,
-  mount: BindMount,
+  bind: BindMount,
+  held: AsyncDisposableStack,
+): Promise<MadeMount> {
+  const { target, readOnly } = bind;
+  const place = await sources.locate(bind.from, bind.source);
+  const source = await bindSource(session, { ...place, sources, readOnly }, held);
+  const from = bind.from.kind === 'stage' ? `stage ${bind.from.stage}` : 'context';
+  const kept = { ...place, from: bind.from.kind === 'image' ? bind.from.reference : from };
+  return { mount: { kind: 'bind', source, target, readOnly }, kept: { kind: 'bind', ...kept, target, readOnly } };
+}
+
+async function bindSource(
+  session: BuildSession,
+  { chain, source, sources, readOnly }: ContextLayer & { sources: Sources; readOnly: boolean },
   held: AsyncDisposableStack,
 ): Promise<string> {
-  const { chain, source } = await sources.locate(mount.from, mount.source);
   const { snapshots, userNamespace } = session.host;
-  if (mount.readOnly && userNamespace === undefined) return await sources.folder(chain, source);
+  if (readOnly && userNamespace === undefined) return await sources.folder(chain, source);
   await snapshots.unpack(chain, sources.work);
   const key = snapshotKey();
   held.defer(() => cleanup(`build mount ${key}`, () => snapshots.remove(key)));
-  if (mount.readOnly) await snapshots.view(key, chain);
+  if (readOnly) await snapshots.view(key, chain);
   else await snapshots.prepare(key, chain, { ephemeral: true });
   return await within((await snapshots.mount(key, { userNamespace })).root, source);
 }
 
-async function cacheSource(
+async function makeCache(
   session: BuildSession,
   sources: Sources,
   mount: CacheMount,
   operation: RunOperation,
   held: AsyncDisposableStack,
-): Promise<string> {
-  const { id, sharing, mode, uid, gid, seed } = mount;
+): Promise<MadeMount> {
+  const { id, sharing, mode, uid, gid, seed, target, readOnly } = mount;
   const from = seed && (await sources.locate(seed.from, seed.source));
-  const wish = {
-    ...{ id, sharing, mode, uid, gid },
-    description: `cached mount ${mount.target} from exec ${operation.shownCommand}`,
-    ...(from
-      ? {
-          seed: {
-            identity: digestOf(Buffer.from(JSON.stringify([from.chain, from.source]))),
-            folder: await sources.folder(from.chain, from.source),
-          },
-        }
-      : {}),
+  const description = `cached mount ${target} from exec ${operation.shownCommand}`;
+  const wish = { id, sharing, mode, uid, gid, description };
+  const seeded = from && {
+    identity: digestOf(Buffer.from(JSON.stringify([from.chain, from.source]))),
+    folder: await sources.folder(from.chain, from.source),
   };
-  return held.use(await session.host.cacheMount(wish, sources.work)).path;
+  const lent = await session.host.cacheMount({ ...wish, ...(seeded ? { seed: seeded } : {}) }, sources.work);
+  const { path, name } = held.use(lent);
+  return {
+    mount: { kind: 'bind', source: path, target, readOnly },
+    kept: { kind: 'cache', name, path, wish, target, readOnly },
+  };
 }
 
 /** Where mounts find their files. The first input is the state before the step, the others are what mounts name, in their order. */

@@ -7,7 +7,7 @@ import { dockerMountPoints } from '#snapshots';
 import type { ByteSource } from '#streams';
 import type { RunOperation } from '../convert/index.ts';
 import type { Work } from '../solver/index.ts';
-import type { KeptStep, StepMount, StepRun } from '../types.ts';
+import type { KeptMount, KeptStep, StepMount, StepRun } from '../types.ts';
 import { clampAt, environmentAt, type Moment } from './moment.ts';
 import { MountPoints } from './mount-points.ts';
 import type { StepReport } from './report.ts';
@@ -16,7 +16,11 @@ import { cleanTreePath, toBytes } from './source-tree.ts';
 import type { StepState } from './state.ts';
 
 /** A RUN whose mounts are there, at its moment. */
-export type MountedRun = RunOperation & { readonly made: readonly StepMount[]; readonly moment: Moment };
+export type MountedRun = RunOperation & {
+  readonly made: readonly StepMount[];
+  readonly kept: readonly KeptMount[];
+  readonly moment: Moment;
+};
 
 const whiteout = '.wh.';
 const opaqueMarker = '.wh..wh..opq';
@@ -47,7 +51,8 @@ export async function runCommand(
     );
     const { isEmpty, isLeftOut } = await layerOf(session, id, points);
     await snapshots.unmount(id);
-    kept = await keepIfAsked(session, parent, ended);
+    kept = await keepIfAsked(session, parent, operation, ended);
+    if (kept) work.report({ kind: 'kept', id } satisfies StepReport);
     requireSuccess(operation, ended.exitCode);
     if (!kept) work.report({ kind: 'removed', id } satisfies StepReport);
     if (isEmpty) return undefined;
@@ -124,11 +129,17 @@ async function execute(
 }
 
 /** Answers whether the step's container stays. The image below it has to be written by then. */
-async function keepIfAsked(session: BuildSession, parent: StepState, ended: Ended): Promise<boolean> {
+async function keepIfAsked(
+  session: BuildSession,
+  parent: StepState,
+  { kept: mounts }: MountedRun,
+  ended: Ended,
+): Promise<boolean> {
   const { keepSteps } = session.request;
   if (keepSteps === 'none' || (keepSteps === 'failed' && ended.exitCode === 0)) return false;
   await session.recorder.flush();
-  await session.host.keepStep({ ...ended, imageID: parent.imageID, image: parent.config, chain: chainOf(parent) });
+  const { imageID, config: image } = parent;
+  await session.host.keepStep({ ...ended, imageID, image, chain: chainOf(parent), mounts });
   return true;
 }
 

@@ -15,6 +15,7 @@ import type { Command, Terminal } from '../command.ts';
 import { explanationText, planText } from '../explanation.ts';
 import { UsageError } from '../flags.ts';
 import { drawProgress } from '../progress.ts';
+import { shellOnFail } from '../shell-on-fail.ts';
 
 export const buildCommand: Command = {
   name: 'build',
@@ -40,11 +41,16 @@ export const buildCommand: Command = {
     { name: 'pull', type: 'toggle', help: 'Always attempt to pull a newer version of the image' },
     { name: 'quiet', short: 'q', type: 'toggle', help: 'Suppress the build output and print image ID on success' },
     { name: 'rm', type: 'toggle', help: 'Remove intermediate containers after a successful build (default true)' },
+    { name: 'shell-on-fail', type: 'toggle', help: 'Run a shell in the container of a step that fails' },
     { name: 'squash', type: 'toggle', help: 'Squash newly built layers into a single new layer' },
     { name: 'tag', short: 't', type: 'list', help: 'Name and optionally a tag in the "name:tag" format' },
     { name: 'target', type: 'string', help: 'Set the target build stage to build' },
   ],
-  async run({ flags, args, engine, terminal, environment, signal }) {
+  async run(commandContext) {
+    const { flags, args, engine, terminal, environment, signal } = commandContext;
+    if (flags.on('shell-on-fail') && (args[0] === '-' || flags.text('file') === '-')) {
+      throw new UsageError('--shell-on-fail needs standard input for the shell');
+    }
     for (const tag of flags.list('tag')) checkTag(tag);
     const context = await buildContext(args[0]!, flags.text('file'), terminal.stdin);
     const quiet = flags.on('quiet');
@@ -64,7 +70,7 @@ export const buildCommand: Command = {
       ...(flags.on('plan') ? { plan: true } : {}),
       ...(flags.on('check') ? { check: true } : {}),
       rm: flags.has('rm') ? flags.on('rm') : true,
-      forcerm: flags.on('force-rm'),
+      forcerm: flags.on('force-rm') && !flags.on('shell-on-fail'),
       ...(flags.text('target') ? { target: flags.text('target')! } : {}),
       ...(flags.text('platform') ? { platform: flags.text('platform')! } : {}),
       ...(flags.text('network') ? { networkmode: flags.text('network')! } : {}),
@@ -85,10 +91,16 @@ export const buildCommand: Command = {
     const warnings: BuildWarning[] = [];
     const shown = withoutAsides(messages, { steps, warnings });
     const drawn = quiet ? drawQuietly(shown, terminal) : drawAloud(shown, terminal);
-    const aux = (await drawn.finally(async () => {
-      await report(steps, flags.on('explain') ? terminal : undefined, flags.text('explain-file'));
-      terminal.stderr.write(warningsText(warnings));
-    })) as { ID?: string } | undefined;
+    let aux: { ID?: string } | undefined;
+    try {
+      aux = (await drawn.finally(async () => {
+        await report(steps, flags.on('explain') ? terminal : undefined, flags.text('explain-file'));
+        terminal.stderr.write(warningsText(warnings));
+      })) as { ID?: string } | undefined;
+    } catch (error) {
+      if (!flags.on('shell-on-fail')) throw error;
+      return await shellOnFail(commandContext, error);
+    }
     const iidfile = flags.text('iidfile');
     if (iidfile !== undefined && aux?.ID !== undefined) await writeFile(iidfile, aux.ID);
     return 0;

@@ -1,9 +1,10 @@
-import type { ContainerCreateConfig, Engine, PortBinding } from '#api-types';
+import type { ContainerCreateConfig, PortBinding } from '#api-types';
 import { isKind } from '#errdefs';
 import { readBounded } from '#files';
 import type { Command, CommandContext } from '../command.ts';
 import { type Flags, UsageError } from '../flags.ts';
-import { detachKeysFlag, detachKeysOf, runInteractive } from '../interactive.ts';
+import { runForeground } from '../foreground.ts';
+import { detachKeysFlag, detachKeysOf } from '../interactive.ts';
 import { parsePublish } from '../ports.ts';
 import { healthcheck, healthLabels, lifecycleFlags, restartPolicy } from './run-lifecycle.ts';
 import { pullImage } from './transfer.ts';
@@ -79,54 +80,14 @@ export const runCommand: Command = {
       terminal.stdout.write(`${id}\n`);
       return 0;
     }
-    return await runForeground(context, engine(), id);
-  },
-};
-
-/** Attach and wait before start, so that no output and no exit is missed. */
-async function runForeground(context: CommandContext, engine: Engine, id: string): Promise<number> {
-  const { flags } = context;
-  const streams = await engine.containers.attach(id, {
-    stream: true,
-    stdin: flags.on('interactive'),
-    stdout: true,
-    stderr: true,
-    ...detachKeysOf(flags),
-  });
-  const condition = flags.on('rm') ? 'removed' : 'next-exit';
-  const { result } = await engine.containers.wait(id, { condition });
-  try {
-    await engine.containers.start(id);
-  } catch (error) {
-    await streams[Symbol.asyncDispose]();
-    if (flags.on('rm')) await removeUnlessGone(engine, id);
-    throw error;
-  }
-  const forward = (signal: NodeJS.Signals) => void engine.containers.kill(id, { signal }).catch(() => {});
-  const signals: NodeJS.Signals[] = flags.on('tty')
-    ? ['SIGTERM', 'SIGHUP']
-    : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
-  for (const signal of signals) process.on(signal, forward);
-  try {
-    const end = await runInteractive(context, streams, {
+    return await runForeground(context, id, {
       stdin: flags.on('interactive'),
       tty: flags.on('tty'),
-      resize: (size) => engine.containers.resize(id, size),
+      remove: flags.on('rm'),
+      ...detachKeysOf(flags),
     });
-    return end === 'detached' ? 0 : (await result).StatusCode;
-  } finally {
-    for (const signal of signals) process.off(signal, forward);
-  }
-}
-
-/** The daemon removes a container with `--rm` that could not start; it may be the faster one. */
-async function removeUnlessGone(engine: Engine, id: string): Promise<void> {
-  try {
-    await engine.containers.remove(id, { force: true, volumes: true });
-  } catch (error) {
-    if (!isKind(error, 'not-found') && !isKind(error, 'conflict')) throw error;
-  }
-}
+  },
+};
 
 async function createWithPull(context: CommandContext, config: ContainerCreateConfig): Promise<string> {
   const { flags, terminal } = context;

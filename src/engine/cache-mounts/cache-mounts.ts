@@ -31,7 +31,23 @@ export class CacheMounts {
     try {
       const path = await this.#folder(name, wish, options.signal);
       await this.#records.touch(cacheKeyOf(name), Date.now());
-      return { path, [Symbol.asyncDispose]: async () => hold[Symbol.dispose]() };
+      return { path, name, [Symbol.asyncDispose]: async () => hold[Symbol.dispose]() };
+    } catch (error) {
+      hold[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Lends again, by its name, what a build had; made empty when it was pruned since.
+   * @throws `conflict` when a build has it and does not share it
+   */
+  async lendAgain(name: string, wish: Omit<CacheMountWish, 'seed'>): Promise<HeldCacheMount> {
+    const hold = this.#holds.tryHold(name, wish.sharing === 'shared' ? 'together' : 'alone');
+    if (!hold) throw new EngineError('conflict', `cache mount ${wish.id} is in use by a build`);
+    try {
+      const path = await this.#folder(name, wish, new AbortController().signal);
+      return { path, name, [Symbol.asyncDispose]: async () => hold[Symbol.dispose]() };
     } catch (error) {
       hold[Symbol.dispose]();
       throw error;

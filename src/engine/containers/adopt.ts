@@ -15,6 +15,7 @@ import { adoptForward, drainForward } from './log-forward/index.ts';
 import { adoptNetworks } from './networking.ts';
 import { containerPaths } from './paths.ts';
 import { removeLocked } from './remove.ts';
+import { endDebugging } from './step-debug.ts';
 import { saveContainer } from './store.ts';
 
 /** What dockerd reports for a container of whose end nothing is known: the machine went down, say. */
@@ -40,6 +41,7 @@ async function settleStopped(ctx: EngineContext, container: Container): Promise<
   const { unfinished, hostConfig, networks, state } = container.body;
   const wasStarted = !state.startedAt.startsWith('0001');
   if (wasStarted && !unfinished) adoptForward(ctx, container, Promise.resolve());
+  endDebugging(container);
   if (unfinished || (hostConfig.AutoRemove && wasStarted)) {
     await drainForward(container);
     await removeLocked(ctx, container, { volumes: true });
@@ -95,6 +97,7 @@ function keepLog(ctx: EngineContext, container: Container): void {
 async function recordLoss(ctx: EngineContext, container: Container): Promise<void> {
   const exitCode = exitCodeOfUnknown;
   container.stopHealth();
+  endDebugging(container);
   container.setState({ status: 'exited', pid: 0, exitCode, finishedAt: formatMs(Date.now()) });
   emitContainer(ctx, container, 'die', { exitCode: String(exitCode), execDuration: '0' });
   await releaseResources(ctx, container);

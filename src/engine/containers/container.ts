@@ -19,6 +19,8 @@ export class Container {
   /** One state change at a time: create, start, exit, remove. */
   readonly lock = new Semaphore(1);
   readonly execIDs = new Set<string>();
+  /** Given back when it has ended. */
+  readonly lent: AsyncDisposable[] = [];
   removing = false;
   /** The exit was asked for (stop, kill): no policy starts it again. */
   stopRequested = false;

@@ -3,6 +3,7 @@ import type { ExitStatus } from '#runtime';
 import type { EngineContext } from '../context.ts';
 import { formatMs } from '../time.ts';
 import { traced } from '../trace.ts';
+import { releaseCaches } from './cache-lends.ts';
 import type { Container } from './container.ts';
 import { emitContainer, emitVolumeUnmounts } from './events.ts';
 import { hasHeldMounts, releaseMounts } from './held-mounts.ts';
@@ -12,6 +13,7 @@ import { disconnectNetworks } from './networking.ts';
 import { removeLocked } from './remove.ts';
 import { nextDelayMs, wantsRestart } from './restart-policy.ts';
 import { releaseShm } from './shm.ts';
+import { endDebugging } from './step-debug.ts';
 import { saveContainer } from './store.ts';
 import { releaseVolumes } from './volume-holds.ts';
 
@@ -36,6 +38,7 @@ async function settleExit(ctx: EngineContext, container: Container, status: Exit
     oomKilled: status.oomKilled,
     finishedAt: formatMs(status.finishedAt.getTime()),
   });
+  endDebugging(container);
   const autoRemove = (container.body.hostConfig.AutoRemove ?? false) && !container.keepAfterExit && !again;
   if (!autoRemove) await saveContainer(ctx, container);
   if (status.oomKilled) emitContainer(ctx, container, 'oom');
@@ -91,4 +94,5 @@ export async function releaseResources(ctx: EngineContext, container: Container)
 async function releaseHeld(ctx: EngineContext, container: Container): Promise<void> {
   if (hasHeldMounts(ctx, container)) await releaseMounts(ctx, container.id);
   await releaseImages(ctx, container);
+  await releaseCaches(container);
 }

@@ -43,7 +43,8 @@ export async function mountImages(ctx: EngineContext, container: Container): Pro
   for (const { key, number, mount } of imageMounts(container)) {
     // Of a start that a crash cut off.
     await ctx.snapshots.remove(key);
-    await ctx.snapshots.view(key, mount.chain);
+    if (mount.readOnly) await ctx.snapshots.view(key, mount.chain);
+    else await ctx.snapshots.prepare(key, mount.chain, { ephemeral: true });
     const { root } = await ctx.snapshots.mount(key, remapOf(ctx, container.body.hostConfig));
     mounts[number] = { ...mount, source: root };
   }

@@ -6,6 +6,7 @@ import type { EngineContext } from '../context.ts';
 import { remapOf } from '../remap/index.ts';
 import { formatMs } from '../time.ts';
 import { traced } from '../trace.ts';
+import { lendCaches } from './cache-lends.ts';
 import type { Container } from './container.ts';
 import { emitContainer, emitNetworkConnects, emitVolumeMounts } from './events.ts';
 import { handleExit, releaseResources } from './exit.ts';
@@ -20,6 +21,7 @@ import { connectNetworks } from './networking.ts';
 import { containerPaths } from './paths.ts';
 import { removeLocked } from './remove.ts';
 import { containerSpec } from './spec.ts';
+import { endDebugging } from './step-debug.ts';
 import { saveContainer } from './store.ts';
 import { holdVolumes } from './volume-holds.ts';
 
@@ -43,6 +45,7 @@ async function bringUp(ctx: EngineContext, container: Container): Promise<void> 
   );
   await mountImages(ctx, container);
   await holdVolumes(ctx, container);
+  await lendCaches(ctx, container);
   emitVolumeMounts(ctx, container);
   const spec = containerSpec(ctx, container, { root, network });
   makeMountPoints(root, spec.mounts, remapOf(ctx, container.body.hostConfig)?.mapping);
@@ -123,6 +126,7 @@ async function recordFailure(ctx: EngineContext, container: Container, error: un
     exitCode: error instanceof StartError ? error.exitCode : 128,
     error: messageOf(error),
   });
+  endDebugging(container);
   await cleanup(`start of container ${container.id}`, async () => {
     await resumeForward(ctx, container);
     await releaseResources(ctx, container);

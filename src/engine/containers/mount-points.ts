@@ -39,7 +39,7 @@ export function mountPoints(mounts: readonly PlannedMount[]): MountPoint[] {
             Source: mount.source,
             Destination: mount.destination,
             Mode: mount.mode,
-            RW: false,
+            RW: !mount.readOnly,
             Propagation: 'rprivate',
           },
         ];

@@ -1,4 +1,5 @@
 import type { ContainerConfig, ContainerStatus, EndpointSettings, HealthResult, HostConfig, PortMap } from '#api-types';
+import type { CacheMountWish } from '#builder';
 import type { Endpoint } from '#network';
 import type { DiffID, Digest } from '#oci';
 
@@ -16,6 +17,8 @@ export type PlannedMount =
       readonly readOnlyNonRecursive?: boolean;
       /** Who owns the source is the container's user in it. */
       readonly idmap?: true;
+      /** A cache mount of a build: lent at every start, which says where it is. */
+      readonly cache?: { readonly name: string; readonly wish: Omit<CacheMountWish, 'seed'> };
     }
   | {
       readonly kind: 'volume';
@@ -40,6 +43,7 @@ export type PlannedMount =
       readonly source: string;
       readonly destination: string;
       readonly mode: string;
+      /** Of a build's step alone it may not be: then what is written there goes with the end. */
       readonly readOnly: boolean;
       /** The part of the image that is mounted, below its root. */
       readonly subpath?: string;
@@ -117,6 +121,10 @@ export interface ContainerBody {
   readonly restartCount: number;
   /** Somebody sent it a signal since. */
   readonly stoppedByHand?: true;
+  /** A step of a build left it. */
+  readonly step?: true;
+  /** It is to run another command once, of which nothing stays: what it runs otherwise. */
+  readonly undebugged?: Pick<ContainerBody, 'path' | 'args' | 'config'>;
   /** Being made or being removed, with volumes of its own: found so at start, it is removed with them. */
   readonly unfinished?: true;
 }

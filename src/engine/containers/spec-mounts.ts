@@ -21,7 +21,7 @@ export function specMounts(
           destination: mount.destination,
           type: 'bind',
           source: held.get(mount.destination) ?? mount.source,
-          options: ['rbind', 'ro', 'rprivate'],
+          options: ['rbind', mount.readOnly ? 'ro' : 'rw', 'rprivate'],
         };
       case 'volume':
         return {
