@@ -40,6 +40,8 @@ export interface BuildOptions {
   readonly check?: boolean;
   /** Only answers, by `plan` messages, what each step would do. An extension of this engine. */
   readonly plan?: boolean;
+  /** Builds without the cache, keeps nothing, and answers by a `rebuild` message how the result differs from this image. An extension of this engine. */
+  readonly rebuild?: string;
   /** `X-Registry-Config`: credentials by registry host. */
   readonly auths?: Readonly<Record<string, AuthConfig>>;
 }

@@ -2,6 +2,7 @@ import type { FaultPlace } from '#errdefs';
 import type { WantedFiles } from './build.ts';
 import type { BuildStepExplanation, BuildStepPrediction } from './build-explanation.ts';
 import type { BuildWarning } from './build-warning.ts';
+import type { RebuildReport } from './rebuild.ts';
 /** Small shapes that several resources share. */
 
 export type StringMap = Readonly<Record<string, string>>;
@@ -59,6 +60,8 @@ export interface ProgressMessage {
   readonly explain?: BuildStepExplanation;
   /** Only of builds that were asked for a plan. */
   readonly plan?: BuildStepPrediction;
+  /** The last message of a build that was to be compared. */
+  readonly rebuild?: RebuildReport;
   /** Only of builds from a listing. */
   readonly wanted?: WantedFiles;
 }

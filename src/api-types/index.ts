@@ -5,4 +5,5 @@
 export * from './build-explanation.ts';
 export * from './build-warning.ts';
 export * from './engine.ts';
+export * from './rebuild.ts';
 export * from './shapes.ts';

@@ -51,6 +51,7 @@ export function progressLine(message: ProgressMessage): string {
     warnings,
     explain,
     plan,
+    rebuild,
     wanted,
   } = message;
   const ordered = {
@@ -66,6 +67,7 @@ export function progressLine(message: ProgressMessage): string {
     warnings,
     explain,
     plan,
+    rebuild,
     wanted,
   };
   return `${htmlSafeJson(ordered)}\r\n`;

@@ -9,7 +9,7 @@ import { familiarString, formatReference, parseReference, withDefaultTag } from 
 import { foreignCache, resolveBases, resolveCopyImages } from './bases.ts';
 import { checkBuild, requireCheckOptions, warningText } from './checks.ts';
 import { type ReadContext, readContext } from './context.ts';
-import { BuildPlan, type PlannedStage } from './convert/index.ts';
+import { BuildPlan, type PlannedStage, type Written } from './convert/index.ts';
 import { BuildSession, Recorder, type StepReport, type StepState, toBytes } from './executor/index.ts';
 import { Explainer } from './explain/index.ts';
 import { atStep, failedStep } from './failed-step.ts';
@@ -19,7 +19,7 @@ import { Solver, type Vertex, type VertexEvent } from './solver/index.ts';
 import { buildTimes } from './source-date-epoch.ts';
 import { squashImage } from './squash/index.ts';
 import { Transcript } from './transcript.ts';
-import type { BuilderHost, BuildRequest, BuildResult } from './types.ts';
+import type { BuilderHost, BuildRequest, BuildResult, BuiltImage } from './types.ts';
 
 /** Steps with processes or file trees that run at once, over all builds of an engine. */
 const maxHeavySteps = Math.max(4, availableParallelism());
@@ -66,7 +66,8 @@ export async function startBuild(
   const plan = planOf(host, request, read, { networkMode, ...how });
   const lease = held.use(await host.metadata.lease());
   const times = buildTimes(request.buildArgs, host);
-  const recorder = new Recorder(host, lease, { foreign: await foreignCache(host, request.cacheFrom), times });
+  const foreign = await foreignCache(host, request.cacheFrom);
+  const recorder = new Recorder(host, lease, { foreign, times, keepsNothing: request.inspect !== undefined });
   held.defer(() => recorder.settle());
   const session = held.use(
     new BuildSession({ host, request, context: read.context, ignored: read.ignored, recorder, times }),
@@ -120,6 +121,7 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     const built = await solve(solver, { request, recorder, transcript, graph, stages, explainer });
     const end = request.squash ? await squashed(session, built, request, transcript) : built.end;
     await recorder.flush();
+    await request.inspect?.(builtImage(end, graph, built));
     const explanations = await explain(explainer, request);
     return { ...(await finish(host, request, transcript, { plan, end, names, warnings })), explanations };
   } catch (error) {
@@ -218,6 +220,8 @@ interface Solving {
 
 /** The last stage's state is the build's; it stands on `base`, an image or another stage's state. */
 interface Solved {
+  /** By digest of their vertices. */
+  readonly states: ReadonlyMap<string, StepState>;
   readonly end: StepState;
   readonly base: StepState | undefined;
 }
@@ -249,7 +253,26 @@ async function solve(solver: Solver<StepState>, work: Solving): Promise<Solved> 
       printResult(work, vertex.digest, state);
     },
   });
-  return { end: results.at(-1)!, base: states.get(graph.starts.at(-1)!.digest) };
+  return { states, end: results.at(-1)!, base: states.get(graph.starts.at(-1)!.digest) };
+}
+
+/** The result with the lines that made its layers: from the end through the stages it stands on. */
+function builtImage(end: StepState, graph: BuildGraph, { states, base }: Solved): BuiltImage {
+  const steps = new Map<number, Written>();
+  let baseLayers = 0;
+  for (let vertex = graph.ends.at(-1); vertex; vertex = vertex.inputs[0]) {
+    const below = vertex.inputs[0] ? states.get(vertex.inputs[0].digest)!.layers.length : 0;
+    const operation = graph.byDigest.get(vertex.digest)?.[0]?.operation;
+    const written = operation && 'written' in operation ? operation.written : undefined;
+    const { length } = states.get(vertex.digest)!.layers;
+    if (operation?.kind === 'image') baseLayers = length;
+    else if (written && length > below) steps.set(below, written);
+  }
+  if (end !== states.get(graph.ends.at(-1)!.digest)) {
+    // Squashed: one layer on what the last FROM gave, of no line in particular.
+    for (let at = base?.layers.length ?? 0; steps.has(at); at++) steps.delete(at);
+  }
+  return { id: end.imageID ?? noImage(), config: end.config, baseLayers, steps };
 }
 
 /** The same graph, its errors marked with their steps. */
@@ -333,8 +356,7 @@ async function finish(
   transcript: Transcript,
   { plan, end, names, warnings }: Finished,
 ): Promise<Omit<BuildResult, 'explanations'>> {
-  const { imageID } = end;
-  if (!imageID) throw new EngineError('invalid-argument', 'No image was generated. Is your Dockerfile empty?');
+  const imageID = end.imageID ?? noImage();
   const unused = plan.unusedArguments;
   const warning = `[Warning] One or more build-args [${unused.join(' ')}] were not consumed\n`;
   transcript.finish([
@@ -374,6 +396,10 @@ function networkModeOf(mode: string): 'default' | 'none' | 'host' {
   if (mode === '' || mode === 'default' || mode === 'bridge') return 'default';
   if (mode === 'none' || mode === 'host') return mode;
   throw new EngineError('not-implemented', `build: network mode ${mode} is not supported`);
+}
+
+function noImage(): never {
+  throw new EngineError('invalid-argument', 'No image was generated. Is your Dockerfile empty?');
 }
 
 function shortID(id: Digest | undefined): string {

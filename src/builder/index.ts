@@ -11,4 +11,5 @@ export { buildImage } from './build.ts';
 export { checkOnly } from './check-only.ts';
 export { ContextMemory } from './listed/index.ts';
 export { predictBuild } from './predict-build.ts';
+export { verifyRebuild } from './rebuild/index.ts';
 export * from './types.ts';

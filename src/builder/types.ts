@@ -6,6 +6,7 @@ import type { DiffID, Digest, ImageConfig, Platform } from '#oci';
 import type { SnapshotDriver } from '#snapshots';
 import type { ByteSource } from '#streams';
 import type { OnProgress } from '#transfer';
+import type { Written } from './convert/index.ts';
 import type { ContextMemory } from './listed/index.ts';
 
 /** A mount of a RUN step, ready to be made. Later ones may lie inside earlier ones. */
@@ -161,10 +162,22 @@ export interface BuildRequest {
   readonly extraHosts: readonly string[];
   readonly shmSizeBytes?: number;
   readonly limits: StepRun['limits'];
+  /** Looks at the result, of which then nothing is kept: no image, no tag, no record in the cache. */
+  readonly inspect?: (built: BuiltImage) => Promise<void>;
   /** An empty folder of this build's own; the caller removes it. */
   readonly scratchDir: string;
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal;
+}
+
+/** What a build made, before anybody else can see it. */
+export interface BuiltImage {
+  readonly id: Digest;
+  readonly config: ImageConfig;
+  /** How many of its layers are the base image's. */
+  readonly baseLayers: number;
+  /** The line that made a layer, by its index. */
+  readonly steps: ReadonlyMap<number, Written>;
 }
 
 export interface BuildResult {

@@ -3,6 +3,7 @@ import { attachCommand } from './commands/attach.ts';
 import { buildCommand } from './commands/build.ts';
 import { buildDebugCommand } from './commands/build-debug.ts';
 import { commitCommand, execCommand, logsCommand, psCommand, rmCommand, stopCommand } from './commands/containers.ts';
+import { imageVerifyCommand } from './commands/image-verify.ts';
 import { historyCommand, imagesCommand, rmiCommand, tagCommand } from './commands/images.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { registryServeCommand } from './commands/registry-serve.ts';
@@ -22,6 +23,7 @@ export const commandTable: readonly Command[] = [
   pushCommand,
   imagesCommand,
   historyCommand,
+  imageVerifyCommand,
   tagCommand,
   rmiCommand,
   saveCommand,

@@ -176,6 +176,7 @@ export function buildQuery(options: BuildOptions): QueryValues {
     q: options.q,
     explain: options.explain,
     plan: options.plan,
+    rebuild: options.rebuild,
     check: options.check,
     target: options.target,
     platform: options.platform,

@@ -1,7 +1,15 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BuildOptions, ProgressMessage } from '#api-types';
-import { type BuilderHost, type BuildRequest, buildImage, checkOnly, predictBuild, type StepRun } from '#builder';
+import type { BuildOptions, ProgressMessage, RebuildReport } from '#api-types';
+import {
+  type BuilderHost,
+  type BuildRequest,
+  buildImage,
+  checkOnly,
+  predictBuild,
+  type StepRun,
+  verifyRebuild,
+} from '#builder';
 import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { readConfig } from '#image';
@@ -12,6 +20,7 @@ import { keepBuildReport } from './build-reports.ts';
 import { runBuildStep } from './build-step.ts';
 import { keepBuildStep } from './build-step-kept.ts';
 import type { EngineContext } from './context.ts';
+import { collectGarbage } from './images/collect.ts';
 import { findImage, resolveImage } from './images/resolve.ts';
 import { pullInto } from './images/transfers.ts';
 import { progressStream } from './progress-stream.ts';
@@ -48,6 +57,10 @@ export function build(
         report({ warnings: await checkOnly(hostOf(ctx, options), request) });
         return;
       }
+      if (options.rebuild) {
+        report({ rebuild: await rebuild(ctx, request, options) });
+        return;
+      }
       const image = await buildImage(hostOf(ctx, options), request);
       await cleanup('build report', () => keepBuildReport(ctx, image.id, image.explanations));
       for (const tag of tags) {
@@ -58,6 +71,16 @@ export function build(
       ctx.buildFolders.delete(scratchDir);
     }
   }, options.signal);
+}
+
+/** What the rebuild left goes at once, so that nothing of it counts against the disk. */
+async function rebuild(ctx: EngineContext, request: BuildRequest, options: BuildOptions): Promise<RebuildReport> {
+  const { id } = resolveImage(ctx, options.rebuild!);
+  try {
+    return await verifyRebuild(hostOf(ctx, options), request, { id, config: await readConfig(ctx.content, id) });
+  } finally {
+    await collectGarbage(ctx);
+  }
 }
 
 function requestFields(

@@ -57,6 +57,7 @@ export function buildOptions(call: Call): BuildOptions {
     ...(query.bool('squash') ? { squash: true } : {}),
     ...(query.bool('explain') ? { explain: true } : {}),
     ...(query.bool('plan') ? { plan: true } : {}),
+    ...(query.get('rebuild') === '' ? {} : { rebuild: query.get('rebuild') }),
     ...(query.bool('check') ? { check: true } : {}),
     pull: query.bool('pull'),
     rm: query.boolOr('rm', true),

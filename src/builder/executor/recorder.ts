@@ -33,16 +33,22 @@ export class Recorder implements ResultCache<StepState> {
 
   readonly #foreign: ForeignCache;
   readonly #times: BuildTimes;
+  readonly #keepsNothing: boolean;
   readonly #imageless = new Set<string>();
 
-  /** `foreign`: images of `--cache-from`. `times`: what the times in them follow. */
+  /** `foreign`: images of `--cache-from`. `times`: what the times in them follow. `keepsNothing`: images are made up and not written, nor are records. */
   constructor(
     stores: Stores,
     lease: Lease,
-    { foreign = new ForeignCache([]), times }: { foreign?: ForeignCache; times: BuildTimes },
+    {
+      foreign = new ForeignCache([]),
+      times,
+      keepsNothing = false,
+    }: { foreign?: ForeignCache; times: BuildTimes; keepsNothing?: boolean },
   ) {
     this.#foreign = foreign;
     this.#times = times;
+    this.#keepsNothing = keepsNothing;
     this.#stores = stores;
     this.#lease = lease;
   }
@@ -88,6 +94,7 @@ export class Recorder implements ResultCache<StepState> {
   #record(config: ImageConfig, layers: readonly StoredLayer[], parent: Digest | undefined): StepState {
     const bytes = Buffer.from(JSON.stringify(config));
     const imageID = digestOf(bytes);
+    if (this.#keepsNothing) return { imageID, config, layers };
     this.#writing.set(imageID, this.#write(imageID, bytes, layers, parent));
     this.#writing.get(imageID)!.catch(() => {});
     return { imageID, config, layers };
@@ -160,7 +167,7 @@ export class Recorder implements ResultCache<StepState> {
 
   async #save(key: CacheKey, result: StepState, durationMs?: number): Promise<void> {
     const { imageID } = result;
-    if (!imageID) return;
+    if (!imageID || this.#keepsNothing) return;
     await this.#writing.get(imageID);
     const atMs = Date.now();
     await this.#stores.metadata.buildCache.put({
