@@ -107,7 +107,7 @@ test('every type and attribute comes back', async () => {
     { entry: { type: 'char', path: 'null', devMajor: 1, devMinor: 3, mode: 0o666 } },
     { entry: { type: 'block', path: 'disk', devMajor: 259, devMinor: 70_000, mode: 0o660 } },
     { entry: { type: 'fifo', path: 'pipe', mode: 0o600 } },
-    hardlink('d/hard', 'f'),
+    { entry: { type: 'hardlink', path: 'd/hard', linkPath: 'f', mode: 0o6755, ...common } },
     folder('d', { mode: 0o700, ...common }),
     file(`d/\xff\xfe${'n'.repeat(253)}`, 'odd'),
   ]);
@@ -139,6 +139,23 @@ test('every type and attribute comes back', async () => {
   assert.equal(layers.read(index, `d/\xff\xfe${'n'.repeat(253)}`), 'odd');
   assert.equal(index.find('d/none'), undefined);
   assert.equal(index.find('f/none'), undefined);
+});
+
+test('a hardlink gives its file the owner, mode and time of its header, a symlink only the owner', async () => {
+  await using layers = await Layers.open();
+  const header = { uid: 5, gid: 6, mode: 0o4711, mtime: { sec: 7, nsec: 8 } };
+  const { index } = await layers.build('a', [
+    file('f', 'x', { mode: 0o600, uid: 1 }),
+    { entry: { type: 'hardlink', path: 'g', linkPath: 'f', ...header } },
+    { entry: { type: 'symlink', path: 's', linkPath: 'f', mode: 0o644, mtime: { sec: 1, nsec: 0 } } },
+    { entry: { type: 'hardlink', path: 't', linkPath: 's', ...header } },
+  ]);
+  const facts = (path: string) => {
+    const { mode, uid, gid, mtime } = index.find(path)!;
+    return [mode, uid, gid, mtime.sec];
+  };
+  for (const name of ['f', 'g']) assert.deepEqual(facts(name), [0o4711, 5, 6, 7]);
+  for (const name of ['s', 't']) assert.deepEqual(facts(name), [0o777, 5, 6, 1]);
 });
 
 test('the same layer gives the same index, whatever the tar holds beside it', async () => {

@@ -1,6 +1,6 @@
 import type { ByteString, TarEntry } from '#archive';
 import { encodeDevice, fieldsOf, InodeCopier, setLink } from './copy-up.ts';
-import { modes } from './format.ts';
+import { modes, modeType } from './format.ts';
 import type { InodeFields } from './inodes.ts';
 import { cleanPath, refuseCall, refuseEntry, refusePath } from './paths.ts';
 import { LayerTree, rootInode } from './tree.ts';
@@ -172,6 +172,18 @@ export class LayerIndexer {
     const inode = 'inode' in found ? found.inode : this.#copyUpAt(found.path, found.lower);
     if (this.tree.isDirectory(inode)) refuseLink(target, components, 'operation not permitted');
     this.tree.put(this.tree.parentOf(components), components.at(-1)!, inode);
+    this.#setLinked(inode, entry);
+  }
+
+  /** Docker and containerd give the file that a link names the owner, mode and time of the link's header; of a symlink only the owner. */
+  #setLinked(inode: number, entry: TarEntry): void {
+    const { inodes } = this.tree;
+    const type = inodes.mode[inode]! & modeType;
+    const fields = entryFields(entry, type);
+    if (type === modes.symlink) {
+      inodes.uid[inode] = fields.uid;
+      inodes.gid[inode] = fields.gid;
+    } else inodes.set(inode, fields);
   }
 
   /** link(2) on overlayfs copies the target up first, so that both names share an inode of this layer. */
@@ -191,6 +203,8 @@ const maxOwner = 0xfffffffe;
 
 function entryFields(entry: TarEntry, type: number): InodeFields {
   const { uid, gid } = entry;
+  // Linux knows one mode of symlinks, whatever a tar says.
+  const mode = type === modes.symlink ? 0o777 : entry.mode;
   if (uid < 0 || gid < 0 || uid > maxOwner || gid > maxOwner) refuseEntry(entry.path, 'an owner out of range');
-  return { mode: type | entry.mode, uid, gid, mtimeSec: entry.mtime.sec, mtimeNsec: entry.mtime.nsec };
+  return { mode: type | mode, uid, gid, mtimeSec: entry.mtime.sec, mtimeNsec: entry.mtime.nsec };
 }

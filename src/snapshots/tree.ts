@@ -23,12 +23,15 @@ export interface Attributes {
 export type Inode =
   | {
       readonly from: 'tar';
-      readonly attributes: Attributes;
+      attributes: Attributes;
       readonly data: readonly SparseSegment[];
       readonly dataOffset: number;
     }
-  /** A hardlink whose first name is in the chain below. */
-  | { readonly from: 'below'; readonly path: readonly ByteString[] };
+  /** A hardlink whose first name is in the chain below, with what the last such link says of the file. */
+  | { readonly from: 'below'; readonly path: readonly ByteString[]; header: LinkHeader };
+
+/** What the header of a hardlink says of the file it names. */
+export type LinkHeader = Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime'>;
 
 /** A folder of a layer. Without attributes it is implied by what it holds: the chain below says what it is. */
 export interface LayerFolder {
@@ -138,7 +141,10 @@ export class LayerTree {
     const present = parent.children.get(name);
     if (present !== undefined) this.#lastParent = undefined;
     if (entry.type === 'hardlink') {
-      parent.children.set(name, this.#linkTarget(entry));
+      const inode = this.#linkTarget(entry);
+      parent.children.set(name, inode);
+      if (inode.from === 'tar') inode.attributes = linkedAttributes(inode.attributes, entry);
+      else inode.header = entry;
     } else if (entry.type !== 'directory') {
       parent.children.set(name, inodeOf(entry));
     } else if (isFolder(present)) {
@@ -157,14 +163,14 @@ export class LayerTree {
     if (target) return target;
     const isGone = walk === undefined || walk.hidden || walk.folder?.whiteouts.has(name!);
     if (isGone || !this.#below) throw linkFault(entry, 'no such file or directory');
-    return this.#linkBelow([...walk.path, name!]);
+    return this.#linkBelow([...walk.path, name!], entry);
   }
 
-  #linkBelow(path: readonly ByteString[]): Inode {
+  #linkBelow(path: readonly ByteString[], header: LinkHeader): Inode {
     const key = path.join('/');
     const known = this.#linksByPath.get(key);
     if (known) return known;
-    const inode = { from: 'below', path } as const;
+    const inode: Extract<Inode, { from: 'below' }> = { from: 'below', path, header };
     this.#linksByPath.set(key, inode);
     return inode;
   }
@@ -260,6 +266,11 @@ function inodeOf(entry: TarEntry): Inode {
   const whole = [{ offset: 0, lengthBytes: entry.storedBytes, storedOffset: 0 }];
   const data = entry.sparse ?? (entry.storedBytes > 0 ? whole : []);
   return { from: 'tar', attributes: attributesOf(entry), data, dataOffset: entry.dataOffset };
+}
+
+/** Docker and containerd give the file that a link names the owner, mode and time of the link's header; of a symlink only the owner. */
+export function linkedAttributes(file: Attributes, { mode, uid, gid, mtime }: LinkHeader): Attributes {
+  return file.type === 'symlink' ? { ...file, uid, gid } : { ...file, mode, uid, gid, mtime };
 }
 
 function attributesOf(entry: TarEntry): Attributes {

@@ -6,7 +6,7 @@ import { readAttributes, typeBits, typeOfStat, writeAttributes } from './attribu
 import { applying, createFile, defaultFolder, fileData, linkFile, tarData } from './create.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
 import { refusedCall } from './names.ts';
-import { type Attributes, type Inode, isFolder, type LayerFolder, type LayerTree } from './tree.ts';
+import { type Attributes, type Inode, isFolder, type LayerFolder, type LayerTree, linkedAttributes } from './tree.ts';
 
 export interface LayerSource {
   readonly tree: LayerTree;
@@ -97,14 +97,14 @@ class OverlayWriter {
       return;
     }
     if (inode.from === 'tar') createFile(path, inode.attributes, tarData(inode, this.#source.tarFd));
-    else this.#copyUp(inode.path, path);
+    else this.#copyUp(inode, path);
     this.#written.set(inode, path);
   }
 
-  #copyUp(parts: readonly ByteString[], path: ByteString): void {
+  #copyUp({ path: parts, header }: Extract<Inode, { from: 'below' }>, path: ByteString): void {
     const origin = this.#below?.folder?.find(parts);
     if (origin === undefined || typeOfStat(origin.stat) === 'directory') throw noLinkTarget(parts);
-    const attributes = readAttributes(origin.path, origin.stat);
+    const attributes = linkedAttributes(readAttributes(origin.path, origin.stat), header);
     createFile(path, attributes, fileData(origin.path, attributes.sizeBytes));
   }
 }

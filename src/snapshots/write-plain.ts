@@ -3,7 +3,7 @@ import { type ByteString, bytesOf } from '#archive';
 import { dropOtherXattrs, readAttributes, statOf, typeOfStat, writeAttributes } from './attributes.ts';
 import { applying, createFile, defaultFolder, linkFile, removeTree, tarData } from './create.ts';
 import { listNames } from './merged.ts';
-import { type Inode, isFolder, type LayerFolder } from './tree.ts';
+import { type Inode, isFolder, type LayerFolder, linkedAttributes } from './tree.ts';
 import { type LayerSource, noLinkTarget } from './write-overlay.ts';
 
 /**
@@ -26,6 +26,7 @@ function stageLinks(source: LayerSource, root: ByteString, staging: ByteString):
     if (origin === undefined) throw noLinkTarget(inode.path);
     const path = `${staging}/${staged.size}`;
     linkFile(origin, path);
+    writeAttributes(path, linkedAttributes(readAttributes(path), inode.header));
     staged.set(inode, path);
   }
   return staged;

@@ -66,7 +66,10 @@ async function putLink(
   newInode: () => string,
 ): Promise<void> {
   const target = await resolvePath(draft, cleanTreePath(item.linkPath), { scope: folder, followLast: false });
-  const staged = await draft.link(target, path, newInode);
+  const staged = await draft.link(target, path, newInode, {
+    owner: { uid: item.uid, gid: item.gid },
+    file: { mode: item.mode, mtime: item.mtime },
+  });
   if (!staged) {
     throw new EngineError(
       'invalid-argument',

@@ -17,6 +17,12 @@ export interface Owner {
   readonly gid: number;
 }
 
+/** What the header of a hardlink says of the file. */
+export interface LinkHeader {
+  readonly owner: Owner;
+  readonly file: Pick<TreeNode, 'mode' | 'mtime'>;
+}
+
 type Attributes = ReadonlyMap<ByteString, Uint8Array>;
 
 interface Staged {
@@ -38,6 +44,8 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
   readonly #staged = new Map<ByteString, Staged>();
   /** Folders of the base that something else took the place of. */
   readonly #hidden = new Set<ByteString>();
+  /** What links said of their files, by inode. */
+  readonly #linked = new Map<string, Partial<TreeNode>>();
   /** Folders made where nothing was: nothing of the base is below them. */
   readonly #fresh = new Set<ByteString>();
 
@@ -51,7 +59,7 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
 
   async lstat(path: ByteString): Promise<TreeNode | undefined> {
     const staged = this.#staged.get(path);
-    if (staged) return staged.node;
+    if (staged) return this.#factsOf(staged.node);
     for (let at = path; at !== ''; at = parentOf(at)) {
       if (this.#hidden.has(at) || this.#fresh.has(at)) return undefined;
       const above = this.#staged.get(at);
@@ -101,8 +109,11 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
     this.#staged.set(path, { node, xattrs: content.xattrs ?? noAttributes, open: content.open });
   }
 
-  /** Makes `path` another name of the file at `target`. Answers false when there is no file to link to. */
-  async link(target: ByteString, path: ByteString, newInode: () => string): Promise<boolean> {
+  /**
+   * Makes `path` another name of the file at `target`, and gives the file the owner, and where it is no symlink the mode and time, of the link's
+   * header, as Docker does. Answers false when there is no file to link to.
+   */
+  async link(target: ByteString, path: ByteString, newInode: () => string, header: LinkHeader): Promise<boolean> {
     const node = await this.lstat(target);
     if (!node || node.type === 'directory') return false;
     const staged = this.#staged.get(target) ?? {
@@ -110,10 +121,17 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
       xattrs: await this.#base.xattrs(target),
       open: node.type === 'file' ? () => this.#base.read(target) : undefined,
     };
-    const linked = { ...staged, node: { ...node, inode: node.inode ?? newInode() } };
+    const inode = node.inode ?? newInode();
+    const linked = { ...staged, node: { ...node, inode } };
     await this.put(path, linked.node, { xattrs: linked.xattrs, ...(linked.open ? { open: linked.open } : {}) });
     this.#staged.set(target, linked);
+    this.#linked.set(inode, { ...header.owner, ...(node.type === 'symlink' ? {} : header.file) });
     return true;
+  }
+
+  /** All names of a file have the owner, mode and time that the last of its headers brought. */
+  #factsOf(node: TreeNode): TreeNode {
+    return node.inode === undefined ? node : { ...node, ...this.#linked.get(node.inode) };
   }
 
   async #replace(path: ByteString, existing: TreeNode): Promise<void> {
@@ -153,7 +171,8 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
   ): AsyncGenerator<Uint8Array> {
     const staged = this.#staged.get(path) ?? (await this.#fromBase(path));
     const { xattrs } = staged;
-    const node = { ...staged.node, mtime: clampTime(staged.node.mtime, clamp) };
+    const facts = this.#factsOf(staged.node);
+    const node = { ...facts, mtime: clampTime(facts.mtime, clamp) };
     const first = node.inode === undefined ? undefined : names.get(node.inode);
     if (first !== undefined) {
       yield packHeader({ ...node, type: 'hardlink', path, linkPath: first });

@@ -7,6 +7,7 @@ import { type PackEntry, packTar, readTar } from '#archive';
 import { isKind } from '#errdefs';
 import { type ByteSource, fromBytes, readAll } from '#streams';
 import { temporaryFolder } from '#testing';
+import { unpackArchive } from './archive-sources.ts';
 import { ContextTree } from './context-tree.ts';
 import { type CopyOptions, copySources } from './copy.ts';
 import { isArchive } from './inflate.ts';
@@ -385,4 +386,36 @@ test('equal copies give equal layers, whatever order the context came in', async
     }),
     { numRuns: 20 },
   );
+});
+
+test('an archive that is unpacked gives a linked file what the last of its headers says', async () => {
+  const link = (path: string, linkPath: string, more: Partial<Item>): Item => ({
+    type: 'hardlink',
+    path,
+    linkPath,
+    ...more,
+  });
+  const archive = tarOf([
+    file('a', 'x', { mode: 0o600, uid: 1 }),
+    link('b', 'a', { mode: 0o640, uid: 2 }),
+    link('c', 'b', { mode: 0o751, uid: 3, mtime: { sec: 9, nsec: 0 } }),
+    symlink('s', 'a'),
+    link('t', 's', { mode: 0o600, uid: 4 }),
+  ]);
+  const draft = new LayerDraft(emptyTree);
+  const bytes = await readAll(archive, 1 << 20, 'archive');
+  const kept = (body: ByteSource) => readAll(body, 1 << 20, 'body').then((content) => () => fromBytes(content));
+  await unpackArchive(draft, '', fromBytes(bytes), { signal, store: kept });
+  const facts = async (path: string) => {
+    const { mode, uid, mtime } = (await draft.lstat(path))!;
+    return [mode, uid, mtime.sec];
+  };
+  for (const name of ['a', 'b', 'c']) assert.deepEqual(await facts(name), [0o751, 3, 9]);
+  for (const name of ['s', 't']) assert.deepEqual(await facts(name), [0o777, 4, 0]);
+  const packed = await Array.fromAsync(readTar(draft.pack({ signal })), ({ path, type, uid }) => [path, type, uid]);
+  assert.deepEqual(packed.slice(0, 3), [
+    ['a', 'file', 3],
+    ['b', 'hardlink', 3],
+    ['c', 'hardlink', 3],
+  ]);
 });

@@ -24,8 +24,15 @@ export function symlink(path: string, target: string, more: Partial<Item> = {}):
   return { type: 'symlink', ...names, mode: 0o777, mtime: someTime, ...more };
 }
 
-export function hardlink(path: string, target: string): Item {
-  return { type: 'hardlink', path: bytesFromUtf8(path), linkPath: bytesFromUtf8(target), mode: 0o644, mtime: someTime };
+export function hardlink(path: string, target: string, more: Partial<Item> = {}): Item {
+  return {
+    type: 'hardlink',
+    path: bytesFromUtf8(path),
+    linkPath: bytesFromUtf8(target),
+    mode: 0o644,
+    mtime: someTime,
+    ...more,
+  };
 }
 
 export function whiteout(path: string): Item {

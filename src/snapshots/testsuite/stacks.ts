@@ -159,7 +159,14 @@ export const stacks: readonly Stack[] = [
   {
     name: 'hardlinks inside a layer',
     layers: [
-      [folder('d'), file('d/one', 'shared', { mode: 0o640 }), hardlink('d/two', 'd/one'), hardlink('three', '/d/one')],
+      [
+        folder('d'),
+        file('d/one', 'shared', { mode: 0o640 }),
+        hardlink('d/two', 'd/one', { uid: 3 }),
+        hardlink('three', '/d/one'),
+        symlink('l', 'x'),
+        hardlink('l2', 'l', { uid: 5 }),
+      ],
       [folder('d'), file('d/two', 'replaced')],
     ],
   },
@@ -175,7 +182,11 @@ export const stacks: readonly Stack[] = [
         file('d/target', 'data below', { mode: 0o604, uid: 12 }),
         symlink('s', 'x'),
       ],
-      [hardlink('linked', 'd/target'), hardlink('linked-too', 'd/target'), hardlink('s2', 's')],
+      [
+        hardlink('linked', 'd/target'),
+        hardlink('linked-too', 'd/target', { mode: 0o4711, uid: 8 }),
+        hardlink('s2', 's', { uid: 9 }),
+      ],
     ],
   },
   {
