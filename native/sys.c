@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -578,6 +579,75 @@ static napi_value do_lstat_into(napi_env env, napi_callback_info info) {
   memcpy(out.data, words, sizeof words);
   memcpy((char *)out.data + INODE * sizeof(double), &inode, sizeof inode);
   return make_boolean(env, true);
+}
+
+struct text {
+  char *data;
+  size_t size, room;
+};
+
+/* Always leaves room for a name and the numbers behind it. */
+static bool text_reserve(struct text *text, size_t more) {
+  if (text->room - text->size >= more) return true;
+  size_t room = text->room * 2 + more + 4096;
+  char *data = realloc(text->data, room);
+  if (data == NULL) return false;
+  text->data = data;
+  text->room = room;
+  return true;
+}
+
+static void text_capability(struct text *text, int folder, const char *name) {
+  char path[64 + NAME_MAX], value[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder, name);
+  ssize_t size = lgetxattr(path, "security.capability", value, sizeof value);
+  for (ssize_t i = 0; i < size; i++)
+    text->size += (size_t)sprintf(text->data + text->size, "%02x", (unsigned char)value[i]);
+}
+
+static long long nanoseconds(struct timespec time) { return time.tv_sec * 1000000000LL + time.tv_nsec; }
+
+/* One file after the other, eight fields each, every field ended by a NUL. */
+static bool text_entry(struct text *text, int folder, const char *name, const struct stat *stat) {
+  if (!text_reserve(text, strlen(name) + 512)) return false;
+  text->size += (size_t)sprintf(text->data + text->size, "%s%c%u%c%lu%c%lld%c%lld%c%u:%u%c%llu %llu %lld %lld%c", name, 0,
+                                stat->st_mode, 0, (unsigned long)stat->st_nlink, 0, (long long)stat->st_size, 0,
+                                (long long)stat->st_mtim.tv_sec, 0, major(stat->st_rdev), minor(stat->st_rdev), 0,
+                                (unsigned long long)stat->st_dev, (unsigned long long)stat->st_ino,
+                                nanoseconds(stat->st_mtim), nanoseconds(stat->st_ctim), 0);
+  if (S_ISREG(stat->st_mode) && (stat->st_mode & 0111)) text_capability(text, folder, name);
+  text->data[text->size++] = 0;
+  return true;
+}
+
+/* 0, or the number of what went wrong. What goes away meanwhile is left out. */
+static int scan(DIR *folder, struct text *text) {
+  struct dirent *entry;
+  struct stat stat;
+  while (errno = 0, (entry = readdir(folder)) != NULL) {
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (fstatat(dirfd(folder), entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) < 0) {
+      if (errno == ENOENT) continue;
+      return errno;
+    }
+    if (!text_entry(text, dirfd(folder), entry->d_name, &stat)) return ENOMEM;
+  }
+  return errno;
+}
+
+static napi_value do_scan_folder(napi_env env, napi_callback_info info) {
+  napi_value args[1], result = NULL;
+  struct path path;
+  struct text text = {NULL, 0, 0};
+  if (!get_args(env, info, 1, args) || !get_path(env, args[0], "path", &path)) return NULL;
+  DIR *folder = opendir(path.text);
+  if (folder == NULL) return throw_errno(env, errno, "opendir", path.text);
+  int failure = scan(folder, &text);
+  closedir(folder);
+  if (failure != 0) throw_errno(env, failure, "scan", path.text);
+  else napi_create_string_latin1(env, text.data ? text.data : "", text.size, &result);
+  free(text.data);
+  return result;
 }
 
 static napi_value do_lutimes(napi_env env, napi_callback_info info) {
@@ -1461,6 +1531,7 @@ static const struct {
     {"statfs", do_statfs},
     {"mknod", do_mknod},
     {"lstatInto", do_lstat_into},
+    {"scanFolder", do_scan_folder},
     {"lutimes", do_lutimes},
     {"lsetxattr", do_lsetxattr},
     {"lgetxattr", do_lgetxattr},

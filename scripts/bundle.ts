@@ -27,8 +27,8 @@ function builtins({ deferred }: { deferred: boolean }): Plugin {
       onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin', sideEffects: false }));
       onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => {
         const module = `process.getBuiltinModule(${JSON.stringify(path)})`;
-        const lazily = `Object.create(new Proxy({}, { get: (_, name) => ${module}[name] }))`;
-        return { contents: `module.exports = ${deferred ? lazily : module};` };
+        const lazily = `let found; module.exports = Object.create(new Proxy({}, { get: (_, name) => (found ??= ${module})[name] }));`;
+        return { contents: deferred ? lazily : `module.exports = ${module};` };
       });
     },
   };

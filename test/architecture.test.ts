@@ -53,6 +53,7 @@ const surfaces: Readonly<Record<string, readonly string[]>> = {
     'files',
     'concurrency',
     'log',
+    'sys',
     'api-types',
     'reference',
     'archive',

@@ -24,7 +24,7 @@ export async function listFolder(root: string, dockerfile: string, content?: Uin
   const matcher =
     patterns.length > 0 ? new IgnoreMatcher([...patterns, `!${dockerfile}`, '!.dockerignore']) : undefined;
   const takenMs = Date.now();
-  const walked = walkFolder(root, matcher);
+  const walked = await walkFolder(root, matcher);
   const extra = content ? [inlineFile(bytesFromUtf8(dockerfile), content)] : [];
   const inline = new Set(['.dockerignore', dockerfile, `${dockerfile}.dockerignore`].map(bytesFromUtf8));
   const entries = [...walked.map((entry) => (inline.has(entry.path) ? withContent(root, entry) : entry)), ...extra];

@@ -55,7 +55,9 @@ export async function* sendFiles(
 /** The same entries as a tar. */
 export async function* packEntries(root: string, entries: readonly ListedEntry[]): AsyncGenerator<Uint8Array> {
   for (const entry of entries) {
-    yield packHeader({ ...entry, mtime: { sec: entry.mtimeSec, nsec: 0 } });
+    const capability = entry.type === 'file' ? entry.capability : undefined;
+    const xattrs = new Map(capability ? [['security.capability', capability]] : []);
+    yield packHeader({ ...entry, xattrs, mtime: { sec: entry.mtimeSec, nsec: 0 } });
     if (entry.type !== 'file' || entry.sizeBytes === 0) continue;
     using file = new OpenFile(root, entry);
     for (let leftBytes = entry.sizeBytes; leftBytes > 0; ) {

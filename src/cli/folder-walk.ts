@@ -1,9 +1,9 @@
-import { accessSync, type BigIntStats, constants, lstatSync, readdirSync, readlinkSync, statfsSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, type BigIntStats, constants, readlinkSync, statfsSync } from 'node:fs';
 import { type ByteString, bytesOf, utf8FromBytes } from '#archive';
 import type { ListedEntry } from '#context-listing';
 import type { IgnoreMatcher } from '#dockerfile';
 import { EngineError, isErrno } from '#errdefs';
+import type { Sys } from '#sys';
 
 type Type = ListedEntry['type'];
 
@@ -15,10 +15,10 @@ const datingFileSystems = new Set([
 
 /** A path below a folder for the file system: names need not be text. */
 export function placeOf(root: string, path: ByteString): string | Buffer {
-  return isAscii(path) ? join(root, path) : Buffer.concat([Buffer.from(`${root}/`), bytesOf(path)]);
+  return isAscii(path) ? `${root}/${path}` : Buffer.concat([Buffer.from(`${root}/`), bytesOf(path)]);
 }
 
-/** `device inode mtime ctime`: what no change of a file leaves as it was. */
+/** `device inode mtime ctime`: what no change of a file leaves as it was. `scanFolder` answers the same. */
 export function stampOf({ dev, ino, mtimeNs, ctimeNs }: BigIntStats): string {
   return `${dev} ${ino} ${mtimeNs} ${ctimeNs}`;
 }
@@ -28,76 +28,102 @@ export function stampOf({ dev, ino, mtimeNs, ctimeNs }: BigIntStats): string {
  * whole seconds, further names of a file as hardlinks, no sockets. What goes away meanwhile is left out.
  * @throws EngineError `permission-denied` in Docker's words for what cannot be read
  */
-export function walkFolder(root: string, matcher: IgnoreMatcher | undefined): ListedEntry[] {
-  const walk = new Walk(root, matcher);
+export async function walkFolder(root: string, matcher: IgnoreMatcher | undefined): Promise<ListedEntry[]> {
+  // Commands that walk no folder need no addon.
+  const { sys } = await import('#sys');
+  const walk = new Walk(root, matcher, sys);
   walk.folder('');
   return walk.entries;
 }
+
+/** What `scanFolder` says of one file. */
+interface Facts {
+  readonly name: ByteString;
+  readonly mode: number;
+  readonly links: string;
+  readonly sizeBytes: number;
+  readonly mtimeSec: number;
+  readonly device: string;
+  readonly stamp: string;
+  readonly capability: string;
+}
+
+const factsPerFile = 8;
 
 class Walk {
   readonly entries: ListedEntry[] = [];
   readonly #root: string;
   readonly #matcher: IgnoreMatcher | undefined;
+  readonly #sys: Pick<Sys, 'scanFolder'>;
   /** First names of files that have several, by device and inode. */
   readonly #names = new Map<string, ByteString>();
-  readonly #isDated = new Map<bigint, boolean>();
+  readonly #isDated = new Map<string, boolean>();
   readonly #checksAccess = process.getuid?.() !== 0;
 
-  constructor(root: string, matcher: IgnoreMatcher | undefined) {
+  constructor(root: string, matcher: IgnoreMatcher | undefined, sys: Pick<Sys, 'scanFolder'>) {
     this.#root = root;
     this.#matcher = matcher;
+    this.#sys = sys;
   }
 
   folder(folder: ByteString): void {
-    const names = this.#try(folder, (place) => readdirSync(place, { encoding: 'latin1' })) as ByteString[] | undefined;
-    for (const name of names?.sort() ?? []) this.#visit(folder === '' ? name : `${folder}/${name}`);
+    const text = this.#try(folder, (place) => this.#sys.scanFolder(place));
+    const files = text === undefined ? [] : factsOf(text);
+    files.sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const file of files) this.#visit(folder === '' ? file.name : `${folder}/${file.name}`, file);
   }
 
-  #visit(path: ByteString): void {
-    const excluded = this.#matcher?.excludes(isAscii(path) ? path : utf8FromBytes(path)) ?? false;
+  #visit(path: ByteString, facts: Facts): void {
+    const excluded = this.#matcher?.excludes(utf8FromBytes(path)) ?? false;
     if (excluded && !this.#matcher!.hasExceptions) return;
-    const stat = this.#try(path, (place) => lstatSync(place, { bigint: true }));
-    if (!stat) return;
-    const type = typeOf(stat);
+    const type = types.get(facts.mode & constants.S_IFMT);
     if (excluded && type !== 'directory') return;
-    if (!excluded && type) this.#add(path, type, stat);
+    if (!excluded && type) this.#add(path, type, facts);
     if (type === 'directory') this.folder(path);
   }
 
-  #add(path: ByteString, type: Type, stat: BigIntStats): void {
-    const common = { path, mode: Number(stat.mode) & 0o7777, mtimeSec: seconds(stat.mtimeNs) };
-    const first = type !== 'directory' && stat.nlink > 1n ? this.#firstName(path, stat) : undefined;
+  #add(path: ByteString, type: Type, facts: Facts): void {
+    const common = { path, mode: facts.mode & 0o7777, mtimeSec: facts.mtimeSec };
+    const first = type !== 'directory' && facts.links !== '1' ? this.#firstName(path, facts) : undefined;
     if (first !== undefined) this.entries.push({ ...common, type: 'hardlink', linkPath: first });
-    else if (type === 'file') this.#addFile(common, stat);
+    else if (type === 'file') this.#addFile(common, facts);
     else if (type === 'symlink') {
       const linkPath = this.#try(path, (place) => readlinkSync(place, { encoding: 'latin1' }));
       if (linkPath !== undefined) this.entries.push({ ...common, type, linkPath });
     } else if (type === 'char' || type === 'block') {
-      const rdev = Number(stat.rdev);
-      this.entries.push({ ...common, type, devMajor: major(rdev), devMinor: minor(rdev) });
+      const [devMajor = 0, devMinor = 0] = facts.device.split(':').map(Number);
+      this.entries.push({ ...common, type, devMajor, devMinor });
     } else if (type !== 'hardlink') this.entries.push({ ...common, type });
   }
 
-  #addFile(common: { path: ByteString; mode: number; mtimeSec: number }, stat: BigIntStats): void {
+  #addFile(common: { path: ByteString; mode: number; mtimeSec: number }, facts: Facts): void {
     if (this.#checksAccess) this.#try(common.path, (place) => accessSync(place, constants.R_OK));
-    const file = { ...common, type: 'file' as const, sizeBytes: Number(stat.size) };
-    this.entries.push(this.#datesWell(common.path, stat) ? { ...file, stamp: stampOf(stat) } : file);
+    const { sizeBytes, stamp, capability } = facts;
+    this.entries.push({
+      ...common,
+      type: 'file',
+      sizeBytes,
+      ...(this.#datesWell(common.path, stamp) ? { stamp } : {}),
+      ...(capability === '' ? {} : { capability: Buffer.from(capability, 'hex') }),
+    });
   }
 
   /** Undefined for the first name itself. */
-  #firstName(path: ByteString, { dev, ino }: BigIntStats): ByteString | undefined {
-    const key = `${dev} ${ino}`;
+  #firstName(path: ByteString, { stamp }: Facts): ByteString | undefined {
+    const [device, inode] = stamp.split(' ', 2);
+    const key = `${device} ${inode}`;
     const first = this.#names.get(key);
     if (first === undefined) this.#names.set(key, path);
     return first;
   }
 
-  #datesWell(path: ByteString, { dev }: BigIntStats): boolean {
-    const known = this.#isDated.get(dev);
+  #datesWell(path: ByteString, stamp: string): boolean {
+    const device = stamp.slice(0, stamp.indexOf(' '));
+    const known = this.#isDated.get(device);
     if (known !== undefined) return known;
-    const type = this.#try(path, (place) => statfsSync(place).type) ?? 0;
-    this.#isDated.set(dev, datingFileSystems.has(type));
-    return this.#isDated.get(dev)!;
+    const isDated = datingFileSystems.has(this.#try(path, (place) => statfsSync(place).type) ?? 0);
+    this.#isDated.set(device, isDated);
+    return isDated;
   }
 
   /** Undefined for what is not there any more. */
@@ -119,35 +145,30 @@ function isAscii(text: string): boolean {
   return !/[^\0-\x7f]/.test(text);
 }
 
-function typeOf(stat: BigIntStats): Type | undefined {
-  switch (Number(stat.mode) & constants.S_IFMT) {
-    case constants.S_IFREG:
-      return 'file';
-    case constants.S_IFDIR:
-      return 'directory';
-    case constants.S_IFLNK:
-      return 'symlink';
-    case constants.S_IFCHR:
-      return 'char';
-    case constants.S_IFBLK:
-      return 'block';
-    case constants.S_IFIFO:
-      return 'fifo';
-    default:
-      return undefined;
+function factsOf(text: string): Facts[] {
+  const fields = text.split('\0');
+  const files: Facts[] = [];
+  for (let at = 0; at + factsPerFile < fields.length; at += factsPerFile) {
+    files.push({
+      name: fields[at]!,
+      mode: Number(fields[at + 1]),
+      links: fields[at + 2]!,
+      sizeBytes: Number(fields[at + 3]),
+      mtimeSec: Number(fields[at + 4]),
+      device: fields[at + 5]!,
+      stamp: fields[at + 6]!,
+      capability: fields[at + 7]!,
+    });
   }
+  return files;
 }
 
-function seconds(ns: bigint): number {
-  const whole = ns / 1_000_000_000n;
-  return Number(ns < 0n && whole * 1_000_000_000n !== ns ? whole - 1n : whole);
-}
-
-/** As glibc splits a device number. */
-function major(device: number): number {
-  return Math.floor(device / 2 ** 8) % 2 ** 12;
-}
-
-function minor(device: number): number {
-  return (device % 2 ** 8) + (Math.floor(device / 2 ** 20) % 2 ** 12) * 2 ** 8;
-}
+/** Sockets have none. */
+const types: ReadonlyMap<number, Type> = new Map([
+  [constants.S_IFREG, 'file'],
+  [constants.S_IFDIR, 'directory'],
+  [constants.S_IFLNK, 'symlink'],
+  [constants.S_IFCHR, 'char'],
+  [constants.S_IFBLK, 'block'],
+  [constants.S_IFIFO, 'fifo'],
+]);

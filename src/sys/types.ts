@@ -65,6 +65,12 @@ export interface Sys {
   lstat(path: PathLike): FullStat;
   /** The same; undefined for ENOENT and ENOTDIR, without the cost of an error. */
   lstatIfPresent(path: PathLike): FullStat | undefined;
+  /**
+   * readdir(3) with an lstat of each entry, in the folder's order, as one text. Eight fields per entry, each ended by a NUL: name (a byte string), mode,
+   * links, size, seconds of the last write, device numbers (`major:minor`), `device inode mtime ctime` in ns, and of a file that can be executed
+   * `security.capability` in hexadecimal. A folder of thousands takes a fifth of what that many calls take.
+   */
+  scanFolder(path: PathLike): string;
   /** utimensat(AT_SYMLINK_NOFOLLOW), nanoseconds exact, also before 1970. */
   lutimes(path: PathLike, atime: NanoTime, mtime: NanoTime): void;
   /** lsetxattr(2) and friends never follow symlinks. `get` answers undefined when the attribute is not there. */
