@@ -4,7 +4,7 @@ import { type ListedEntry, type ListedFile, type Listing, letters } from './type
 
 const types = new Map(Object.entries(letters).map(([type, letter]) => [letter, type as keyof typeof letters]));
 
-/** @throws `invalid-argument` naming the line that is not as it has to be. */
+/** The lines are decoded one by one. @throws `invalid-argument` for what is no listing */
 export function decodeListing(bytes: Uint8Array): Listing {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   const lines = text.split('\n');
@@ -12,7 +12,7 @@ export function decodeListing(bytes: Uint8Array): Listing {
   const header = decodeHeader(lines.shift() ?? '');
   if (header.entries !== lines.length) throw fault(1, `${header.entries} entries announced, ${lines.length} came`);
   const { context, takenMs } = header;
-  return { context, takenMs, lines, entries: lines.map((line, index) => decodeEntry(line, index + 2)) };
+  return { context, takenMs, lines };
 }
 
 function fault(line: number, fact: string): EngineError {
@@ -37,7 +37,9 @@ function decodeHeader(line: string): { context: string; takenMs: number; entries
   return { context, takenMs: count(takenMs, 1), entries: count(entries, 1) };
 }
 
-function decodeEntry(line: string, number: number): ListedEntry {
+/** The entry of a line, numbered from 0. @throws `invalid-argument` naming the line that is not as it has to be */
+export function decodeEntry(line: string, index: number): ListedEntry {
+  const number = index + 2;
   const value = parse(line, number);
   if (!Array.isArray(value)) throw fault(number, 'not a list');
   const [letter, path, mode, mtimeSec, ...rest] = value as readonly unknown[];

@@ -37,7 +37,6 @@ export type ListedEntry =
   | (Common & { readonly type: 'char' | 'block'; readonly devMajor: number; readonly devMinor: number });
 
 export interface Listing extends ListingHeader {
-  readonly entries: readonly ListedEntry[];
   /** The line of each entry as it came: equal lines are equal files. */
   readonly lines: readonly string[];
 }

@@ -7,7 +7,16 @@ import type { BuildContext } from './build-context.ts';
 import { startFileHash } from './file-hash.ts';
 import { inflateAny } from './inflate.ts';
 import { pace } from './pace.ts';
-import { cleanTreePath, type NodeType, parentOf, plainFolder, printable, type TreeNode } from './source-tree.ts';
+import {
+  cleanTreePath,
+  type NodeType,
+  parentOf,
+  plainFolder,
+  printable,
+  type TreeNode,
+  type Walked,
+  walkNames,
+} from './source-tree.ts';
 
 interface ContextNode extends TreeNode {
   /** Where the content is in the data file. */
@@ -82,9 +91,21 @@ export class ContextTree implements BuildContext {
   }
 
   async list(path: ByteString): Promise<readonly ByteString[]> {
+    return this.#names(path);
+  }
+
+  #names(path: ByteString): readonly ByteString[] {
     let names = this.#sorted.get(path);
     if (!names) this.#sorted.set(path, (names = [...(this.#children.get(path) ?? [])].sort()));
     return names;
+  }
+
+  walk(path: ByteString): readonly Walked[] {
+    return walkNames(
+      path,
+      (at) => this.#nodes.get(at),
+      (at) => this.#names(at),
+    );
   }
 
   async xattrs(path: ByteString): Promise<ReadonlyMap<ByteString, Uint8Array>> {

@@ -74,7 +74,7 @@ async function copyWithParents(
     await put(draft, source, path, node, joinTree(target, path), options, undefined);
   const place = joinTree(joinTree(target, ancestors.at(-1)?.path ?? ''), baseOf(source.path));
   const names = new Inodes();
-  for await (const { path, node, within } of walkSelected(source)) {
+  for (const { path, node, within } of await walkSelected(source)) {
     options.signal.throwIfAborted();
     await put(draft, source, path, node, joinTree(place, within), options, names.of(node));
   }
@@ -98,7 +98,7 @@ async function copyFolder(
   await draft.makeFolders(parentOf(target), { uid: 0, gid: 0 }, mtime);
   await draft.makeFolders(target, options.owner ?? { uid: 0, gid: 0 }, mtime);
   const names = new Inodes();
-  for await (const { path, node, within } of walkSelected(source)) {
+  for (const { path, node, within } of await walkSelected(source)) {
     options.signal.throwIfAborted();
     if (within !== '') await put(draft, source, path, node, joinTree(target, within), options, names.of(node));
   }

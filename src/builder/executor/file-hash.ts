@@ -21,20 +21,14 @@ const flags = { file: '0', hardlink: '1', symlink: '2', char: '3', block: '4', d
 /** A hash that has taken the header; the content follows. Its hex digest is what history shows behind `file:`. */
 export function startFileHash(header: HashedHeader): Hash {
   const hash = createHash('sha256');
-  const fields: readonly (readonly [string, string | number])[] = [
-    ['name', header.name],
-    ['mode', header.mode],
-    ['uid', header.uid],
-    ['gid', header.gid],
-    ['size', header.type === 'file' ? header.sizeBytes : 0],
-    ['typeflag', flags[header.type]],
-    ['linkname', header.linkPath],
-    ['uname', ''],
-    ['gname', ''],
-    ['devmajor', header.devMajor],
-    ['devminor', header.devMinor],
-  ];
-  for (const [key, value] of fields) hash.update(`${key}${value}`, 'latin1');
+  const size = header.type === 'file' ? header.sizeBytes : 0;
+  const owner = `uid${header.uid}gid${header.gid}`;
+  const device = `devmajor${header.devMajor}devminor${header.devMinor}`;
+  hash.update(
+    `name${header.name}mode${header.mode}${owner}size${size}typeflag${flags[header.type]}linkname${header.linkPath}unamegname${device}`,
+    'latin1',
+  );
+  if (header.xattrs.size === 0) return hash;
   for (const name of [...header.xattrs.keys()].sort()) {
     hash.update(name, 'latin1').update(header.xattrs.get(name)!);
   }

@@ -6,6 +6,7 @@ export { ForeignCache } from './foreign-cache.ts';
 export { checkOut, parseGitReference } from './git-source.ts';
 export { isArchive } from './inflate.ts';
 export { isHeavy, opFor } from './ops.ts';
+export { pace } from './pace.ts';
 export { Recorder } from './recorder.ts';
 export type { StepReport } from './report.ts';
 export type { FileComponent } from './selection.ts';
@@ -20,6 +21,8 @@ export {
   statPath,
   type TreeNode,
   toBytes,
+  type Walked,
+  walkNames,
 } from './source-tree.ts';
 export type { StepState } from './state.ts';
 export type { KeyComponents } from './step-key.ts';

@@ -4,6 +4,7 @@ import { type ByteString, clampTime } from '#archive';
 import { compileGoMatch, compileIgnorePattern, IgnoreMatcher } from '#dockerfile';
 import { EngineError } from '#errdefs';
 import { hashList } from './file-hash.ts';
+import { pace } from './pace.ts';
 import {
   cleanTreePath,
   joinTree,
@@ -69,7 +70,7 @@ export async function selectSources(
     } else found.push(await select(tree, path, selecting));
   }
   if (tree.expect) await tree.expect(await filesOf(found), 'digests');
-  return await Promise.all(found.map(async (one) => ({ ...one, shownHash: await shownHashOf(one) })));
+  return await Promise.all(found.map(async (one) => Object.assign(one, { shownHash: await shownHashOf(one) })));
 }
 
 /** Not hashed yet. */
@@ -79,7 +80,7 @@ type Found = Omit<Selected, 'shownHash'>;
 export async function filesOf(sources: readonly Found[]): Promise<ByteString[]> {
   const paths: ByteString[] = [];
   for (const source of sources) {
-    for await (const { path, node } of walkSelected(source)) if (node.type === 'file') paths.push(path);
+    for (const { path, node } of await walkSelected(source)) if (node.type === 'file') paths.push(path);
   }
   return paths;
 }
@@ -135,24 +136,43 @@ async function foldersBetween(tree: SourceTree, base: ByteString, path: ByteStri
  * A source and everything below it that is not left out, folders before what is in them. A folder that is left out comes along when something in it
  * does not.
  */
-export async function* walkSelected(
-  source: Found,
-): AsyncGenerator<{ readonly path: ByteString; readonly node: TreeNode; readonly within: ByteString }> {
-  const { tree, resolved, excludes } = source;
-  let skipped: { path: ByteString; node: TreeNode; within: ByteString }[] = [];
+export function walkSelected(source: Found): Promise<readonly Item[]> {
+  let items = walked.get(source);
+  if (!items) walked.set(source, (items = itemsOf(source)));
+  return items;
+}
+
+export interface Item {
+  readonly path: ByteString;
+  readonly node: TreeNode;
+  /** The path below the source. */
+  readonly within: ByteString;
+}
+
+/** Its digests, its times and the copy itself each ask for what is in a source. */
+const walked = new WeakMap<Found, Promise<readonly Item[]>>();
+
+async function itemsOf({ tree, resolved, excludes }: Found): Promise<readonly Item[]> {
+  const items: Item[] = [];
+  const withinOf = (path: ByteString) => (resolved === '' ? path : path.slice(resolved.length + 1));
+  if (tree.walk && !excludes) {
+    for (const { path, node } of tree.walk(resolved)) items.push({ path, node, within: withinOf(path) });
+    return items;
+  }
+  let skipped: Item[] = [];
   for await (const { path, node } of walkTree(tree, resolved)) {
-    const within = resolved === '' ? path : path.slice(resolved.length + 1);
-    if (within === '' || !excludes) {
-      yield { path, node, within };
+    const item = { path, node, within: withinOf(path) };
+    if (item.within === '' || !excludes) {
+      items.push(item);
       continue;
     }
     skipped = skipped.filter((folder) => path.startsWith(`${folder.path}/`));
-    if (!excludes(printable(within))) {
-      yield* skipped;
-      yield { path, node, within };
+    if (!excludes(printable(item.within))) {
+      items.push(...skipped, item);
       skipped = [];
-    } else if (node.type === 'directory') skipped.push({ path, node, within });
+    } else if (node.type === 'directory') skipped.push(item);
   }
+  return items;
 }
 
 /** Everything below the selected sources, for the cache key. `withOwners`: the copy keeps them. */
@@ -164,9 +184,13 @@ export async function fileComponents(
   for (const source of selected) {
     for (const { path, node } of source.ancestors ?? [])
       components.push(folderComponent(path, node, options.withOwners));
-    for await (const { path, node } of walkSelected(source)) {
+    const rest = pace();
+    for (const { path, node, within } of await walkSelected(source)) {
+      await rest();
       options.signal.throwIfAborted();
-      components.push(await component(source, path, node, options.withOwners));
+      const content = node.type === 'file' ? await source.tree.contentHash(path) : contentOf(node);
+      const owner = options.withOwners ? `${node.uid}:${node.gid}` : '';
+      components.push([printable(joinTree(source.path, within)), node.type, owner, node.mode.toString(8), content]);
     }
   }
   return components;
@@ -176,20 +200,7 @@ function folderComponent(path: ByteString, node: TreeNode, withOwners: boolean):
   return [`${printable(path)}/`, node.type, withOwners ? `${node.uid}:${node.gid}` : '', node.mode.toString(8), ''];
 }
 
-async function component(
-  source: Selected,
-  path: ByteString,
-  node: TreeNode,
-  withOwners: boolean,
-): Promise<FileComponent> {
-  const rest = path.slice(source.resolved.length).replace(/^\//, '');
-  const owner = withOwners ? `${node.uid}:${node.gid}` : '';
-  const mode = node.mode.toString(8);
-  return [printable(joinTree(source.path, rest)), node.type, owner, mode, await contentOf(source.tree, path, node)];
-}
-
-async function contentOf(tree: SourceTree, path: ByteString, node: TreeNode): Promise<string> {
-  if (node.type === 'file') return await tree.contentHash(path);
+function contentOf(node: TreeNode): string {
   if (node.type === 'symlink') return `-> ${printable(node.linkPath)}`;
   return node.type === 'directory' || node.type === 'fifo' ? '' : `${node.devMajor}:${node.devMinor}`;
 }
@@ -207,18 +218,22 @@ export async function timesDigest(
       hash.update(`${sec}.${nsec}\n`);
     };
     for (const { node } of source.ancestors ?? []) take(node);
-    for await (const { node } of walkSelected(source)) {
-      signal.throwIfAborted();
-      take(node);
-    }
+    signal.throwIfAborted();
+    for (const { node } of await walkSelected(source)) take(node);
   }
   return hash.digest('hex');
 }
 
+/** Strings as long as a call into the hash is worth. */
+const componentsPerUpdate = 200;
+
 /** One digest over many components, without ambiguity. */
 export function componentsDigest(components: readonly FileComponent[]): string {
   const hash = createHash('sha256');
-  for (const entry of components) hash.update(`${JSON.stringify(entry)}\n`);
+  for (let at = 0; at < components.length; at += componentsPerUpdate) {
+    const some = components.slice(at, at + componentsPerUpdate);
+    hash.update(some.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+  }
   return hash.digest('hex');
 }
 
@@ -253,7 +268,9 @@ async function shownHashOf(source: Found): Promise<string> {
 async function folderHash(source: Found): Promise<string> {
   const { tree } = source;
   const hashes: string[] = [];
-  for await (const { path, node } of walkSelected(source)) {
+  const rest = pace();
+  for (const { path, node } of await walkSelected(source)) {
+    await rest();
     if (path !== '') hashes.push(node.type === 'symlink' ? await hashFollowing(tree, path) : await tree.hash(path));
   }
   return hashList('dir', hashes.sort());

@@ -37,6 +37,8 @@ export interface SourceTree {
   hash(path: ByteString): Promise<string>;
   /** The same for cache keys: without what a copy does not take over. */
   contentHash(path: ByteString): Promise<string>;
+  /** The same walk as {@link walkTree}'s, for trees whose names are all in memory: waiting for each would take longer than walking. */
+  walk?(path: ByteString): readonly Walked[];
   /** Says what will be asked for next, where each file by itself would have to come from afar. */
   expect?(paths: readonly ByteString[], what: 'digests' | 'contents'): Promise<void>;
 }
@@ -111,11 +113,36 @@ export async function statPath(
   return node && { path: resolved, node };
 }
 
-/** `path` and everything below it, folders before what is in them, names sorted. */
-export async function* walkTree(
-  tree: SourceTree,
+export interface Walked {
+  readonly path: ByteString;
+  readonly node: TreeNode;
+}
+
+/** A walk in the order of {@link walkTree} through names that are in memory. */
+export function walkNames(
   path: ByteString,
-): AsyncGenerator<{ readonly path: ByteString; readonly node: TreeNode }> {
+  lookUp: (path: ByteString) => TreeNode | undefined,
+  namesIn: (path: ByteString) => readonly ByteString[],
+): Walked[] {
+  const found: Walked[] = [];
+  const pending = [path];
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    const node = lookUp(at);
+    if (!node) continue;
+    found.push({ path: at, node });
+    if (node.type !== 'directory') continue;
+    const names = namesIn(at);
+    for (let index = names.length - 1; index >= 0; index--) pending.push(joinTree(at, names[index]!));
+  }
+  return found;
+}
+
+/** `path` and everything below it, folders before what is in them, names sorted. */
+export async function* walkTree(tree: SourceTree, path: ByteString): AsyncGenerator<Walked> {
+  if (tree.walk) {
+    yield* tree.walk(path);
+    return;
+  }
   const pending = [path];
   const rest = pace();
   while (pending.length > 0) {
@@ -132,7 +159,7 @@ export async function* walkTree(
 
 /** For messages. */
 export function printable(path: ByteString): string {
-  return Buffer.from(path, 'latin1').toString();
+  return /[^\0-\x7f]/.test(path) ? Buffer.from(path, 'latin1').toString() : path;
 }
 
 /** Text to the bytes that name a file. */

@@ -1,15 +1,18 @@
 import type { ListedContext } from '#api-types';
 import type { ByteString } from '#archive';
-import { decodeListing, type ListedEntry, type Listing } from '#context-listing';
+import { decodeEntry, decodeListing, type ListedEntry, type Listing } from '#context-listing';
 import { EngineError } from '#errdefs';
 import { fromBytes } from '#streams';
 import {
   type BuildContext,
+  pace,
   parentOf,
   plainFolder,
   printable,
   startFileHash,
   type TreeNode,
+  type Walked,
+  walkNames,
 } from '../executor/index.ts';
 import type { ContextMemory, Digests } from './context-memory.ts';
 import { ReceivedFiles } from './received-files.ts';
@@ -24,6 +27,7 @@ interface ListedNode extends TreeNode {
   /** Of a hardlink: the name that has the content. */
   readonly first: ListedNode | undefined;
   readonly content: Uint8Array | undefined;
+  readonly stamp: string | undefined;
   /** As Docker's tarsum of the entry; of a file unknown until its content was seen, now or earlier. */
   digest: string | undefined;
 }
@@ -68,16 +72,21 @@ export class ListedTree implements BuildContext {
     this.#received = new ReceivedFiles(options.dataPath);
     this.#nodes.set('', impliedNode(''));
     this.#children.set('', []);
-    for (const [index, entry] of listing.entries.entries()) this.#place(entry, index);
   }
 
   /** @throws EngineError `invalid-argument` for a listing that is not well-formed */
   static async open(listed: ListedContext, options: ListedTreeOptions): Promise<ListedTree> {
     const listing = decodeListing(listed.listing);
-    if (listing.entries.length > maxEntries) {
+    if (listing.lines.length > maxEntries) {
       throw new EngineError('invalid-argument', `build context: more than ${maxEntries} entries`);
     }
-    return new ListedTree(listed, listing, await options.memory.load(listing.context), options);
+    const tree = new ListedTree(listed, listing, await options.memory.load(listing.context), options);
+    const rest = pace();
+    for (const [index, line] of listing.lines.entries()) {
+      await rest();
+      tree.#place(decodeEntry(line, index), index);
+    }
+    return tree;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -90,7 +99,19 @@ export class ListedTree implements BuildContext {
     return this.#nodes.get(path);
   }
 
+  walk(path: ByteString): readonly Walked[] {
+    return walkNames(
+      path,
+      (at) => this.#nodes.get(at),
+      (at) => this.#names(at),
+    );
+  }
+
   async list(path: ByteString): Promise<readonly ByteString[]> {
+    return this.#names(path);
+  }
+
+  #names(path: ByteString): readonly ByteString[] {
     const names = this.#children.get(path) ?? [];
     if (!this.#sorted.has(path)) {
       this.#sorted.add(path);
@@ -212,8 +233,7 @@ export class ListedTree implements BuildContext {
       );
     }
     node.digest = digest;
-    const entry = this.#listing.entries[node.line!]!;
-    if (asListed && entry.type === 'file' && isSettled(entry, this.#listing.takenMs)) this.#learned.set(line, digest);
+    if (asListed && isSettled(node.stamp, this.#listing.takenMs)) this.#learned.set(line, digest);
   }
 
   async #remember(): Promise<void> {
@@ -292,12 +312,13 @@ function newNode(
     first: undefined,
     attributes: capability ? new Map([['security.capability', capability]]) : noAttributes,
     content: entry.type === 'file' ? entry.content : undefined,
+    stamp: entry.type === 'file' ? entry.stamp : undefined,
     digest,
   };
 }
 
 function impliedNode(path: ByteString): ListedNode {
-  const nothing = { line: undefined, first: undefined, content: undefined, digest: undefined };
+  const nothing = { line: undefined, first: undefined, content: undefined, stamp: undefined, digest: undefined };
   return { ...plainFolder, ...nothing, path, attributes: noAttributes };
 }
 
