@@ -22,7 +22,6 @@ export {
   type TreeNode,
   toBytes,
   type Walked,
-  walkNames,
 } from './source-tree.ts';
 export type { StepState } from './state.ts';
 export type { KeyComponents } from './step-key.ts';

@@ -12,7 +12,6 @@ import {
   startFileHash,
   type TreeNode,
   type Walked,
-  walkNames,
 } from '../executor/index.ts';
 import type { ContextMemory, Digests } from './context-memory.ts';
 import { ReceivedFiles } from './received-files.ts';
@@ -28,6 +27,9 @@ interface ListedNode extends TreeNode {
   readonly first: ListedNode | undefined;
   readonly content: Uint8Array | undefined;
   readonly stamp: string | undefined;
+  /** Of a folder: what is in it, in the order of their names once somebody has asked. */
+  readonly children: ListedNode[];
+  isSorted: boolean;
   /** As Docker's tarsum of the entry; of a file unknown until its content was seen, now or earlier. */
   digest: string | undefined;
 }
@@ -42,6 +44,7 @@ export interface ListedTreeOptions {
 }
 
 const noAttributes: ReadonlyMap<ByteString, Uint8Array> = new Map();
+const noChildren: ListedNode[] = [];
 const maxEntries = 4_000_000;
 
 /**
@@ -55,8 +58,8 @@ export class ListedTree implements BuildContext {
   readonly #known: Digests;
   readonly #received: ReceivedFiles;
   readonly #nodes = new Map<ByteString, ListedNode>();
-  readonly #children = new Map<ByteString, ByteString[]>();
-  readonly #sorted = new Set<ByteString>();
+  /** The folder of the last line: most stand in the same as the one before. */
+  #folder: ListedNode;
   /** Lines whose digest was found out in this build and will hold for the next. */
   readonly #learned = new Map<string, string>();
   /** Lines that turned out to be wrong. */
@@ -70,8 +73,8 @@ export class ListedTree implements BuildContext {
     this.#known = known;
     this.#options = options;
     this.#received = new ReceivedFiles(options.dataPath);
-    this.#nodes.set('', impliedNode(''));
-    this.#children.set('', []);
+    this.#folder = impliedNode('');
+    this.#nodes.set('', this.#folder);
   }
 
   /** @throws EngineError `invalid-argument` for a listing that is not well-formed */
@@ -100,24 +103,20 @@ export class ListedTree implements BuildContext {
   }
 
   walk(path: ByteString): readonly Walked[] {
-    return walkNames(
-      path,
-      (at) => this.#nodes.get(at),
-      (at) => this.#names(at),
-    );
+    const found: ListedNode[] = [];
+    const start = this.#nodes.get(path);
+    const pending = start ? [start] : [];
+    for (let node = pending.pop(); node; node = pending.pop()) {
+      found.push(node);
+      const inside = childrenOf(node);
+      for (let index = inside.length - 1; index >= 0; index--) pending.push(inside[index]!);
+    }
+    return found.map((node) => ({ path: node.path, node }));
   }
 
   async list(path: ByteString): Promise<readonly ByteString[]> {
-    return this.#names(path);
-  }
-
-  #names(path: ByteString): readonly ByteString[] {
-    const names = this.#children.get(path) ?? [];
-    if (!this.#sorted.has(path)) {
-      this.#sorted.add(path);
-      names.sort();
-    }
-    return names;
+    const node = this.#nodes.get(path);
+    return node ? childrenOf(node).map((child) => nameOf(child.path)) : [];
   }
 
   async xattrs(path: ByteString): Promise<ReadonlyMap<ByteString, Uint8Array>> {
@@ -162,11 +161,12 @@ export class ListedTree implements BuildContext {
   }
 
   remove(path: ByteString): void {
-    if (path === '' || !this.#nodes.delete(path)) return;
-    const siblings = this.#children.get(parentOf(path));
-    siblings?.splice(siblings.indexOf(nameOf(path)), 1);
-    for (const name of this.#children.get(path)?.slice() ?? []) this.remove(`${path}/${name}`);
-    this.#children.delete(path);
+    const node = this.#nodes.get(path);
+    if (path === '' || !node) return;
+    this.#nodes.delete(path);
+    const siblings = this.#nodes.get(parentOf(path))?.children;
+    siblings?.splice(siblings.indexOf(node), 1);
+    for (const child of node.children.slice()) this.remove(child.path);
   }
 
   #isHere(node: ListedNode): boolean {
@@ -251,25 +251,23 @@ export class ListedTree implements BuildContext {
   #place(entry: ListedEntry, index: number): void {
     const { path } = entry;
     if (this.#nodes.has(path)) throw fault(path, 'listed twice');
-    this.#makeParents(parentOf(path));
+    const parent = parentOf(path);
+    if (this.#folder.path !== parent) this.#folder = this.#folderAt(parent);
     const line = this.#listing.lines[index]!;
-    this.#add(entry.type === 'hardlink' ? this.#linked(entry, index) : newNode(entry, index, this.#known.get(line)));
-  }
-
-  #add(node: ListedNode): void {
-    const { path } = node;
+    const node = entry.type === 'hardlink' ? this.#linked(entry, index) : newNode(entry, index, this.#known.get(line));
     this.#nodes.set(path, node);
-    if (node.type === 'directory') this.#children.set(path, []);
-    this.#children.get(parentOf(path))!.push(nameOf(path));
+    this.#folder.children.push(node);
   }
 
-  /** Folders that .dockerignore leaves out while it lets something in them through. */
-  #makeParents(path: ByteString): void {
+  /** Also of folders that .dockerignore leaves out while it lets something in them through. */
+  #folderAt(path: ByteString): ListedNode {
     const node = this.#nodes.get(path);
-    if (node?.type === 'directory') return;
+    if (node?.type === 'directory') return node;
     if (node) throw fault(path, 'has something below it and is no folder');
-    this.#makeParents(parentOf(path));
-    this.#add(impliedNode(path));
+    const implied = impliedNode(path);
+    this.#folderAt(parentOf(path)).children.push(implied);
+    this.#nodes.set(path, implied);
+    return implied;
   }
 
   #linked(entry: ListedEntry & { type: 'hardlink' }, index: number): ListedNode {
@@ -281,7 +279,7 @@ export class ListedTree implements BuildContext {
     first.inode ??= `${++this.#inodes}`;
     const header = { ...plainFolder, ...entry, uid: 0, gid: 0, sizeBytes: 0, name: entry.path, xattrs: noAttributes };
     const digest = startFileHash({ ...header, type: 'hardlink' }).digest('hex');
-    return { ...first, path: entry.path, line: index, first, digest };
+    return { ...first, path: entry.path, line: index, first, digest, children: noChildren };
   }
 }
 
@@ -313,18 +311,28 @@ function newNode(
     attributes: capability ? new Map([['security.capability', capability]]) : noAttributes,
     content: entry.type === 'file' ? entry.content : undefined,
     stamp: entry.type === 'file' ? entry.stamp : undefined,
+    children: type === 'directory' ? [] : noChildren,
+    isSorted: false,
     digest,
   };
 }
 
 function impliedNode(path: ByteString): ListedNode {
   const nothing = { line: undefined, first: undefined, content: undefined, stamp: undefined, digest: undefined };
-  return { ...plainFolder, ...nothing, path, attributes: noAttributes };
+  const folder = { children: [], isSorted: false };
+  return { ...plainFolder, ...nothing, ...folder, path, attributes: noAttributes };
 }
 
 function hashedHeader(node: ListedNode) {
   const name = node.type === 'directory' ? `${node.path}/` : node.path;
   return { ...node, name, xattrs: node.attributes };
+}
+
+/** Sorted by bytes: of siblings the whole paths sort as their names do. */
+function childrenOf(node: ListedNode): readonly ListedNode[] {
+  if (!node.isSorted && node.children.length > 1) node.children.sort((a, b) => (a.path < b.path ? -1 : 1));
+  node.isSorted = true;
+  return node.children;
 }
 
 function nameOf(path: ByteString): ByteString {
