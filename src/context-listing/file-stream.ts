@@ -27,20 +27,18 @@ export interface FileSink {
 }
 
 /**
- * Parses a stream; `keep` stores each chunk as it came, beside the parsing, and is waited for before the next.
+ * Parses a stream; `keep` stores each chunk as it came, and is waited for before the next where it says so.
  * @throws `invalid-argument` for a stream that ends within a file; what the sink throws
  */
 export async function readFiles(
   source: ByteSource,
   sink: FileSink,
-  keep: (chunk: Uint8Array) => Promise<unknown>,
+  keep: (chunk: Uint8Array) => Promise<void> | undefined,
 ): Promise<void> {
   const parser = new FileParser(sink);
   for await (const chunk of source) {
-    const kept = keep(chunk);
-    kept.catch(() => {});
     parser.take(chunk);
-    await kept;
+    await keep(chunk);
   }
   parser.finish();
 }

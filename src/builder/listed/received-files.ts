@@ -4,6 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { readFiles } from '#context-listing';
 import { EngineError } from '#errdefs';
 import type { ByteSource } from '#streams';
+import { BlockWriter } from './block-writer.ts';
 
 export interface ExpectedFile {
   readonly line: number;
@@ -20,7 +21,7 @@ export class ReceivedFiles implements AsyncDisposable {
   readonly #path: string;
   readonly #offsets = new Map<number, number>();
   #file: FileHandle | undefined;
-  #sizeBytes = 0;
+  #writer: BlockWriter | undefined;
 
   constructor(path: string) {
     this.#path = path;
@@ -40,8 +41,9 @@ export class ReceivedFiles implements AsyncDisposable {
     note: (at: number, digest: string, asListed: boolean) => void,
   ): Promise<void> {
     this.#file ??= await open(this.#path, 'wx+', 0o600);
-    const file = this.#file;
-    const base = this.#sizeBytes;
+    this.#writer ??= new BlockWriter(this.#file);
+    const writer = this.#writer;
+    const base = writer.sizeBytes;
     let at = -1;
     const sink = {
       start: (entry: number, sizeBytes: number, offset: number) => {
@@ -53,21 +55,13 @@ export class ReceivedFiles implements AsyncDisposable {
       end: (asListed: boolean) => note(at, expected[at]!.hash.digest('hex'), asListed),
     };
     try {
-      await readFiles(source, sink, (chunk) => this.#append(file, chunk));
+      await readFiles(source, sink, (chunk) => writer.append(chunk));
+      await writer.flush();
       if (at !== expected.length - 1) throw unasked(expected[at + 1]!.line);
     } catch (error) {
       // What is not whole, or not what it was taken for, is not here.
       for (const { line } of expected) this.#offsets.delete(line);
       throw error;
-    }
-  }
-
-  async #append(file: FileHandle, chunk: Uint8Array): Promise<void> {
-    const at = this.#sizeBytes;
-    this.#sizeBytes += chunk.length;
-    const { bytesWritten } = await file.write(chunk, 0, chunk.length, at);
-    if (bytesWritten !== chunk.length) {
-      throw new EngineError('unavailable', 'write build context: no space left on device');
     }
   }
 
