@@ -14,22 +14,34 @@ const messageAt = (taken: number): LogMessage => ({
   mark: { file: 'f', offset: 0, taken },
 });
 
+/** In blocks of four. */
 async function* upTo(count: number, { from }: LogFollow): AsyncGenerator<LogMessage[]> {
-  for (let taken = (from?.taken ?? 0) + 1; taken <= count; taken++) yield [messageAt(taken)];
+  for (let taken = (from?.taken ?? 0) + 1; taken <= count; taken += 4) {
+    const some = Array.from({ length: Math.min(4, count - taken + 1) }, (_, at) => messageAt(taken + at));
+    yield some;
+  }
 }
 
 /** Takes messages as a server does, and breaks before those it is told. */
 class Server {
   readonly got: string[] = [];
   readonly breaksBefore = new Set<number>();
+  readonly batch: number;
   refusals = 0;
+  sends = 0;
+
+  constructor(batch = 1) {
+    this.batch = batch;
+  }
 
   readonly open = async () => {
     if (this.refusals-- > 0) throw new Error('away');
     return {
-      send: async ({ text, mark }: LogMessage) => {
-        if (this.breaksBefore.delete(mark.taken)) throw new Error('broken');
-        this.got.push(Buffer.from(text).toString());
+      batch: this.batch,
+      send: async (messages: readonly LogMessage[]) => {
+        if (messages.some(({ mark }) => this.breaksBefore.delete(mark.taken))) throw new Error('broken');
+        this.sends++;
+        this.got.push(...messages.map(({ text }) => Buffer.from(text).toString()));
       },
       close: () => {},
     };
@@ -54,6 +66,16 @@ test('each message once, over breaks and absences of the server', async () => {
   server.breaksBefore.add(3);
   await forward(folder.path, server, 5);
   assert.deepEqual(server.got, ['1', '2', '3', '4', '5']);
+});
+
+test('a server that takes several at once gets them so, and the position is behind the last', async () => {
+  await using folder = await temporaryFolder();
+  const server = new Server(3);
+  server.breaksBefore.add(7);
+  await forward(folder.path, server, 9);
+  assert.deepEqual(server.got, ['1', '2', '3', '4', '5', '6', '7', '8', '9']);
+  assert.ok(server.sends < 9, `${server.sends} sends`);
+  assert.equal(JSON.parse(readFileSync(join(folder.path, 'position'), 'utf8')).taken, 9);
 });
 
 test('the next one goes on where the last one was', async () => {

@@ -78,26 +78,32 @@ export class LogForwarder {
     using position = new LogPosition(positionPath);
     let sent = 0;
     for await (const block of messages({ from, ended, signal: this.#stop.signal })) {
-      for (const message of block) {
-        if (!(await this.#deliver(message))) return;
-        position.write(message.mark);
-        if (++sent % messagesPerTurn === 0) await nextTurn();
+      const list = [...block];
+      for (let at = 0; at < list.length; ) {
+        const some = list.slice(at, at + (this.#sink?.batch ?? 1));
+        if (!(await this.#deliver(some))) return;
+        position.write(some.at(-1)!.mark);
+        at += some.length;
+        sent += some.length;
+        if (sent < messagesPerTurn) continue;
+        sent = 0;
+        await nextTurn();
       }
     }
   }
 
   /** False when it was stopped before. */
-  async #deliver(message: LogMessage): Promise<boolean> {
+  async #deliver(messages: readonly LogMessage[]): Promise<boolean> {
     const { signal } = this.#stop;
     for (let waitMs = firstRetryMs; !signal.aborted; waitMs = Math.min(2 * waitMs, maxRetryMs)) {
       try {
         this.#sink ??= await this.#open();
-        await this.#sink.send(message);
+        await this.#sink.send(messages);
         return true;
       } catch (error) {
         this.#close();
         if (signal.aborted) return false;
-        if (isErrno(error, 'EMSGSIZE')) return this.#passOver(message);
+        if (isErrno(error, 'EMSGSIZE')) return this.#passOver(messages);
         if (waitMs === firstRetryMs) log.warn('a log waits for its server', { container: this.#options.name, error });
         await wait(waitMs, undefined, { ref: false, signal }).catch(() => {});
       }
@@ -125,8 +131,9 @@ export class LogForwarder {
     }
   }
 
-  #passOver({ text }: LogMessage): true {
-    log.warn('a message is too long for its server', { container: this.#options.name, sizeBytes: text.length });
+  #passOver(messages: readonly LogMessage[]): true {
+    const sizeBytes = messages.reduce((sum, { text }) => sum + text.length, 0);
+    log.warn('a message is too long for its server', { container: this.#options.name, sizeBytes });
     return true;
   }
 

@@ -16,6 +16,7 @@ export async function openJournal(fields: JournalFields): Promise<LogSink> {
 }
 
 class JournalSink implements LogSink {
+  readonly batch = 1;
   readonly #wire: LogWire;
   readonly #fields: JournalFields;
 
@@ -24,8 +25,8 @@ class JournalSink implements LogSink {
     this.#fields = fields;
   }
 
-  send(message: LogMessage): Promise<void> {
-    return this.#wire.send(journalEntry(this.#fields, message));
+  async send(messages: readonly LogMessage[]): Promise<void> {
+    for (const message of messages) await this.#wire.send(journalEntry(this.#fields, message));
   }
 
   close(): void {

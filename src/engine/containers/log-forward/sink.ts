@@ -2,6 +2,9 @@ import type { LogMessage } from '#runtime';
 
 /** Where a container's messages are sent on to. After a failed send a new one is needed. */
 export interface LogSink {
-  send(message: LogMessage): Promise<void>;
+  /** So many messages at most are sent as one: more than one where the kernel takes them all or none of them. */
+  readonly batch: number;
+  /** Resolves when the kernel has them. */
+  send(messages: readonly LogMessage[]): Promise<void>;
   close(): void;
 }

@@ -7,6 +7,12 @@ import { SyslogFormatter, syslogSender } from './syslog-format.ts';
 import { type LogOptions, type SyslogSettings, syslogSettings } from './syslog-options.ts';
 import { dialTcp, dialUdp, dialUnixDatagram, dialUnixStream, type LogWire } from './wires.ts';
 
+/**
+ * One write for each message is half of what a burst costs. The position is kept behind a write: a daemon that is killed between the two has its successor send
+ * these again, which happens as much more seldom as there are more of them.
+ */
+const messagesPerWrite = 64;
+
 /** Where a machine's own syslog listens. */
 const localPaths = ['/dev/log', '/var/run/syslog', '/var/run/log'];
 
@@ -96,9 +102,14 @@ class SyslogSink implements LogSink {
     this.#formatter = formatter;
   }
 
+  get batch(): number {
+    return this.#wire.isStream ? messagesPerWrite : 1;
+  }
+
   /** Empty lines are no messages here, as with dockerd. */
-  async send(message: LogMessage): Promise<void> {
-    if (message.text.length > 0) await this.#wire.send(this.#formatter.format(message));
+  async send(messages: readonly LogMessage[]): Promise<void> {
+    const parts = messages.filter(({ text }) => text.length > 0).map((message) => this.#formatter.format(message));
+    if (parts.length > 0) await this.#wire.send(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
   }
 
   close(): void {

@@ -8,6 +8,8 @@ import { sys } from '#sys';
 
 /** A way for messages: each `send` is one, taken by the kernel when it resolves. After a failure a new wire is needed. */
 export interface LogWire {
+  /** A stream: what is sent together arrives as if it had been sent one by one. */
+  readonly isStream: boolean;
   send(message: Uint8Array): Promise<void>;
   /** A send that is under way fails. */
   close(): void;
@@ -109,6 +111,7 @@ function dialError(cause: unknown, name: string): EngineError {
 }
 
 class StreamWire implements LogWire {
+  readonly isStream = true;
   readonly #socket: Socket;
   #fault: Error | undefined;
 
@@ -139,6 +142,7 @@ class StreamWire implements LogWire {
 }
 
 class UdpWire implements LogWire {
+  readonly isStream = false;
   readonly #socket: UdpSocket;
 
   constructor(socket: UdpSocket) {
@@ -169,6 +173,7 @@ class UdpWire implements LogWire {
 }
 
 class DatagramWire implements LogWire {
+  readonly isStream = false;
   readonly #fd: number;
   #isClosed = false;
   #wake: (() => void) | undefined;
