@@ -48,6 +48,10 @@ test('the configuration given is not changed, its Env is seen and keeps its orde
   });
 });
 
+test('an empty CMD takes the command away, and an EXPOSE of nothing exposes nothing', () => {
+  assert.deepEqual(parseChanges(['CMD []', 'EXPOSE $NOTHING'])({ Cmd: ['old'] }), { Cmd: null });
+});
+
 test('no changes is the same configuration', () => {
   const config = { User: 'x' };
   assert.equal(parseChanges([])(config), config);

@@ -94,7 +94,7 @@ export function configChange(config: ConfigFields, instruction: ConfigInstructio
     case 'cmd': {
       const args = commandArgs(instruction.command, config.Shell);
       return {
-        set: { Cmd: args },
+        set: { Cmd: args.length > 0 ? args : null },
         comment: `CMD ${quoteList(args)}`,
         ...(instruction.command.args.length > 0 ? { cmdSet: true } : {}),
       };
@@ -112,7 +112,7 @@ export function configChange(config: ConfigFields, instruction: ConfigInstructio
       const ports = instruction.ports.flatMap((port) => expandWords(port, scope.expansion));
       const keys = exposedPorts(ports).map((port) => [port, {}] as const);
       return {
-        set: { ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(keys) } },
+        set: keys.length === 0 ? {} : { ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(keys) } },
         comment: `EXPOSE ${ports.join(' ')}`,
       };
     }

@@ -12,6 +12,7 @@ import { ContextTree } from './context-tree.ts';
 import { type CopyOptions, copySources } from './copy.ts';
 import { isArchive } from './inflate.ts';
 import { LayerDraft } from './layer-draft.ts';
+import { missingHint } from './missing-source.ts';
 import { resolveOwner } from './owners.ts';
 import { componentsDigest, fileComponents, selectSources, shownHash } from './selection.ts';
 import { emptyTree, resolvePath, walkTree } from './source-tree.ts';
@@ -418,4 +419,14 @@ test('an archive that is unpacked gives a linked file what the last of its heade
     ['b', 'hardlink', 3],
     ['c', 'hardlink', 3],
   ]);
+});
+
+test('a source behind a symlink that leads out of the context is said to be so', async () => {
+  const items = [symlink('key', '/etc/shadow'), folder('d'), symlink('d/up', '../../x'), file('kei', '')];
+  await withContext(tarOf(items), async (tree) => {
+    const words = (name: string, to: string) => ` (${name} is a symlink to ${to}, which is not in the context)`;
+    assert.equal(await missingHint(tree, 'key', undefined), words('key', '/etc/shadow'));
+    assert.equal(await missingHint(tree, 'd/up/more', undefined), words('d/up', '../../x'));
+    assert.equal(await missingHint(tree, 'kej', undefined), ' (did you mean kei?)');
+  });
 });
