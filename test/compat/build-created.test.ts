@@ -85,5 +85,5 @@ test('times as Docker leaves them: by the daemon', (t) =>
       const [one, two] = await builtByClock(builds);
       assert.notEqual(one, two);
     },
-    ['--reproducible-builds=false'],
+    { flags: ['--reproducible-builds=false'] },
   ));

@@ -13,9 +13,9 @@ export interface Builds extends ContainerSetup {
 export async function withBuilds(
   t: TestContext,
   work: (builds: Builds) => Promise<void>,
-  flags: readonly string[] = [],
+  { flags = [], ...options }: { flags?: readonly string[]; within?: readonly string[] } = {},
 ): Promise<void> {
-  await using setup = await containerSetup(t, flags);
+  await using setup = await containerSetup(t, flags, options);
   if (!setup) return;
   let folders = 0;
   const build: Builds['build'] = async (files, ...flags) => {

@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { apiOf } from './api-fixture.ts';
 import { type Builds, withBuilds } from './build-fixture.ts';
@@ -22,40 +23,48 @@ interface Web extends Builds {
 }
 
 /** With a server on loopback: `f.txt` of 2020, archives, a Dockerfile, a redirect, a git repository. */
-async function withWeb(t: TestContext, work: (web: Web) => Promise<void>): Promise<void> {
-  await withBuilds(t, async (builds) => {
-    const asked: string[] = [];
-    const repository = join(builds.folder, 'repository');
-    if (hasGit) makeRepository(repository);
-    const context = tarOf({ Dockerfile: 'FROM base\nCOPY f.txt /x\n', 'f.txt': 'in the archive' });
-    const files: Readonly<Record<string, Buffer>> = {
-      '/f.txt': Buffer.from('hello\n'),
-      '/t.tar': tarOf({ 'in/a': 'a' }),
-      '/context.tar.gz': gzipSync(context),
-      '/Dockerfile': Buffer.from('FROM base\nRUN echo alone\n'),
-      '/page': Buffer.from('<html>'),
-      '/': Buffer.from('no name'),
-    };
-    const server = createServer((request, response) => {
-      const path = decodeURIComponent(request.url!.split('?')[0]!);
-      asked.push(path);
-      if (path === '/moved') return void response.writeHead(302, { location: '/f.txt' }).end();
-      const onDisk = join(builds.folder, path);
-      const isGit = path.startsWith('/repository/.git/') && existsSync(onDisk);
-      const body = files[path] ?? (isGit ? readFileSync(onDisk) : undefined);
-      if (!body) return void response.writeHead(404, 'Not Found').end('nothing here');
-      const type = path === '/page' ? 'text/html' : 'text/plain';
-      response.writeHead(200, { 'content-type': type, 'last-modified': 'Thu, 02 Jan 2020 03:04:05 GMT' }).end(body);
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    try {
-      await work({ ...builds, asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
-    } finally {
-      server.closeAllConnections();
-      server.close();
-    }
-  });
+async function withWeb(
+  t: TestContext,
+  work: (web: Web) => Promise<void>,
+  options: Parameters<typeof withBuilds>[2] = {},
+): Promise<void> {
+  await withBuilds(
+    t,
+    async (builds) => {
+      const asked: string[] = [];
+      const repository = join(builds.folder, 'repository');
+      if (hasGit) makeRepository(repository);
+      const context = tarOf({ Dockerfile: 'FROM base\nCOPY f.txt /x\n', 'f.txt': 'in the archive' });
+      const files: Readonly<Record<string, Buffer>> = {
+        '/f.txt': Buffer.from('hello\n'),
+        '/t.tar': tarOf({ 'in/a': 'a' }),
+        '/context.tar.gz': gzipSync(context),
+        '/Dockerfile': Buffer.from('FROM base\nRUN echo alone\n'),
+        '/page': Buffer.from('<html>'),
+        '/': Buffer.from('no name'),
+      };
+      const server = createServer((request, response) => {
+        const path = decodeURIComponent(request.url!.split('?')[0]!);
+        asked.push(path);
+        if (path === '/moved') return void response.writeHead(302, { location: '/f.txt' }).end();
+        const onDisk = join(builds.folder, path);
+        const isGit = path.startsWith('/repository/.git/') && existsSync(onDisk);
+        const body = files[path] ?? (isGit ? readFileSync(onDisk) : undefined);
+        if (!body) return void response.writeHead(404, 'Not Found').end('nothing here');
+        const type = path === '/page' ? 'text/html' : 'text/plain';
+        response.writeHead(200, { 'content-type': type, 'last-modified': 'Thu, 02 Jan 2020 03:04:05 GMT' }).end(body);
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      try {
+        await work({ ...builds, asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
+    },
+    options,
+  );
 }
 
 const hasGit = spawnSync('git', ['--version']).status === 0;
@@ -118,6 +127,24 @@ test('ADD of URLs: names, modes, times, owners, archives, checksums, history and
     const again = await build(files);
     assert.equal(again.stdout.match(/Using cache/g)?.length, 8, again.stdout);
   }));
+
+test('files of a git repository come out the same, whatever the mask of the daemon and the hour', gitOnly, (t) =>
+  withWeb(
+    t,
+    async ({ docker, build, url }) => {
+      const Dockerfile = `FROM base\nADD ${url}/repository/.git /r\nRUN stat -c '> %a %Y' /r /r/sub /r/sub/file\n`;
+      const first = await build({ Dockerfile }, '-t', 'first', '--no-cache');
+      const created = Date.parse((await docker.ok('inspect', '-f', '{{.Created}}', 'base')).trim());
+      const sec = Math.floor(created / 1000);
+      assert.deepEqual(outputOf(first.stdout), [`> 755 ${sec}`, `> 755 ${sec}`, `> 644 ${sec}`], first.stderr);
+      await wait(1100);
+      await build({ Dockerfile }, '-t', 'second', '--no-cache');
+      const [one, other] = lines(await docker.ok('inspect', '-f', '{{.Id}}', 'first', 'second'));
+      assert.equal(one, other);
+    },
+    { within: ['/bin/sh', '-c', 'umask 077; exec "$@"', 'sh'] },
+  ),
+);
 
 test('ADD of git repositories: branches, tags, commits, folders', gitOnly, (t) =>
   withWeb(t, async ({ build, url }) => {

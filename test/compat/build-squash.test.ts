@@ -34,7 +34,7 @@ test('one layer more than the base, a history of every step, and files as they w
       );
       assert.equal(await docker.ok('run', '--rm', 'squashed', 'ls', '/d'), 'f\n');
     },
-    ['--experimental'],
+    { flags: ['--experimental'] },
   ));
 
 test('wherry squashes on any daemon; the docker CLI holds the flag back from one that is not experimental', (t) =>

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError, isErrno } from '#errdefs';
+import { EngineError } from '#errdefs';
 import { resolveInRoot } from '#files';
 
 /** A git repository as a Dockerfile or a client names one. */
@@ -71,6 +71,9 @@ async function fetchRef(git: (...args: string[]) => Promise<string>, ref: string
   await git('fetch', '-q', '.', ref);
 }
 
+/** What a shell answers where the command is not there. */
+const noSuchCommand = 127;
+
 const isCommit = (ref: string) => /^[0-9a-f]{7,64}$/.test(ref);
 
 async function runGit(folder: string, args: readonly string[], signal: AbortSignal): Promise<string> {
@@ -85,7 +88,9 @@ async function runGit(folder: string, args: readonly string[], signal: AbortSign
     GIT_SSH_COMMAND: 'ssh -o BatchMode=yes',
   };
   const safe = ['-c', 'core.hooksPath=/dev/null', '-c', 'advice.detachedHead=false', '-c', 'protocol.file.allow=never'];
-  const child = spawn('git', [...safe, ...args], { cwd: folder, env, signal, stdio: ['ignore', 'pipe', 'pipe'] });
+  // Modes of what is checked out go into layers: they must not depend on the daemon's mask.
+  const masked = ['-c', 'umask 022; exec git "$@"', 'git', ...safe, ...args];
+  const child = spawn('/bin/sh', masked, { cwd: folder, env, signal, stdio: ['ignore', 'pipe', 'pipe'] });
   let [said, answer] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     answer = (answer + text).slice(-maxErrorBytes);
@@ -98,10 +103,12 @@ async function runGit(folder: string, args: readonly string[], signal: AbortSign
     child.once('close', resolve);
   }).catch((error: unknown) => {
     signal.throwIfAborted();
-    if (!isErrno(error, 'ENOENT')) throw error;
-    throw new EngineError('failed-precondition', 'git is not installed on the machine of the daemon', { cause: error });
+    throw error;
   });
   signal.throwIfAborted();
+  if (code === noSuchCommand) {
+    throw new EngineError('failed-precondition', 'git is not installed on the machine of the daemon');
+  }
   if (code !== 0) throw new EngineError('unavailable', `git ${args[0]}: ${said.trim() || `exit code ${code}`}`);
   return answer;
 }
