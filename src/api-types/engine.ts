@@ -170,6 +170,8 @@ export interface LogOptions extends CallOptions {
   readonly timestamps?: boolean;
   readonly tail?: string;
   readonly details?: boolean;
+  /** Frames may hold several messages of one stream: for who copies their bytes. Else each has a frame, as readers of lines want. */
+  readonly joined?: boolean;
 }
 
 /** How to stop a process: the signal to begin with, and how long to wait before SIGKILL (negative: for ever). */

@@ -4,6 +4,7 @@ import { EngineError, type FaultPlace, isKind, kindOf, messageOf, placeOf, place
 import { type Exchange, isDisconnect, parseTarget, RouteTable, type ServerOptions } from '#http';
 import { log } from '#log';
 import { Call } from './call.ts';
+import { isDockerCommand } from './docker-command.ts';
 import { httpStatus } from './http-status.ts';
 import { apiRoutes } from './routes.ts';
 import { refuseUnsupportedQuery } from './unsupported.ts';
@@ -99,13 +100,9 @@ function refuse(exchange: Exchange, error: unknown): void {
     return;
   }
   const place = placeOf(error);
-  const message = place && isDockerCommand(request) ? withPlace(messageOf(error), place) : messageOf(error);
+  // The docker command prints the message and nothing else of an answer; programs, which look for words in it, are given it bare.
+  const message = place && isDockerCommand(request.headers) ? withPlace(messageOf(error), place) : messageOf(error);
   sendError(exchange, httpStatus[kind], message, place);
-}
-
-/** The docker command prints the message and nothing else of an answer. Programs, which look for words in it, are given it bare. */
-function isDockerCommand({ headers }: IncomingMessage): boolean {
-  return headers['user-agent']?.startsWith('Docker-Client/') ?? false;
 }
 
 function withPlace(message: string, place: FaultPlace): string {

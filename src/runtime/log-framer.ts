@@ -5,6 +5,8 @@ import type { LogQuery } from './types.ts';
 /** Docker cuts longer lines: each piece is a message of its own. */
 export const messageBytes = 16 * 1024;
 const headerBytes = 8;
+/** Docker's client reads that much at once. */
+const joinedFrameBytes = 32 * 1024 - headerBytes;
 const lineFeedBytes = Buffer.of(lineFeed);
 const nothing = Buffer.alloc(0);
 /** Short texts are copied faster byte by byte than by a call. */
@@ -36,7 +38,7 @@ class OpenLine {
 }
 
 export interface FramerOptions
-  extends Pick<LogQuery, 'stdout' | 'stderr' | 'sinceNs' | 'untilNs' | 'bare' | 'timestamps'> {
+  extends Pick<LogQuery, 'stdout' | 'stderr' | 'sinceNs' | 'untilNs' | 'bare' | 'timestamps' | 'joined'> {
   /** In front of every message, behind its time. */
   readonly front?: Uint8Array | undefined;
   /** So many messages at the beginning are passed over. */
@@ -60,6 +62,9 @@ export class LogFramer {
   readonly #head = new RecordHead();
   readonly #stdout = new OpenLine(false);
   readonly #stderr = new OpenLine(true);
+  readonly #isJoined: boolean;
+  /** The frame that is written to last: where its header is, which a block does not outlive. */
+  #frameAt = -1;
   #toSkip: number;
   #isPast = false;
   #out: Buffer = nothing;
@@ -73,8 +78,10 @@ export class LogFramer {
       untilNs,
       bare = false,
       timestamps = false,
+      joined = false,
       front = nothing,
     } = options;
+    this.#isJoined = joined;
     this.#wanted = { stdout, stderr };
     this.#isBare = bare;
     this.#since = sinceNs === undefined ? undefined : logTime(sinceNs);
@@ -116,6 +123,7 @@ export class LogFramer {
   #begin(sizeBytes: number): void {
     this.#out = Buffer.allocUnsafe(sizeBytes);
     this.#outBytes = 0;
+    this.#frameAt = -1;
   }
 
   #take(): Buffer {
@@ -161,7 +169,7 @@ export class LogFramer {
 
   #write(isStderr: boolean, time: LogTime | undefined, data: Buffer, start: number, end: number): void {
     this.#reserve(this.#frontBytes + end - start);
-    if (!this.#isBare) this.#writeHeader(isStderr, this.#frontBytes - headerBytes + end - start);
+    if (!this.#isBare) this.#frame(isStderr, this.#frontBytes - headerBytes + end - start);
     if (this.#stamp) this.#append(this.#stamp.of(time!));
     if (this.#front.byteLength > 0) this.#append(this.#front);
     const out = this.#out;
@@ -169,16 +177,26 @@ export class LogFramer {
     else this.#outBytes += data.copy(out, this.#outBytes, start, end);
   }
 
-  #writeHeader(isStderr: boolean, sizeBytes: number): void {
+  #frame(isStderr: boolean, sizeBytes: number): void {
+    const before = this.#frameAt;
+    const joinedBytes = this.#outBytes - before - headerBytes + sizeBytes;
+    if (this.#isJoined && before >= 0 && this.#out[before] === (isStderr ? 2 : 1) && joinedBytes <= joinedFrameBytes) {
+      this.#writeHeader(before, isStderr, joinedBytes);
+      return;
+    }
+    this.#frameAt = this.#outBytes;
+    this.#writeHeader(this.#outBytes, isStderr, sizeBytes);
+    this.#outBytes += headerBytes;
+  }
+
+  #writeHeader(at: number, isStderr: boolean, sizeBytes: number): void {
     const out = this.#out;
-    const at = this.#outBytes;
     out[at] = isStderr ? 2 : 1;
     out[at + 1] = out[at + 2] = out[at + 3] = 0;
     out[at + 4] = sizeBytes >>> 24;
     out[at + 5] = sizeBytes >>> 16;
     out[at + 6] = sizeBytes >>> 8;
     out[at + 7] = sizeBytes;
-    this.#outBytes += headerBytes;
   }
 
   #append(bytes: Uint8Array): void {

@@ -51,6 +51,29 @@ test('a message is stream and bytes; its time goes in front when it is asked for
   ]);
 });
 
+test('messages of one stream that follow each other share a frame for who asks for that', async () => {
+  const frames = async (log: string) => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'log');
+    await writeFile(path, log);
+    const bytes = Buffer.concat(await Array.fromAsync(readLog(path, { joined: true })));
+    const found: [number, string][] = [];
+    for (let at = 0; at < bytes.length; at += 8 + bytes.readUInt32BE(at + 4)) {
+      found.push([bytes[at]!, bytes.toString('utf8', at + 8, at + 8 + bytes.readUInt32BE(at + 4))]);
+    }
+    return found;
+  };
+  const error = line('c', { stream: 'stderr' });
+  assert.deepEqual(await frames(line('a') + line('b') + error + line('d')), [
+    [1, 'a\nb\n'],
+    [2, 'c\n'],
+    [1, 'd\n'],
+  ]);
+  const many = await frames(line('x'.repeat(999)).repeat(100));
+  assert.equal(many.map(([, text]) => text).join(''), `${'x'.repeat(999)}\n`.repeat(100));
+  assert.ok(many.length > 3 && many.every(([, text]) => text.length <= 32 * 1024), `${many.length} frames`);
+});
+
 test('a terminal’s log has no frames', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'log');

@@ -225,6 +225,8 @@ export interface LogQuery {
   readonly timestamps?: boolean;
   /** What stands behind the time, in front of the text. */
   readonly front?: Uint8Array;
+  /** Several messages of one stream in a frame: for who copies them, and does not count on one each. */
+  readonly joined?: boolean;
   /** Without frames: the messages' bytes alone, for a terminal's log. */
   readonly bare?: boolean;
   readonly signal?: AbortSignal | undefined;

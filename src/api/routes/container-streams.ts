@@ -3,6 +3,7 @@ import type { AttachedStreams } from '#api-types';
 import { EngineError, kindOf, messageOf } from '#errdefs';
 import { answerHandshake, encodeFrame, parseDetachKeys, WebSocketConnection } from '#http';
 import type { ApiRoute, Call } from '../call.ts';
+import { isDockerCommand } from '../docker-command.ts';
 import { httpStatus } from '../http-status.ts';
 import { acceptHijack, joinStreams, rawStream, streamType } from '../streams.ts';
 import { checkSeconds } from '../times.ts';
@@ -31,6 +32,8 @@ async function logs(call: Call): Promise<void> {
     follow: query.bool('follow'),
     timestamps: query.bool('timestamps'),
     details: query.bool('details'),
+    // It writes out what a frame holds, with a system call for each; libraries hand their callers a frame as a line.
+    ...(isDockerCommand(call.headers) ? { joined: true } : {}),
     ...(since === undefined ? {} : { since }),
     ...(until === undefined ? {} : { until }),
     ...(tail === undefined ? {} : { tail }),

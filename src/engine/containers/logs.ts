@@ -38,6 +38,7 @@ function logQuery(options: LogOptions): LogQuery {
     stdout: options.stdout ?? false,
     stderr: options.stderr ?? false,
     timestamps: options.timestamps ?? false,
+    joined: options.joined ?? false,
     ...(isGiven(options.since) ? { sinceNs: parseTimeNs(options.since) } : {}),
     ...(isGiven(options.until) ? { untilNs: parseTimeNs(options.until) } : {}),
     // Docker shows everything when it cannot read the number.
