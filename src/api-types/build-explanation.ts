@@ -29,7 +29,7 @@ export type BuildCause =
   /** Of ARG, ENV or the predefined ones; null is unset. */
   | { readonly kind: 'variable'; readonly name: string; readonly before: string | null; readonly after: string | null }
   | BuildFileCause
-  /** Files that are too many to be remembered by name. */
+  /** More files than are named, or than were remembered. */
   | { readonly kind: 'files' }
   /** Anything else that the step depends on: a network mode, a mount. */
   | { readonly kind: 'setting'; readonly name: string };

@@ -153,6 +153,7 @@ function newExplainer(
     records: host.metadata.buildCache.list(),
     startedMs,
     noCache: request.noCache,
+    linesOf: (content) => host.fileLists.find(content),
     lost: (key) => (recorder.hadImage(key) ? 'image-removed' : host.wasPruned(key) ? 'pruned' : undefined),
     async digestAs(path, { name, mode }) {
       const sizeBytes = (await context.lstat(toBytes(path)))?.sizeBytes ?? 0;

@@ -9,6 +9,7 @@
  */
 export { buildImage } from './build.ts';
 export { checkOnly } from './check-only.ts';
+export { FileLists } from './file-lists.ts';
 export { ContextMemory } from './listed/index.ts';
 export { predictBuild } from './predict-build.ts';
 export { verifyRebuild } from './rebuild/index.ts';

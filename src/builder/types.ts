@@ -7,6 +7,7 @@ import type { SnapshotDriver } from '#snapshots';
 import type { ByteSource } from '#streams';
 import type { OnProgress } from '#transfer';
 import type { Written } from './convert/index.ts';
+import type { FileLists } from './file-lists.ts';
 import type { ContextMemory } from './listed/index.ts';
 
 /** A mount of a RUN step, ready to be made. Later ones may lie inside earlier ones. */
@@ -111,6 +112,8 @@ export interface BuilderHost {
   readonly snapshots: SnapshotDriver;
   /** Steps run with other IDs: what their snapshots are mounted under. */
   readonly userNamespace?: number | undefined;
+  /** Of copies with too many files for a cache record. */
+  readonly fileLists: FileLists;
   readonly platform: Platform;
   /** Times in images follow the images they stand on, not the clock, unless a build asks for something else. */
   readonly reproducible: boolean;

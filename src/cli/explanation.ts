@@ -60,7 +60,7 @@ function causeText(cause: BuildCause): string {
     case 'variable':
       return `${cause.name} was ${valueText(cause.before)}, is ${valueText(cause.after)}`;
     case 'files':
-      return 'files it copies have changed (too many to have kept their names)';
+      return 'files it copies have changed (more than are named)';
     case 'setting':
       return settingText(cause.name);
     case 'file':

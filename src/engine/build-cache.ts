@@ -56,6 +56,7 @@ export async function pruneBuildCache(
   await ctx.metadata.buildCache.remove(steps.map((record) => record.key));
   await rememberPruned(ctx, steps);
   if (options.all && !options.filters && !options.keepStorageBytes) await ctx.contextMemory.clear();
+  await ctx.fileLists.keepOnly(listedContents(ctx));
   const gone = new Set<BuildCacheRecord>(steps);
   let freedBytes = 0;
   for (const record of chosen.filter((item) => isCacheMountKey(item.key))) {
@@ -67,6 +68,14 @@ export async function pruneBuildCache(
   ctx.events.emit({ type: 'builder', action: 'prune', id: '', attributes: { reclaimed: String(freedBytes) } });
   const deleted = chosen.filter((record) => gone.has(record)).map((record) => record.key);
   return { CachesDeleted: deleted.length > 0 ? deleted : null, SpaceReclaimed: freedBytes };
+}
+
+/** The file lists that records still name. */
+function listedContents(ctx: EngineContext): Set<string> {
+  const contents = ctx.metadata.buildCache
+    .list()
+    .map(({ components }) => (components as { content?: unknown } | undefined)?.content);
+  return new Set(contents.filter((content) => typeof content === 'string'));
 }
 
 const prunedSetting = 'pruned-build-cache';

@@ -134,6 +134,7 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
     layers: ctx.layers,
     snapshots: ctx.snapshots,
     userNamespace: ctx.remap?.userNamespace,
+    fileLists: ctx.fileLists,
     platform: ctx.platform,
     reproducible: ctx.options.reproducibleBuilds ?? true,
     steps: ctx.buildSteps,

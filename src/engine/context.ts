@@ -1,4 +1,4 @@
-import type { ContextMemory } from '#builder';
+import type { ContextMemory, FileLists } from '#builder';
 import type { KeyedLock } from '#concurrency';
 import type { ContentStore } from '#content';
 import type { LayerIngester } from '#diff';
@@ -37,6 +37,8 @@ export interface EngineContext {
   readonly cacheMounts: CacheMounts;
   /** Digests of files that builds were given as listings. */
   readonly contextMemory: ContextMemory;
+  /** The files of large copies, for explanations. */
+  readonly fileLists: FileLists;
   readonly platform: Platform;
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Engine } from '#api-types';
-import { ContextMemory } from '#builder';
+import { ContextMemory, FileLists } from '#builder';
 import { KeyedLock } from '#concurrency';
 import { openContentStore } from '#content';
 import { createLayerIngester } from '#diff';
@@ -120,6 +120,7 @@ async function openContext(
     networks,
     volumes: await openVolumes({ root: join(root, 'volumes'), table: metadata.volumes }),
     contextMemory: new ContextMemory(join(root, 'contexts')),
+    fileLists: new FileLists(join(root, 'build-files')),
     cacheMounts: await CacheMounts.open(join(root, 'cache-mounts'), metadata.buildCache),
     platform: options.platform ?? hostPlatform(),
     maxConcurrentDownloads: options.maxConcurrentDownloads ?? 3,

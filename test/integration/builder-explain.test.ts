@@ -282,3 +282,33 @@ test('a rename of a file too large to be read again for it is a file that is gon
   const { explanations } = await workshop.build({ files: { Dockerfile: dockerfile, 'd/b': large } });
   assert.deepEqual(explanations[0]?.causes, [fileCause('removed', 'd/a'), fileCause('added', 'd/b')]);
 });
+
+test('of 3,000 files the one that changed is named, until what is kept of them is pruned', async (t) => {
+  if (!requireRoot(t)) return;
+  await using workshop = await openWorkshop();
+  const files: Files = {};
+  for (let n = 0; n < 3000; n++) files[`d/${n % 50}/f${n}`] = `${n}`;
+  const build = async () => {
+    // A record of the same millisecond would be one of this build.
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    const { explanations } = await workshop.build({ files: { ...files, Dockerfile: 'FROM tiny\nCOPY d /d\n' } });
+    return explanations[0]?.causes;
+  };
+  assert.deepEqual(await build(), [{ kind: 'new' }]);
+  files['d/0/f0'] = 'first';
+  files['d/49/f2999'] = 'last';
+  assert.deepEqual(await build(), [fileCause('content', 'd/0/f0'), fileCause('content', 'd/49/f2999')]);
+  delete files['d/7/f57'];
+  files['d/7/renamed'] = '57';
+  assert.deepEqual(await build(), [fileCause('renamed', 'd/7/renamed', { before: 'd/7/f57', after: 'd/7/renamed' })]);
+  files['d/8/new'] = 'new';
+  assert.deepEqual(await build(), [fileCause('added', 'd/8/new')]);
+  for (let n = 0; n < 1500; n++) files[`d/${n % 50}/f${n}`] = `changed ${n}`;
+  const many = (await build()) ?? [];
+  assert.deepEqual([many.length, many.at(-1)], [1001, { kind: 'files' }]);
+  await workshop.host.fileLists.keepOnly(new Set());
+  files['d/8/new'] = 'newer';
+  assert.deepEqual(await build(), [{ kind: 'files' }]);
+  files['d/8/new'] = 'newest';
+  assert.deepEqual(await build(), [fileCause('content', 'd/8/new')]);
+});

@@ -13,13 +13,21 @@ import { clampAt, type Moment, timeAt } from './moment.ts';
 import { resolveOwner } from './owners.ts';
 import { fetchFile } from './remote-file.ts';
 import type { StepReport } from './report.ts';
-import { componentsDigest, fileComponents, type Selected, selectSources, shownHash, timesDigest } from './selection.ts';
+import {
+  componentsDigest,
+  type FileComponent,
+  fileComponents,
+  type Selected,
+  selectSources,
+  shownHash,
+  timesDigest,
+} from './selection.ts';
 import { type BuildSession, chainOf } from './session.ts';
 import type { SourceTree } from './source-tree.ts';
 import type { StepState } from './state.ts';
 import { stepKey, timePart } from './step-key.ts';
 
-/** File components kept in a cache record, for explanations; a larger copy keeps only its digest. */
+/** File components kept in a cache record, for explanations; those of a larger copy are kept beside it. */
 const maxKeptComponents = 2000;
 
 /** COPY and ADD: found and hashed for the key, copied only on a miss. */
@@ -27,6 +35,8 @@ export class CopyOp implements Op<StepState> {
   readonly #session: BuildSession;
   readonly #operation: CopyOperation;
   #selected: Promise<readonly Selected[]> | undefined;
+  /** Of a large copy: what its record has no room for. */
+  #listed: { readonly content: string; readonly files: readonly FileComponent[] } | undefined;
 
   constructor(session: BuildSession, operation: CopyOperation) {
     this.#session = session;
@@ -41,6 +51,8 @@ export class CopyOp implements Op<StepState> {
       signal: work.signal,
     });
     const createdBy = this.#createdBy(selected);
+    const content = componentsDigest(files);
+    if (files.length > maxKeptComponents) this.#listed = { content, files };
     return stepKey(
       inputs[0]!,
       createdBy,
@@ -54,7 +66,7 @@ export class CopyOp implements Op<StepState> {
         ...(excludes.length > 0 ? { excludes } : {}),
         ...(parents ? { parents } : {}),
         ...(unpack === undefined ? {} : { unpack }),
-        content: componentsDigest(files),
+        content,
         ...(files.length <= maxKeptComponents ? { files } : {}),
       },
       this.#operation.written,
@@ -65,6 +77,8 @@ export class CopyOp implements Op<StepState> {
     const { keyword, destination, workingDir, chown, chmod } = this.#operation;
     const parent = inputs[0]!;
     const selected = await this.#select(inputs, work);
+    const { fileLists } = this.#session.host;
+    const listing = this.#listed && fileLists.keep(this.#listed.content, this.#listed.files);
     const moment = this.#momentOf(inputs);
     const draft = await this.#session.draft(parent, work);
     await using spool = this.#session.newSpool();
@@ -86,6 +100,7 @@ export class CopyOp implements Op<StepState> {
     const layer = draft.isEmpty ? undefined : await this.#session.ingest(packed(), work);
     const { config, author } = this.#operation;
     const createdBy = this.#createdBy(selected);
+    await listing;
     return this.#session.recorder.next(parent, { config, author, createdBy, moment, ...(layer ? { layer } : {}) });
   }
 

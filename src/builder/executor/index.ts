@@ -9,7 +9,7 @@ export { isHeavy, opFor } from './ops.ts';
 export { pace } from './pace.ts';
 export { Recorder } from './recorder.ts';
 export type { StepReport } from './report.ts';
-export type { FileComponent } from './selection.ts';
+export { componentLines, type FileComponent } from './selection.ts';
 export { BuildSession, chainOf } from './session.ts';
 export {
   cleanTreePath,

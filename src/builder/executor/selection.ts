@@ -224,6 +224,11 @@ export async function timesDigest(
   return hash.digest('hex');
 }
 
+/** One line of JSON each, with its newline: what {@link componentsDigest} is the digest of. */
+export function componentLines(components: readonly FileComponent[]): string[] {
+  return components.map((entry) => `${JSON.stringify(entry)}\n`);
+}
+
 /** Strings as long as a call into the hash is worth. */
 const componentsPerUpdate = 200;
 
@@ -231,8 +236,7 @@ const componentsPerUpdate = 200;
 export function componentsDigest(components: readonly FileComponent[]): string {
   const hash = createHash('sha256');
   for (let at = 0; at < components.length; at += componentsPerUpdate) {
-    const some = components.slice(at, at + componentsPerUpdate);
-    hash.update(some.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    hash.update(componentLines(components.slice(at, at + componentsPerUpdate)).join(''));
   }
   return hash.digest('hex');
 }

@@ -1,6 +1,6 @@
 import type { BuildCause } from '#api-types';
-import type { FileComponent, KeyComponents } from '../executor/index.ts';
-import { type FilesNow, fileCauses } from './files.ts';
+import type { KeyComponents } from '../executor/index.ts';
+import { type FilesNow, fileCauses, listCauses } from './files.ts';
 
 /** Parts of a key that other causes speak for. */
 const spokenFor = new Set([
@@ -61,8 +61,14 @@ function wordCauses(before: KeyComponents, after: KeyComponents): BuildCause[] {
 
 async function filesOf(before: KeyComponents, after: KeyComponents, now: FilesNow): Promise<BuildCause[]> {
   if (before['content'] === after['content']) return [];
-  if (!before.files || !after.files) return [{ kind: 'files' }];
-  return await fileCauses(before.files as readonly FileComponent[], after.files, now);
+  if (before.files && after.files) return await fileCauses(before.files, after.files, now);
+  const [old, fresh] = [await linesOf(before, now), await linesOf(after, now)];
+  return old && fresh ? await listCauses(old, fresh, now) : [{ kind: 'files' }];
+}
+
+async function linesOf({ files, content }: KeyComponents, now: FilesNow): Promise<readonly string[] | undefined> {
+  if (files) return files.map((file) => JSON.stringify(file));
+  return typeof content === 'string' ? await now.linesOf(content) : undefined;
 }
 
 /** With another base, or another state before it, a step takes place at another time. */

@@ -74,6 +74,7 @@ export class Explainer {
     return await causesOf(nearest.components, components, {
       digestAs: (path, changed) => this.#options.digestAs(path, changed),
       ignoredBy: (path) => this.#options.ignoredBy(path),
+      linesOf: (content) => this.#options.linesOf(content),
       ...(stepBefore === undefined ? {} : { stepBefore }),
     });
   }

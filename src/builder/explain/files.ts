@@ -1,8 +1,10 @@
-import type { BuildFileCause } from '#api-types';
+import type { BuildCause, BuildFileCause } from '#api-types';
 import type { FileComponent } from '../executor/index.ts';
 
 /** What explanations ask of the files as they are now. */
 export interface FilesNow {
+  /** The lines of a list that is too long for a record, by its digest. */
+  linesOf(content: string): Promise<readonly string[] | undefined>;
   /** What a file's digest would be under another name or with another mode; undefined where that cannot be told. */
   digestAs(path: string, changed: { name?: string; mode?: number }): Promise<string | undefined>;
   /** The pattern of .dockerignore that hides a path. */
@@ -11,6 +13,34 @@ export interface FilesNow {
 
 /** Pairs of a removed and an added file that are looked at for a rename. */
 const maxPairs = 400;
+
+/** Files that are named of one step; of more it is only said that there are more. */
+const maxNamed = 1000;
+
+/** What {@link fileCauses} says of two lists, which are compared as text: only the lines that differ are looked into. */
+export async function listCauses(
+  before: readonly string[],
+  after: readonly string[],
+  now: FilesNow,
+): Promise<BuildCause[]> {
+  const [old, fresh] = differing(before, after);
+  const decode = (lines: readonly string[]) => lines.map((line) => JSON.parse(line) as FileComponent);
+  const causes = await fileCauses(decode(old), decode(fresh), now);
+  return causes.length <= maxNamed ? causes : [...causes.slice(0, maxNamed), { kind: 'files' }];
+}
+
+/** The lines of each that the other has not. */
+function differing(before: readonly string[], after: readonly string[]): [string[], string[]] {
+  let start = 0;
+  while (start < before.length && before[start] === after[start]) start++;
+  let end = 0;
+  const most = Math.min(before.length, after.length) - start;
+  while (end < most && before[before.length - 1 - end] === after[after.length - 1 - end]) end++;
+  const old = before.slice(start, before.length - end);
+  const fresh = after.slice(start, after.length - end);
+  const [had, has] = [new Set(old), new Set(fresh)];
+  return [old.filter((line) => !has.has(line)), fresh.filter((line) => !had.has(line))];
+}
 
 /** What differs between the files that a step was made of and those it would be made of now; renames are told from a removal and an addition. */
 export async function fileCauses(
