@@ -80,7 +80,7 @@ function planOf(
   host: BuilderHost,
   request: BuildRequest,
   read: ReadContext,
-  how: { networkMode: 'default' | 'none' | 'host'; allStages?: boolean; checkOnly?: boolean },
+  how: { networkMode: string; allStages?: boolean; checkOnly?: boolean },
 ): BuildPlan {
   const { target, labels, buildArgs } = request;
   const targetPlatform = request.platform ? parsePlatform(request.platform) : host.platform;
@@ -393,10 +393,9 @@ function tagName(text: string): string {
   return formatReference(reference);
 }
 
-function networkModeOf(mode: string): 'default' | 'none' | 'host' {
-  if (mode === '' || mode === 'default' || mode === 'bridge') return 'default';
-  if (mode === 'none' || mode === 'host') return mode;
-  throw new EngineError('not-implemented', `build: network mode ${mode} is not supported`);
+/** What a step is connected to is the engine's to find, when the first step runs. */
+function networkModeOf(mode: string): string {
+  return mode === '' || mode === 'bridge' ? 'default' : mode;
 }
 
 function noImage(): never {

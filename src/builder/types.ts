@@ -73,7 +73,7 @@ export interface StepRun {
   readonly cwd: string;
   /** `user[:group]` as in USER, resolved inside the rootfs. */
   readonly user: string;
-  readonly networkMode: 'default' | 'none' | 'host';
+  readonly networkMode: string;
   readonly limits: {
     readonly memoryBytes?: number;
     readonly memorySwapBytes?: number;

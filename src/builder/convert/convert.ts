@@ -28,7 +28,7 @@ export interface StageScope {
   config: RunConfig;
   author: string;
   cmdSet: boolean;
-  readonly networkMode: 'default' | 'none' | 'host';
+  readonly networkMode: string;
 }
 
 /**

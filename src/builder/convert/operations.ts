@@ -97,7 +97,7 @@ export interface RunOperation extends Recorded {
   readonly user: string;
   readonly cwd: string;
   readonly volumes: readonly string[];
-  readonly networkMode: 'default' | 'none' | 'host';
+  readonly networkMode: string;
   /** Sorted by target, so that one inside another lies over it. */
   readonly mounts: readonly RunMountOperation[];
   /** A heredoc with a shebang: put there for the command and left out of the layer. */

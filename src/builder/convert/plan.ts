@@ -21,7 +21,7 @@ export interface PlanOptions {
   readonly target: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly buildArgs: Readonly<Record<string, string | null>>;
-  readonly networkMode: 'default' | 'none' | 'host';
+  readonly networkMode: string;
   /** Also those that the target does not need. */
   readonly allStages?: boolean;
   /** Nothing of it will be executed. */

@@ -69,7 +69,7 @@ function namespaceOwner(ctx: EngineContext, container: Container): UserNamespace
 }
 
 /** `--network container:x`: everything of the network is that container's. */
-function joinNetwork(ctx: EngineContext, reference: string): NetworkPlace {
+export function joinNetwork(ctx: EngineContext, reference: string): NetworkPlace {
   const owner = networkOwner(ctx, reference);
   const { hostConfig, sandboxPath, config } = owner.body;
   const namespace = hostConfig.NetworkMode === 'host' ? 'host' : (sandboxPath ?? '');
