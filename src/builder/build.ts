@@ -9,13 +9,14 @@ import { familiarString, formatReference, parseReference, withDefaultTag } from 
 import { foreignCache, resolveBases, resolveCopyImages } from './bases.ts';
 import { checkBuild, requireCheckOptions, warningText } from './checks.ts';
 import { type ReadContext, readContext } from './context.ts';
-import { BuildPlan, type PlannedStage, type Written } from './convert/index.ts';
+import { BuildPlan, type Written } from './convert/index.ts';
 import { BuildSession, Recorder, type StepReport, type StepState, toBytes } from './executor/index.ts';
 import { Explainer } from './explain/index.ts';
 import { atStep, failedStep } from './failed-step.ts';
 import { placeFault } from './fault.ts';
+import { otherFrontend } from './frontend.ts';
 import { type BuildGraph, buildGraph } from './graph.ts';
-import { Solver, type Vertex, type VertexEvent } from './solver/index.ts';
+import { inputsFirst, Solver, type Vertex, type VertexEvent } from './solver/index.ts';
 import { buildTimes } from './source-date-epoch.ts';
 import { squashImage } from './squash/index.ts';
 import { Transcript } from './transcript.ts';
@@ -107,6 +108,8 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
   let warnings: readonly BuildWarning[] = [];
   try {
     printWarnings(transcript, read.dockerfile.warnings);
+    const frontend = otherFrontend(read.dockerfile);
+    if (frontend) transcript.warn(`[WARNING]: ${frontend}\n`);
     printStart(transcript, plan);
     const bases = await resolveBases(host, request, plan, transcript);
     const checked = checkBuild(host, request, read, { plan, bases });
@@ -118,7 +121,7 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     const stages = plan.convert(bases);
     const images = await resolveCopyImages(host, request, stages, transcript);
     const graph = buildGraph(session, stages, images);
-    const built = await solve(solver, { request, recorder, transcript, graph, stages, explainer });
+    const built = await solve(solver, { request, recorder, transcript, graph, explainer });
     const end = request.squash ? await squashed(session, built, request, transcript) : built.end;
     await recorder.flush();
     await request.inspect?.(builtImage(end, graph, built));
@@ -215,7 +218,6 @@ interface Solving {
   readonly recorder: Recorder;
   readonly transcript: Transcript;
   readonly graph: BuildGraph;
-  readonly stages: readonly PlannedStage[];
   readonly explainer: Explainer;
 }
 
@@ -242,9 +244,7 @@ async function squashed(
 async function solve(solver: Solver<StepState>, work: Solving): Promise<Solved> {
   const { request, recorder, graph } = work;
   const states = new Map<string, StepState>();
-  const known = new Map<string, Vertex<StepState>>();
-  const guarded = graph.ends.map((end) => guard(end, graph, known));
-  const results = await solver.solve(guarded, {
+  const results = await solver.solve(guarded(graph), {
     signal: request.signal,
     cache: recorder,
     ignoreCache: request.noCache,
@@ -276,28 +276,31 @@ function builtImage(end: StepState, graph: BuildGraph, { states, base }: Solved)
   return { id: end.imageID ?? noImage(), config: end.config, baseLayers, steps };
 }
 
-/** The same graph, its errors marked with their steps. */
-function guard(vertex: Vertex<StepState>, graph: BuildGraph, known: Map<string, Vertex<StepState>>): Vertex<StepState> {
-  const done = known.get(vertex.digest);
-  if (done) return done;
-  const step = graph.byDigest.get(vertex.digest)?.[0]?.step ?? 0;
-  const { op } = vertex;
-  const guarded: Vertex<StepState> = {
-    ...vertex,
-    inputs: vertex.inputs.map((input) => guard(input, graph, known)),
-    op: {
-      cacheKey: (inputs, work) => atStep(step, () => op.cacheKey(inputs, work)),
-      execute: (inputs, work) => atStep(step, () => op.execute(inputs, work)),
-    },
-  };
-  known.set(vertex.digest, guarded);
-  return guarded;
+/** The same graph, its errors marked with their steps; answers its ends. */
+function guarded(graph: BuildGraph): Vertex<StepState>[] {
+  const known = new Map<string, Vertex<StepState>>();
+  for (const vertex of inputsFirst(graph.ends)) {
+    const step = graph.byDigest.get(vertex.digest)?.[0]?.step ?? 0;
+    const { op } = vertex;
+    known.set(vertex.digest, {
+      ...vertex,
+      inputs: vertex.inputs.map(({ digest }) => known.get(digest)!),
+      op: {
+        cacheKey: (inputs, work) => atStep(step, () => op.cacheKey(inputs, work)),
+        execute: (inputs, work) => atStep(step, () => op.execute(inputs, work)),
+      },
+    });
+  }
+  return graph.ends.map(({ digest }) => known.get(digest)!);
 }
 
-function printEvent({ graph, transcript, stages, explainer }: Solving, digest: string, event: VertexEvent): void {
-  for (const { step, operation } of graph.byDigest.get(digest) ?? []) {
+function printEvent({ graph, transcript, explainer }: Solving, digest: string, event: VertexEvent): void {
+  for (const { step, operation, preface } of graph.byDigest.get(digest) ?? []) {
     if (event.kind === 'report') transcript.report(step, event.event as StepReport);
-    if (event.kind === 'started') printPreface(transcript, stages, step, operation);
+    if (event.kind === 'started' && operation.kind === 'config' && operation.note) {
+      transcript.message(step, { stream: operation.note });
+    }
+    if (event.kind === 'started' && preface) transcript.message(step, { stream: preface });
     if (
       operation.kind !== 'config' &&
       operation.kind !== 'workdir' &&
@@ -317,28 +320,18 @@ function printEvent({ graph, transcript, stages, explainer }: Solving, digest: s
 
 /** The step whose state a vertex goes on from: through `FROM stage` to the last of that stage. */
 function stepBefore(graph: BuildGraph, digest: string): number | undefined {
-  const input = graph.byDigest.get(digest)?.[0]?.vertex.inputs[0];
-  const before = input && graph.byDigest.get(input.digest)?.[0];
-  if (!before || before.operation.kind === 'image' || before.operation.kind === 'scratch') return undefined;
-  return before.operation.kind === 'stage' ? stepBefore(graph, input.digest) : before.step;
+  let before = graph.byDigest.get(digest)?.[0];
+  do {
+    const input = before?.vertex.inputs[0];
+    before = input && graph.byDigest.get(input.digest)?.[0];
+  } while (before?.operation.kind === 'stage');
+  return !before || before.operation.kind === 'image' || before.operation.kind === 'scratch' ? undefined : before.step;
 }
 
-function printPreface(
-  transcript: Transcript,
-  stages: readonly PlannedStage[],
-  step: number,
-  operation: PlannedStage['steps'][number]['operations'][number],
-): void {
-  if (operation.kind === 'config' && operation.note) transcript.message(step, { stream: operation.note });
-  const planned = stages.flatMap((stage) => stage.steps).find(({ number }) => number === step);
-  if (planned?.preface && planned.operations[0] === operation) transcript.message(step, { stream: planned.preface });
-}
-
-function printResult({ graph, transcript, stages }: Solving, digest: string, state: StepState): void {
-  for (const { step, endsStep } of graph.byDigest.get(digest) ?? []) {
+function printResult({ graph, transcript }: Solving, digest: string, state: StepState): void {
+  for (const { step, endsStep, endsStage } of graph.byDigest.get(digest) ?? []) {
     if (!endsStep) continue;
     transcript.line(step, ` ---> ${shortID(state.imageID)}`);
-    const endsStage = stages.some((stage) => stage.steps.at(-1)!.number === step);
     if (endsStage && state.imageID) transcript.message(step, { aux: { ID: state.imageID } });
     transcript.end(step);
   }

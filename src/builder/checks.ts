@@ -13,7 +13,7 @@ import { type Platform, parsePlatform, type RunConfig } from '#oci';
 import { parseReference } from '#reference';
 import type { ReadContext } from './context.ts';
 import { type BuildPlan, platformArguments, type ResolvedBase } from './convert/index.ts';
-import { linesOf } from './fault.ts';
+import { textOf } from './fault.ts';
 import type { BuilderHost, BuildRequest } from './types.ts';
 
 export interface Checked {
@@ -40,10 +40,10 @@ export function checkBuild(
     parsePlatform: platformOf,
   };
   const warnings = checkDockerfile(dockerfile, facts, options).map((warning): BuildWarning => {
-    const words = blamedWords(warning.detail, linesOf(text.text, warning));
-    return { ...warning, file: text.name, excerpt: excerptOf(text.text, { name: text.name, range: warning, words }) };
+    const words = blamedWords(warning.detail, textOf(text.lines, warning));
+    return { ...warning, file: text.name, excerpt: excerptOf(text.lines, { name: text.name, range: warning, words }) };
   });
-  return { warnings, ...failureOf(options, warnings, text.text) };
+  return { warnings, ...failureOf(options, warnings, text.lines) };
 }
 
 /** What every client is told at the end of a build, in the words of dockerd's own warnings there. */
@@ -56,7 +56,7 @@ export function requireCheckOptions({ dockerfile, text }: ReadContext, buildArgs
   try {
     checkOptionsOf(dockerfile, buildArgs);
   } catch (error) {
-    const line = text.text.split('\n').findIndex((each) => /^\s*#\s*check\s*=/i.test(each)) + 1;
+    const line = text.lines.findIndex((each) => /^\s*#\s*check\s*=/i.test(each)) + 1;
     if (!(error instanceof SyntaxFault) || line === 0) throw error;
     throw new LocationError(error.message, { startLine: line, endLine: line }, { cause: error });
   }
@@ -65,12 +65,12 @@ export function requireCheckOptions({ dockerfile, text }: ReadContext, buildArgs
 function failureOf(
   options: CheckOptions,
   warnings: readonly BuildWarning[],
-  text: string,
+  lines: readonly string[],
 ): { failure?: LocationError } {
   const [first] = warnings;
   if (!options.error || !first) return {};
   const names = [...new Set(warnings.map(({ rule }) => rule))];
-  const words = blamedWords(first.detail, linesOf(text, first));
+  const words = blamedWords(first.detail, textOf(lines, first));
   const message = `lint violation found for rules: ${names.join(', ')}`;
   return { failure: new LocationError(message, first, words === undefined ? {} : { words }) };
 }

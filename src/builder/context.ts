@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { type Dockerfile, IgnoreMatcher, maxDockerfileBytes, parseDockerfile, parseDockerignore } from '#dockerfile';
+import {
+  type Dockerfile,
+  IgnoreMatcher,
+  linesOf,
+  maxDockerfileBytes,
+  parseDockerfile,
+  parseDockerignore,
+} from '#dockerfile';
 import { EngineError } from '#errdefs';
 import { readAll } from '#streams';
 import { type BuildContext, ContextTree, cleanTreePath, statPath, toBytes } from './executor/index.ts';
@@ -27,7 +34,7 @@ export async function readContext(request: BuildRequest): Promise<ReadContext> {
   const context = await openContext(request);
   try {
     const { path, bytes } = await readDockerfile(context, request.dockerfile || 'Dockerfile');
-    const text = { name: path, text: bytes.toString() };
+    const text = { name: path, lines: linesOf(bytes.toString()) };
     const dockerfile = parsed(bytes, text);
     const ignored = await readIgnored(context);
     for (const name of ['.dockerignore', path]) {

@@ -6,7 +6,7 @@ import { failedStep } from './failed-step.ts';
 /** The text of a Dockerfile and the name that it is shown under. */
 export interface DockerfileText {
   readonly name: string;
-  readonly text: string;
+  readonly lines: readonly string[];
 }
 
 interface Blamed {
@@ -24,14 +24,14 @@ interface Blamed {
  */
 export function placeFault(
   error: unknown,
-  { name, text }: DockerfileText,
+  { name, lines }: DockerfileText,
   about: { plan?: BuildPlan; output?: string; container?: string } = {},
 ): void {
   const blamed = blame(error, about.plan);
-  if (!blamed || text.trim() === '') return;
+  if (!blamed || lines.every((line) => line.trim() === '')) return;
   const { range, instruction } = blamed;
   const fact = error instanceof LocationError ? error.fact : messageOf(error);
-  const source = instruction?.source ?? linesOf(text, range);
+  const source = instruction?.source ?? textOf(lines, range);
   const isExit = error instanceof ExitError;
   const words = isExit ? undefined : (blamed.words ?? blamedWords(fact, source) ?? nameIn(source));
   const hint = blamed.hint ?? (isExit ? undefined : stageHint(about.plan, blamed.stage, source));
@@ -39,7 +39,7 @@ export function placeFault(
     file: name,
     startLine: range.startLine,
     endLine: range.endLine,
-    excerpt: excerptOf(text, { name, range, words }),
+    excerpt: excerptOf(lines, { name, range, words }),
     ...(hint === undefined ? {} : { hint }),
     ...(about.output ? { output: about.output } : {}),
     ...(about.container === undefined ? {} : { container: about.container }),
@@ -59,11 +59,8 @@ function blame(error: unknown, plan: BuildPlan | undefined): Blamed | undefined 
 }
 
 /** The text of some lines. */
-export function linesOf(text: string, { startLine, endLine }: SourceRange): string {
-  return text
-    .split('\n')
-    .slice(startLine - 1, endLine)
-    .join('\n');
+export function textOf(lines: readonly string[], { startLine, endLine }: SourceRange): string {
+  return lines.slice(startLine - 1, endLine).join('\n');
 }
 
 /** What stands where a stage or an image is named. */

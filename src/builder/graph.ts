@@ -11,6 +11,9 @@ export interface StepVertex {
   readonly operation: Operation;
   /** The step's last one: its result is the step's. */
   readonly endsStep: boolean;
+  readonly endsStage: boolean;
+  /** Printed before it. */
+  readonly preface?: string;
 }
 
 export interface BuildGraph {
@@ -58,8 +61,12 @@ export function buildGraph(
         last = vertexOf(operation, inputs);
         if (isStart) starts.push(last);
         const endsStep = index === step.operations.length - 1;
-        const entry = { vertex: last, step: step.number, operation, endsStep };
-        byDigest.set(last.digest, [...(byDigest.get(last.digest) ?? []), entry]);
+        const endsStage = endsStep && step === stage.steps.at(-1);
+        const preface = index === 0 ? step.preface : undefined;
+        const entry = { vertex: last, step: step.number, operation, endsStep, endsStage };
+        const entries = byDigest.get(last.digest) ?? [];
+        entries.push({ ...entry, ...(preface === undefined ? {} : { preface }) });
+        byDigest.set(last.digest, entries);
       }
     }
     if (last) ends.set(stage.index, last);

@@ -24,8 +24,8 @@ const leadColumns = 40;
  *      | ^^^^
  * ```
  */
-export function excerptOf(source: string, place: ExcerptPlace): string {
-  const lines = source.replace(/\n$/, '').split('\n');
+export function excerptOf(source: string | readonly string[], place: ExcerptPlace): string {
+  const lines = typeof source === 'string' ? linesOf(source) : source;
   const { first, last } = bounded(place.range, lines.length);
   const found = find(lines, first, last, place.words);
   const rows = [`${place.name}:${found.line}\n`];
@@ -44,6 +44,11 @@ export function excerptOf(source: string, place: ExcerptPlace): string {
     if (line === found.line) rows.push(`${gutter('')}${clip.caret(lines[line - 1]!, found)}\n`);
   }
   return rows.join('');
+}
+
+/** What `excerptOf` is given where there is more than one to make. */
+export function linesOf(source: string): readonly string[] {
+  return source.replace(/\n$/, '').split('\n');
 }
 
 interface Found {

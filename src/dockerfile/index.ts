@@ -23,7 +23,7 @@ export {
 } from './config.ts';
 export { cleanPath, IgnoreMatcher, parseDockerignore } from './dockerignore.ts';
 export { formatDuration, parseDurationNs } from './duration.ts';
-export { excerptOf } from './excerpt.ts';
+export { excerptOf, linesOf } from './excerpt.ts';
 export { type ExpandOptions, expandWord, expandWords } from './expand.ts';
 export { compileGoMatch, compileIgnorePattern, type Glob } from './glob.ts';
 export { inlineText, parseHeredoc } from './heredoc.ts';

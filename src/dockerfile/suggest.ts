@@ -11,6 +11,7 @@ export function suggestion(
   for (const option of options) {
     const candidate = ignoreCase ? option.toLowerCase() : option;
     if (candidate === wanted) return undefined;
+    if (Math.abs(candidate.length - wanted.length) >= bestDistance) continue;
     const distance = editDistance(wanted, candidate);
     if (distance >= bestDistance) continue;
     bestDistance = distance;

@@ -96,6 +96,17 @@ test('the wherry client: the lines below the error, what the command said last a
     assert.equal(target.stderr, `Error response from daemon: target stage "buidl" could not be found\n\n${stage}`);
   }));
 
+test('a frontend that the Dockerfile asks for and that is not used is named', (t) =>
+  withBuilds(t, async ({ build }) => {
+    const other = await build({ Dockerfile: '# syntax=example.com/front:1\nFROM base\n' });
+    assert.equal(other.status, 0, other.stderr);
+    assert.match(other.stdout, /\[WARNING\]: The frontend example\.com\/front:1 is not used: /);
+    for (const name of ['docker/dockerfile:1', 'docker.io/docker/dockerfile:1.7-labs', 'docker/dockerfile-upstream']) {
+      const own = await build({ Dockerfile: `# syntax=${name}\nFROM base\n` });
+      assert.doesNotMatch(own.stdout, /WARNING/, name);
+    }
+  }));
+
 test('triggers of a base are blamed on the FROM that brings them; an ARG that nothing declares is named', (t) =>
   withBuilds(t, async ({ build }) => {
     assert.equal((await build({ Dockerfile: 'FROM base\nONBUILD COPY nope /\n' }, '-t', 'triggers')).status, 0);

@@ -1,9 +1,11 @@
 /** `docker build` with the classic builder, as a user of the docker CLI sees it. Where an answer is dockerd's, it was taken from dockerd 28.5.2. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { endOfArchive, packHeader } from '#archive';
+import { connect } from '#client';
 import { withBuilds } from './build-fixture.ts';
 import { lines, until } from './containers-fixture.ts';
 
@@ -100,4 +102,34 @@ test('symlinks of an archive have the one mode that Linux knows', (t) =>
       'a.tar': Buffer.concat([link, endOfArchive]),
     };
     assert.match((await build(files)).stdout, /\n777\n/);
+  }));
+
+test('a daemon killed in the middle of a build: the next one takes every step that had finished from the cache', (t) =>
+  withBuilds(t, async ({ build, docker, daemon, folder }) => {
+    const steps = (last: string) => `FROM base\nRUN echo 1 > /1\nCOPY f /f\nENV A=1\nRUN ${last}\n`;
+    await mkdir(join(folder, 'killed'));
+    await writeFile(join(folder, 'killed/f'), 'f');
+    await writeFile(join(folder, 'killed/Dockerfile'), steps('sleep 1000'));
+    const child = docker.spawn(['build', join(folder, 'killed')]);
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    await until(
+      async () => lines(await docker.ok('images', '-aq')).length,
+      (count) => count === 4,
+    );
+    await daemon.kill();
+    await ended;
+    await daemon.start();
+    const built = await build({ Dockerfile: steps('cat /1 /f'), f: 'f' });
+    assert.equal(built.status, 0, built.stderr);
+    assert.equal(built.stdout.match(/---> Using cache/g)?.length, 3, built.stdout);
+    assert.equal(await docker.ok('ps', '-aq'), '');
+    await using engine = connect(daemon.host);
+    assert.deepEqual(await Array.fromAsync(engine.system.verify()), []);
+    const mounted = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+    assert.deepEqual(
+      mounted
+        .filter((line) => line.includes(`${daemon.folder}/run/steps`) || line.includes('/merged '))
+        .filter((line) => line.includes(daemon.folder)),
+      [],
+    );
   }));

@@ -221,3 +221,14 @@ test('given arguments that nothing takes up', () => {
   });
   assert.deepEqual(planned.unusedArguments, ['Y', 'Z']);
 });
+
+test('lines that add up to more than a machine can hold are refused where they do', () => {
+  const lines = Array.from({ length: 3000 }, (_, number) => `ENV N${number}=`);
+  assert.throws(
+    () => operations(['FROM x', ...lines].join('\n')),
+    (error) =>
+      error instanceof LocationError &&
+      /configurations of its steps hold more than 4000000 labels/.test(error.message) &&
+      error.range.startLine > 2500,
+  );
+});

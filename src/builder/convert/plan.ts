@@ -47,6 +47,11 @@ export interface ResolvedBase {
   readonly config: ImageConfig;
 }
 
+/**
+ * Each step has its own configuration, so that lines which only add to it cost the square of their number. No Dockerfile that anybody wrote comes near.
+ */
+const maxConfigEntries = 4_000_000;
+
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
@@ -62,6 +67,7 @@ export class BuildPlan {
   readonly #options: PlanOptions;
   readonly #given: GivenArguments;
   readonly #meta: ArgumentScope;
+  #configEntries = 0;
 
   /** @throws LocationError, EngineError `invalid-argument`, `not-implemented` */
   constructor(dockerfile: Dockerfile, options: PlanOptions) {
@@ -190,9 +196,18 @@ export class BuildPlan {
     const steps = draft.stage.instructions.map((instruction, index): PlannedStep => {
       const number = draft.firstStep + 1 + index;
       const operations = [atStepSync(number, () => convertInstruction(instruction, scope))];
+      this.#count(scope.config, instruction);
       return { number, text: instruction.source, operations };
     });
     return { steps: [from, ...steps], config: scope.config };
+  }
+
+  #count({ Env, Labels, Volumes, ExposedPorts }: RunConfig, { range }: Instruction): void {
+    const maps = [Labels, Volumes, ExposedPorts].map((map) => Object.keys(map ?? {}).length);
+    this.#configEntries += maps.reduce((sum, count) => sum + count, Env?.length ?? 0);
+    if (this.#configEntries <= maxConfigEntries) return;
+    const fact = `more than ${maxConfigEntries} labels, variables, ports and volumes`;
+    throw new LocationError(`the configurations of its steps hold ${fact} together`, range);
   }
 
   #startOf(

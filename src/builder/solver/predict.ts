@@ -1,3 +1,4 @@
+import { inputsFirst } from './inputs-first.ts';
 import type { CacheKey, ResultCache, Vertex } from './types.ts';
 
 /** What would become of a vertex. `run` has no key where it stands on a result that is not there yet. */
@@ -23,26 +24,23 @@ export async function predict<R>(
   options: PredictOptions<R>,
 ): Promise<ReadonlyMap<string, Prediction>> {
   const predictions = new Map<string, Prediction>();
-  const results = new Map<string, Promise<R | undefined>>();
-  const resultOf = (vertex: Vertex<R>): Promise<R | undefined> => {
-    const known = results.get(vertex.digest) ?? one(vertex, resultOf, predictions, options);
-    results.set(vertex.digest, known);
-    return known;
-  };
-  for (const target of targets) await resultOf(target);
+  const results = new Map<string, R | undefined>();
+  for (const vertex of inputsFirst(targets)) {
+    results.set(vertex.digest, await one(vertex, results, predictions, options));
+  }
   return predictions;
 }
 
 async function one<R>(
   vertex: Vertex<R>,
-  resultOf: (vertex: Vertex<R>) => Promise<R | undefined>,
+  results: ReadonlyMap<string, R | undefined>,
   predictions: Map<string, Prediction>,
   { cache, ignoreCache, signal, isUnknown }: PredictOptions<R>,
 ): Promise<R | undefined> {
   const inputs: R[] = [];
   let isWhole = !isUnknown(vertex);
   for (const input of vertex.inputs) {
-    const result = await resultOf(input);
+    const result = results.get(input.digest);
     if (result === undefined) isWhole = false;
     else inputs.push(result);
   }

@@ -1,5 +1,6 @@
 import { Semaphore, withTaskGroup } from '#concurrency';
 import { Flights } from './flights.ts';
+import { inputsFirst } from './inputs-first.ts';
 import type { CacheKey, SolveOptions, Vertex, Work } from './types.ts';
 
 /** Among a flight's reports: the work itself began, and ended well. */
@@ -26,18 +27,15 @@ export class Solver<R> {
     return await withTaskGroup(
       async (group) => {
         const running = new Map<string, Promise<R>>();
-        const visit = (vertex: Vertex<R>): Promise<R> => {
-          const known = running.get(vertex.digest);
-          if (known) return known;
-          const inputs = vertex.inputs.map(visit);
+        for (const vertex of inputsFirst(targets)) {
+          const inputs = vertex.inputs.map((input) => running.get(input.digest)!);
           const result = group.run(async (signal) => {
             const values = await Promise.all(inputs);
             return await this.#one(vertex, values, { ...options, signal });
           });
           running.set(vertex.digest, result);
-          return result;
-        };
-        return await Promise.all(targets.map(visit));
+        }
+        return await Promise.all(targets.map(({ digest }) => running.get(digest)!));
       },
       { signal: options.signal },
     );

@@ -15,6 +15,9 @@ import { rules } from './rules.ts';
 import { soundsSecret } from './secrets.ts';
 import type { Warnings } from './warnings.ts';
 
+/** Names that one is compared with: an environment of more is nobody's to look through. */
+const maxSuggested = 500;
+
 /** What one stage leaves to those that start from it. */
 export interface StageEnd {
   readonly env: ReadonlyMap<string, string>;
@@ -129,7 +132,7 @@ export class StageCheck {
   #reportUndefined(names: ReadonlySet<string>, range: SourceRange): void {
     for (const name of names) {
       if (this.#declared.has(name)) continue;
-      const near = suggestion(name, [...this.#env.keys()]);
+      const near = suggestion(name, [...this.#env.keys()].slice(0, maxSuggested));
       const hint = near === undefined ? '' : ` (did you mean $${near}?)`;
       this.#checking.warnings.add(rules.undefinedVar, range, `Usage of undefined variable '$${name}'${hint}`);
     }
