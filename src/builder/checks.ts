@@ -12,7 +12,7 @@ import {
 import { type Platform, parsePlatform, type RunConfig } from '#oci';
 import { parseReference } from '#reference';
 import type { ReadContext } from './context.ts';
-import { type BuildPlan, platformArguments, type ResolvedBase } from './convert/index.ts';
+import { type BuildPlan, predefinedArguments, type ResolvedBase } from './convert/index.ts';
 import { textOf } from './fault.ts';
 import type { BuilderHost, BuildRequest } from './types.ts';
 
@@ -25,7 +25,7 @@ export interface Checked {
 /** What BuildKit's checks say of a Dockerfile whose bases are there. Of stages that the target does not need only the FROM is looked at. */
 export function checkBuild(
   host: Pick<BuilderHost, 'platform'>,
-  request: Pick<BuildRequest, 'buildArgs' | 'platform'>,
+  request: Pick<BuildRequest, 'buildArgs' | 'platform' | 'target'>,
   { dockerfile, text, ignored }: Pick<ReadContext, 'dockerfile' | 'text' | 'ignored'>,
   { plan, bases }: { plan: BuildPlan; bases: ReadonlyMap<number, ResolvedBase> },
 ): Checked {
@@ -34,7 +34,7 @@ export function checkBuild(
   const options = checkOptionsOf(dockerfile, buildArgs);
   const facts = {
     ...{ buildArgs, targetPlatform, ignored, isReference },
-    predefined: platformArguments(host.platform, targetPlatform),
+    predefined: predefinedArguments(host.platform, targetPlatform, request.target),
     bases: checkedBases(plan, bases),
     checked: new Set(plan.stages.flatMap(({ stage, needed }) => (needed ? [stage.index] : []))),
     parsePlatform: platformOf,

@@ -7,9 +7,14 @@ const transparent = new Set(
   ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY'].flatMap((name) => [name, name.toLowerCase()]),
 );
 
-/** ARGs every Dockerfile may name without a default. */
-export function platformArguments(build: Platform, target: Platform): Readonly<Record<string, string>> {
-  return { ...platformFamily('BUILD', build), ...platformFamily('TARGET', target) };
+/** ARGs every Dockerfile may name without a default. `targetStage`: as asked for, empty for the last. */
+export function predefinedArguments(
+  build: Platform,
+  target: Platform,
+  targetStage: string,
+): Readonly<Record<string, string>> {
+  const families = { ...platformFamily('BUILD', build), ...platformFamily('TARGET', target) };
+  return { ...families, TARGETSTAGE: targetStage || 'default' };
 }
 
 function platformFamily(prefix: string, platform: Platform): Record<string, string> {

@@ -19,6 +19,11 @@ export function parseModeChange(text: string): ModeChange {
   return (mode, isFolder) => changes.reduce((now, change) => change(now, isFolder), mode);
 }
 
+/** The mode of an octal `--chmod`, which folders that are made on the way get as well; a symbolic one has none for them. */
+export function octalMode(text: string): number | undefined {
+  return /^\d/.test(text) ? octal(text)(0, true) : undefined;
+}
+
 function octal(text: string): ModeChange {
   const mode = /^[0-7]{1,22}$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
   if (!(mode <= maxMode)) {

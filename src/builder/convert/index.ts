@@ -1,5 +1,5 @@
-export { platformArguments } from './arguments.ts';
-export { parseModeChange } from './file-mode.ts';
+export { predefinedArguments } from './arguments.ts';
+export { octalMode, parseModeChange } from './file-mode.ts';
 export type * from './operations.ts';
 export { sourcesOf } from './operations.ts';
 export { BuildPlan, type DraftStage, type PlanOptions, type ResolvedBase } from './plan.ts';

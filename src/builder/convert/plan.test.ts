@@ -99,6 +99,12 @@ test('the platform family, in FROM without ARG, in stages with it', () => {
   );
 });
 
+test('the stage that was asked for is a predefined ARG', () => {
+  const text = 'FROM a AS one\nARG TARGETSTAGE\nENV S=$TARGETSTAGE\n';
+  const shown = (target: string) => history(text, { target }).at(-1);
+  assert.deepEqual([shown(''), shown('one')], ['/bin/sh -c #(nop)  ENV S=default', '/bin/sh -c #(nop)  ENV S=one']);
+});
+
 test('only stages that the target needs are converted, all are numbered', () => {
   const text =
     'FROM a AS one\nRUN 1\nFROM b AS two\nRUN 2\nFROM one AS three\nCOPY --from=3 / /\nFROM c AS four\nCOPY --from=one x y\nCOPY --from=img x y';

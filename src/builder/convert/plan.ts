@@ -11,7 +11,7 @@ import {
 import { EngineError, messageOf } from '#errdefs';
 import { type Digest, type ImageConfig, type Platform, parsePlatform, type RunConfig } from '#oci';
 import { atStepSync } from '../failed-step.ts';
-import { ArgumentScope, type GivenArguments, platformArguments, unusedArguments } from './arguments.ts';
+import { ArgumentScope, type GivenArguments, predefinedArguments, unusedArguments } from './arguments.ts';
 import { convertInstruction, type StageScope } from './convert.ts';
 import type { Operation, PlannedStage, PlannedStep } from './operations.ts';
 import { fromsOf, neededStages, stageNamed, stagesUpTo } from './stages.ts';
@@ -75,7 +75,7 @@ export class BuildPlan {
     this.#options = options;
     this.#given = {
       values: options.buildArgs,
-      predefined: platformArguments(options.buildPlatform, options.targetPlatform),
+      predefined: predefinedArguments(options.buildPlatform, options.targetPlatform, options.target),
     };
     this.#meta = new ArgumentScope(this.#given);
     this.#declareMeta();

@@ -37,7 +37,7 @@ export async function unpackArchive(
   let madeFolder = false;
   for await (const item of readTar(inflateAny(source))) {
     options.signal.throwIfAborted();
-    if (!madeFolder) await draft.makeFolders(folder, root, options.moment ?? item.mtime);
+    if (!madeFolder) await draft.makeFolders(folder, { ...root, mtime: options.moment ?? item.mtime });
     madeFolder = true;
     const path = await placeOf(draft, folder, item, options.moment ?? item.mtime);
     if (path === folder) continue;
@@ -53,7 +53,7 @@ async function placeOf(draft: LayerDraft, folder: ByteString, item: TarItem, mad
   const within = cleanTreePath(item.path);
   if (within === '') return folder;
   const parent = await resolvePath(draft, parentOf(within), { scope: folder });
-  await draft.makeFolders(parent, root, madeAt);
+  await draft.makeFolders(parent, { ...root, mtime: madeAt });
   return joinTree(parent, within.slice(within.lastIndexOf('/') + 1));
 }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { ByteString } from '#archive';
 import { EngineError } from '#errdefs';
 import type { Digest } from '#oci';
-import { type CopyOperation, parseModeChange, sourceKind } from '../convert/index.ts';
+import { type CopyOperation, octalMode, parseModeChange, sourceKind } from '../convert/index.ts';
 import type { CacheKey, Op, Work } from '../solver/index.ts';
 import { copySources } from './copy.ts';
 import { DiskTree } from './disk-tree.ts';
@@ -90,7 +90,10 @@ export class CopyOp implements Op<StepState> {
       owner: chown !== '' ? await resolveOwner(draft, chown) : this.#keepsOwners ? undefined : root,
       unpack: (source) => this.#operation.unpack ?? (keyword === 'ADD' && source.isRemote !== true),
       ...(change
-        ? { mode: (node) => (node.type === 'symlink' ? 0o777 : change(node.mode, node.type === 'directory')) }
+        ? {
+            mode: (node) => (node.type === 'symlink' ? 0o777 : change(node.mode, node.type === 'directory')),
+            folderMode: octalMode(chmod),
+          }
         : {}),
       ...(moment === undefined ? {} : { moment: timeAt(moment) }),
       signal: work.signal,

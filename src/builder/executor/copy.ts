@@ -3,9 +3,11 @@ import { EngineError } from '#errdefs';
 import type { ByteSource } from '#streams';
 import { unpackArchive } from './archive-sources.ts';
 import { isArchive } from './inflate.ts';
-import type { LayerDraft, Owner } from './layer-draft.ts';
+import type { LayerDraft, NewFolder, Owner } from './layer-draft.ts';
 import { filesOf, type Selected, walkSelected } from './selection.ts';
 import { baseOf, cleanTreePath, joinTree, parentOf, resolvePath, type TreeNode, toBytes } from './source-tree.ts';
+
+const root: Owner = { uid: 0, gid: 0 };
 
 export interface CopyOptions {
   /** As written, absolute or below `workingDir`. */
@@ -19,6 +21,8 @@ export interface CopyOptions {
   readonly moment?: TarTime;
   /** Replaces the mode of everything copied. */
   readonly mode?: (node: TreeNode) => number;
+  /** Of folders that are made on the way. */
+  readonly folderMode?: number | undefined;
   readonly signal: AbortSignal;
   readonly store: (body: ByteSource) => Promise<() => ByteSource>;
 }
@@ -69,7 +73,7 @@ async function copyWithParents(
   ancestors: NonNullable<Selected['ancestors']>,
   options: CopyOptions,
 ): Promise<void> {
-  await draft.makeFolders(target, options.owner ?? { uid: 0, gid: 0 }, options.moment ?? source.node.mtime);
+  await draft.makeFolders(target, newFolder(source, options));
   for (const { path, node } of ancestors)
     await put(draft, source, path, node, joinTree(target, path), options, undefined);
   const place = joinTree(joinTree(target, ancestors.at(-1)?.path ?? ''), baseOf(source.path));
@@ -83,7 +87,7 @@ async function copyWithParents(
 async function copyFile(draft: LayerDraft, source: Selected, path: ByteString, options: CopyOptions): Promise<void> {
   const { node } = source;
   if (path === '') throw new EngineError('failed-precondition', 'failed to copy file: / is a directory');
-  await draft.makeFolders(parentOf(path), options.owner ?? { uid: 0, gid: 0 }, options.moment ?? node.mtime);
+  await draft.makeFolders(parentOf(path), newFolder(source, options));
   await put(draft, source, source.resolved, node, path, options, undefined);
 }
 
@@ -94,14 +98,20 @@ async function copyFolder(
   target: ByteString,
   options: CopyOptions,
 ): Promise<void> {
-  const mtime = options.moment ?? source.node.mtime;
-  await draft.makeFolders(parentOf(target), { uid: 0, gid: 0 }, mtime);
-  await draft.makeFolders(target, options.owner ?? { uid: 0, gid: 0 }, mtime);
+  const made = newFolder(source, options);
+  // The classic builder gives folders above the target to root; it knows no --chmod, and where there is one BuildKit counts.
+  await draft.makeFolders(parentOf(target), options.folderMode === undefined ? { ...made, ...root } : made);
+  await draft.makeFolders(target, made);
   const names = new Inodes();
   for (const { path, node, within } of await walkSelected(source)) {
     options.signal.throwIfAborted();
     if (within !== '') await put(draft, source, path, node, joinTree(target, within), options, names.of(node));
   }
+}
+
+function newFolder(source: Selected, { owner = root, folderMode, moment }: CopyOptions): NewFolder {
+  const mode = folderMode === undefined ? {} : { mode: folderMode };
+  return { ...owner, ...mode, mtime: moment ?? source.node.mtime };
 }
 
 /** Hardlinks hold within one copied folder. */
@@ -146,7 +156,7 @@ async function capabilityOf(source: Selected, path: ByteString, node: TreeNode) 
 export async function makeWorkdir(draft: LayerDraft, path: string, mtime: TarTime): Promise<boolean> {
   const resolved = await resolvePath(draft, toBytes(path));
   try {
-    return await draft.makeFolders(cleanTreePath(resolved), { uid: 0, gid: 0 }, mtime);
+    return await draft.makeFolders(cleanTreePath(resolved), { ...root, mtime });
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     throw new EngineError(error.kind, `Cannot mkdir: ${path} is not a directory`, { cause: error });

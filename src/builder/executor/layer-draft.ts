@@ -1,12 +1,4 @@
-import {
-  type ByteString,
-  clampTime,
-  endOfArchive,
-  packHeader,
-  packPadding,
-  type TarTime,
-  type TimeClamp,
-} from '#archive';
+import { type ByteString, clampTime, endOfArchive, packHeader, packPadding, type TimeClamp } from '#archive';
 import { EngineError } from '#errdefs';
 import type { ByteSource } from '#streams';
 import { pace } from './pace.ts';
@@ -16,6 +8,9 @@ export interface Owner {
   readonly uid: number;
   readonly gid: number;
 }
+
+/** What folders are that are made because something needs them; without a mode, 0755. */
+export type NewFolder = Owner & Pick<TreeNode, 'mtime'> & Partial<Pick<TreeNode, 'mode'>>;
 
 /** What the header of a hardlink says of the file. */
 export interface LinkHeader {
@@ -77,13 +72,13 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
    * Makes `path` a folder with all its parents; those that are there stay as they are. Answers whether anything was made.
    * @throws EngineError `failed-precondition` where a file is in the way
    */
-  async makeFolders(path: ByteString, owner: Owner, mtime: TarTime): Promise<boolean> {
+  async makeFolders(path: ByteString, made: NewFolder): Promise<boolean> {
     if (path === '') return false;
     const existing = await this.lstat(path);
     if (existing?.type === 'directory') return false;
     if (existing) throw new EngineError('failed-precondition', `mkdir /${printable(path)}: not a directory`);
-    await this.makeFolders(parentOf(path), owner, mtime);
-    await this.put(path, { ...plainFolder, ...owner, mtime });
+    await this.makeFolders(parentOf(path), made);
+    await this.put(path, { ...plainFolder, ...made });
     return true;
   }
 
