@@ -38,13 +38,24 @@ export class EventLog {
   }
 
   /** Past events first when `since` is given, then live ones until `until`, an abort, or the consumer leaves. */
-  async *follow(
+  follow(
     options: { since?: string; until?: string; filters?: Filters; signal?: AbortSignal | undefined } = {},
   ): AsyncGenerator<EventMessage> {
-    const sinceNs = options.since ? Number(parseTimeNs(options.since)) : undefined;
-    const untilNs = options.until ? Number(parseTimeNs(options.until)) : undefined;
+    // At once: who is answered with a stream cannot be told any more that what was asked for makes no sense.
     const filters = options.filters ?? {};
     checkFilters(filters);
+    return this.#follow({ ...options, filters });
+  }
+
+  async *#follow(options: {
+    since?: string;
+    until?: string;
+    filters: Filters;
+    signal?: AbortSignal | undefined;
+  }): AsyncGenerator<EventMessage> {
+    const { filters } = options;
+    const sinceNs = options.since ? Number(parseTimeNs(options.since)) : undefined;
+    const untilNs = options.until ? Number(parseTimeNs(options.until)) : undefined;
     const pending = sinceNs === undefined ? [] : this.#kept.filter((event) => event.timeNano >= sinceNs);
     yield* deliver(this.#subscribe(pending, untilNs, options.signal), filters, untilNs);
   }

@@ -41,7 +41,7 @@ export function inspectVolume(ctx: EngineContext, name: string): Volume {
 
 export async function createVolume(ctx: EngineContext, config: VolumeCreateConfig): Promise<Volume> {
   const existing = config.Name ? ctx.volumes.find(config.Name) : undefined;
-  if (existing) return volumeView(existing);
+  if (existing && (config.Driver || 'local') === existing.driver) return volumeView(existing);
   const volume = await ctx.volumes.create({
     ...(config.Name ? { name: config.Name } : {}),
     driver: config.Driver || 'local',

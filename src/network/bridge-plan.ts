@@ -64,7 +64,7 @@ function poolInfo({ predefined, pools }: BridgePlan, bridge: Bridge | undefined,
   const { ipRange, address, gateway, rangeOnly } = pools.find((pool) => pool.family === family)!;
   const place = bridge?.places.find((one) => one.family === family);
   return {
-    ownSubnet: !predefined && address !== undefined,
+    ownSubnet: predefined || address !== undefined,
     ...(ipRange === undefined ? {} : { ipRange }),
     ...(gateway === undefined ? {} : { otherGateway: gateway }),
     ...(rangeOnly ? { rangeOnly } : {}),

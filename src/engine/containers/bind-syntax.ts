@@ -1,28 +1,31 @@
 import { posix } from 'node:path';
 import { EngineError } from '#errdefs';
-import { badVolumeName, cleanDestination, type ParsedMount, propagations, volumeNamePattern } from './planned-mount.ts';
+import {
+  anonymousVolume,
+  badVolumeName,
+  cleanDestination,
+  type ParsedMount,
+  propagations,
+  volumeNamePattern,
+} from './planned-mount.ts';
 
-const invalid = (message: string) => new EngineError('invalid-argument', message);
+/** dockerd gives these no status of their own: 500. */
+const invalid = (message: string) => new EngineError('unknown', message);
 
-/** `source:destination[:mode]` or `name:destination[:mode]`. @throws `invalid-argument` in Docker's words. */
+/** `source:destination[:mode]`, `name:destination[:mode]`, or `destination` for a volume without a name. @throws `unknown` in Docker's words. */
 export function parseBind(spec: string, readOnlyNonRecursive: boolean): ParsedMount {
-  const parts = spec.split(':');
-  if (parts.length < 2 || parts.length > 3 || parts.some((part) => part === '')) {
-    throw invalid(`invalid volume specification: '${spec}'`);
-  }
-  const [source = '', destination = '', mode = ''] = parts;
-  if (!destination.startsWith('/')) {
-    throw invalid(
-      `invalid volume specification: '${spec}': invalid mount config for type "bind": invalid mount path: '${destination}' mount path must be absolute`,
+  const { source, destination, mode } = bindParts(spec);
+  const isBind = source.startsWith('/');
+  const fault = (message: string) =>
+    invalid(
+      `invalid volume specification: '${spec}': invalid mount config for type "${isBind ? 'bind' : 'volume'}": ${message}`,
     );
-  }
-  if (posix.normalize(destination) === '/') {
-    throw invalid(
-      `invalid volume specification: '${spec}': invalid mount config for type "bind": invalid specification: destination can't be '/'`,
-    );
-  }
+  if (destination === '') throw fault('field Target must not be empty');
+  if (!destination.startsWith('/')) throw fault(`invalid mount path: '${destination}' mount path must be absolute`);
+  if (posix.normalize(destination) === '/') throw fault("invalid specification: destination can't be '/'");
+  if (source === '') return { copyUp: true, mount: { ...anonymousVolume(cleanDestination(destination)), mode: 'z' } };
   const modes = parseModes(mode, spec);
-  if (source.startsWith('/')) {
+  if (isBind) {
     return {
       copyUp: false,
       mount: {
@@ -54,6 +57,19 @@ export function parseBind(spec: string, readOnlyNonRecursive: boolean): ParsedMo
     },
   };
 }
+
+function bindParts(spec: string): { source: string; destination: string; mode: string } {
+  const parts = spec.split(':');
+  const [first = '', second = '', mode = ''] = parts;
+  if (first === '' || parts.length > 3 || (parts.length === 2 && isMode(second))) {
+    throw invalid(`invalid volume specification: '${spec}'`);
+  }
+  return parts.length === 1 ? { source: '', destination: first, mode } : { source: first, destination: second, mode };
+}
+
+const isMode = (text: string) =>
+  text !== '' &&
+  text.split(',').every((word) => propagations.has(word) || modeKinds.some(([, words]) => words.includes(word)));
 
 const modeKinds: readonly (readonly [kind: 'access' | 'label' | 'copy' | 'idmap', words: readonly string[]])[] = [
   ['idmap', ['idmap']],

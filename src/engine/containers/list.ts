@@ -1,5 +1,5 @@
 import type { ContainerSummary, EndpointSettings, Filters, Port, PortMap } from '#api-types';
-import { EngineError } from '#errdefs';
+import { EngineError, type ErrorKind } from '#errdefs';
 
 import type { EngineContext } from '../context.ts';
 import { booleanFilter, checkFilterKeys, matchesLabels, matchesPattern } from '../filters.ts';
@@ -70,7 +70,8 @@ function matcher(ctx: EngineContext, filters: Filters): Test {
     checkWord('status', 'state', status, statuses);
   }
   for (const health of values('health')) checkWord('health', 'health', health, healths);
-  for (const code of values('exited')) checkNumber(`invalid filter 'exited=${code}': strconv.Atoi`, code);
+  for (const code of values('exited'))
+    checkNumber('invalid-argument', `invalid filter 'exited=${code}': strconv.Atoi`, code);
   for (const key of ['publish', 'expose']) for (const port of values(key)) parsePortFilter(key, port);
   any('id', (container, value) => matchesPattern(value, container.id));
   any(
@@ -108,9 +109,9 @@ function checkWord(key: string, subject: string, value: string, words: readonly 
   );
 }
 
-function checkNumber(operation: string, text: string): void {
+function checkNumber(kind: ErrorKind, operation: string, text: string): void {
   if (/^[+-]?\d+$/.test(text)) return;
-  throw new EngineError('invalid-argument', `${operation}: parsing ${JSON.stringify(text)}: invalid syntax`);
+  throw new EngineError(kind, `${operation}: parsing ${JSON.stringify(text)}: invalid syntax`);
 }
 
 function exitedWith(container: Container, value: string): boolean {
@@ -134,10 +135,21 @@ function onNetwork(container: Container, value: string): boolean {
 }
 
 /** `80`, `80/udp` or `8000-8010`. */
+const maxPort = 65_535;
+
 function parsePortFilter(key: string, value: string): { first: number; last: number; protocol: string } {
   const [range = '', protocol = 'tcp'] = value.split('/', 2);
   const [first = '', last = first] = range.split('-', 2);
-  for (const port of [first, last]) checkNumber(`error while looking up for ${key} ${value}: strconv.ParseUint`, port);
+  const where = `error while looking up for ${key} ${value}`;
+  if (range === '') throw new EngineError('unknown', `${where}: Empty string specified for ports.`);
+  for (const port of [first, last]) {
+    checkNumber('unknown', `${where}: strconv.ParseUint`, port);
+    if (Number(port) <= maxPort) continue;
+    throw new EngineError('unknown', `${where}: strconv.ParseUint: parsing "${port}": value out of range`);
+  }
+  if (Number(last) < Number(first)) {
+    throw new EngineError('unknown', `${where}: Invalid range specified for the Port: ${range}`);
+  }
   return { first: Number(first), last: Number(last), protocol };
 }
 

@@ -47,7 +47,9 @@ export function parseMountOptions(options: MountOptions, readOnlyNonRecursive: b
       if (subpath !== '' && !isLocal(subpath)) throw fault('subpath must be a relative path within the volume');
       const part = subpath === '' ? {} : { subpath };
       const copyUp = !options.VolumeOptions?.NoCopy && subpath === '';
-      if (source === '') return { copyUp, mount: { ...anonymousVolume(destination), readOnly, ...part } };
+      if (source === '' && subpath !== '') throw fault('must not set Subpath when using anonymous volumes');
+      if (source === '' && readOnly) throw fault('must not set ReadOnly mode when using anonymous volumes');
+      if (source === '') return { copyUp, mount: anonymousVolume(destination) };
       if (!volumeNamePattern.test(source)) {
         throw badVolumeName(source);
       }

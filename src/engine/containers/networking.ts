@@ -10,6 +10,7 @@ import { linkWishes } from './endpoint-options.ts';
 import { emitNetwork } from './events.ts';
 import { linkedHosts, openLinkedPorts } from './links/index.ts';
 import { joinedUserNamespace } from './namespaces.ts';
+import { checkModes } from './network-modes.ts';
 import { containerPaths } from './paths.ts';
 import { boundPorts, sameBindings, wantedPorts } from './ports.ts';
 import type { NetworkAttachment } from './record.ts';
@@ -35,6 +36,14 @@ export async function connectNetworks(ctx: EngineContext, container: Container):
     attachment,
     network: requireNetwork(ctx, name, attachment),
   }));
+  try {
+    checkModes(
+      container,
+      found.map(({ network }) => network),
+    );
+  } catch (error) {
+    throw connectError(error);
+  }
   const publishing = leadingNetwork(found);
   for (const { name, network, attachment } of found) {
     // It may have been named by its ID, or before it was there.

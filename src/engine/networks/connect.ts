@@ -5,6 +5,7 @@ import { changeHostsLines, rewriteResolvConf } from '../containers/account-files
 import { dnsNames, newAttachment, refuseFaults } from '../containers/attachments.ts';
 import type { Container } from '../containers/container.ts';
 import { emitNetwork } from '../containers/events.ts';
+import { checkMode } from '../containers/network-modes.ts';
 import { connectOne, movePorts, setAttachment } from '../containers/networking.ts';
 import { saveContainer } from '../containers/store.ts';
 import type { EngineContext } from '../context.ts';
@@ -17,10 +18,10 @@ export async function connectContainer(
   config: NetworkConnectConfig,
 ): Promise<void> {
   checkContainer(config.Container);
-  const network = resolveNetwork(ctx, reference);
   const container = ctx.containers.resolve(config.Container!);
+  const network = resolveNetwork(ctx, reference);
   using _held = await container.lock.acquire();
-  checkMode(container, network);
+  checkMode(container, network, container.isUp);
   const attachment = newAttachment(config.EndpointConfig ?? undefined);
   refuseFaults(network, attachment.config, '');
   if (container.isUp) await connectRunning(ctx, container, network, attachment);
@@ -59,24 +60,6 @@ function isNamed(ctx: EngineContext, container: Container): boolean {
 
 function checkContainer(reference: string | undefined): void {
   if (!reference) throw new EngineError('invalid-argument', 'invalid name or ID supplied: ""');
-}
-
-const sharesNetwork =
-  'container sharing network namespace with another container or host cannot be connected to any other network';
-const hostIsForCreate = 'cannot connect container to host network - container must be created in host network mode';
-const noneIsAlone =
-  'container cannot be connected to multiple networks with one of the networks in private (none) mode';
-
-/** What a stopped container's mode rules out shows at its start, as in dockerd. */
-function checkMode(container: Container, network: NetworkInfo): void {
-  const mode = container.body.hostConfig.NetworkMode ?? '';
-  const isShared = mode === 'host' || mode.startsWith('container:');
-  const refuse = (message: string) => {
-    throw new EngineError('invalid-argument', message);
-  };
-  if (isShared && container.isUp) refuse(sharesNetwork);
-  if (network.driver === 'host') refuse(hostIsForCreate);
-  if (network.driver === 'null' || mode === 'none') refuse(noneIsAlone);
 }
 
 /** `POST /networks/{id}/disconnect`. */
