@@ -7,9 +7,10 @@ import type { Metadata } from '#metadata';
 import { type Digest, parsePlatform } from '#oci';
 import { familiarString, formatReference, parseReference, withDefaultTag } from '#reference';
 import { foreignCache, resolveBases, resolveCopyImages } from './bases.ts';
+import { builtImage, noImage, type Solved } from './built-image.ts';
 import { checkBuild, requireCheckOptions, warningText } from './checks.ts';
 import { type ReadContext, readContext } from './context.ts';
-import { BuildPlan, type Written } from './convert/index.ts';
+import { BuildPlan } from './convert/index.ts';
 import { BuildSession, Recorder, type StepReport, type StepState, toBytes } from './executor/index.ts';
 import { Explainer } from './explain/index.ts';
 import { atStep, failedStep } from './failed-step.ts';
@@ -20,7 +21,7 @@ import { inputsFirst, Solver, type Vertex, type VertexEvent } from './solver/ind
 import { buildTimes } from './source-date-epoch.ts';
 import { squashImage } from './squash/index.ts';
 import { Transcript } from './transcript.ts';
-import type { BuilderHost, BuildRequest, BuildResult, BuiltImage } from './types.ts';
+import type { BuilderHost, BuildRequest, BuildResult } from './types.ts';
 
 /** Steps with processes or file trees that run at once, over all builds of an engine. */
 const maxHeavySteps = Math.max(4, availableParallelism());
@@ -221,14 +222,6 @@ interface Solving {
   readonly explainer: Explainer;
 }
 
-/** The last stage's state is the build's; it stands on `base`, an image or another stage's state. */
-interface Solved {
-  /** By digest of their vertices. */
-  readonly states: ReadonlyMap<string, StepState>;
-  readonly end: StepState;
-  readonly base: StepState | undefined;
-}
-
 async function squashed(
   session: BuildSession,
   built: Solved,
@@ -255,25 +248,6 @@ async function solve(solver: Solver<StepState>, work: Solving): Promise<Solved> 
     },
   });
   return { states, end: results.at(-1)!, base: states.get(graph.starts.at(-1)!.digest) };
-}
-
-/** The result with the lines that made its layers: from the end through the stages it stands on. */
-function builtImage(end: StepState, graph: BuildGraph, { states, base }: Solved): BuiltImage {
-  const steps = new Map<number, Written>();
-  let baseLayers = 0;
-  for (let vertex = graph.ends.at(-1); vertex; vertex = vertex.inputs[0]) {
-    const below = vertex.inputs[0] ? states.get(vertex.inputs[0].digest)!.layers.length : 0;
-    const operation = graph.byDigest.get(vertex.digest)?.[0]?.operation;
-    const written = operation && 'written' in operation ? operation.written : undefined;
-    const { length } = states.get(vertex.digest)!.layers;
-    if (operation?.kind === 'image') baseLayers = length;
-    else if (written && length > below) steps.set(below, written);
-  }
-  if (end !== states.get(graph.ends.at(-1)!.digest)) {
-    // Squashed: one layer on what the last FROM gave, of no line in particular.
-    for (let at = base?.layers.length ?? 0; steps.has(at); at++) steps.delete(at);
-  }
-  return { id: end.imageID ?? noImage(), config: end.config, baseLayers, steps };
 }
 
 /** The same graph, its errors marked with their steps; answers its ends. */
@@ -389,10 +363,6 @@ function tagName(text: string): string {
 /** What a step is connected to is the engine's to find, when the first step runs. */
 function networkModeOf(mode: string): string {
   return mode === '' || mode === 'bridge' ? 'default' : mode;
-}
-
-function noImage(): never {
-  throw new EngineError('invalid-argument', 'No image was generated. Is your Dockerfile empty?');
 }
 
 function shortID(id: Digest | undefined): string {

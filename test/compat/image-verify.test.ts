@@ -43,6 +43,26 @@ test('identical, and nothing is left behind', (t) =>
     assert.deepEqual(await traces(builds), before);
   }));
 
+test('stages and one layer of several: verified as they were built, named by the line that made them', (t) =>
+  withBuilds(t, async (builds) => {
+    const Dockerfile = 'FROM base AS a\nRUN echo x > /x\nFROM a\nRUN date +%s > /when\nCOPY f /f\n';
+    const context = await contextOf(builds, Dockerfile);
+    assert.equal(wherry(builds, 'build', '-t', 'made', context).status, 0);
+    await wait(1100);
+    const told = wherry(builds, 'image', 'verify', '--rebuild', '-q', 'made', context);
+    assert.match(
+      told.stdout,
+      /\nlayer 3 \(line 4: RUN date \+%s > \/when\)\n {2}\/when: differs from byte \d+ on\n {4}clock: /,
+    );
+    assert.doesNotMatch(told.stdout, /layer [124]/);
+    await contextOf(builds, 'FROM base\nRUN echo x > /x\nCOPY f /f\n');
+    assert.equal(wherry(builds, 'build', '--squash', '-t', 'squashed', context).status, 0);
+    const same = wherry(builds, 'image', 'verify', '--rebuild', '--squash', '-q', 'squashed', context);
+    assert.deepEqual([same.status, same.stdout], [0, 'identical\n'], same.stderr);
+    const apart = wherry(builds, 'image', 'verify', '--rebuild', '-q', 'squashed', context);
+    assert.match(apart.stdout, /\nlayer 3 \(line 3: COPY f \/f\): the build makes more layers/);
+  }));
+
 const culprits = [
   ['RUN date > /date', '/date', 'content', 'clock'],
   ['RUN head -c 8 /dev/urandom > /random', '/random', 'content', 'random'],
