@@ -67,7 +67,7 @@ class Walk {
   }
 
   folder(folder: ByteString): void {
-    const text = this.#try(folder, (place) => this.#sys.scanFolder(place));
+    const text = this.#try(folder, (place) => this.#sys.scanFolder(place), "can't stat");
     const files = text === undefined ? [] : factsOf(text);
     files.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const file of files) this.#visit(folder === '' ? file.name : `${folder}/${file.name}`, file);
@@ -75,11 +75,10 @@ class Walk {
 
   #visit(path: ByteString, facts: Facts): void {
     const excluded = this.#matcher?.excludes(utf8FromBytes(path)) ?? false;
-    if (excluded && !this.#matcher!.hasExceptions) return;
     const type = types.get(facts.mode & constants.S_IFMT);
-    if (excluded && type !== 'directory') return;
     if (!excluded && type) this.#add(path, type, facts);
-    if (type === 'directory') this.folder(path);
+    if (type !== 'directory') return;
+    if (!excluded || this.#matcher!.hasExceptionBelow(utf8FromBytes(path))) this.folder(path);
   }
 
   #add(path: ByteString, type: Type, facts: Facts): void {
@@ -127,14 +126,14 @@ class Walk {
   }
 
   /** Undefined for what is not there any more. */
-  #try<T>(path: ByteString, call: (place: string | Buffer) => T): T | undefined {
+  #try<T>(path: ByteString, call: (place: string | Buffer) => T, denied = 'no permission to read from'): T | undefined {
     const place = placeOf(this.#root, path);
     try {
       return call(place);
     } catch (error) {
       if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) return undefined;
       if (!isErrno(error, 'EACCES')) throw error;
-      throw new EngineError('permission-denied', `error checking context: no permission to read from '${place}'`, {
+      throw new EngineError('permission-denied', `error checking context: ${denied} '${place}'`, {
         cause: error,
       });
     }

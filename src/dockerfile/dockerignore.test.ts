@@ -89,15 +89,8 @@ for (const [patterns, path, wanted] of ignored) {
 
 test('the rule that decided is told', () => {
   const matcher = new IgnoreMatcher(['dir', '!dir/keep']);
-  assert.deepEqual(
-    { ...matcher.decide('dir/keep/x'), matches: undefined },
-    {
-      pattern: '!dir/keep',
-      exception: true,
-      matches: undefined,
-    },
-  );
-  assert.equal(matcher.hasExceptions, true);
+  const { pattern, exception } = matcher.decide('dir/keep/x') ?? {};
+  assert.deepEqual([pattern, exception], ['!dir/keep', true]);
 });
 
 test('a file of patterns: comments, blanks, byte order mark, slashes', () => {
@@ -121,4 +114,17 @@ test('any pattern either compiles or is refused, and never takes long', () => {
     { numRuns: 1000 },
   );
   assert.equal(compileGoMatch('*a'.repeat(40)).matches('a'.repeat(5000).concat('b')), false);
+});
+
+test('a folder that is left out is looked into when an exception names it or what is in it', () => {
+  const looks = (patterns: string[], folder: string) => new IgnoreMatcher(patterns).hasExceptionBelow(folder);
+  assert.equal(looks(['d', '!d/s/keep'], 'd'), true);
+  assert.equal(looks(['d', '!d/s/keep'], 'd/s'), true);
+  assert.equal(looks(['d', '!d/s/keep'], 'd/other'), false);
+  assert.equal(looks(['d', '!d/'], 'd'), true);
+  assert.equal(looks(['d', '!dd/keep'], 'd'), false);
+  assert.equal(looks(['d', 'd/keep'], 'd'), false);
+  // As Docker's client has it: these find nothing in what is left out.
+  assert.equal(looks(['d', '!**/keep'], 'd'), false);
+  assert.equal(looks(['d', '!d*/keep'], 'd'), false);
 });

@@ -31,6 +31,8 @@ function normalised(pattern: string): string {
 
 interface Rule {
   readonly exception: boolean;
+  /** Cleaned, without its `!`. */
+  readonly glob: string;
   readonly pattern: string;
   readonly matches: (path: string) => boolean;
 }
@@ -47,8 +49,12 @@ export class IgnoreMatcher {
       .map(compileRule);
   }
 
-  get hasExceptions(): boolean {
-    return this.#rules.some((rule) => rule.exception);
+  /**
+   * Whether something in a folder that is left out has to be looked for all the same. As Docker's client decides it: when an exception names the folder
+   * or something below it, letter by letter; a wildcard leads into no folder.
+   */
+  hasExceptionBelow(folder: string): boolean {
+    return this.#rules.some(({ exception, glob }) => exception && `${glob}/`.startsWith(`${folder}/`));
   }
 
   /** Is `path` (relative, with `/`) left out? `.` never is. */
@@ -82,7 +88,7 @@ function compileRule(written: string): Rule {
   if (pattern === '') throw new EngineError('invalid-argument', 'illegal exclusion pattern: "!"');
   compileGoMatch(pattern);
   const glob = compileIgnorePattern(pattern);
-  return { exception, pattern: written, matches: suffixRule(pattern, glob) ?? glob.matches };
+  return { exception, glob: pattern, pattern: written, matches: suffixRule(pattern, glob) ?? glob.matches };
 }
 
 /** `**x` with nothing special after it means "ends with x", even in the middle of a name. */

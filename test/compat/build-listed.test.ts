@@ -105,6 +105,28 @@ test('the docker CLI and wherry share their cache: every kind of file has one di
   });
 });
 
+test('exceptions of .dockerignore let through what they do with the docker CLI', async (t) => {
+  await withBuilds(t, async ({ docker, folder, daemon }) => {
+    const root = join(folder, 'exceptions');
+    await mkdir(join(root, 'd/s'), { recursive: true });
+    for (const name of ['Dockerfile', 'd/keep', 'd/s/keep', 'd/other', 'keep']) await writeFile(join(root, name), '');
+    await writeFile(join(root, 'Dockerfile'), 'FROM base\nCOPY . /all\n');
+    await using engine = connect(daemon.host);
+    for (const patterns of [
+      'd\n!**/keep',
+      'd\n!d/s/keep',
+      'd\n!d*/keep',
+      '*\n!d/keep',
+      'd/*\n!d/s',
+      '**/keep\n!keep',
+    ]) {
+      await writeFile(join(root, '.dockerignore'), `${patterns}\n`);
+      const built = await docker.run(['build', '-q', '.'], { cwd: root });
+      assert.deepEqual((await buildListed(engine, root)).steps, ['', 'cached'], `${patterns}: ${built.stderr}`);
+    }
+  });
+});
+
 test('nothing is sent twice; a step that runs asks for what it copies, also after a daemon that was killed', async (t) => {
   await withDaemon(t, async (engine, root, daemon) => {
     await writeFile(join(root, 'Dockerfile'), 'FROM base\nCOPY a /a\nCOPY b /b\n');

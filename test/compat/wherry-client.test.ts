@@ -1,7 +1,7 @@
 /** The `wherry` command where the docker CLI's answers are known: words and statuses were taken from docker 28. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from '#client';
@@ -113,6 +113,30 @@ test('what happens to a container by itself, as the client asks for it', async (
   assert.deepEqual(Config.Labels, { 'io.wherry.health-on-failure': 'stop' });
   assert.equal((await wherry(['run', '--name', 'bare', '--no-healthcheck', 'base', 'true'])).status, 0);
   assert.deepEqual((await engine.containers.inspect('bare')).Config.Healthcheck, { Test: ['NONE'] });
+});
+
+test('what a user may not read is said before anything is sent', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  await chmod(folder.path, 0o755);
+  const context = join(folder.path, 'context');
+  await mkdir(join(context, 'closed'), { recursive: true });
+  await writeFile(join(context, 'Dockerfile'), 'FROM scratch\n');
+  await writeFile(join(context, 'secret'), '', { mode: 0o600 });
+  const asNobody = async (...flags: string[]) => {
+    const args = [65534, 65534].map((id, at) => `${at ? '--regid' : '--reuid'}=${id}`);
+    const line = [...args, '--clear-groups', program, '-H', 'unix:///nonexistent', 'build', ...flags, context];
+    const child = spawn('setpriv', line, { cwd: folder.path });
+    return await text(child.stderr);
+  };
+  const reach = spawn('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', program, '--version']);
+  if ((await text(reach.stdout)) === '') return t.skip('this checkout is not for everybody to read');
+  assert.equal(await asNobody(), `error checking context: no permission to read from '${context}/secret'\n`);
+  await chmod(join(context, 'secret'), 0o644);
+  await chmod(join(context, 'closed'), 0o700);
+  assert.equal(await asNobody(), `error checking context: can't stat '${context}/closed'\n`);
+  await writeFile(join(context, '.dockerignore'), 'closed\n');
+  assert.match(await asNobody(), /Cannot connect to the Docker daemon/);
 });
 
 test('a command loads no HTTP client nor TLS that it has no use for: its start is waited for each time', async (t) => {
