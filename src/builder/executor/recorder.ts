@@ -6,6 +6,7 @@ import type { BuildTimes } from '../source-date-epoch.ts';
 import type { BuilderHost } from '../types.ts';
 import { ForeignCache, type ForeignStep } from './foreign-cache.ts';
 import { createdAt, type Moment } from './moment.ts';
+import { withSharedHistory } from './shared-history.ts';
 import type { StepState } from './state.ts';
 
 type Stores = Pick<BuilderHost, 'content' | 'metadata'>;
@@ -110,7 +111,7 @@ export class Recorder implements ResultCache<StepState> {
 
   /** A record of this store, else a step of an image that was given as a cache: it then becomes a record. */
   async load(key: CacheKey, [parent]: readonly StepState[]): Promise<StepState | undefined> {
-    const own = await this.#own(key);
+    const own = await this.#own(key, parent);
     if (own || !parent) return own;
     const foreign = this.#foreign.find(key, parent);
     if (!foreign) return undefined;
@@ -121,7 +122,7 @@ export class Recorder implements ResultCache<StepState> {
     return state;
   }
 
-  async #own(key: CacheKey): Promise<StepState | undefined> {
+  async #own(key: CacheKey, parent: StepState | undefined): Promise<StepState | undefined> {
     const record = this.#stores.metadata.buildCache.get(key.digest);
     const imageID = record?.result.imageID;
     if (!imageID) return undefined;
@@ -140,7 +141,7 @@ export class Recorder implements ResultCache<StepState> {
     const config = await readConfig(this.#stores.content, imageID);
     this.#saving.push(this.#stores.metadata.buildCache.touch(key.digest, Date.now()));
     this.#saving.at(-1)!.catch(() => {});
-    return { imageID, config, layers };
+    return { imageID, config: parent ? withSharedHistory(config, parent.config) : config, layers };
   }
 
   /** Whether a record was there, and the image it named was not. */
