@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -9,6 +9,7 @@ import { TestDaemon } from '../support/daemon.ts';
 import { instanceOf, mountsBelow, tracesOf } from './crash-traces.ts';
 import { eventually, patient, run, wherryd, withBase } from './daemon-fixture.ts';
 
+const home = join(import.meta.dirname, '..', '..');
 const bridgeOf = (daemon: TestDaemon) => `/sys/class/net/wh-${instanceOf(daemon.dataRoot)}`;
 
 test('what a command line asks for without a daemon', async () => {
@@ -223,4 +224,19 @@ test('with --live-restore containers go on, also when a start is refused meanwhi
   await daemon.start();
   assert.equal((await engine.containers.inspect(id)).State.Pid, Pid);
   await engine.containers.remove(id, { force: true });
+});
+
+test('a daemon whose program is replaced while it runs goes on', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  const copied = ['bin', 'dist'];
+  for (const name of readdirSync(home)) {
+    if (copied.includes(name)) cpSync(join(home, name), join(folder.path, name), { recursive: true });
+    else symlinkSync(join(home, name), join(folder.path, name));
+  }
+  const program = join(folder.path, 'bin', 'wherryd');
+  await using daemon = await TestDaemon.start({ within: ['sh', '-c', `shift; exec ${program} "$@"`, 'sh'] });
+  rmSync(join(folder.path, 'dist'), { recursive: true });
+  await using engine = connect(daemon.host);
+  assert.equal((await engine.system.version()).ApiVersion, '1.51');
 });

@@ -15,6 +15,11 @@ import { apiVersion, engineVersion, minApiVersion } from '../version.ts';
 const machineNames: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' };
 const goArchitectures: Readonly<Record<string, string>> = { x64: 'amd64' };
 
+/** When this program's file was written. Asked at once: the file may be replaced while the program runs. */
+const buildTime = `${statSync(import.meta.filename)
+  .mtime.toISOString()
+  .slice(0, 19)}.000000000+00:00`;
+
 /** `GET /info`: the counts, the drivers and why they were chosen, the machine. */
 export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
   const states = [...ctx.containers.all()].map((container) => container.body.state.status);
@@ -151,7 +156,7 @@ function readText(path: string): string {
 export function systemVersion(ctx: EngineContext): SystemVersion {
   const runtime = ctx.runtime.info;
   const goArch = goArchitectures[arch()] ?? arch();
-  const build = { BuildTime: buildTime(), GitCommit: '', GoVersion: '' };
+  const build = { BuildTime: buildTime, GitCommit: '', GoVersion: '' };
   return {
     Platform: { Name: 'Wherry' },
     Components: [
@@ -181,12 +186,6 @@ export function systemVersion(ctx: EngineContext): SystemVersion {
     KernelVersion: release(),
     ...(ctx.options.experimental ? { Experimental: true } : {}),
   };
-}
-
-/** When this program's file was written. */
-function buildTime(): string {
-  const { mtime } = statSync(import.meta.filename);
-  return `${mtime.toISOString().slice(0, 19)}.000000000+00:00`;
 }
 
 const byName = ([left]: readonly [string, unknown], [right]: readonly [string, unknown]) => (left < right ? -1 : 1);
