@@ -236,6 +236,15 @@ test('a build from a listing asks its client for contents, and shows him no ques
   assert.deepEqual(shown, [{ stream: 'a listing' }, { stream: 'built' }]);
   assert.deepEqual(got, ['contents of 0,1,2,7', 'contents of 3']);
   assert.deepEqual((pair.api.lastArgs[1] as BuildOptions).t, ['a']);
+  for (const [query, status, words] of [
+    ['remote=http://x/', 400, /a build from a listing has no remote context/],
+    ['version=2', 501, /BuildKit is not supported yet/],
+    ['squash=2x&outputs=x', 501, /outputs/],
+  ] as const) {
+    const refused = await pair.api.send(`POST /wherry/v1/build?${query}`, { body: 'x' });
+    assert.equal(refused.status, status, refused.body);
+    assert.match(refused.body, words);
+  }
   const stray = await pair.api.send('POST /wherry/v1/build/files/0123', { body: 'x' });
   assert.deepEqual([stray.status, stray.body], [404, '{"message":"no build asks for files as \\"0123\\""}\n']);
 });

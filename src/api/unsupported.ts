@@ -122,14 +122,17 @@ const empty: QueryRule = (value) => value === '';
 const zero: QueryRule = (value) => value === '' || value === '0';
 const emptyList: QueryRule = (value) => ['', 'null', '[]', '{}'].includes(value);
 
+const buildRules: Readonly<Record<string, (value: string) => boolean>> = {
+  outputs: emptyList,
+};
+
 /**
  * Parameters by route. `rm` and `forcerm` are not here: no intermediate container outlives a build, so every value is honoured.
  * `session` and `buildid` belong to BuildKit and mean nothing in a classic build.
  */
 const queryRules: Readonly<Record<string, Readonly<Record<string, QueryRule>>>> = {
-  'POST /build': {
-    outputs: emptyList,
-  },
+  'POST /build': buildRules,
+  'POST /wherry/v1/build': buildRules,
   'POST /build/prune': { 'reserved-space': zero, 'max-used-space': zero, 'min-free-space': zero },
   'POST /containers/{name:.*}/start': { checkpoint: empty, 'checkpoint-dir': empty },
 };

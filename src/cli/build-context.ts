@@ -14,12 +14,43 @@ import { placeOf, walkFolder } from './folder-walk.ts';
 const maxIgnoreBytes = 4 << 20;
 /** The Dockerfile and the ignore files are read by every build: they travel with the listing. */
 const maxInlineBytes = 256 << 10;
+/** Half of what a daemon takes: a listing is held whole, at both ends. */
+const maxListedEntries = 1_000_000;
 
 /**
  * A folder as a build context, without what `.dockerignore` (or `<Dockerfile>.dockerignore`) leaves out. The Dockerfile and the ignore file always
  * travel, as the daemon needs them. `content` is a Dockerfile that is not in the folder. {@link checkContext} comes first otherwise.
  */
 export async function listFolder(root: string, dockerfile: string, content?: Uint8Array): Promise<ListedContext> {
+  return listed(await readFolder(root, dockerfile, content));
+}
+
+/** The same, or the tar of a folder with more files than a listing is for. */
+export async function folderSource(
+  root: string,
+  dockerfile: string,
+  { content, maxEntries = maxListedEntries }: { content?: Uint8Array; maxEntries?: number } = {},
+): Promise<ListedContext | AsyncIterable<Uint8Array>> {
+  const folder = await readFolder(root, dockerfile, content);
+  return folder.entries.length > maxEntries ? packEntries(root, folder.entries) : listed(folder);
+}
+
+interface Folder {
+  readonly root: string;
+  readonly context: string;
+  readonly takenMs: number;
+  readonly entries: readonly ListedEntry[];
+}
+
+function listed({ root, context, takenMs, entries }: Folder): ListedContext {
+  return {
+    listing: encodeListing({ context, takenMs }, entries),
+    send: (numbers, { signal }) => sendFiles(root, entries, numbers, signal),
+    tar: () => packEntries(root, entries),
+  };
+}
+
+async function readFolder(root: string, dockerfile: string, content: Uint8Array | undefined): Promise<Folder> {
   const patterns = await ignorePatterns(root, dockerfile);
   const matcher =
     patterns.length > 0 ? new IgnoreMatcher([...patterns, `!${dockerfile}`, '!.dockerignore']) : undefined;
@@ -28,12 +59,7 @@ export async function listFolder(root: string, dockerfile: string, content?: Uin
   const extra = content ? [inlineFile(bytesFromUtf8(dockerfile), content)] : [];
   const inline = new Set(['.dockerignore', dockerfile, `${dockerfile}.dockerignore`].map(bytesFromUtf8));
   const entries = [...walked.map((entry) => (inline.has(entry.path) ? withContent(root, entry) : entry)), ...extra];
-  const context = identity(root, content ? '' : dockerfile);
-  return {
-    listing: encodeListing({ context, takenMs }, entries),
-    send: (numbers, { signal }) => sendFiles(root, entries, numbers, signal),
-    tar: () => packEntries(root, entries),
-  };
+  return { root, context: identity(root, content ? '' : dockerfile), takenMs, entries };
 }
 
 /** Before anything is sent. @throws `not-found`, `invalid-argument` in Docker's words. */

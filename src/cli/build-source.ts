@@ -4,7 +4,7 @@ import type { ListedContext } from '#api-types';
 import { EngineError } from '#errdefs';
 import { readBounded } from '#files';
 import { readAll } from '#streams';
-import { checkContext, listFolder, singleFileTar } from './build-context.ts';
+import { checkContext, folderSource, singleFileTar } from './build-context.ts';
 import { humanSize } from './table.ts';
 
 const maxDockerfileBytes = 16 << 20;
@@ -44,7 +44,7 @@ async function folderContext(
   const path = file === undefined ? 'Dockerfile' : relative(root, resolve(file));
   if (!path.startsWith('..')) {
     await checkContext(root, path);
-    return { source: await listFolder(root, path), dockerfile: path };
+    return { source: await folderSource(root, path), dockerfile: path };
   }
   const bytes = await readBounded(resolve(file!), maxDockerfileBytes);
   if (bytes) return await withDockerfile(root, bytes);
@@ -57,7 +57,7 @@ async function folderContext(
 
 async function withDockerfile(root: string, bytes: Uint8Array): Promise<BuildContext> {
   const dockerfile = `.dockerfile.${randomBytes(10).toString('hex')}`;
-  return { source: await listFolder(root, dockerfile, bytes), dockerfile };
+  return { source: await folderSource(root, dockerfile, { content: bytes }), dockerfile };
 }
 
 /** Standard input is a context when it is an archive, else a Dockerfile alone. */

@@ -23,7 +23,7 @@ async function build(call: Call): Promise<void> {
 }
 
 /** `version=2` is how a client asks for BuildKit. */
-function refuseBuildKit(call: Call): void {
+export function refuseBuildKit(call: Call): void {
   const version = call.query.get('version');
   if (version === '' || version === '1') return;
   if (version !== '2') throw new EngineError('invalid-argument', `invalid version ${JSON.stringify(version)}`);

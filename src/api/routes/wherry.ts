@@ -1,11 +1,12 @@
 import type { BuildDebugOptions } from '#api-types';
 import { maxListingBytes } from '#context-listing';
+import { EngineError } from '#errdefs';
 import { readBody } from '#http';
 import type { ApiRoute, Call } from '../call.ts';
 import { bool, list, object, string } from '../decode.ts';
 import { askedOverHttp, takeFiles } from '../file-requests.ts';
 import { streamProgress } from '../progress.ts';
-import { buildOptions } from './build.ts';
+import { buildOptions, refuseBuildKit } from './build.ts';
 
 /** What Docker's API has no words for. */
 export const wherryRoutes: readonly ApiRoute[] = [
@@ -18,8 +19,10 @@ export const wherryRoutes: readonly ApiRoute[] = [
 
 /** `POST /build` with a listing of the context for a body; see docs/build-protocol.md. */
 async function buildFromListing(call: Call): Promise<void> {
-  const listing = await readBody(call.body(), maxListingBytes);
+  refuseBuildKit(call);
   const options = { ...buildOptions(call), signal: call.signal };
+  if (options.remote) throw new EngineError('invalid-argument', 'a build from a listing has no remote context');
+  const listing = await readBody(call.body(), maxListingBytes);
   await streamProgress(call, call.engine.buildListed(askedOverHttp(listing), options));
 }
 
