@@ -9,6 +9,9 @@ export interface BuildStepExplanation {
   readonly outcome: 'cached' | 'run';
   /** Of a step that ran: what differs from the nearest earlier one. Empty for a cached step. */
   readonly causes: readonly BuildCause[];
+  /** Milliseconds that a step took which ran, without the wait for a place; of a RUN, also those between its command's start and end. */
+  readonly tookMs?: number;
+  readonly commandMs?: number;
 }
 
 export type BuildCause =

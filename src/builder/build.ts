@@ -270,7 +270,11 @@ function guarded(graph: BuildGraph): Vertex<StepState>[] {
 
 function printEvent({ graph, transcript, explainer }: Solving, digest: string, event: VertexEvent): void {
   for (const { step, operation, preface } of graph.byDigest.get(digest) ?? []) {
-    if (event.kind === 'report') transcript.report(step, event.event as StepReport);
+    if (event.kind === 'report') {
+      const report = event.event as StepReport;
+      transcript.report(step, report);
+      if (report.kind === 'command') explainer.ran(step, report.durationMs);
+    }
     if (event.kind === 'started' && operation.kind === 'config' && operation.note) {
       transcript.message(step, { stream: operation.note });
     }
@@ -288,6 +292,7 @@ function printEvent({ graph, transcript, explainer }: Solving, digest: string, e
     }
     if (event.kind === 'hit') transcript.line(step, ' ---> Using cache');
     if (event.kind === 'executing' && operation.kind === 'config') transcript.pretendContainer(step);
+    if (event.kind === 'executed') explainer.ended(step);
     if (event.kind === 'executed' && operation.kind === 'workdir') transcript.pretendContainer(step);
   }
 }

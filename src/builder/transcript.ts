@@ -78,7 +78,7 @@ export class Transcript {
     else if (report.kind === 'kept') this.#slot(step).kept = report.id;
     else if (report.kind === 'output') {
       this.#output(step, report.stream, this.#decoder(step, report.stream).write(report.data));
-    } else {
+    } else if (report.kind === 'removed') {
       this.#flushDecoders(step);
       this.line(step, ` ---> Removed intermediate container ${report.id.slice(0, 12)}`);
     }

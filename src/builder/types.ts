@@ -88,6 +88,8 @@ export interface StepRun {
   /** Their targets are there. */
   readonly mounts: readonly StepMount[];
   readonly onOutput: (stream: 'stdout' | 'stderr', data: Uint8Array) => void;
+  /** Told how long the command alone ran. */
+  readonly onEnded?: (durationMs: number) => void;
   readonly signal: AbortSignal;
 }
 

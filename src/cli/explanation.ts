@@ -32,11 +32,18 @@ export function planText(steps: readonly BuildStepPrediction[]): string {
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 const outcomeText = (outcome: 'cached' | 'run') => (outcome === 'cached' ? 'cached' : 'run   ');
 
-function stepText({ step, text, outcome, causes }: BuildStepExplanation): string {
-  const head = `${outcomeText(outcome)}  step ${step}: ${firstLine(text)}\n`;
+function stepText({ step, text, outcome, causes, tookMs, commandMs }: BuildStepExplanation): string {
+  const head = `${outcomeText(outcome)}  step ${step}: ${firstLine(text)}${timeText(tookMs, commandMs)}\n`;
   const shown = causes.slice(0, maxShown).map((cause) => `          ${causeText(cause)}\n`);
   const more = causes.length > maxShown ? [`          and ${causes.length - maxShown} more\n`] : [];
   return [head, ...shown, ...more].join('');
+}
+
+/** What a step took, and how much of it around its command: preparing, starting, reading what it left. */
+function timeText(tookMs: number | undefined, commandMs: number | undefined): string {
+  if (tookMs === undefined) return '';
+  const around = commandMs === undefined ? '' : `, ${Math.max(tookMs - commandMs, 0)} ms of it around the command`;
+  return `  (${tookMs < 1000 ? `${tookMs} ms` : seconds(tookMs)}${around})`;
 }
 
 function causeText(cause: BuildCause): string {

@@ -45,8 +45,10 @@ async function runToEnd(ctx: EngineContext, step: StepRun, spec: ContainerSpec):
   step.signal.addEventListener('abort', kill, { once: true });
   try {
     await created.start();
+    const startedMs = performance.now();
     for await (const chunk of attachment.output) step.onOutput(chunk.stream, chunk.data);
     const { exitCode } = await created.process.exited;
+    step.onEnded?.(performance.now() - startedMs);
     step.signal.throwIfAborted();
     return exitCode;
   } finally {

@@ -7,6 +7,9 @@ import { test } from 'node:test';
 import { withBuilds } from './build-fixture.ts';
 import { lines } from './containers-fixture.ts';
 
+/** Without what a step took. */
+const untimed = (line: string) => line.replace(/ {2}\([^()]*\)$/, '');
+
 const program = join(import.meta.dirname, '..', '..', 'bin/wherry');
 
 test('why each step ran: by words, as JSON, and afterwards', (t) =>
@@ -24,7 +27,9 @@ test('why each step ran: by words, as JSON, and afterwards', (t) =>
     };
     const explained = async (...args: string[]) => {
       const output = await wherry('build', '-t', 'made', '--explain', ...args, '.');
-      return lines(output).filter((line) => /^(cached|run {3}| {10})/.test(line));
+      return lines(output)
+        .filter((line) => /^(cached|run {3}| {10})/.test(line))
+        .map(untimed);
     };
     assert.deepEqual(await explained(), [
       'run     step 2: ARG V=1',
@@ -46,9 +51,14 @@ test('why each step ran: by words, as JSON, and afterwards', (t) =>
     ]);
     const written = JSON.parse(await readFile(join(context, 'why.json'), 'utf8'));
     assert.deepEqual(written[1].causes, [{ kind: 'file', change: 'content', path: 'src/a.js' }]);
+    const [cached, copied, ran] = written;
+    assert.deepEqual([cached.tookMs, typeof copied.tookMs, copied.commandMs], [undefined, 'number', undefined]);
+    assert.ok(ran.commandMs <= ran.tookMs, JSON.stringify(ran));
     await daemon.kill();
     await daemon.start();
-    assert.deepEqual(lines(await wherry('history', '--build', 'made')), changed);
+    const shown = lines(await wherry('history', '--build', 'made'));
+    assert.deepEqual(shown.map(untimed), changed);
+    assert.match(shown[3]!, /^run {5}step 4: RUN echo \$V {2}\(\d.* m?s, \d+ ms of it around the command\)$/);
     assert.deepEqual(JSON.parse(await wherry('history', '--build', '--json', 'made')), written);
 
     await docker.ok('builder', 'prune', '-af');

@@ -120,6 +120,7 @@ async function execute(
     extraHosts: request.extraHosts,
     mounts: operation.made,
     onOutput: (stream, data) => report({ kind: 'output', stream, data: Buffer.from(data) }),
+    onEnded: (durationMs) => report({ kind: 'command', durationMs }),
     signal: work.signal,
   };
   const startedAtMs = Date.now();

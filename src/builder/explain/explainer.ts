@@ -28,6 +28,7 @@ export interface ExplainerOptions extends FilesNow {
 export class Explainer {
   readonly #options: ExplainerOptions;
   readonly #outcomes = new Map<string, StepOutcome>();
+  readonly #times = new Map<number, { startedMs: number; tookMs?: number; commandMs?: number }>();
 
   constructor(options: ExplainerOptions) {
     this.#options = options;
@@ -35,6 +36,19 @@ export class Explainer {
 
   note(outcome: StepOutcome): void {
     this.#outcomes.set(`${outcome.step} ${outcome.key.digest}`, outcome);
+    if (outcome.outcome === 'run') this.#times.set(outcome.step, { startedMs: performance.now() });
+  }
+
+  /** The command of a step that runs took so long. */
+  ran(step: number, commandMs: number): void {
+    const times = this.#times.get(step);
+    if (times) times.commandMs = commandMs;
+  }
+
+  /** A step that ran has its result. */
+  ended(step: number): void {
+    const times = this.#times.get(step);
+    if (times) times.tookMs = performance.now() - times.startedMs;
   }
 
   /** In the order of the steps. */
@@ -54,9 +68,18 @@ export class Explainer {
         line: components.written?.line ?? 0,
         outcome: outcome.outcome,
         causes: outcome.outcome === 'cached' ? [] : await this.#causes(outcome, components, earlier, wasLost),
+        ...this.#timesOf(outcome.step),
       });
     }
     return explanations;
+  }
+
+  #timesOf(step: number): Pick<BuildStepExplanation, 'tookMs' | 'commandMs'> {
+    const { tookMs, commandMs } = this.#times.get(step) ?? {};
+    return {
+      ...(tookMs === undefined ? {} : { tookMs: Math.round(tookMs) }),
+      ...(commandMs === undefined ? {} : { commandMs: Math.round(commandMs) }),
+    };
   }
 
   async #causes(
