@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { lstat } from 'node:fs/promises';
+import { lstat, realpath, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ListedContext } from '#api-types';
@@ -19,7 +19,7 @@ const maxListedEntries = 1_000_000;
 
 /**
  * A folder as a build context, without what `.dockerignore` (or `<Dockerfile>.dockerignore`) leaves out. The Dockerfile and the ignore file always
- * travel, as the daemon needs them. `content` is a Dockerfile that is not in the folder. {@link checkContext} comes first otherwise.
+ * travel, as the daemon needs them. `content` is a Dockerfile that is not in the folder. {@link checkDockerfile} comes first otherwise, {@link contextRoot} always.
  */
 export async function listFolder(root: string, dockerfile: string, content?: Uint8Array): Promise<ListedContext> {
   return listed(await readFolder(root, dockerfile, content));
@@ -62,15 +62,22 @@ async function readFolder(root: string, dockerfile: string, content: Uint8Array 
   return { root, context: identity(root, content ? '' : dockerfile), takenMs, entries };
 }
 
-/** Before anything is sent. @throws `not-found`, `invalid-argument` in Docker's words. */
-export async function checkContext(root: string, dockerfile: string): Promise<void> {
+/** The folder that a path names, links followed. @throws `not-found` in Docker's words */
+export async function contextRoot(path: string): Promise<string> {
+  const missing = (cause?: unknown) =>
+    new EngineError('not-found', `unable to prepare context: path "${path}" not found`, { cause });
   try {
-    if (!(await lstat(root)).isDirectory())
-      throw new EngineError('invalid-argument', `unable to prepare context: path "${root}" not found`);
+    const root = await realpath(path);
+    if ((await stat(root)).isDirectory()) return root;
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-    throw new EngineError('not-found', `unable to prepare context: path "${root}" not found`, { cause: error });
+    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'ENOTDIR')) throw error;
+    throw missing(error);
   }
+  throw missing();
+}
+
+/** Before anything is sent. @throws `not-found` in Docker's words. */
+export async function checkDockerfile(root: string, dockerfile: string): Promise<void> {
   try {
     await lstat(join(root, dockerfile));
   } catch (error) {

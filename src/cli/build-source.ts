@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { relative, resolve } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import type { ListedContext } from '#api-types';
 import { EngineError } from '#errdefs';
 import { readBounded } from '#files';
 import { readAll } from '#streams';
-import { checkContext, folderSource, singleFileTar } from './build-context.ts';
+import { checkDockerfile, contextRoot, folderSource, singleFileTar } from './build-context.ts';
 import { humanSize } from './table.ts';
 
 const maxDockerfileBytes = 16 << 20;
@@ -31,7 +32,9 @@ export async function buildContext(
     );
   }
   const input = stdin as AsyncIterable<Uint8Array>;
-  return path === '-' ? await stdinContext(input, file) : await folderContext(resolve(path), file, input);
+  return path === '-'
+    ? await stdinContext(input, file)
+    : await folderContext(await contextRoot(resolve(path)), file, input);
 }
 
 /** A Dockerfile that is not in the folder, or comes from standard input, travels under a name of its own. */
@@ -41,9 +44,9 @@ async function folderContext(
   stdin: AsyncIterable<Uint8Array>,
 ): Promise<BuildContext> {
   if (file === '-') return await withDockerfile(root, await readAll(stdin, maxDockerfileBytes, 'standard input'));
-  const path = file === undefined ? 'Dockerfile' : relative(root, resolve(file));
+  const path = file === undefined ? 'Dockerfile' : relative(root, await inRealFolder(resolve(file)));
   if (!path.startsWith('..')) {
-    await checkContext(root, path);
+    await checkDockerfile(root, path);
     return { source: await folderSource(root, path), dockerfile: path };
   }
   const bytes = await readBounded(resolve(file!), maxDockerfileBytes);
@@ -53,6 +56,15 @@ async function folderContext(
     'not-found',
     `unable to prepare context: unable to evaluate symlinks in Dockerfile path: ${fact}`,
   );
+}
+
+/** A file where its folder really is, as the root of the context is. */
+async function inRealFolder(file: string): Promise<string> {
+  try {
+    return join(await realpath(dirname(file)), basename(file));
+  } catch {
+    return file;
+  }
 }
 
 async function withDockerfile(root: string, bytes: Uint8Array): Promise<BuildContext> {

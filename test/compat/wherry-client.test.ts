@@ -1,7 +1,7 @@
 /** The `wherry` command where the docker CLI's answers are known: words and statuses were taken from docker 28. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from '#client';
@@ -80,6 +80,14 @@ test('build: contexts and Dockerfiles from folders and standard input, -q, --rm=
   assert.match(outside.stdout, /\nfrom the context\n/);
   const piped = await wherry(['build', '-f', '-', 'context'], 'FROM base\nCOPY f /g\nRUN cat /g\n');
   assert.match(piped.stdout, /\nfrom the context\n/, piped.stderr);
+  await symlink('context', join(folder.path, 'linked'));
+  await writeFile(join(context, 'Inside'), 'FROM base\nCOPY f /linked\nRUN cat /linked\n');
+  const linked = await wherry(['build', '-f', 'linked/Inside', 'linked']);
+  assert.match(linked.stdout, /\nfrom the context\n/, linked.stderr);
+  for (const args of [['missing'], ['-f', '-', 'missing'], ['Outside']]) {
+    const { stderr } = await wherry(['build', ...args], 'FROM base\n');
+    assert.equal(stderr, `unable to prepare context: path "${folder.path}/${args.at(-1)}" not found\n`);
+  }
   const large = { D: 'FROM base\nCOPY big /\nRUN wc -c /big\n', big: Buffer.alloc(20 << 20, 1) };
   const archive = await wherry(['build', '-f', 'D', '-'], tarOf(large));
   assert.match(archive.stdout, /\n20971520 \/big\n/, archive.stderr);
