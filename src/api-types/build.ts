@@ -13,6 +13,8 @@ export interface BuildOptions {
   readonly pull?: boolean;
   readonly rm?: boolean;
   readonly forcerm?: boolean;
+  /** Keep the container of a step that fails. This engine's own: dockerd does so unless `forcerm` is set. */
+  readonly keepfailed?: boolean;
   readonly q?: boolean;
   readonly target?: string;
   readonly platform?: string;

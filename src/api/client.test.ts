@@ -205,7 +205,7 @@ test('a build keeps its options', async () => {
   };
   for await (const _ of pair.engine.build(fromBytes('x'), options));
   const got = said(pair.api.lastArgs[1]) as BuildOptions;
-  assert.deepEqual(got, { ...options, q: false, pull: false, rm: true, forcerm: false });
+  assert.deepEqual(got, { ...options, q: false, pull: false, rm: true, forcerm: false, keepfailed: false });
 });
 
 test('a build from a listing asks its client for contents, and shows him no question', async () => {

@@ -127,7 +127,7 @@ const buildRules: Readonly<Record<string, (value: string) => boolean>> = {
 };
 
 /**
- * Parameters by route. `rm` and `forcerm` are not here: no intermediate container outlives a build, so every value is honoured.
+ * Parameters by route. Those that are not here are honoured.
  * `session` and `buildid` belong to BuildKit and mean nothing in a classic build.
  */
 const queryRules: Readonly<Record<string, Readonly<Record<string, QueryRule>>>> = {

@@ -160,7 +160,7 @@ export interface BuildRequest {
   readonly quiet: boolean;
   /** The layers that the build adds become one. */
   readonly squash: boolean;
-  /** Whose containers stay: those of steps that failed (`--rm`, the default), all (`--rm=false`), none (`--force-rm`). A cancelled build's never do. */
+  /** Whose containers stay: none (the default), those of steps that failed (`--keep-failed`), all (`--rm=false`). A cancelled build's never do. */
   readonly keepSteps: 'failed' | 'all' | 'none';
   readonly networkMode: string;
   readonly platform?: string;

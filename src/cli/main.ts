@@ -114,6 +114,8 @@ function explain(error: unknown, command: Command | undefined, terminal: Termina
     say(placedText(error));
     const container = placeOf(error)?.container;
     if (container) say(`\nA shell in the step's container: wherry build debug ${container.slice(0, 12)}`);
+    else if (command?.name === 'build' && error instanceof InBandError && error.code !== undefined)
+      say('\nA shell where it failed: build again with --shell-on-fail');
     // A build ends with the status of the command that failed in it.
     return error instanceof InBandError ? (error.code ?? 1) : 1;
   }

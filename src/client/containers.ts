@@ -173,6 +173,7 @@ export function buildQuery(options: BuildOptions): QueryValues {
     pull: options.pull,
     rm: options.rm ?? true,
     forcerm: options.forcerm,
+    keepfailed: options.keepfailed,
     q: options.q,
     explain: options.explain,
     plan: options.plan,

@@ -107,10 +107,11 @@ function requestFields(
   };
 }
 
-/** `--force-rm` counts for more than `--rm=false`. */
-function keptSteps({ rm, forcerm }: BuildOptions): BuildRequest['keepSteps'] {
+/** dockerd leaves the container of a step that failed even without `--rm=false`; here nothing stays that was not asked for. */
+function keptSteps({ rm, forcerm, keepfailed }: BuildOptions): BuildRequest['keepSteps'] {
   if (forcerm) return 'none';
-  return rm === false ? 'all' : 'failed';
+  if (rm === false) return 'all';
+  return keepfailed ? 'failed' : 'none';
 }
 
 function limitsOf(options: BuildOptions): StepRun['limits'] {

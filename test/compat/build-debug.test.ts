@@ -36,7 +36,7 @@ const context = {
 
 /** The container that a build of it leaves. */
 async function failedStep(builds: Builds, files: Readonly<Record<string, string>> = context): Promise<string> {
-  const failed = await wherry(builds, ['build', '-'], tarOf(files));
+  const failed = await wherry(builds, ['build', '--keep-failed', '-'], tarOf(files));
   const id = /wherry build debug ([0-9a-f]{12})\n$/.exec(failed.stderr)?.[1];
   return id ?? assert.fail(failed.stderr);
 }

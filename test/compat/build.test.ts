@@ -9,10 +9,12 @@ import { connect } from '#client';
 import { withBuilds } from './build-fixture.ts';
 import { lines, until } from './containers-fixture.ts';
 
-test('the container of a step that failed stays, can be looked at, committed, started and removed', (t) =>
+test('with --rm=false the container of a step that failed stays, can be looked at, committed, started and removed', (t) =>
   withBuilds(t, async ({ build, docker, daemon }) => {
     const files = { Dockerfile: 'FROM base\nENV A=1\nRUN echo out; touch /made; exit 3\n' };
-    const failed = await build(files);
+    assert.equal((await build(files)).status, 3);
+    assert.equal(await docker.ok('ps', '-aq'), '', 'none stays by itself');
+    const failed = await build(files, '--rm=false', '--no-cache');
     assert.equal(failed.status, 3);
     const shown = /Step 3\/3.*\n ---> Running in ([0-9a-f]{12})\nout\n\nDockerfile:3\n/.exec(failed.stdout)?.[1];
     assert.ok(shown, failed.stdout);
@@ -33,7 +35,8 @@ test('the container of a step that failed stays, can be looked at, committed, st
     await daemon.start();
     assert.match(await docker.ok('ps', '-a', '--format', format), /Exited \(3\)/);
     await docker.ok('rm', shown);
-    await build(files, '--force-rm');
+    await docker.ok('container', 'prune', '-f');
+    await build(files, '--force-rm', '--rm=false');
     assert.equal(await docker.ok('ps', '-aq'), '', '--force-rm leaves none');
   }));
 

@@ -62,6 +62,7 @@ export function buildOptions(call: Call): BuildOptions {
     pull: query.bool('pull'),
     rm: query.boolOr('rm', true),
     forcerm: query.bool('forcerm'),
+    keepfailed: query.bool('keepfailed'),
     extrahosts: query.all('extrahosts'),
     ...parsed(call, 'buildargs', nullableMap(string(), 'map[string]*string'), 'build args'),
     ...parsed(call, 'labels', map(string()), 'labels'),
