@@ -53,6 +53,16 @@ export interface CallOptions {
 /** Filters as the API has them: key to values, all spelled as in `--filter`. */
 export type Filters = Readonly<Record<string, readonly string[]>>;
 
+/** How much of the build cache a prune leaves, in bytes; zero is no bound. */
+export interface CacheSpace {
+  /** Never prune to less than this. */
+  readonly reservedSpaceBytes?: number;
+  /** Prune to this. */
+  readonly maxUsedSpaceBytes?: number;
+  /** Prune until so much of the disk is free. */
+  readonly minFreeSpaceBytes?: number;
+}
+
 /**
  * A container engine: Docker's, as a library. `Engine.open` gives one over a data root in this process, `Engine.connect` one over a daemon's socket.
  * Failures are `EngineError`s whose kind maps to Docker's status codes and whose message is Docker's where clients match it.
@@ -74,9 +84,7 @@ export interface Engine extends AsyncDisposable {
    * An extension of this engine.
    */
   debugBuild(container: string, options?: BuildDebugOptions & CallOptions): Promise<string>;
-  pruneBuildCache(
-    options?: { all?: boolean; filters?: Filters; keepStorageBytes?: number } & CallOptions,
-  ): Promise<BuildCachePruned>;
+  pruneBuildCache(options?: { all?: boolean; filters?: Filters } & CacheSpace & CallOptions): Promise<BuildCachePruned>;
 }
 
 export interface Images {

@@ -74,7 +74,12 @@ test('answers come through as they are', async () => {
     'system.version': await system.version(),
     'system.auth': await system.auth({ username: 'u', password: 'p' }),
     debugBuild: await pair.engine.debugBuild('a b', { command: ['sh', '-x'], tty: true }),
-    pruneBuildCache: await pair.engine.pruneBuildCache({ all: true, filters, keepStorageBytes: 5 }),
+    pruneBuildCache: await pair.engine.pruneBuildCache({
+      all: true,
+      filters,
+      reservedSpaceBytes: 5,
+      minFreeSpaceBytes: 7,
+    }),
   };
   assert.deepEqual(got, answers);
   const sent = Object.fromEntries(pair.api.calls.map(({ name, args }) => [name, said(args)]));
@@ -89,7 +94,7 @@ test('answers come through as they are', async () => {
   assert.deepEqual(sent['containers.create'], [{ Image: 'a', HostConfig: { Memory: 5 } }, { name: 'n' }]);
   assert.deepEqual(sent['containers.top'], ['a', '-ef']);
   assert.deepEqual(sent['debugBuild'], ['a b', { command: ['sh', '-x'], tty: true }]);
-  assert.deepEqual(sent['pruneBuildCache'], [{ all: true, filters, keepStorageBytes: 5 }]);
+  assert.deepEqual(sent['pruneBuildCache'], [{ all: true, filters, reservedSpaceBytes: 5, minFreeSpaceBytes: 7 }]);
 });
 
 test('lifecycle calls keep their arguments', async () => {

@@ -119,7 +119,6 @@ function refusal(name: string, value: unknown): EngineError {
 
 type QueryRule = (value: string) => boolean;
 const empty: QueryRule = (value) => value === '';
-const zero: QueryRule = (value) => value === '' || value === '0';
 const emptyList: QueryRule = (value) => ['', 'null', '[]', '{}'].includes(value);
 
 const buildRules: Readonly<Record<string, (value: string) => boolean>> = {
@@ -133,7 +132,6 @@ const buildRules: Readonly<Record<string, (value: string) => boolean>> = {
 const queryRules: Readonly<Record<string, Readonly<Record<string, QueryRule>>>> = {
   'POST /build': buildRules,
   'POST /wherry/v1/build': buildRules,
-  'POST /build/prune': { 'reserved-space': zero, 'max-used-space': zero, 'min-free-space': zero },
   'POST /containers/{name:.*}/start': { checkpoint: empty, 'checkpoint-dir': empty },
 };
 

@@ -39,7 +39,13 @@ export function connect(host: string, options: ConnectOptions = {}): Engine {
     },
     pruneBuildCache: (prune = {}) =>
       transport.json('POST', '/build/prune', {
-        query: { all: prune.all, filters: filtersQuery(prune.filters), 'keep-storage': prune.keepStorageBytes },
+        query: {
+          all: prune.all,
+          filters: filtersQuery(prune.filters),
+          'reserved-space': prune.reservedSpaceBytes,
+          'max-used-space': prune.maxUsedSpaceBytes,
+          'min-free-space': prune.minFreeSpaceBytes,
+        },
         signal: prune.signal,
       }),
     async [Symbol.asyncDispose]() {

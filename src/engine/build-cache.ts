@@ -1,7 +1,9 @@
-import type { BuildCacheItem, BuildCachePruned, Filters } from '#api-types';
+import type { BuildCacheItem, BuildCachePruned, CacheSpace, Filters } from '#api-types';
 import type { BuildCacheRecord, ImageRecord } from '#metadata';
+import { sys } from '#sys';
 import { type CacheType, cacheSelection } from './cache-filters.ts';
 import { isCacheMountKey } from './cache-mounts/index.ts';
+import { spaceBound } from './cache-space.ts';
 import type { EngineContext } from './context.ts';
 import { collectGarbage } from './images/collect.ts';
 import { formatMs } from './time.ts';
@@ -30,7 +32,7 @@ async function cacheItem(ctx: EngineContext, record: BuildCacheRecord): Promise<
 /** `POST /build/prune`. Without `all`, records that images still need are kept. What a build uses now always stays. */
 export async function pruneBuildCache(
   ctx: EngineContext,
-  options: { all?: boolean; filters?: Filters; keepStorageBytes?: number } = {},
+  options: { all?: boolean; filters?: Filters } & CacheSpace = {},
 ): Promise<BuildCachePruned> {
   const isWanted = cacheSelection(options.filters ?? {});
   const needed = neededImages(ctx);
@@ -47,15 +49,16 @@ export async function pruneBuildCache(
     .filter(isWanted)
     .sort((a, b) => a.lastUsedMs - b.lastUsedMs);
   let keptBytes = records.reduce((sum, record) => sum + record.sizeBytes, 0);
+  const boundBytes = spaceBound(options, keptBytes, () => freeBytes(ctx));
   const chosen = wanted.filter((record) => {
-    if (keptBytes <= (options.keepStorageBytes ?? 0) && options.keepStorageBytes) return false;
+    if (boundBytes !== undefined && keptBytes <= boundBytes) return false;
     keptBytes -= record.sizeBytes;
     return true;
   });
   const steps = chosen.filter((record) => !isCacheMountKey(record.key));
   await ctx.metadata.buildCache.remove(steps.map((record) => record.key));
   await rememberPruned(ctx, steps);
-  if (options.all && !options.filters && !options.keepStorageBytes) await ctx.contextMemory.clear();
+  if (options.all && !options.filters && boundBytes === undefined) await ctx.contextMemory.clear();
   await ctx.fileLists.keepOnly(listedContents(ctx));
   const gone = new Set<BuildCacheRecord>(steps);
   let freedBytes = 0;
@@ -68,6 +71,12 @@ export async function pruneBuildCache(
   ctx.events.emit({ type: 'builder', action: 'prune', id: '', attributes: { reclaimed: String(freedBytes) } });
   const deleted = chosen.filter((record) => gone.has(record)).map((record) => record.key);
   return { CachesDeleted: deleted.length > 0 ? deleted : null, SpaceReclaimed: freedBytes };
+}
+
+/** Of the disk the data is on, as far as others than root may use it. */
+function freeBytes(ctx: EngineContext): number {
+  const { available, blockSize } = sys.statfs(ctx.root);
+  return available * blockSize;
 }
 
 /** The file lists that records still name. */

@@ -84,7 +84,9 @@ test('the wherry client: the lines below the error, what the command said last a
     const place = 'Dockerfile:2\n   1 | FROM base\n   2 | RUN echo said; exit 4\n     | ^^^^^^^^^^^^^^^^^^^^^\n';
     const message = "The command '/bin/sh -c echo said; exit 4' returned a non-zero code: 4";
     assert.ok(
-      failed.stderr.startsWith(`said\n${message}\n\n${place}\nA shell where it failed: build again with --shell-on-fail\n`),
+      failed.stderr.startsWith(
+        `said\n${message}\n\n${place}\nA shell where it failed: build again with --shell-on-fail\n`,
+      ),
       failed.stderr,
     );
     const target = await wherry(

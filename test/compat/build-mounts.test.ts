@@ -1,6 +1,7 @@
 /** `RUN --mount`, which dockerd has with BuildKit only. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { connect } from '#client';
 import { withBuilds } from './build-fixture.ts';
 import { lines } from './containers-fixture.ts';
 
@@ -35,6 +36,32 @@ test('bind mounts: the context, a stage, an image; what is written there is gone
     assert.deepEqual(outputOf(changed.stdout).slice(0, 1), ['> changed staged']);
     const elsewhere = await build({ ...files, 'sub/../other': 'not mounted' });
     assert.equal(elsewhere.stdout.match(/Using cache/g)?.length, 7, 'a file that no mount shows');
+  }));
+
+test('a prune leaves what the space allows, what was used longest ago goes first', (t) =>
+  withBuilds(t, async ({ build, docker, daemon }) => {
+    for (const id of ['old', 'new']) {
+      const fill = `RUN --mount=type=cache,id=${id},target=/c head -c 3000000 /dev/zero > /c/x`;
+      assert.equal((await build({ Dockerfile: `FROM base\n${fill}\n` })).status, 0);
+    }
+    const mounts = async () =>
+      lines(
+        await docker.ok('system', 'df', '-v', '--format', '{{range .BuildCache}}{{.CacheType}}={{.Size}};{{end}}'),
+      )[0]!
+        .split(';')
+        .filter((item) => item.startsWith('exec.cachemount'));
+    assert.deepEqual(await mounts(), ['exec.cachemount=3MB', 'exec.cachemount=3MB']);
+    await using engine = connect(daemon.host);
+    const prune = (space: Parameters<typeof engine.pruneBuildCache>[0]) =>
+      engine.pruneBuildCache({ all: true, ...space });
+    assert.equal((await prune({ maxUsedSpaceBytes: 10_000_000 })).CachesDeleted, null);
+    assert.equal((await prune({ minFreeSpaceBytes: 1 })).CachesDeleted, null);
+    assert.equal((await prune({ maxUsedSpaceBytes: 1, reservedSpaceBytes: 7_000_000 })).CachesDeleted, null);
+    const freed = await prune({ maxUsedSpaceBytes: 4_000_000 });
+    assert.ok(freed.SpaceReclaimed! >= 3_000_000, JSON.stringify(freed));
+    assert.equal((await mounts()).length, 1);
+    const again = await build({ Dockerfile: 'FROM base\nRUN --mount=type=cache,id=new,target=/c echo "> $(ls /c)"\n' });
+    assert.deepEqual(outputOf(again.stdout), ['> x'], 'the one used last is there');
   }));
 
 test('cache mounts: kept over builds and restarts, listed, pruned; owner, mode and seed', (t) =>

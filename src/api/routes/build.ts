@@ -123,21 +123,29 @@ function parsed<K extends keyof BuildOptions>(
 
 async function prune(call: Call): Promise<void> {
   const { query } = call;
-  const keep = query.get('keep-storage');
+  // Clients before API 1.48 know one bound, by its old name.
+  const reserved = { reservedSpaceBytes: space(call, 'reserved-space') ?? space(call, 'keep-storage') };
+  const bounds = {
+    ...reserved,
+    maxUsedSpaceBytes: space(call, 'max-used-space'),
+    minFreeSpaceBytes: space(call, 'min-free-space'),
+  };
   const pruned = await call.engine.pruneBuildCache({
     all: query.bool('all'),
     filters: call.filters,
-    ...(keep === '' ? {} : { keepStorageBytes: keepStorage(keep) }),
+    ...Object.fromEntries(Object.entries(bounds).filter(([, bytes]) => bytes !== undefined)),
     signal: call.signal,
   });
   call.reply(200, pruned);
 }
 
-function keepStorage(text: string): number {
+function space({ query }: Call, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === '') return undefined;
   try {
     return parseInteger(text);
   } catch (cause) {
-    const message = `keep-storage is in bytes and expects an integer, got ${text}: ${messageOf(cause)}`;
+    const message = `${name} is in bytes and expects an integer, got ${text}: ${messageOf(cause)}`;
     throw new EngineError('invalid-argument', message, { cause });
   }
 }
