@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { EngineError, isErrno, messageOf } from '#errdefs';
 import { type ListenAddress, parseHost } from '#http';
 import { type LogLevel, logLevels } from '#log';
+import { type ContainerDefaults, readContainerDefaults } from './container-defaults.ts';
 import { readDaemonJson } from './daemon-file.ts';
 import { parseFlags, UsageError } from './daemon-flags.ts';
 import {
@@ -78,6 +79,8 @@ export interface DaemonConfig {
   readonly runtimes: Readonly<Record<string, NamedRuntime>>;
   /** A path, `unconfined` or `builtin`. */
   readonly seccompProfile: string;
+  /** What containers get that do not say otherwise. */
+  readonly containerDefaults: ContainerDefaults;
   /** Times in images that are built follow the base image, not the clock. */
   readonly reproducibleBuilds: boolean;
   readonly labels: readonly string[];
@@ -232,6 +235,7 @@ function buildConfig(values: Values): DaemonConfig {
     liveRestore: flag('live-restore'),
     ...defaultRuntime(values),
     seccompProfile: text('seccomp-profile') ?? 'builtin',
+    containerDefaults: readContainerDefaults(values),
     runtimeName: text('default-runtime'),
     runtimes: namedRuntimes(values),
     reproducibleBuilds: flag('reproducible-builds', true),

@@ -1,4 +1,5 @@
 import { EngineError, messageOf } from '#errdefs';
+import { decodeUlimits, parseSize } from './container-defaults.ts';
 import { checkPrefix } from './daemon-checks.ts';
 import {
   type AddressPool,
@@ -79,6 +80,8 @@ const descriptions: Readonly<Record<OptionSpec['kind'], string>> = {
   map: 'an object of strings',
   pools: 'a list of objects with base and size',
   runtimes: 'an object of objects with path and runtimeArgs',
+  bytes: 'a string with a size',
+  ulimits: 'an object of objects with Name, Soft and Hard',
   'driver-options': 'an object of objects of strings',
 };
 
@@ -91,6 +94,8 @@ const decoders: Readonly<Record<OptionSpec['kind'], (value: unknown) => OptionVa
     isRecord(value) && isTexts(Object.values(value)) ? (value as Readonly<Record<string, string>>) : undefined,
   pools: decodePools,
   runtimes: decodeRuntimes,
+  bytes: (value) => (typeof value === 'string' ? parseSize(value) : undefined),
+  ulimits: decodeUlimits,
   'driver-options': (value) =>
     isRecord(value) && Object.values(value).every((item) => isRecord(item) && isTexts(Object.values(item)))
       ? (value as DriverOptions)

@@ -1,5 +1,6 @@
 import { EngineError, messageOf } from '#errdefs';
 import { parseBool, parseInteger } from '#http';
+import { parseSize, parseUlimit } from './container-defaults.ts';
 import { checkPrefix } from './daemon-checks.ts';
 import {
   type AddressPool,
@@ -113,6 +114,8 @@ function readValue(spec: OptionSpec, text: string): OptionValue {
     throw new Error(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
   }
   if (spec.kind === 'int') return parseInteger(text, 'ParseInt');
+  if (spec.kind === 'bytes') return parseSize(text);
+  if (spec.kind === 'ulimits') return parseUlimit(text);
   if (spec.kind === 'pools') return [parsePool(text)];
   if (spec.kind === 'runtimes') return parseRuntime(text);
   if (spec.kind === 'map') return parsePair(text);

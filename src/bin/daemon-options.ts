@@ -1,3 +1,4 @@
+import type { Ulimit } from '#api-types';
 import {
   checkAddress,
   checkHost,
@@ -18,6 +19,7 @@ export type OptionValue =
   | readonly string[]
   | Readonly<Record<string, string>>
   | DriverOptions
+  | Readonly<Record<string, Ulimit>>
   | Readonly<Record<string, NamedRuntime>>
   | readonly AddressPool[];
 
@@ -35,8 +37,18 @@ export interface NamedRuntime {
   readonly args: readonly string[];
 }
 
-/** `list`, `map`, `pools`, `runtimes` and `driver-options` may repeat on the command line. */
-export type OptionKind = 'string' | 'int' | 'bool' | 'list' | 'map' | 'pools' | 'runtimes' | 'driver-options';
+/** `list`, `map`, `pools`, `runtimes`, `ulimits` and `driver-options` may repeat on the command line. */
+export type OptionKind =
+  | 'string'
+  | 'int'
+  | 'bool'
+  | 'list'
+  | 'map'
+  | 'pools'
+  | 'runtimes'
+  | 'ulimits'
+  | 'bytes'
+  | 'driver-options';
 
 export interface OptionSpec {
   readonly flag: string;
@@ -80,6 +92,7 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'list',
     help: 'CDI specification directories to use (default [/etc/cdi,/var/run/cdi])',
   },
+  { flag: 'cgroup-parent', key: 'cgroup-parent', kind: 'string', help: 'Set parent cgroup for all containers' },
   { flag: 'config-file', kind: 'string', help: 'Daemon configuration file (default "/etc/wherry/daemon.json")' },
   {
     flag: 'data-root',
@@ -94,6 +107,12 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'pools',
     value: 'pool-options',
     help: 'Default address pools for node specific local networks',
+  },
+  {
+    flag: 'default-cgroupns-mode',
+    key: 'default-cgroupns-mode',
+    kind: 'string',
+    help: 'Default mode for containers cgroup namespace: "host" or "private" (default: host on cgroup v1, private on v2)',
   },
   {
     flag: 'default-gateway',
@@ -112,6 +131,12 @@ export const daemonOptions: readonly OptionSpec[] = [
     check: checkIPv6,
   },
   {
+    flag: 'default-ipc-mode',
+    key: 'default-ipc-mode',
+    kind: 'string',
+    help: 'Default mode for containers ipc: "shareable" or "private" (default "private")',
+  },
+  {
     flag: 'default-network-opt',
     key: 'default-network-opts',
     kind: 'driver-options',
@@ -123,6 +148,19 @@ export const daemonOptions: readonly OptionSpec[] = [
     key: 'default-runtime',
     kind: 'string',
     help: 'Default OCI runtime for containers (default: crun or runc, whichever works)',
+  },
+  {
+    flag: 'default-shm-size',
+    key: 'default-shm-size',
+    kind: 'bytes',
+    help: 'Default shm size for containers (default 64MiB)',
+  },
+  {
+    flag: 'default-ulimit',
+    key: 'default-ulimits',
+    kind: 'ulimits',
+    value: 'ulimit',
+    help: 'Default ulimits for containers',
   },
   {
     flag: 'default-bind',
@@ -173,6 +211,13 @@ export const daemonOptions: readonly OptionSpec[] = [
     help: "IP addresses that the special 'host-gateway' string in --add-host resolves to (default: those of the default bridge)",
     check: checkAddress,
   },
+  {
+    flag: 'init',
+    key: 'init',
+    kind: 'bool',
+    help: 'Run an init in the container to forward signals and reap processes',
+  },
+  { flag: 'init-path', key: 'init-path', kind: 'string', help: 'Path to the init (default: the one that comes along)' },
   {
     flag: 'insecure-registry',
     key: 'insecure-registries',
@@ -236,6 +281,12 @@ export const daemonOptions: readonly OptionSpec[] = [
     help: 'Set the max concurrent uploads (default 5)',
   },
   { flag: 'mtu', key: 'mtu', kind: 'int', help: 'Set the MTU for the default "bridge" network (default 1500)' },
+  {
+    flag: 'no-new-privileges',
+    key: 'no-new-privileges',
+    kind: 'bool',
+    help: 'Set no-new-privileges by default for new containers',
+  },
   { flag: 'pidfile', short: 'p', key: 'pidfile', kind: 'string', help: 'Path to use for daemon PID file' },
   {
     flag: 'registry-mirror',

@@ -16,6 +16,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     runtimeArgs: config.runtimeArgs,
     runtimes: config.runtimes,
     seccompProfile: config.seccompProfile,
+    containerDefaults: config.containerDefaults,
     network: {
       firewall: config.iptables,
       firewall6: config.ip6tables,

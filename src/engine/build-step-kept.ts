@@ -3,6 +3,7 @@ import type { KeptMount, KeptStep } from '#builder';
 import type { StepHost } from './build-step.ts';
 import { completeHostConfig, mergeConfig } from './containers/config.ts';
 import { Container } from './containers/container.ts';
+import { withContainerDefaults } from './containers/container-defaults.ts';
 import { claimName } from './containers/create.ts';
 import { emitContainer } from './containers/events.ts';
 import { containerPaths } from './containers/paths.ts';
@@ -61,7 +62,11 @@ function bodyOf(
     imageID: imageID ?? '',
     chain,
     config: mergeConfig(step.id, { ...create, HostConfig: given }, image.config),
-    hostConfig: completeHostConfig(given, ctx.runtime.info.shownName, ctx.runtime.info.cgroupVersion),
+    hostConfig: completeHostConfig(
+      withContainerDefaults(given, ctx.options.containerDefaults),
+      ctx.runtime.info.shownName,
+      ctx.runtime.info.cgroupVersion,
+    ),
     path: step.args[0] ?? '',
     args: step.args.slice(1),
     mounts: mounts.map(plannedMount),

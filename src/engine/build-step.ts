@@ -7,6 +7,8 @@ import { type ContainerSpec, defaultMaskedPaths, defaultReadonlyPaths, type Spec
 import { connectStep, disconnectStep, type StepNetwork } from './build-step-network.ts';
 import { defaultCapabilities } from './containers/capabilities.ts';
 import { defaultShmBytes } from './containers/config.ts';
+import { wantsInit } from './containers/container-defaults.ts';
+import { initBinary } from './containers/init-binary.ts';
 import { processEnv, processLimits } from './containers/spec.ts';
 import { resolveUser } from './containers/user.ts';
 import type { EngineContext } from './context.ts';
@@ -63,6 +65,7 @@ async function stepSpec(
 ): Promise<ContainerSpec> {
   const user = resolveUser(step.rootfs, step.user);
   const { hostname } = network;
+  const defaults = ctx.options.containerDefaults;
   return {
     id: step.id,
     rootfs: step.rootfs,
@@ -77,11 +80,11 @@ async function stepSpec(
       gid: user.gid,
       additionalGids: user.additionalGids,
       capabilities: defaultCapabilities,
-      noNewPrivileges: false,
+      noNewPrivileges: defaults?.noNewPrivileges ?? false,
       rlimits: processLimits(host),
     },
     mounts: [...network.mounts, ...step.mounts.map(specMount)],
-    shmSizeBytes: step.shmSizeBytes ?? defaultShmBytes,
+    shmSizeBytes: step.shmSizeBytes ?? defaults?.shmSizeBytes ?? defaultShmBytes,
     resources: step.limits,
     networkNamespace: network.namespace,
     ...(ctx.remap && {
@@ -93,7 +96,8 @@ async function stepSpec(
     sysctls: {},
     maskedPaths: defaultMaskedPaths,
     readonlyPaths: defaultReadonlyPaths,
-    cgroupParent: host.CgroupParent ?? '',
+    cgroupParent: host.CgroupParent || defaults?.cgroupParent || '',
+    ...(wantsInit({}, defaults) ? { initPath: initBinary(defaults) } : {}),
     annotations: {},
   };
 }

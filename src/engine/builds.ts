@@ -19,6 +19,7 @@ import { lendCacheMount } from './build-cache-mount.ts';
 import { keepBuildReport } from './build-reports.ts';
 import { runBuildStep } from './build-step.ts';
 import { keepBuildStep } from './build-step-kept.ts';
+import { joinUlimits } from './containers/container-defaults.ts';
 import type { EngineContext } from './context.ts';
 import { collectGarbage } from './images/collect.ts';
 import { findImage, resolveImage } from './images/resolve.ts';
@@ -128,7 +129,10 @@ function limitsOf(options: BuildOptions): StepRun['limits'] {
 
 /** What the builder sees of the engine. */
 function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
-  const stepHost = { Ulimits: options.ulimits ?? [], CgroupParent: options.cgroupparent ?? '' };
+  const stepHost = {
+    Ulimits: joinUlimits(options.ulimits ?? [], ctx.options.containerDefaults?.ulimits),
+    CgroupParent: options.cgroupparent ?? '',
+  };
   return {
     content: ctx.content,
     metadata: ctx.metadata,

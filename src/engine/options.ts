@@ -1,4 +1,5 @@
 import type { Platform } from '#oci';
+import type { ContainerDefaults } from './containers/container-defaults.ts';
 import type { LogDefaults } from './containers/log-config.ts';
 
 export interface EngineOptions {
@@ -20,6 +21,8 @@ export interface EngineOptions {
   readonly runtimes?: Readonly<Record<string, { readonly path: string; readonly args: readonly string[] }>>;
   /** The seccomp profile of containers that name none: the path of one, `unconfined`, or `builtin`, which is the default. */
   readonly seccompProfile?: string;
+  /** What containers get that do not say otherwise; steps of builds too. */
+  readonly containerDefaults?: ContainerDefaults;
   readonly network?: {
     readonly bridge?: string;
     readonly bip?: string;

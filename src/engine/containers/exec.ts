@@ -213,7 +213,7 @@ export function execProcess(
   root: string,
 ): ProcessSpec {
   const base = container.body.config;
-  const security = parseSecurity(container.body.hostConfig);
+  const security = parseSecurity(container.body.hostConfig, ctx.options.containerDefaults);
   const user = resolveUser(root, config.User || base.User || '', container.body.hostConfig.GroupAdd ?? []);
   const terminal = config.Tty ?? false;
   const configured = [...(base.Env ?? []), ...(config.Env ?? [])];

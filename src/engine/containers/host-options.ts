@@ -3,6 +3,7 @@ import { EngineError } from '#errdefs';
 import type { EngineContext } from '../context.ts';
 import { checkUserNamespace } from '../remap/index.ts';
 import { completeHostConfig } from './config.ts';
+import { withContainerDefaults } from './container-defaults.ts';
 import { readLimitSupport, withoutUnsupported } from './limit-support.ts';
 import { completeLogConfig } from './log-config.ts';
 import { checkNamespaceModes, donorByID } from './namespaces.ts';
@@ -29,7 +30,8 @@ export function settleOptions(
   }
   const { cgroupVersion, shownName } = ctx.runtime.info;
   const { limits, warnings: unsupported } = withoutUnsupported(given, readLimitSupport(cgroupVersion));
-  const logged = { ...limits, LogConfig: completeLogConfig(given.LogConfig, ctx.options.logDefaults) };
+  const defaulted = withContainerDefaults(limits, ctx.options.containerDefaults);
+  const logged = { ...defaulted, LogConfig: completeLogConfig(given.LogConfig, ctx.options.logDefaults) };
   const completed = completeHostConfig(logged, shownName, cgroupVersion);
   const { hostConfig, warnings } = settleResources(completed, readResourceSupport(cgroupVersion));
   return {

@@ -1,6 +1,7 @@
 import type { HostConfig } from '#api-types';
 import { EngineError } from '#errdefs';
 import { availableCapabilities, defaultCapabilities, knownCapabilities } from './capabilities.ts';
+import type { ContainerDefaults } from './container-defaults.ts';
 
 export interface Security {
   readonly capabilities: readonly string[];
@@ -40,8 +41,12 @@ const truths = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
 const falsehoods = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False']);
 
 /** Capabilities and `SecurityOpt` of a container. @throws in Docker's words: `invalid-argument`, `internal` for an unknown option. */
-export function parseSecurity(host: HostConfig): Security {
-  const options: Options = { noNewPrivileges: false, seccomp: undefined, writableCgroups: false };
+export function parseSecurity(host: HostConfig, defaults: ContainerDefaults = {}): Security {
+  const options: Options = {
+    noNewPrivileges: defaults.noNewPrivileges ?? false,
+    seccomp: undefined,
+    writableCgroups: false,
+  };
   for (const option of host.SecurityOpt ?? []) {
     const [, key = '', value] = /^([^=:]*)(?:[=:](.*))?$/s.exec(option) ?? [];
     const alone = value === undefined;

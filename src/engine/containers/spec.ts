@@ -4,6 +4,7 @@ import type { EngineContext } from '../context.ts';
 import { remapOf, rootOf } from '../remap/index.ts';
 import { defaultShmBytes } from './config.ts';
 import type { Container } from './container.ts';
+import { wantsInit } from './container-defaults.ts';
 import { grantDevices, withGrants } from './devices.ts';
 import { holdMounts } from './held-mounts.ts';
 import { initBinary } from './init-binary.ts';
@@ -24,7 +25,8 @@ export function containerSpec(
   place: { root: string; network: NetworkPlace },
 ): ContainerSpec {
   const { config, hostConfig } = container.body;
-  const security = parseSecurity(hostConfig);
+  const defaults = ctx.options.containerDefaults;
+  const security = parseSecurity(hostConfig, defaults);
   const granted = grantDevices(ctx, hostConfig);
   const process = withGrants(initProcess(ctx, container, place.root, security), granted);
   return {
@@ -58,9 +60,9 @@ export function containerSpec(
     },
     maskedPaths: hostConfig.MaskedPaths ?? [],
     readonlyPaths: hostConfig.ReadonlyPaths ?? [],
-    cgroupParent: hostConfig.CgroupParent ?? '',
+    cgroupParent: hostConfig.CgroupParent || defaults?.cgroupParent || '',
     ...(hostConfig.Runtime ? { runtime: hostConfig.Runtime } : {}),
-    ...(hostConfig.Init ? { initPath: initBinary() } : {}),
+    ...(wantsInit(hostConfig, defaults) ? { initPath: initBinary(defaults) } : {}),
     annotations: hostConfig.Annotations ?? {},
   };
 }
