@@ -39,14 +39,28 @@ function isComponents(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'parent' in value && 'operation' in value;
 }
 
-/** 0 is no likeness at all. Steps of one kind at another place, with other words, are strangers. */
+/** 0 is no likeness at all. Steps of one kind with quite other words are strangers, unless they stand on the same state in the same line. */
 function likeness(one: KeyComponents, other: KeyComponents): number {
   if (keywordOf(one) !== keywordOf(other)) return 0;
+  const isSamePlace = one.parent === other.parent && one.written?.line === other.written?.line;
+  if (!isSamePlace && !haveWordsInCommon(one.written?.text, other.written?.text)) return 0;
   const score =
     (one.written?.text === other.written?.text ? weights.text : 0) +
     (one.parent === other.parent ? weights.parent : 0) +
     (one.written?.line === other.written?.line ? weights.line : 0);
   return score === 0 ? 0 : score + weights.operation;
+}
+
+/** A third of those behind the keyword, of both lines together. */
+function haveWordsInCommon(one = '', other = ''): boolean {
+  if (one === other) return true;
+  const [left, right] = [wordsOf(one), wordsOf(other)];
+  const common = [...left].filter((word) => right.has(word)).length;
+  return 3 * 2 * common >= left.size + right.size;
+}
+
+function wordsOf(text: string): Set<string> {
+  return new Set((text.match(/[\p{L}\p{N}_]+/gu) ?? []).slice(1));
 }
 
 /** `RUN`, `ENV`: steps of different instructions are not compared. */
