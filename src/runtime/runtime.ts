@@ -26,7 +26,7 @@ import { type ContainerFacts, RunRoot } from './run-root.ts';
 import { discard, hostOf, type RuntimeHost, runRuntime } from './runtime-host.ts';
 import { SeccompCache } from './seccomp-cache.ts';
 import { buildSpec, cgroupPath, type HostFacts } from './spec.ts';
-import { cpuSharesFault, ociResources, readSwapLimit } from './spec-resources.ts';
+import { cpuSharesBound, cpuSharesFault, ociResources, readSwapLimit } from './spec-resources.ts';
 import { startFailure } from './start-failure.ts';
 import type {
   CgroupStats,
@@ -238,6 +238,8 @@ class OciRuntime implements Runtime {
 
   async update(id: string, resources: ResourceLimits): Promise<void> {
     const { cgroup } = this.#running(id);
+    const bound = cpuSharesBound(resources, this.#cgroups.version);
+    if (bound) throw new EngineError('internal', `runc did not terminate successfully: exit status 1: ${bound}`);
     // crun writes these as numbers, which the kernel refuses.
     const { pidsLimit = 1, cpuQuota = 0 } = resources;
     if (pidsLimit <= 0) cgroup.liftPidsLimit();

@@ -67,15 +67,18 @@ function memoryOf(limits: ResourceLimits, facts: CgroupFacts): NonNullable<OciRe
 const cpuSharesMin = 2;
 const cpuSharesMax = 262_144;
 
-/** Why a share of the processors cannot be given, in runc's words: cgroup v1 would take the nearest that can and say nothing. */
-export function cpuSharesFault({ cpuShares = 0 }: ResourceLimits, version: 1 | 2): string | undefined {
+/** Why a container cannot start with a share of the processors, in runc's words. */
+export function cpuSharesFault(limits: ResourceLimits, version: 1 | 2): string | undefined {
+  const bound = cpuSharesBound(limits, version);
+  if (bound === undefined) return undefined;
+  return `unable to start container process: error during container init: error setting cgroup config for procHooks process: ${bound}`;
+}
+
+/** What a share of the processors breaks: cgroup v1 would take the nearest that can be and say nothing. */
+export function cpuSharesBound({ cpuShares = 0 }: ResourceLimits, version: 1 | 2): string | undefined {
   if (version === 2 || cpuShares === 0) return undefined;
-  const bound =
-    cpuShares < cpuSharesMin
-      ? `minimum allowed cpu-shares is ${cpuSharesMin}`
-      : `maximum allowed cpu-shares is ${cpuSharesMax}`;
-  if (cpuShares >= cpuSharesMin && cpuShares <= cpuSharesMax) return undefined;
-  return `unable to start container process: error during container init: error setting cgroup config for procHooks process: the ${bound}`;
+  if (cpuShares < cpuSharesMin) return `the minimum allowed cpu-shares is ${cpuSharesMin}`;
+  return cpuShares > cpuSharesMax ? `the maximum allowed cpu-shares is ${cpuSharesMax}` : undefined;
 }
 
 function cpuOf(limits: ResourceLimits): NonNullable<OciResources['cpu']> {

@@ -64,6 +64,12 @@ test('limits and policies of containers change while they run', async (t) => {
       await refused('--cpuset-cpus', '999'),
       /^Requested CPUs are not available - requested 999, available: /,
     );
+    if (v1) {
+      const bound = (fact: string) => `${cannot}runc did not terminate successfully: exit status 1: the ${fact}`;
+      assert.equal(await refused('--cpu-shares', '1'), bound('minimum allowed cpu-shares is 2'));
+      assert.equal(await refused('--cpu-shares', '262145'), bound('maximum allowed cpu-shares is 262144'));
+      assert.equal(await inspect('{{.HostConfig.CpuShares}}'), '512');
+    }
     await docker.ok('update', '--cpus', '0.5', 'box');
     const conflicting = `${cannot}Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set`;
     assert.equal(await refused('--cpu-quota', '50000'), conflicting);
