@@ -15,6 +15,7 @@ import {
   type NamedRuntime,
   type OptionValue,
 } from './daemon-options.ts';
+import { maskCredentials, type Proxies, readProxies } from './proxies.ts';
 
 /** Everything the daemon is told, from flags and daemon.json, checked. */
 export interface DaemonConfig {
@@ -68,6 +69,10 @@ export interface DaemonConfig {
   readonly mtu: number | undefined;
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;
+  /** Tries of one request, and in a row of one download. */
+  readonly maxDownloadAttempts: number;
+  /** Of what the daemon itself fetches. */
+  readonly proxies: Proxies;
   readonly shutdownTimeoutSeconds: number;
   readonly liveRestore: boolean;
   /** The OCI runtime's path or name; undefined lets the engine choose. */
@@ -162,7 +167,7 @@ function refuseConflicts(given: Values, fromFile: Values): void {
 
 /** A value as Go's `%v` prints it. */
 function goText(value: OptionValue): string {
-  if (typeof value !== 'object') return String(value);
+  if (typeof value !== 'object') return typeof value === 'string' ? maskCredentials(value) : String(value);
   if (Array.isArray(value)) {
     const items = value.map((item: string | AddressPool) =>
       typeof item === 'string' ? item : `{${item.base} ${item.size}}`,
@@ -231,6 +236,8 @@ function buildConfig(values: Values): DaemonConfig {
     mtu: count(values, 'mtu', 'default MTU', 0) || undefined,
     maxConcurrentDownloads: count(values, 'max-concurrent-downloads', 'max concurrent downloads', 3) || 3,
     maxConcurrentUploads: count(values, 'max-concurrent-uploads', 'max concurrent uploads', 5) || 5,
+    maxDownloadAttempts: count(values, 'max-download-attempts', 'max download attempts', 5) || 5,
+    proxies: readProxies(text),
     shutdownTimeoutSeconds: (values.get('shutdown-timeout') as number | undefined) ?? 15,
     liveRestore: flag('live-restore'),
     ...defaultRuntime(values),

@@ -18,20 +18,31 @@ const byKey = new Map(daemonOptions.flatMap((spec) => (spec.key === undefined ? 
  */
 export function readDaemonJson(text: string): ReadonlyMap<string, OptionValue> {
   if (text.trim() === '') return new Map();
-  const document = parse(text);
+  const document = withProxies(parse(text));
   const unknown = Object.keys(document).filter((key) => !byKey.has(key));
-  if (unknown.length > 0) {
-    throw new EngineError(
-      'invalid-argument',
-      `the following directives don't match any configuration option: ${unknown.sort().join(', ')}`,
-    );
-  }
+  if (unknown.length > 0) throw unknownKeys(unknown);
   const values = new Map<string, OptionValue>();
   for (const [key, value] of Object.entries(document)) {
     const spec = byKey.get(key)!;
     if (value !== null) values.set(spec.flag, decode(spec, value));
   }
   return values;
+}
+
+/** `{"proxies":{"http-proxy":…}}`, as Docker documents them. */
+function withProxies({ proxies, ...document }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (proxies === undefined) return document;
+  if (!isRecord(proxies)) throw new EngineError('invalid-argument', 'invalid JSON: proxies must be an object');
+  const unknown = Object.keys(proxies).filter((key) => !proxyKeys.includes(key));
+  if (unknown.length > 0) throw unknownKeys(unknown);
+  return { ...document, ...proxies };
+}
+
+const proxyKeys = ['http-proxy', 'https-proxy', 'no-proxy'];
+
+function unknownKeys(keys: readonly string[]): EngineError {
+  const fact = "the following directives don't match any configuration option";
+  return new EngineError('invalid-argument', `${fact}: ${keys.toSorted().join(', ')}`);
 }
 
 function parse(text: string): Readonly<Record<string, unknown>> {

@@ -10,6 +10,7 @@ import {
   checkMirror,
   checkPrefix,
 } from './daemon-checks.ts';
+import { checkProxy } from './proxies.ts';
 
 /** Every option of the daemon, once: flag, key in daemon.json, kind, help. The names are dockerd's. */
 export type OptionValue =
@@ -225,6 +226,20 @@ export const daemonOptions: readonly OptionSpec[] = [
     help: 'Enable insecure registry communication',
   },
   {
+    flag: 'http-proxy',
+    key: 'http-proxy',
+    kind: 'string',
+    help: 'HTTP proxy URL to use for outgoing traffic',
+    check: checkProxy,
+  },
+  {
+    flag: 'https-proxy',
+    key: 'https-proxy',
+    kind: 'string',
+    help: 'HTTPS proxy URL to use for outgoing traffic',
+    check: checkProxy,
+  },
+  {
     flag: 'icc',
     key: 'icc',
     kind: 'bool',
@@ -280,12 +295,24 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'int',
     help: 'Set the max concurrent uploads (default 5)',
   },
+  {
+    flag: 'max-download-attempts',
+    key: 'max-download-attempts',
+    kind: 'int',
+    help: 'Set the max download attempts for each pull (default 5)',
+  },
   { flag: 'mtu', key: 'mtu', kind: 'int', help: 'Set the MTU for the default "bridge" network (default 1500)' },
   {
     flag: 'no-new-privileges',
     key: 'no-new-privileges',
     kind: 'bool',
     help: 'Set no-new-privileges by default for new containers',
+  },
+  {
+    flag: 'no-proxy',
+    key: 'no-proxy',
+    kind: 'string',
+    help: 'Comma-separated list of hosts or IP addresses for which the proxy is skipped',
   },
   { flag: 'pidfile', short: 'p', key: 'pidfile', kind: 'string', help: 'Path to use for daemon PID file' },
   {

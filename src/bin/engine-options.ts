@@ -42,6 +42,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
       ...(config.addressPools.length > 0 ? { addressPools: config.addressPools } : {}),
     },
     registry: { insecure: config.insecureRegistries, mirrors: config.registryMirrors, certsDir },
+    maxDownloadAttempts: config.maxDownloadAttempts,
     maxConcurrentDownloads: config.maxConcurrentDownloads,
     maxConcurrentUploads: config.maxConcurrentUploads,
     sockets: config.hosts.map((host) =>

@@ -9,6 +9,7 @@ import { type DaemonConfig, defaultGroup, readInvocation } from './daemon-config
 import { UsageError, usage } from './daemon-flags.ts';
 import { engineOptions } from './engine-options.ts';
 import { claimPidFile } from './pid-file.ts';
+import { useProxies } from './proxies.ts';
 import { verifyDataRoot } from './verify.ts';
 
 const product = 'Wherry/0.1.0';
@@ -67,6 +68,7 @@ async function serve(config: DaemonConfig): Promise<number> {
     throw new EngineError('invalid-argument', `failed to load listeners: group ${config.group} not found`);
   }
   for (const host of config.hosts) await requireFreeAddress(host);
+  useProxies(config.proxies);
   const { openEngine } = await import('#engine');
   await using _trace = await traceTo(config.traceFile);
   const engine = await openEngine(engineOptions(config));

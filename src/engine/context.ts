@@ -40,6 +40,7 @@ export interface EngineContext {
   /** The files of large copies, for explanations. */
   readonly fileLists: FileLists;
   readonly platform: Platform;
+  readonly maxDownloadAttempts?: number;
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;
   readonly events: EventLog;

@@ -10,7 +10,7 @@ import { log } from '#log';
 import { lockDataRoot, type Metadata, openMetadata } from '#metadata';
 import { type NetworkSpec, openNetworks } from '#network';
 import { hostPlatform } from '#oci';
-import { createRegistryClient } from '#registry';
+import { createRegistryClient, type RegistryOptions } from '#registry';
 import { openRuntime } from '#runtime';
 import { chooseDriver, layerIndexPath } from '#snapshots';
 import { openVolumes } from '#volume';
@@ -114,7 +114,7 @@ async function openContext(
     snapshots,
     driverReason: chosen.reason,
     remap,
-    registry: held.use(createRegistryClient(options.registry ?? {})),
+    registry: held.use(createRegistryClient(registryOptions(options))),
     runtime,
     seccomp,
     networks,
@@ -123,6 +123,7 @@ async function openContext(
     fileLists: new FileLists(join(root, 'build-files')),
     cacheMounts: await CacheMounts.open(join(root, 'cache-mounts'), metadata.buildCache),
     platform: options.platform ?? hostPlatform(),
+    ...(options.maxDownloadAttempts ? { maxDownloadAttempts: options.maxDownloadAttempts } : {}),
     maxConcurrentDownloads: options.maxConcurrentDownloads ?? 3,
     maxConcurrentUploads: options.maxConcurrentUploads ?? 5,
     events: new EventLog(),
@@ -132,6 +133,10 @@ async function openContext(
     locks: new KeyedLock(),
     startedAt: new Date(),
   };
+}
+
+function registryOptions({ registry = {}, maxDownloadAttempts }: EngineOptions): RegistryOptions {
+  return { ...registry, ...(maxDownloadAttempts ? { retry: { attempts: maxDownloadAttempts } } : {}) };
 }
 
 async function startNetworks(

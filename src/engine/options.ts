@@ -61,6 +61,8 @@ export interface EngineOptions {
     readonly mirrors?: readonly string[];
     readonly certsDir?: string;
   };
+  /** Tries of one request to a registry, and those in a row of one download that bring nothing new. Five unless set. */
+  readonly maxDownloadAttempts?: number;
   readonly maxConcurrentDownloads?: number;
   readonly maxConcurrentUploads?: number;
   /** What `run` uses when a client names no platform. */

@@ -22,7 +22,7 @@ import {
 import type { Reference } from '#reference';
 import type { RegistryAuth } from '#registry';
 import { readAll } from '#streams';
-import { resumable } from './pull-source.ts';
+import { attemptsOf, resumable } from './pull-source.ts';
 import type { TransferStores } from './types.ts';
 
 /** Indexes within indexes: real ones go two deep. */
@@ -146,6 +146,7 @@ async function configBytes(call: PullCall, digest: Digest, sizeBytes: number): P
     what: `fetch image config ${digest}`,
     sizeBytes,
     signal,
+    ...attemptsOf(call.stores),
   });
   const bytes = await readAll(source, sizeBytes, `image config ${digest}`);
   if (digestOf(bytes, digestAlgorithm(digest)) !== digest) {

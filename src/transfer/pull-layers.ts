@@ -5,7 +5,7 @@ import { fullName } from '#reference';
 import { type ProgressLine, progressLine, shortID } from './progress.ts';
 import type { PullCall } from './pull-documents.ts';
 import { sharedLimits } from './pull-push-limits.ts';
-import { resumable } from './pull-source.ts';
+import { attemptsOf, resumable } from './pull-source.ts';
 import type { OnProgress } from './types.ts';
 
 interface LayerJob {
@@ -111,6 +111,7 @@ async function fetchLayer(call: PullCall, { descriptor, diffID, line }: LayerJob
     what: `fetch blob ${descriptor.digest}`,
     sizeBytes: descriptor.size,
     signal,
+    ...attemptsOf(stores),
     onRetry: (delayMs) => line.status(retryText(delayMs)),
   });
   let isRead = false;

@@ -1,6 +1,7 @@
 import { delay } from '#concurrency';
 import { EngineError, isKind } from '#errdefs';
 import { type BlobAnswer, RegistryError } from '#registry';
+import type { TransferStores } from './types.ts';
 
 export interface ResumeOptions {
   readonly what: string;
@@ -10,6 +11,13 @@ export interface ResumeOptions {
   readonly attempts?: number;
   readonly firstDelayMs?: number;
   readonly onRetry?: (delayMs: number) => void;
+}
+
+/** What the daemon's configuration says of tries. */
+export function attemptsOf({ maxDownloadAttempts }: Pick<TransferStores, 'maxDownloadAttempts'>): {
+  attempts?: number;
+} {
+  return maxDownloadAttempts === undefined ? {} : { attempts: maxDownloadAttempts };
 }
 
 const defaultAttempts = 5;

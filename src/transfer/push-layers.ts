@@ -9,7 +9,7 @@ import { type RegistryAuth, RegistryError } from '#registry';
 import type { ByteSource } from '#streams';
 import { type ProgressLine, progressLine, shortID } from './progress.ts';
 import { sharedLimits } from './pull-push-limits.ts';
-import { resumable } from './pull-source.ts';
+import { attemptsOf, resumable } from './pull-source.ts';
 import { candidatesFor, isCompressed, type KnownBlob, type KnownLayer, wasMadeHere } from './push-candidates.ts';
 import type { OnProgress, TransferStores } from './types.ts';
 
@@ -159,7 +159,7 @@ async function openOriginal(
       stores.registry.blob(from, descriptor.digest, { auth: sourceAuth, signal, offset });
     if (!(await isReadable(call, from, descriptor, sourceAuth))) continue;
     const what = `fetch blob ${descriptor.digest}`;
-    return () => resumable(read, { what, sizeBytes: descriptor.size, signal });
+    return () => resumable(read, { what, sizeBytes: descriptor.size, signal, ...attemptsOf(stores) });
   }
   return undefined;
 }

@@ -16,6 +16,7 @@ export interface TransferStores {
   readonly registry: RegistryClient;
   /** The platform chosen when a client names none. */
   readonly platform: Platform;
+  readonly maxDownloadAttempts?: number;
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;
 }

@@ -22,7 +22,7 @@ export interface Setup extends AsyncDisposable {
 }
 
 /** A daemon without a bridge (nothing here needs one) and the docker CLI; undefined, said aloud, where one cannot be had. */
-export async function imageSetup(t: TestContext): Promise<Setup | undefined> {
+export async function imageSetup(t: TestContext, flags: readonly string[] = []): Promise<Setup | undefined> {
   if (!requireRoot(t)) return undefined;
   const cli = findDockerCli();
   if ('missing' in cli) {
@@ -31,7 +31,7 @@ export async function imageSetup(t: TestContext): Promise<Setup | undefined> {
   }
   await using owned = new AsyncDisposableStack();
   const folder = owned.use(await temporaryFolder()).path;
-  const daemon = owned.use(await TestDaemon.start({ flags: ['--bridge=none', '--iptables=false'] }));
+  const daemon = owned.use(await TestDaemon.start({ flags: ['--bridge=none', '--iptables=false', ...flags] }));
   const docker = new DockerCli(cli.path, daemon.host, join(folder, 'config'));
   const held = owned.move();
   return { daemon, docker, folder, [Symbol.asyncDispose]: () => held.disposeAsync() };

@@ -77,9 +77,9 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     MemTotal: totalmem(),
     GenericResources: null,
     DockerRootDir: ctx.root,
-    HttpProxy: process.env['HTTP_PROXY'] ?? '',
-    HttpsProxy: process.env['HTTPS_PROXY'] ?? '',
-    NoProxy: process.env['NO_PROXY'] ?? '',
+    HttpProxy: shownProxy('HTTP_PROXY'),
+    HttpsProxy: shownProxy('HTTPS_PROXY'),
+    NoProxy: shownProxy('NO_PROXY'),
     Name: hostname(),
     Labels: ctx.options.labels ?? [],
     ExperimentalBuild: ctx.options.experimental ?? false,
@@ -111,6 +111,12 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     ...(found.length > 0 ? { DiscoveredDevices: found } : {}),
     Warnings: warnings.length > 0 ? warnings : null,
   };
+}
+
+/** Without the credentials in it. */
+function shownProxy(name: string): string {
+  const proxy = process.env[name] || process.env[name.toLowerCase()] || '';
+  return proxy.replace(/^([^:/]+:\/\/)?[^/@]*(?:@[^/@]*)*@/, '$1xxxxx:xxxxx@');
 }
 
 /** What is kept of a container that says nothing; Docker's API has no field for it. */
