@@ -15,6 +15,7 @@ import {
   type NamedRuntime,
   type OptionValue,
 } from './daemon-options.ts';
+import { refuseUnsupported } from './daemon-refusals.ts';
 import { maskCredentials, type Proxies, readProxies } from './proxies.ts';
 
 /** Everything the daemon is told, from flags and daemon.json, checked. */
@@ -42,6 +43,8 @@ export interface DaemonConfig {
   readonly bip: string | undefined;
   readonly iptables: boolean;
   readonly ip6tables: boolean;
+  readonly ipForward: boolean;
+  readonly userlandProxy: boolean;
   /** The default bridge has IPv6, with this subnet. */
   readonly ipv6: boolean;
   readonly fixedCIDRv6: string | undefined;
@@ -215,6 +218,8 @@ function buildConfig(values: Values): DaemonConfig {
     bip: text('bip'),
     iptables: flag('iptables', true),
     ip6tables: flag('ip6tables', true),
+    ipForward: flag('ip-forward', true),
+    userlandProxy: flag('userland-proxy', true),
     ipv6: flag('ipv6'),
     fixedCIDRv6: text('fixed-cidr-v6'),
     bip6: text('bip6'),
@@ -319,11 +324,4 @@ function defaultRuntime(values: Values): Pick<DaemonConfig, 'runtimePath' | 'run
   if (Object.hasOwn(named, name)) return { runtimePath: named[name]!.path, runtimeArgs: named[name]!.args };
   if (name === 'runc' || name === 'crun') return { runtimePath: name, runtimeArgs: [] };
   throw new EngineError('invalid-argument', `specified default runtime '${name}' does not exist`);
-}
-
-/** Options that are read so that they can be refused by name: nothing is accepted and ignored. */
-function refuseUnsupported(values: Values): void {
-  for (const option of (values.get('storage-opt') as readonly string[] | undefined) ?? []) {
-    throw new EngineError('not-implemented', `storage-opt ${option} is not supported yet`);
-  }
 }

@@ -9,6 +9,7 @@ import {
   type OptionSpec,
   type OptionValue,
 } from './daemon-options.ts';
+import { absentKeys } from './daemon-refusals.ts';
 
 const byKey = new Map(daemonOptions.flatMap((spec) => (spec.key === undefined ? [] : [[spec.key, spec] as const])));
 
@@ -19,12 +20,15 @@ const byKey = new Map(daemonOptions.flatMap((spec) => (spec.key === undefined ? 
 export function readDaemonJson(text: string): ReadonlyMap<string, OptionValue> {
   if (text.trim() === '') return new Map();
   const document = withProxies(parse(text));
-  const unknown = Object.keys(document).filter((key) => !byKey.has(key));
+  for (const [key, why] of Object.entries(absentKeys)) {
+    if (document[key]) throw new EngineError('not-implemented', `${key} is not supported: ${why}`);
+  }
+  const unknown = Object.keys(document).filter((key) => !byKey.has(key) && !Object.hasOwn(absentKeys, key));
   if (unknown.length > 0) throw unknownKeys(unknown);
   const values = new Map<string, OptionValue>();
   for (const [key, value] of Object.entries(document)) {
-    const spec = byKey.get(key)!;
-    if (value !== null) values.set(spec.flag, decode(spec, value));
+    const spec = byKey.get(key);
+    if (spec && value !== null) values.set(spec.flag, decode(spec, value));
   }
   return values;
 }
@@ -92,6 +96,7 @@ const descriptions: Readonly<Record<OptionSpec['kind'], string>> = {
   pools: 'a list of objects with base and size',
   runtimes: 'an object of objects with path and runtimeArgs',
   bytes: 'a string with a size',
+  features: 'an object of true and false',
   ulimits: 'an object of objects with Name, Soft and Hard',
   'driver-options': 'an object of objects of strings',
 };
@@ -107,6 +112,10 @@ const decoders: Readonly<Record<OptionSpec['kind'], (value: unknown) => OptionVa
   runtimes: decodeRuntimes,
   bytes: (value) => (typeof value === 'string' ? parseSize(value) : undefined),
   ulimits: decodeUlimits,
+  features: (value) =>
+    isRecord(value) && Object.values(value).every((item) => typeof item === 'boolean')
+      ? (value as Readonly<Record<string, boolean>>)
+      : undefined,
   'driver-options': (value) =>
     isRecord(value) && Object.values(value).every((item) => isRecord(item) && isTexts(Object.values(item)))
       ? (value as DriverOptions)

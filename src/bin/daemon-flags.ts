@@ -118,6 +118,7 @@ function readValue(spec: OptionSpec, text: string): OptionValue {
   if (spec.kind === 'ulimits') return parseUlimit(text);
   if (spec.kind === 'pools') return [parsePool(text)];
   if (spec.kind === 'runtimes') return parseRuntime(text);
+  if (spec.kind === 'features') return parseFeature(text);
   if (spec.kind === 'map') return parsePair(text);
   if (spec.kind === 'driver-options') return parseDriverOption(text);
   spec.check?.(text);
@@ -131,6 +132,14 @@ function parseDriverOption(text: string): DriverOptions {
     throw new Error(`invalid value ${JSON.stringify(text)} for map option, should be root-key=key=value`);
   }
   return { [driver]: { [name]: value } };
+}
+
+/** `name`, `name=false` */
+function parseFeature(text: string): Readonly<Record<string, boolean>> {
+  const [name = '', value = 'true'] = Object.entries(parsePair(text.includes('=') ? text : `${text}=true`))[0] ?? [];
+  const wanted = parseBool(value);
+  if (wanted === undefined) throw new Error(`strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`);
+  return { [name]: wanted };
 }
 
 function parsePair(text: string): Readonly<Record<string, string>> {
@@ -168,11 +177,13 @@ const helpWidth = 40;
 
 /** What `--help` prints. */
 export function usage(): string {
-  const lines = daemonOptions.map((spec) => {
-    const value = spec.kind === 'bool' ? '' : ` ${spec.value ?? spec.kind}`;
-    const left = `  ${spec.short === undefined ? '    ' : `-${spec.short}, `}--${spec.flag}${value}`;
-    return `${left.padEnd(helpWidth)} ${spec.help}`;
-  });
+  const lines = daemonOptions
+    .filter(({ absent }) => !absent)
+    .map((spec) => {
+      const value = spec.kind === 'bool' ? '' : ` ${spec.value ?? spec.kind}`;
+      const left = `  ${spec.short === undefined ? '    ' : `-${spec.short}, `}--${spec.flag}${value}`;
+      return `${left.padEnd(helpWidth)} ${spec.help}`;
+    });
   return `
 Usage:  wherryd [OPTIONS]
         wherryd verify [OPTIONS]

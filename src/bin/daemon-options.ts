@@ -10,6 +10,7 @@ import {
   checkMirror,
   checkPrefix,
 } from './daemon-checks.ts';
+import { absentOptions } from './daemon-refusals.ts';
 import { checkProxy } from './proxies.ts';
 
 /** Every option of the daemon, once: flag, key in daemon.json, kind, help. The names are dockerd's. */
@@ -21,6 +22,7 @@ export type OptionValue =
   | Readonly<Record<string, string>>
   | DriverOptions
   | Readonly<Record<string, Ulimit>>
+  | Readonly<Record<string, boolean>>
   | Readonly<Record<string, NamedRuntime>>
   | readonly AddressPool[];
 
@@ -49,6 +51,7 @@ export type OptionKind =
   | 'runtimes'
   | 'ulimits'
   | 'bytes'
+  | 'features'
   | 'driver-options';
 
 export interface OptionSpec {
@@ -62,6 +65,8 @@ export interface OptionSpec {
   readonly help: string;
   /** Checks one value as it is read. Throws a plain Error whose message says what is wrong with it. */
   readonly check?: (value: string) => void;
+  /** Read so that it can be refused by name when it asks for something. */
+  readonly absent?: boolean;
 }
 
 export const daemonOptions: readonly OptionSpec[] = [
@@ -254,6 +259,18 @@ export const daemonOptions: readonly OptionSpec[] = [
     check: checkIPv4,
   },
   {
+    flag: 'ip-forward',
+    key: 'ip-forward',
+    kind: 'bool',
+    help: 'Enable IP forwarding in system configuration (default true)',
+  },
+  {
+    flag: 'ip-forward-no-drop',
+    key: 'ip-forward-no-drop',
+    kind: 'bool',
+    help: 'Leave the policy of the FORWARD chain alone, as is always done here',
+  },
+  {
     flag: 'ip-masq',
     key: 'ip-masq',
     kind: 'bool',
@@ -347,7 +364,6 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'string',
     help: 'Storage driver to use: erofs, overlay2 or vfs (default: the first that works)',
   },
-  { flag: 'storage-opt', key: 'storage-opts', kind: 'list', help: 'Storage driver options' },
   { flag: 'tls', key: 'tls', kind: 'bool', help: 'Use TLS; implied by --tlsverify' },
   {
     flag: 'tlscacert',
@@ -370,6 +386,12 @@ export const daemonOptions: readonly OptionSpec[] = [
     help: 'Write the steps of every container, with their times, to a file that trace viewers draw',
   },
   {
+    flag: 'userland-proxy',
+    key: 'userland-proxy',
+    kind: 'bool',
+    help: 'Carry what the kernel cannot lead to published ports (default true)',
+  },
+  {
     flag: 'userns-remap',
     key: 'userns-remap',
     kind: 'string',
@@ -377,4 +399,5 @@ export const daemonOptions: readonly OptionSpec[] = [
   },
   { flag: 'validate', kind: 'bool', help: 'Validate daemon configuration and exit' },
   { flag: 'version', short: 'v', kind: 'bool', help: 'Print version information and quit' },
+  ...absentOptions,
 ];

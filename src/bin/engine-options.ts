@@ -18,6 +18,8 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     seccompProfile: config.seccompProfile,
     containerDefaults: config.containerDefaults,
     network: {
+      ipForward: config.ipForward,
+      carriesPorts: config.userlandProxy,
       firewall: config.iptables,
       firewall6: config.ip6tables,
       ipv6: config.ipv6,

@@ -155,6 +155,8 @@ async function startNetworks(
     ...(settings.bip6 ? { bridgeAddress6: settings.bip6 } : {}),
     ...(settings.gateway ? { gateway: settings.gateway } : {}),
     ...(settings.gateway6 ? { gateway6: settings.gateway6 } : {}),
+    ipForward: settings.ipForward ?? true,
+    carriesPorts: settings.carriesPorts ?? true,
     directRouting: settings.directRouting ?? false,
     ...(bridge ? { bridgeName: bridge } : {}),
     ...(bip ? { bridgeAddress: bip } : {}),

@@ -28,6 +28,9 @@ export interface EngineOptions {
     readonly bip?: string;
     readonly addressPools?: readonly { readonly base: string; readonly size: number }[];
     readonly mtu?: number;
+    /** The host is told to forward, and ports the kernel cannot lead to containers are carried by this process; on unless false. */
+    readonly ipForward?: boolean;
+    readonly carriesPorts?: boolean;
     /** `--iptables`: false keeps the firewall untouched. */
     readonly firewall?: boolean;
     /** `--ip6tables`: the same for IPv6. */

@@ -76,6 +76,8 @@ export interface BridgeWish {
   /** Subnets of our other networks, whether their bridges are up or not. */
   readonly reserved: readonly Subnet[];
   readonly mtu: number;
+  /** The host is told to forward between its links. */
+  readonly forwards: boolean;
   /** The host answers for ports that the kernel keeps apart, and decides what gets from one to the other. */
   readonly betweenPorts: boolean;
 }
@@ -118,7 +120,7 @@ async function configureBridge(helper: NamespaceHelper, wish: BridgeWish, link: 
   for (const place of wish.places) {
     places.push(await ensurePlace(helper, { ...wish, ...link, ...place }));
   }
-  await helper.run(forwarding(name, places));
+  await helper.run(forwarding(wish, places));
   await helper.run(betweenPorts(name, wish.betweenPorts));
   return { name, ...link, places };
 }
@@ -127,12 +129,13 @@ async function remove(helper: NamespaceHelper, name: string): Promise<void> {
   await helper.run(new Program().send(`delete link ${name}`, deleteLink(name)));
 }
 
-function forwarding(name: string, places: readonly Place[]): Program {
+function forwarding({ name, forwards }: BridgeWish, places: readonly Place[]): Program {
   const program = new Program();
   for (const { family } of places) {
     if (family === 4) {
-      program.write('/proc/sys/net/ipv4/ip_forward', '1').write(`/proc/sys/net/ipv4/conf/${name}/route_localnet`, '1');
-    } else {
+      if (forwards) program.write('/proc/sys/net/ipv4/ip_forward', '1');
+      program.write(`/proc/sys/net/ipv4/conf/${name}/route_localnet`, '1');
+    } else if (forwards) {
       for (const which of ['default', 'all']) program.write(`/proc/sys/net/ipv6/conf/${which}/forwarding`, '1');
     }
   }

@@ -59,7 +59,7 @@ class LocalNetworks implements Networks {
     this.#parts = {
       helper: this.#helper,
       remover: new LinkRemover(),
-      publisher: new PortPublisher({ 4: options.firewall, 6: options.firewall6 ?? true }),
+      publisher: new PortPublisher({ 4: options.firewall, 6: options.firewall6 ?? true }, options.carriesPorts ?? true),
       firewall: firewallOf(options, this.#helper),
     };
     // `--bridge=none` is dockerd's way to have no default bridge.

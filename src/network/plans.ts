@@ -29,6 +29,7 @@ export function defaultPlan(options: BridgeOptions): BridgePlan {
     predefined: true,
     wish: {
       owner: ownerName(instance),
+      forwards: options.ipForward ?? true,
       name: bridgeName ?? defaultBridgeName(instance),
       link: bridgeName === undefined ? 'make' : 'must-exist',
       mtu: options.mtu ?? defaultMtu,
@@ -73,6 +74,7 @@ export function userPlan(options: BridgeOptions, spec: NetworkSpec): BridgePlan 
     predefined: false,
     wish: {
       owner: ownerName(options.instance),
+      forwards: options.ipForward ?? true,
       name: spec.bridgeName ?? bridgeNameOf(id),
       link: 'make',
       mtu: spec.mtu ?? options.mtu ?? defaultMtu,

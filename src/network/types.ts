@@ -23,6 +23,10 @@ export interface BridgeOptions {
   readonly bridgeAddress?: string;
   readonly addressPools?: readonly { readonly base: string; readonly size: number }[];
   readonly mtu?: number;
+  /** `--ip-forward`: false leaves it to the host whether it forwards; on unless false. */
+  readonly ipForward?: boolean;
+  /** `--userland-proxy`: false leaves published ports to the kernel alone; on unless false. */
+  readonly carriesPorts?: boolean;
   readonly firewall: boolean;
   /** `--ip6tables`: the same for IPv6; on unless false. */
   readonly firewall6?: boolean;

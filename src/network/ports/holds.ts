@@ -14,8 +14,13 @@ export interface ProxyTarget {
   readonly port: number;
 }
 
-/** Binds now. Rejects with the system's error. SCTP has no sockets here: the firewall alone serves it. */
-export function holdPort(protocol: Protocol, hostIP: string, hostPort: number, target: ProxyTarget): Promise<PortHold> {
+/** Binds now; without a target, what arrives there goes nowhere. Rejects with the system's error. SCTP has no sockets here: the firewall alone serves it. */
+export function holdPort(
+  protocol: Protocol,
+  hostIP: string,
+  hostPort: number,
+  target?: ProxyTarget,
+): Promise<PortHold> {
   if (protocol === 'tcp') return holdTcp(hostIP, hostPort, target);
   if (protocol === 'udp') return holdUdp(hostIP, hostPort, target);
   return Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() });

@@ -4,7 +4,7 @@ import { EngineError, isErrno, messageOf } from '#errdefs';
 import type { Family } from '../address.ts';
 import type { PortBinding } from '../types.ts';
 import { defaultRange, type HostPort, PortAllocator, type PortRange } from './allocator.ts';
-import { holdPort, type PortHold } from './holds.ts';
+import { holdPort, type PortHold, type ProxyTarget } from './holds.ts';
 import { translatedWays } from './sctp.ts';
 
 const bindErrors: Readonly<Record<string, string>> = {
@@ -31,10 +31,12 @@ export interface PublishedPorts extends AsyncDisposable {
 export class PortPublisher {
   readonly #allocator = new PortAllocator(ephemeralRange());
   readonly #translates: Readonly<Record<Family, boolean>>;
+  readonly #carries: boolean;
 
-  /** `translates`: the families whose firewall leads to containers; what it does not is carried from socket to socket. */
-  constructor(translates: Readonly<Record<Family, boolean>>) {
+  /** `translates`: the families whose firewall leads to containers; what it does not is carried from socket to socket if `carries`. */
+  constructor(translates: Readonly<Record<Family, boolean>>, carries = true) {
     this.#translates = translates;
+    this.#carries = carries;
   }
 
   /**
@@ -72,7 +74,9 @@ export class PortPublisher {
   }
 
   #waysTo(targets: PortTargets, binding: PortBinding): Way[] {
-    const ways = addressesOf(binding).flatMap((hostIP) => wayTo(targets, hostIP));
+    const ways = addressesOf(binding).flatMap((hostIP) =>
+      this.#carries || targets[isIPv6(hostIP) ? 6 : 4] ? wayTo(targets, hostIP) : [],
+    );
     return binding.protocol === 'sctp' ? translatedWays(ways, binding, this.#translates) : ways;
   }
 
@@ -102,7 +106,8 @@ export class PortPublisher {
     const held: Held[] = [];
     try {
       for (const { hostIP, target } of ways) {
-        const hold = await bind(binding, hostIP, { address: target.address, port: containerPort });
+        const onward = this.#carries ? { address: target.address, port: containerPort } : undefined;
+        const hold = await bind(binding, hostIP, { address: target.address, port: containerPort }, onward);
         held.push({ port: { protocol, hostIP, hostPort }, hold });
       }
       return held;
@@ -132,9 +137,14 @@ function wayTo(targets: PortTargets, hostIP: string): Way[] {
   return [{ hostIP, target }];
 }
 
-async function bind(binding: PortBinding, hostIP: string, target: { address: string; port: number }) {
+async function bind(
+  binding: PortBinding,
+  hostIP: string,
+  target: ProxyTarget,
+  onward: ProxyTarget | undefined,
+): Promise<PortHold> {
   try {
-    return await holdPort(binding.protocol, hostIP, binding.hostPort, target);
+    return await holdPort(binding.protocol, hostIP, binding.hostPort, onward);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
     const shown = bracketed(hostIP);

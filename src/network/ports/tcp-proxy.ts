@@ -7,9 +7,10 @@ import type { PortHold, ProxyTarget } from './holds.ts';
  * Holds a TCP port and carries what arrives there to the container: connections the firewall did not send there already, which are those over
  * IPv6 and all of them when the firewall is not ours to write.
  */
-export async function holdTcp(hostIP: string, hostPort: number, target: ProxyTarget): Promise<PortHold> {
+export async function holdTcp(hostIP: string, hostPort: number, target?: ProxyTarget): Promise<PortHold> {
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    if (!target) return void socket.resetAndDestroy();
     open.add(socket);
     socket.on('close', () => open.delete(socket));
     void carry(socket, target);

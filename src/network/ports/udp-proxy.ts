@@ -14,12 +14,12 @@ interface Flow {
 }
 
 /** Holds a UDP port and carries datagrams the firewall did not send to the container already; one upstream socket per sender. */
-export async function holdUdp(hostIP: string, hostPort: number, target: ProxyTarget): Promise<PortHold> {
+export async function holdUdp(hostIP: string, hostPort: number, target?: ProxyTarget): Promise<PortHold> {
   const type = isIPv6(hostIP) ? 'udp6' : 'udp4';
   const socket = createSocket({ type, ipv6Only: type === 'udp6' });
   const flows = new Map<string, Flow>();
   socket.on('message', (datagram, sender) => {
-    flowOf(socket, flows, sender, target)?.upstream.send(datagram, target.port, target.address);
+    if (target) flowOf(socket, flows, sender, target)?.upstream.send(datagram, target.port, target.address);
   });
   const listening = once(socket, 'listening');
   socket.bind({ address: hostIP, port: hostPort, exclusive: true });
