@@ -65,6 +65,8 @@ export interface DaemonConfig {
   readonly ip: string | undefined;
   readonly defaultBind: string | undefined;
   readonly traceFile: string | undefined;
+  /** `host:port` of the metrics. */
+  readonly metricsAddress: string | undefined;
   readonly addressPools: readonly AddressPool[];
   readonly dns: readonly string[];
   readonly dnsSearch: readonly string[];
@@ -234,6 +236,7 @@ function buildConfig(values: Values): DaemonConfig {
     ip: text('ip'),
     defaultBind: text('default-bind'),
     traceFile: text('trace'),
+    metricsAddress: text('metrics-addr'),
     addressPools: (values.get('default-address-pool') as readonly AddressPool[] | undefined) ?? [],
     dns: list('dns'),
     dnsSearch: list('dns-search'),

@@ -318,6 +318,12 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'int',
     help: 'Set the max download attempts for each pull (default 5)',
   },
+  {
+    flag: 'metrics-addr',
+    key: 'metrics-addr',
+    kind: 'string',
+    help: 'Set default address and port to serve the metrics api on',
+  },
   { flag: 'mtu', key: 'mtu', kind: 'int', help: 'Set the MTU for the default "bridge" network (default 1500)' },
   {
     flag: 'no-new-privileges',

@@ -8,6 +8,7 @@ import { log, setLevel } from '#log';
 import { type DaemonConfig, defaultGroup, readInvocation } from './daemon-config.ts';
 import { UsageError, usage } from './daemon-flags.ts';
 import { engineOptions } from './engine-options.ts';
+import type { MetricsServer } from './metrics/server.ts';
 import { claimPidFile } from './pid-file.ts';
 import { useProxies } from './proxies.ts';
 import { verifyDataRoot } from './verify.ts';
@@ -71,7 +72,9 @@ async function serve(config: DaemonConfig): Promise<number> {
   useProxies(config.proxies);
   const { openEngine } = await import('#engine');
   await using _trace = await traceTo(config.traceFile);
+  await using metrics = await metricsAt(config.metricsAddress);
   const engine = await openEngine(engineOptions(config));
+  metrics?.tellOf(engine);
   let listeners: Listener[] = [];
   try {
     listeners = await listenAll(config, engine, tls);
@@ -88,6 +91,12 @@ async function traceTo(path: string | undefined): Promise<AsyncDisposable | unde
   if (path === undefined) return undefined;
   const { openTraceFile } = await import('./trace-file.ts');
   return await openTraceFile(path);
+}
+
+async function metricsAt(address: string | undefined): Promise<MetricsServer | undefined> {
+  if (address === undefined) return undefined;
+  const { serveMetrics } = await import('./metrics/server.ts');
+  return await serveMetrics(address);
 }
 
 /** The first signal stops in order; a third one, from somebody who will not wait, at once. */

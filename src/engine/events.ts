@@ -1,7 +1,9 @@
+import { channel } from 'node:diagnostics_channel';
 import type { EventMessage, Filters } from '#api-types';
 import { EngineError } from '#errdefs';
 import { formatFilterError, matchesKeyValue } from './filters.ts';
 import { nowNs, parseTimeNs } from './time.ts';
+import { eventChannelName } from './trace.ts';
 
 /** How many past events `since` can reach back to, as in dockerd. */
 const keptEvents = 256;
@@ -15,6 +17,8 @@ export interface NewEvent {
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
 }
+
+const logged = channel(eventChannelName);
 
 type Listener = (event: EventMessage) => void;
 
@@ -35,6 +39,7 @@ export class EventLog {
     this.#kept.push(message);
     if (this.#kept.length > keptEvents) this.#kept.shift();
     for (const listener of this.#listeners) listener(message);
+    if (logged.hasSubscribers) logged.publish(message);
   }
 
   /** Past events first when `since` is given, then live ones until `until`, an abort, or the consumer leaves. */

@@ -4,5 +4,13 @@
  */
 export { openEngine } from './open.ts';
 export type { EngineOptions } from './options.ts';
-export { type TraceContext, type TraceStep, traceChannelName, traceSteps } from './trace.ts';
+export {
+  eventChannelName,
+  type HealthCheckDone,
+  healthChannelName,
+  type TraceContext,
+  type TraceStep,
+  traceChannelName,
+  traceSteps,
+} from './trace.ts';
 export { apiVersion, engineVersion, minApiVersion } from './version.ts';

@@ -28,6 +28,17 @@ export interface TraceContext {
   readonly container: string;
 }
 
+/** A plain channel: every event that is logged. */
+export const eventChannelName = 'wherry.event';
+
+/** A plain channel: every health check that was made. */
+export const healthChannelName = 'wherry.health-check';
+
+export interface HealthCheckDone {
+  /** It could not be made; what it found is not said here. */
+  readonly failed: boolean;
+}
+
 /** The channel's name, as given to `tracingChannel`. */
 export function traceChannelName(step: TraceStep): string {
   return `wherry.container.${step}`;

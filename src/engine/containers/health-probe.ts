@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import type { HealthResult } from '#api-types';
 import { delay } from '#concurrency';
 import { formatDuration } from '#dockerfile';
@@ -6,11 +7,13 @@ import type { RunningProcess } from '#runtime';
 import type { EngineContext } from '../context.ts';
 import { newID } from '../ids.ts';
 import { formatNs, nowNs } from '../time.ts';
+import { type HealthCheckDone, healthChannelName } from '../trace.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { eventCommand, execProcess, rootOf } from './exec.ts';
 import type { HealthPlan } from './health-policy.ts';
 
+const checked = channel(healthChannelName);
 const maxOutputBytes = 4096;
 const exitCodeOfNone = -1;
 const sigkillGraceMs = 5_000;
@@ -18,10 +21,12 @@ const sigkillGraceMs = 5_000;
 /** Runs a container's check once. Whatever goes wrong with it is its result. */
 export async function probeHealth(ctx: EngineContext, container: Container, plan: HealthPlan): Promise<HealthResult> {
   const start = formatNs(nowNs());
-  const { exitCode, output } = await runProbe(ctx, container, plan).catch((error: unknown) => ({
-    exitCode: exitCodeOfNone,
-    output: messageOf(error),
-  }));
+  let failed = false;
+  const { exitCode, output } = await runProbe(ctx, container, plan).catch((error: unknown) => {
+    failed = true;
+    return { exitCode: exitCodeOfNone, output: messageOf(error) };
+  });
+  if (checked.hasSubscribers) checked.publish({ failed } satisfies HealthCheckDone);
   return { Start: start, End: formatNs(nowNs()), ExitCode: exitCode, Output: output };
 }
 
