@@ -5,18 +5,13 @@ import { join } from 'node:path';
 import { EngineError, isErrno, messageOf } from '#errdefs';
 import { type ListenAddress, parseHost } from '#http';
 import { type LogLevel, logLevels } from '#log';
+import { refuseConflicts } from './conflicts.ts';
 import { type ContainerDefaults, readContainerDefaults } from './container-defaults.ts';
 import { readDaemonJson } from './daemon-file.ts';
 import { parseFlags, UsageError } from './daemon-flags.ts';
-import {
-  type AddressPool,
-  type DriverOptions,
-  daemonOptions,
-  type NamedRuntime,
-  type OptionValue,
-} from './daemon-options.ts';
+import type { AddressPool, DriverOptions, NamedRuntime, OptionValue } from './daemon-options.ts';
 import { refuseUnsupported } from './daemon-refusals.ts';
-import { maskCredentials, type Proxies, readProxies } from './proxies.ts';
+import { type Proxies, readProxies } from './proxies.ts';
 
 /** Everything the daemon is told, from flags and daemon.json, checked. */
 export interface DaemonConfig {
@@ -154,37 +149,6 @@ async function mergeFile(given: Values): Promise<Values> {
 function unusable(path: string, fact: string, cause: unknown): EngineError {
   const message = `unable to configure the daemon with file ${path}: ${fact}`;
   return new EngineError('invalid-argument', message, { cause });
-}
-
-function refuseConflicts(given: Values, fromFile: Values): void {
-  const conflicts = daemonOptions
-    .filter(({ flag }) => given.has(flag) && fromFile.has(flag))
-    .map(({ flag, key }) => {
-      return `${key}: (from flag: ${goText(given.get(flag)!)}, from file: ${goText(fromFile.get(flag)!)})`;
-    })
-    .sort();
-  if (conflicts.length === 0) return;
-  throw new EngineError(
-    'invalid-argument',
-    `the following directives are specified both as a flag and in the configuration file: ${conflicts.join(', ')}`,
-  );
-}
-
-/** A value as Go's `%v` prints it. */
-function goText(value: OptionValue): string {
-  if (typeof value !== 'object') return typeof value === 'string' ? maskCredentials(value) : String(value);
-  if (Array.isArray(value)) {
-    const items = value.map((item: string | AddressPool) =>
-      typeof item === 'string' ? item : `{${item.base} ${item.size}}`,
-    );
-    return `[${items.join(' ')}]`;
-  }
-  const pairs = Object.entries(value as Readonly<Record<string, string | NamedRuntime>>).sort(([left], [right]) =>
-    left < right ? -1 : 1,
-  );
-  const shown = (item: string | NamedRuntime) =>
-    typeof item === 'string' ? item : [item.path, ...item.args].join(' ');
-  return `map[${pairs.map(([key, item]) => `${key}:${shown(item)}`).join(' ')}]`;
 }
 
 function buildConfig(values: Values): DaemonConfig {

@@ -21,7 +21,7 @@ export function readDaemonJson(text: string): ReadonlyMap<string, OptionValue> {
   if (text.trim() === '') return new Map();
   const document = withProxies(parse(text));
   for (const [key, why] of Object.entries(absentKeys)) {
-    if (document[key]) throw new EngineError('not-implemented', `${key} is not supported: ${why}`);
+    if (asksForSomething(document[key])) throw new EngineError('not-implemented', `${key} is not supported: ${why}`);
   }
   const unknown = Object.keys(document).filter((key) => !byKey.has(key) && !Object.hasOwn(absentKeys, key));
   if (unknown.length > 0) throw unknownKeys(unknown);
@@ -60,6 +60,12 @@ function parse(text: string): Readonly<Record<string, unknown>> {
     throw new EngineError('invalid-argument', 'invalid JSON: the configuration must be an object');
   }
   return document;
+}
+
+/** `{"gc":{"enabled":false}}` does not. */
+function asksForSomething(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  return isRecord(value) ? Object.values(value).some(asksForSomething) : Boolean(value);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

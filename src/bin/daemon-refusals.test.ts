@@ -43,6 +43,7 @@ test('what dockerd has and this daemon has not is refused by name, with the reas
 test('values that ask for nothing, and for what is so anyway, pass', () => {
   onCommandLine('--cri-containerd=false', '--feature=a=false', '--exec-opt=native.cgroupdriver=cgroupfs');
   onCommandLine('--network-control-plane-mtu=1500', '--log-format=text', '--raw-logs', '--ip-forward-no-drop');
+  inFile('{"builder":{"gc":{"enabled":false}},"allow-nondistributable-artifacts":[]}');
   inFile('{"selinux-enabled":false,"authorization-plugins":[],"features":{"buildkit":false},"cpu-rt-period":0}');
 });
 

@@ -36,6 +36,16 @@ for (const { flags, forwards, carries } of [
       await docker.ok('rm', '-f', 'web');
     }
     assert.equal(forwarding(), forwards);
+    const off = forwards === '0';
+    const warned = async (network: string) =>
+      (await docker.run(['create', '--network', network, 'base', 'true'])).stderr.includes(
+        'IPv4 forwarding is disabled. Networking will not work.',
+      );
+    assert.deepEqual([await warned('bridge'), await warned('own'), await warned('none')], [off, off, false]);
+    const information = await docker.ok('info', '-f', '{{.IPv4Forwarding}} {{json .Warnings}}');
+    assert.equal(information.startsWith('false'), off);
+    assert.equal(information.includes('"WARNING: IPv4 forwarding is disabled"'), off);
+    await docker.ok('container', 'prune', '-f');
     await docker.ok('network', 'rm', 'own');
   });
 }

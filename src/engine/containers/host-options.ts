@@ -4,6 +4,7 @@ import type { EngineContext } from '../context.ts';
 import { checkUserNamespace } from '../remap/index.ts';
 import { completeHostConfig } from './config.ts';
 import { withContainerDefaults } from './container-defaults.ts';
+import { lacksForwarding } from './forwarding.ts';
 import { readLimitSupport, withoutUnsupported } from './limit-support.ts';
 import { completeLogConfig } from './log-config.ts';
 import { checkNamespaceModes, donorByID } from './namespaces.ts';
@@ -35,7 +36,13 @@ export function settleOptions(
   const completed = completeHostConfig(logged, shownName, cgroupVersion);
   const { hostConfig, warnings } = settleResources(completed, readResourceSupport(cgroupVersion));
   return {
-    warnings: [...unsupported, ...warnings, ...hostNetworkWarnings(hostConfig), ...kernelMemoryWarnings(given)],
+    warnings: [
+      ...unsupported,
+      ...warnings,
+      ...hostNetworkWarnings(hostConfig),
+      ...forwardingWarnings(ctx, hostConfig),
+      ...kernelMemoryWarnings(given),
+    ],
     hostConfig: {
       ...hostConfig,
       IpcMode: donorByID(ctx, hostConfig.IpcMode ?? ''),
@@ -52,6 +59,11 @@ function checkIsolation(isolation: string): void {
 function hostNetworkWarnings(host: HostConfig): string[] {
   const published = Object.keys(host.PortBindings ?? {}).length > 0;
   return host.NetworkMode === 'host' && published ? ['Published ports are discarded when using host network mode'] : [];
+}
+
+function forwardingWarnings(ctx: EngineContext, { NetworkMode: mode = '' }: HostConfig): string[] {
+  const needed = mode !== 'host' && mode !== 'none' && !mode.startsWith('container:');
+  return needed && lacksForwarding(ctx) ? ['IPv4 forwarding is disabled. Networking will not work.'] : [];
 }
 
 /** dockerd drops it without a word. */

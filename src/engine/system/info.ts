@@ -5,6 +5,7 @@ import { messageOf } from '#errdefs';
 import type { RuntimeProgram } from '#runtime';
 import { cdiDeviceNames, readCdiSpecs } from '../cdi/index.ts';
 import { cdiFolders } from '../containers/devices.ts';
+import { hostForwards, lacksForwarding } from '../containers/forwarding.ts';
 import { readLimitSupport, supportWarnings } from '../containers/limit-support.ts';
 import { completeLogConfig, logLimits } from '../containers/log-config.ts';
 import { readResourceSupport } from '../containers/resources.ts';
@@ -27,7 +28,10 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
   const runtime = ctx.runtime.info;
   const v1 = runtime.cgroupVersion === 1;
   const support = readLimitSupport(runtime.cgroupVersion);
-  const warnings = supportWarnings(support, readResourceSupport(runtime.cgroupVersion), runtime.cgroupVersion);
+  const warnings = [
+    ...supportWarnings(support, readResourceSupport(runtime.cgroupVersion), runtime.cgroupVersion),
+    ...(lacksForwarding(ctx) ? ['WARNING: IPv4 forwarding is disabled'] : []),
+  ];
   const folders = cdiFolders(ctx);
   const found = cdiDeviceNames(readCdiSpecs(folders)).map((ID) => ({ Source: 'cdi', ID }));
   return {
@@ -56,7 +60,7 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     CPUShares: support.cpuShares,
     CPUSet: support.cpuset,
     PidsLimit: support.pids,
-    IPv4Forwarding: readText('/proc/sys/net/ipv4/ip_forward').trim() === '1',
+    IPv4Forwarding: hostForwards(),
     Debug: ctx.options.debug ?? false,
     NFd: readdirSync('/proc/self/fd').length,
     OomKillDisable: v1,
