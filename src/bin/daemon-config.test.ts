@@ -20,6 +20,12 @@ async function config(args: readonly string[], file = '{}'): Promise<DaemonConfi
 
 const unusable = (fact: string) => ({ message: `unable to configure the daemon with file FILE: ${fact}` });
 
+test('the format of the log', async () => {
+  assert.equal((await config([])).logFormat, 'text');
+  assert.equal((await config([], '{"log-format":"json"}')).logFormat, 'json');
+  await assert.rejects(config(['--log-format', 'x']), { message: 'invalid log format: x' });
+});
+
 test('builds are dated to their base unless the daemon is told otherwise', async () => {
   assert.equal((await config([])).reproducibleBuilds, true);
   assert.equal((await config(['--reproducible-builds=false'])).reproducibleBuilds, false);

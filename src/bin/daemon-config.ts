@@ -29,6 +29,7 @@ export interface DaemonConfig {
   /** Clients of Docker offer what Docker calls experimental: `--squash`. */
   readonly experimental: boolean;
   readonly logLevel: LogLevel;
+  readonly logFormat: 'text' | 'json';
   readonly storageDriver: string | undefined;
   /** Whose subordinate IDs containers get. */
   readonly usernsRemap: string | undefined;
@@ -176,6 +177,7 @@ function buildConfig(values: Values): DaemonConfig {
     debug: flag('debug'),
     experimental: flag('experimental'),
     logLevel: logLevel(text('log-level'), flag('debug')),
+    logFormat: logFormat(text('log-format')),
     storageDriver: storageDriver(text('storage-driver')),
     usernsRemap: text('userns-remap'),
     insecureRegistries: list('insecure-registry'),
@@ -263,6 +265,11 @@ function logLevel(text: string | undefined, debug: boolean): LogLevel {
   const level = logLevels.find((one) => one === (text ?? 'info'));
   if (level === undefined) throw new EngineError('invalid-argument', `invalid logging level: ${text}`);
   return debug ? 'debug' : level;
+}
+
+function logFormat(format = 'text'): DaemonConfig['logFormat'] {
+  if (format === 'text' || format === 'json') return format;
+  throw new EngineError('invalid-argument', `invalid log format: ${format}`);
 }
 
 const retiredDrivers = ['aufs', 'devicemapper', 'overlay'];

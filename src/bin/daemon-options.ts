@@ -293,6 +293,12 @@ export const daemonOptions: readonly OptionSpec[] = [
     help: 'Default driver for container logs (default "json-file")',
   },
   {
+    flag: 'log-format',
+    key: 'log-format',
+    kind: 'string',
+    help: 'Set the logging format ("text"|"json") (default "text")',
+  },
+  {
     flag: 'log-level',
     short: 'l',
     key: 'log-level',

@@ -23,8 +23,6 @@ test('what dockerd has and this daemon has not is refused by name, with the reas
       'ip-forward-no-drop=false is not supported: the policy of the FORWARD chain is left alone',
     ],
     ['--feature=x', 'feature x is not supported'],
-    ['--log-format=json', 'log-format json is not supported: use text'],
-    ['--log-format=x', 'invalid log format: x'],
     ['--exec-opt=x', "invalid exec-opt (x): must be formatted 'opt=value'"],
     ['--exec-opt=a=b', "invalid exec-opt (a=b): unknown option: 'a'"],
     [
@@ -42,7 +40,7 @@ test('what dockerd has and this daemon has not is refused by name, with the reas
 
 test('values that ask for nothing, and for what is so anyway, pass', () => {
   onCommandLine('--cri-containerd=false', '--feature=a=false', '--exec-opt=native.cgroupdriver=cgroupfs');
-  onCommandLine('--network-control-plane-mtu=1500', '--log-format=text', '--raw-logs', '--ip-forward-no-drop');
+  onCommandLine('--network-control-plane-mtu=1500', '--raw-logs', '--ip-forward-no-drop');
   inFile('{"builder":{"gc":{"enabled":false}},"allow-nondistributable-artifacts":[]}');
   inFile('{"selinux-enabled":false,"authorization-plugins":[],"features":{"buildkit":false},"cpu-rt-period":0}');
 });

@@ -23,7 +23,6 @@ const reasons: readonly (readonly [flag: string, key: string | undefined, kind: 
 const settled: readonly OptionSpec[] = [
   { flag: 'exec-opt', key: 'exec-opts', kind: 'list', help: '', absent: true },
   { flag: 'feature', key: 'features', kind: 'features', help: '', absent: true },
-  { flag: 'log-format', key: 'log-format', kind: 'string', help: '', absent: true },
   { flag: 'raw-logs', key: 'raw-logs', kind: 'bool', help: '', absent: true },
 ];
 
@@ -44,7 +43,6 @@ export function refuseUnsupported(values: Values): void {
   }
   for (const option of (values.get('exec-opt') as readonly string[] | undefined) ?? []) checkExecOption(option);
   checkFeatures(values.get('feature') as Readonly<Record<string, boolean>> | undefined);
-  checkLogFormat((values.get('log-format') as string | undefined) || 'text');
   if (values.get('ip-forward-no-drop') === false) {
     const why = 'the policy of the FORWARD chain is left alone';
     throw new EngineError('not-implemented', `ip-forward-no-drop=false is not supported: ${why}`);
@@ -72,12 +70,6 @@ function checkFeatures(features: Readonly<Record<string, boolean>> = {}): void {
   for (const [name, wanted] of Object.entries(features)) {
     if (wanted) throw new EngineError('not-implemented', `feature ${name} is not supported`);
   }
-}
-
-function checkLogFormat(format: string): void {
-  if (format === 'text') return;
-  if (format === 'json') throw new EngineError('not-implemented', 'log-format json is not supported: use text');
-  throw new EngineError('invalid-argument', `invalid log format: ${format}`);
 }
 
 /** Keys of daemon.json that no flag has. */

@@ -4,7 +4,7 @@ import { apiServer } from '#api';
 import type { Engine } from '#api-types';
 import { EngineError, isKind, messageOf } from '#errdefs';
 import { hasGroup, type Listener, listen, requireFreeAddress, type ServerTls } from '#http';
-import { log, setLevel } from '#log';
+import { log, setLevel, setSink, writeJson } from '#log';
 import { type DaemonConfig, defaultGroup, readInvocation } from './daemon-config.ts';
 import { UsageError, usage } from './daemon-flags.ts';
 import { engineOptions } from './engine-options.ts';
@@ -58,6 +58,7 @@ function explain(error: unknown): number {
 
 async function serve(config: DaemonConfig): Promise<number> {
   setLevel(config.logLevel);
+  if (config.logFormat === 'json') setSink(writeJson);
   if (process.getuid?.() !== 0) {
     throw new EngineError('permission-denied', 'wherryd needs to be started with root privileges: run it with sudo');
   }

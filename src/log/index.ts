@@ -31,6 +31,13 @@ export const log = {
   error: (message: string, fields?: Fields) => emit('error', message, fields),
 } as const;
 
+/** A sink: one object per line, under the names that Docker's daemon gives them. */
+export function writeJson({ time, level, message, fields }: Parameters<Sink>[0]): void {
+  const shown = Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? value.message : value]);
+  const line = { ...Object.fromEntries(shown), level, msg: message, time: time.toISOString() };
+  process.stderr.write(`${JSON.stringify(line)}\n`);
+}
+
 function writeLogfmt(line: Parameters<Sink>[0]): void {
   let text = `time="${line.time.toISOString()}" level=${line.level} msg=${JSON.stringify(line.message)}`;
   for (const [key, value] of Object.entries(line.fields)) {
