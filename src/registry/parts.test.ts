@@ -55,6 +55,12 @@ test('patience is seconds or a date', () => {
 
 test('proxies come from the environment, never for loopback', () => {
   const environment = { HTTPS_PROXY: 'http://proxy:3128', http_proxy: 'other:80', NO_PROXY: 'skip.example, .inner' };
+  const ranges = { HTTPS_PROXY: 'http://proxy:3128', NO_PROXY: '10.1.0.0/16,fd00::/8,10.2.0.0/99' };
+  const inRanges = (url: string) => proxyFor(new URL(url), ranges);
+  for (const url of ['https://10.1.2.3/', 'https://[fd00::1]:5000/']) assert.equal(inRanges(url), undefined, url);
+  for (const url of ['https://10.2.2.3/', 'https://[fe00::1]/', 'https://name/']) {
+    assert.equal(inRanges(url), 'http://proxy:3128', url);
+  }
   const at = (url: string) => proxyFor(new URL(url), environment);
   assert.equal(at('https://registry.example/'), 'http://proxy:3128');
   assert.equal(at('http://registry.example/'), 'http://other:80');

@@ -1,3 +1,4 @@
+import { BlockList, isIP } from 'node:net';
 import type { Dispatcher } from 'undici';
 import { EngineError } from '#errdefs';
 import { type ByteSource, readAll } from '#streams';
@@ -136,6 +137,19 @@ async function* guardedBody(request: HttpRequest, body: ByteSource): AsyncGenera
   }
 }
 
+/** `10.0.0.0/8` of an address; names are not resolved, as in Go. */
+function isWithin(host: string, range: string): boolean {
+  const [base = '', bits = ''] = range.split('/');
+  const family = isIP(base);
+  if (family === 0 || isIP(host) !== family || !/^\d{1,3}$/.test(bits) || Number(bits) > (family === 4 ? 32 : 128)) {
+    return false;
+  }
+  const type = family === 4 ? 'ipv4' : 'ipv6';
+  const list = new BlockList();
+  list.addSubnet(base, Number(bits), type);
+  return list.check(host, type);
+}
+
 /** `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` as Go reads them: loopback is never proxied. */
 export function proxyFor(url: URL, environment: NodeJS.ProcessEnv = process.env): string | undefined {
   const read = (name: string) => environment[name] || environment[name.toLowerCase()] || undefined;
@@ -146,6 +160,7 @@ export function proxyFor(url: URL, environment: NodeJS.ProcessEnv = process.env)
   const isExcluded = excluded.some((entry) => {
     if (entry === '') return false;
     if (entry === '*' || entry === host || entry === url.host) return true;
+    if (entry.includes('/')) return isWithin(host, entry);
     return host.endsWith(entry.startsWith('.') ? entry : `.${entry}`);
   });
   if (isExcluded) return undefined;
