@@ -26,14 +26,20 @@
  *                         acknowledgements or ends of dumps have come. flag 1: an error answer does not end the program.
  *   patch                 u32 offset, u8 kind, string: writes a u32 into bytes at offset:
  *                         'I' the index of the link with that name, 'F' a descriptor of the namespace held at that path
+ *
+ * Started with the argument `watch` it reads no programs: it writes one byte whenever somebody who is no such helper has changed the nftables
+ * rules of its namespace, and ends with its input as well.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -468,7 +474,56 @@ static int write_all(const void *from, size_t size) {
   return 0;
 }
 
-int main(void) {
+/* watch ------------------------------------------------------------------------------------------------------------- */
+
+/* The end of a transaction names the program that made it. */
+static int is_foreign(const struct nlmsghdr *message, const char *own_name) {
+  if (message->nlmsg_type != ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWGEN)) return 0;
+  size_t at = NLMSG_LENGTH(sizeof(struct nfgenmsg));
+  while (at + NLA_HDRLEN <= message->nlmsg_len) {
+    const struct nlattr *attribute = (const void *)((const char *)message + at);
+    if (attribute->nla_len < NLA_HDRLEN || at + attribute->nla_len > message->nlmsg_len) break;
+    if ((attribute->nla_type & NLA_TYPE_MASK) == NFTA_GEN_PROC_NAME)
+      return strncmp((const char *)attribute + NLA_HDRLEN, own_name, attribute->nla_len - NLA_HDRLEN) != 0;
+    at += NLA_ALIGN(attribute->nla_len);
+  }
+  return 1;
+}
+
+/* What was lost because it came too fast may have been anything. */
+static int saw_foreign(int fd, const char *own_name) {
+  static _Alignas(struct nlmsghdr) char bytes[64 << 10];
+  int seen = 0;
+  for (;;) {
+    ssize_t size = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && errno == ENOBUFS) { seen = 1; continue; }
+    if (size < 0) return seen;
+    size_t left = (size_t)size;
+    for (const struct nlmsghdr *message = (const void *)bytes; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left))
+      seen |= is_foreign(message, own_name);
+  }
+}
+
+static int watch(void) {
+  char own_name[17] = { 0 };
+  prctl(PR_GET_NAME, own_name);
+  struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1u << (NFNLGRP_NFTABLES - 1) };
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address)) return 1;
+  struct pollfd both[2] = { { .fd = 0, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
+  for (;;) {
+    if (poll(both, 2, -1) < 0) {
+      if (errno == EINTR) continue;
+      return 1;
+    }
+    if (both[0].revents) return 0;
+    if (both[1].revents && saw_foreign(fd, own_name) && write_all("!", 1)) return 0;
+  }
+}
+
+int main(int count, char **arguments) {
+  if (count == 2 && !strcmp(arguments[1], "watch")) return watch();
   home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
   if (home < 0) return 1;
   uint32_t size;

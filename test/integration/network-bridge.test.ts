@@ -5,10 +5,14 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { requireRoot } from '#testing';
 
-const bodies = { 'the default bridge': 'bridge.body.ts', IPv6: 'ipv6.body.ts' };
+const bodies = {
+  'the default bridge': 'bridge.body.ts',
+  IPv6: 'ipv6.body.ts',
+  'beside firewalls of others': 'other-firewalls.body.ts',
+};
 
 for (const [what, body] of Object.entries(bodies)) {
-  test(`${what}, in a namespace of the test`, { timeout: 120_000 }, (t) => runBody(t, body));
+  test(`${what}, in a namespace of the test`, { timeout: 300_000 }, (t) => runBody(t, body));
 }
 
 function runBody(t: TestContext, file: string): void {
@@ -21,7 +25,7 @@ function runBody(t: TestContext, file: string): void {
     const run = spawnSync('nsenter', [`--net=/run/netns/${name}`, process.execPath, body], {
       env,
       encoding: 'utf8',
-      timeout: 110_000,
+      timeout: 290_000,
     });
     assert.equal(run.status, 0, `${run.stdout}\n${run.stderr}`);
     assert.match(run.stdout, /fail 0/);

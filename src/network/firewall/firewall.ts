@@ -11,12 +11,18 @@ import {
 } from '../netlink/index.ts';
 import { Program } from '../program.ts';
 import { runTool } from './command.ts';
+import { Firewalld } from './firewalld.ts';
 import { ForwardPolicy } from './forward-policy.ts';
 import { elementText } from './port-elements.ts';
 import { baseRuleset, portMaps, tableFamilies, type Zone } from './ruleset.ts';
+import { RulesetWatch } from './watch.ts';
 
 /** How often the tables of others are looked at while containers come and go. */
 const recheckMs = 1000;
+/** How soon after a change of theirs: it is rarely a single one. */
+const changedMs = 50;
+/** How often a firewalld that does not answer is asked again before the next change. */
+const askTries = 30;
 
 /** The families whose firewall is ours to write. */
 export type Filtered = Readonly<Record<Family, boolean>>;
@@ -26,12 +32,18 @@ export class Firewall implements AsyncDisposable {
   readonly table: string;
   readonly #helper: NamespaceHelper;
   readonly #forward: ForwardPolicy;
+  readonly #firewalld: Firewalld;
+  readonly #watch = new RulesetWatch(() => this.#changed());
   readonly #filtered: Filtered;
   readonly #zones = new Map<string, Zone>();
   /** What should be in the maps. */
   readonly #elements = new Set<MapElement>();
   #checkedAtMs = Number.NEGATIVE_INFINITY;
   #later: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
+  #passing: Promise<void> = Promise.resolve();
+  #triesLeft = 0;
+  #isClosed = false;
   #checking: Promise<void> = Promise.resolve();
 
   constructor(helper: NamespaceHelper, owner: string, filtered: Filtered) {
@@ -39,6 +51,7 @@ export class Firewall implements AsyncDisposable {
     this.#filtered = filtered;
     this.table = owner;
     this.#forward = new ForwardPolicy(helper, owner);
+    this.#firewalld = new Firewalld(helper);
   }
 
   /** Takes effect with the next {@link apply}. */
@@ -47,9 +60,11 @@ export class Firewall implements AsyncDisposable {
     if (!this.#filtered[family]) return;
     this.#zones.set(`${family} ${zone.bridge}`, zone);
     this.#forward.add(family, zone.bridge);
+    this.#firewalld.add(zone.bridge);
   }
 
   async removeZones(bridge: string): Promise<void> {
+    await this.#firewalld.remove(bridge);
     for (const family of families) {
       if (this.#zones.delete(`${family} ${bridge}`)) await this.#forward.remove(family, bridge);
     }
@@ -61,7 +76,8 @@ export class Firewall implements AsyncDisposable {
     const rules = this.#used().map((family) => baseRuleset(family, this.table, this.#zonesOf(family)));
     if (rules.length > 0) await runTool('nft', ['-f', '-'], rules.join(''));
     if (!this.#used().includes(6)) await this.#drop(6);
-    await this.#forward.ensure();
+    if (!this.#isClosed) this.#watch.start();
+    await this.#passOthers();
   }
 
   /** As part of a connect's program. */
@@ -152,16 +168,37 @@ export class Firewall implements AsyncDisposable {
     await this.#check();
   }
 
+  /** Somebody changed the ruleset: soon, while a longer change goes on, and when it is over. */
+  #changed(): void {
+    if (this.#isClosed) return;
+    this.#forward.doubt();
+    this.#firewalld.doubt();
+    this.#triesLeft = askTries;
+    this.#checkLater();
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      this.#checkInTurn();
+    }, changedMs).unref();
+  }
+
   #checkLater(): void {
+    if (this.#isClosed) return;
     clearTimeout(this.#later);
-    this.#later = setTimeout(() => {
-      this.#checking = this.#check().catch((error) => log.warn('the firewall could not be looked at', { error }));
-    }, recheckMs).unref();
+    this.#later = setTimeout(() => this.#checkInTurn(), recheckMs).unref();
+  }
+
+  #checkInTurn(): void {
+    this.#checking = this.#checking
+      .then(() => (this.#isClosed ? undefined : this.#check()))
+      .catch((error) => log.warn('the firewall could not be looked at', { error }));
   }
 
   /** Stops looking; rules stay. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    this.#watch[Symbol.dispose]();
     clearTimeout(this.#later);
+    clearTimeout(this.#soon);
     await this.#checking;
   }
 
@@ -169,7 +206,22 @@ export class Firewall implements AsyncDisposable {
     if (await this.isLost()) {
       await this.restore();
     }
+    if (!this.#isClosed) this.#watch.start();
+    await this.#passOthers();
+  }
+
+  /** One at a time: two that miss a rule would both write it. */
+  #passOthers(): Promise<void> {
+    const passed = this.#passing.then(() => this.#passOthersNow());
+    this.#passing = passed.catch(() => {});
+    return passed;
+  }
+
+  /** Gets our bridges past what others refuse to everybody. */
+  async #passOthersNow(): Promise<void> {
     await this.#forward.ensure();
+    if ((await this.#firewalld.ensure()) || this.#triesLeft-- <= 0) return;
+    this.#checkLater();
   }
 
   async restore(): Promise<void> {
@@ -191,6 +243,7 @@ export class Firewall implements AsyncDisposable {
   }
 
   async teardown(): Promise<void> {
+    for (const { bridge } of this.#zones.values()) await this.#firewalld.remove(bridge);
     for (const { bridge, subnet } of this.#zones.values()) await this.#forward.remove(subnet.base.family, bridge);
     for (const family of families) if (this.#filtered[family]) await this.#drop(family);
   }

@@ -6,7 +6,7 @@ import type { NamespaceHelper } from '../helper.ts';
 import { decodePolicy, getChain } from '../netlink/index.ts';
 import { Program } from '../program.ts';
 import { runTool } from './command.ts';
-import { type ForwardChain, positionOf, readForwardChain } from './forward-rules.ts';
+import { type ForwardChain, isClosed, isLast, positionOf, readForwardChain } from './forward-rules.ts';
 
 /** How long a seen rule is believed to be there. */
 const believedMs = 60_000;
@@ -42,12 +42,20 @@ export class ForwardPolicy {
     this.#seenAtMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** Adds the rules where they are needed and missing. Costs a netlink question for each family when nothing is to be done. */
+  /** Somebody changed the ruleset. */
+  doubt(): void {
+    this.#seenAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Adds the rules where they are needed and missing, and takes out those that are no more. Costs a netlink question for each family when nothing is to be done. */
   async ensure(): Promise<void> {
     if (performance.now() - this.#seenAtMs < believedMs) return;
-    const chains = await this.#closed();
-    for (const chain of chains) await this.#allow(chain);
-    if (chains.length > 0) this.#seenAtMs = performance.now();
+    const chains = await this.#chains();
+    for (const chain of chains) {
+      if (isClosed(chain.found)) await this.#allow(chain);
+      else await this.#takeOut(chain);
+    }
+    if (chains.some(({ found }) => isClosed(found))) this.#seenAtMs = performance.now();
   }
 
   /** Removes a bridge's rules wherever they are. */
@@ -61,7 +69,7 @@ export class ForwardPolicy {
     }
   }
 
-  async #closed(): Promise<readonly Chain[]> {
+  async #chains(): Promise<readonly Chain[]> {
     const chains: Chain[] = [];
     for (const family of families) {
       if (this.#bridges[family].size === 0) continue;
@@ -70,8 +78,7 @@ export class ForwardPolicy {
           if (mustDrop) throw error;
           return '';
         });
-        const found = readForwardChain(listing);
-        if (found.drops || found.closedAt !== undefined) chains.push({ family, tool, found });
+        chains.push({ family, tool, found: readForwardChain(listing) });
       }
     }
     return chains;
@@ -92,15 +99,25 @@ export class ForwardPolicy {
   async #allow({ family, tool, found }: Chain): Promise<void> {
     let chain = found;
     for (const rule of [...this.#bridges[family]].flatMap((bridge) => this.#rules(bridge))) {
-      const at = positionOf(chain, rule);
+      if (isLast(chain, rule)) continue;
       const { closedAt } = chain;
-      if (at !== undefined && (closedAt === undefined || at < closedAt)) continue;
-      if (at !== undefined) await runTool(tool, ['-w', '-D', 'FORWARD', ...rule]);
-      // Behind the closing rule it would stand for nothing; one that was taken out from behind it has not moved that.
+      // Where it stood before it is taken out afterwards, so that it is there all the time.
+      const before = positionOf(chain, rule);
       if (closedAt === undefined) await runTool(tool, ['-w', '-A', 'FORWARD', ...rule]);
       else await runTool(tool, ['-w', '-I', 'FORWARD', String(closedAt), ...rule]);
+      if (before !== undefined) {
+        const moved = closedAt !== undefined && before >= closedAt ? before + 1 : before;
+        await runTool(tool, ['-w', '-D', 'FORWARD', String(moved)]);
+      }
       log.info('accept forwarding of our bridge: the FORWARD chain lets nobody by', { tool, rule: rule.join(' ') });
       chain = readForwardChain(await runTool(tool, ['-w', '-S']));
+    }
+  }
+
+  /** A chain that lets by by itself needs no rule of ours, which would stand before what its owner writes next. */
+  async #takeOut({ family, tool, found }: Chain): Promise<void> {
+    for (const rule of [...this.#bridges[family]].flatMap((bridge) => this.#rules(bridge))) {
+      if (positionOf(found, rule) !== undefined) await succeeds(tool, ['-D', 'FORWARD', ...rule]);
     }
   }
 

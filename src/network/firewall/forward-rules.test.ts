@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { positionOf, readForwardChain } from './forward-rules.ts';
+import { isLast, positionOf, readForwardChain } from './forward-rules.ts';
 
 const chain = (...rules: string[]) => readForwardChain(['-P FORWARD ACCEPT', '-N DOCKER-USER', ...rules].join('\n'));
 
@@ -31,4 +31,17 @@ test('a rule is found by its text', () => {
   const rule = ['-i', 'wh-1', '-m', 'comment', '--comment', 'wherry-1', '-j', 'ACCEPT'];
   assert.equal(positionOf(found, rule), 2);
   assert.equal(positionOf(found, ['-o', ...rule.slice(1)]), undefined);
+});
+
+test('our rules are in place where nothing of others stands between them and the end', () => {
+  const rule = ['-i', 'wh-1', '-m', 'comment', '--comment', 'wherry-1', '-j', 'ACCEPT'];
+  const text = `-A FORWARD ${rule.join(' ')}`;
+  const sibling = '-A FORWARD -i wh-2 -m comment --comment wherry-2 -j ACCEPT';
+  const reject = '-A FORWARD -j REJECT';
+  assert.equal(isLast(chain('-A FORWARD -j ufw-before-forward', text, sibling), rule), true);
+  assert.equal(isLast(chain(text, '-A FORWARD -j ufw-before-forward'), rule), false);
+  assert.equal(isLast(chain(text, sibling, reject, '-A FORWARD -j ufw-track-forward'), rule), true);
+  assert.equal(isLast(chain(text, '-A FORWARD -p tcp -j DROP', reject), rule), false);
+  assert.equal(isLast(chain(reject, text), rule), false, 'behind what refuses everybody');
+  assert.equal(isLast(chain(), rule), false);
 });

@@ -35,3 +35,18 @@ export function positionOf({ rules }: ForwardChain, rule: readonly string[]): nu
   const at = rules.findIndex((one) => one.replaceAll('"', '') === text);
   return at < 0 ? undefined : at + 1;
 }
+
+/** Lets nobody by who was not let by before. */
+export function isClosed({ drops, closedAt }: ForwardChain): boolean {
+  return drops || closedAt !== undefined;
+}
+
+/** A rule of a daemon like this one. */
+const ofDaemon = /--comment "?wherry-/;
+
+/** True when between the rule and where the chain closes there is nothing but rules of its kind: what others forbid is asked before. */
+export function isLast(chain: ForwardChain, rule: readonly string[]): boolean {
+  const at = positionOf(chain, rule);
+  const end = (chain.closedAt ?? chain.rules.length + 1) - 1;
+  return at !== undefined && at <= end && chain.rules.slice(at, end).every((one) => ofDaemon.test(one));
+}

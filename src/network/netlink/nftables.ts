@@ -21,7 +21,7 @@ const { request, ack, create, dump } = messageFlags;
 const batchBegin = 0x10;
 const batchEnd = 0x11;
 const nftSubsystem = 10;
-const familyNumbers: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
+const familyNumbers: Readonly<Record<Family | 'both', number>> = { 4: 2, 6: 10, both: 1 };
 const command = { newElement: 12, getElement: 13, delElement: 14, getTable: 1, getChain: 4 } as const;
 const list = { table: 1, set: 2, elements: 3 } as const;
 const element = { key: 1, data: 2, userData: 6 } as const;
@@ -34,7 +34,7 @@ function header(family: number, resource: number): Buffer {
   return Buffer.from([family, 0, resource >> 8, resource & 255]);
 }
 
-function message(family: Family, which: number, flags: number, ...attributes: Buffer[]): Buffer {
+function message(family: Family | 'both', which: number, flags: number, ...attributes: Buffer[]): Buffer {
   return encodeMessage((nftSubsystem << 8) | which, flags, header(familyNumbers[family], 0), ...attributes);
 }
 
@@ -126,8 +126,8 @@ function readValue(bytes: Buffer | undefined): Buffer {
   return Buffer.from(decodeAttributes(bytes ?? Buffer.alloc(0)).get(dataValue) ?? Buffer.alloc(0));
 }
 
-/** Answered by an ENOENT when the table or the chain is not there. */
-export function getTable(family: Family, table: string): Datagram {
+/** Answered by an ENOENT when the table or the chain is not there. `both` is nft's `inet`. */
+export function getTable(family: Family | 'both', table: string): Datagram {
   return { bytes: message(family, command.getTable, request | ack, attribute(1, text(table))), acks: 1, patches: [] };
 }
 
