@@ -36,41 +36,27 @@ function errorMessage(error: unknown): ProgressMessage {
   return { errorDetail: detail, error: message };
 }
 
-/** Fields in the order of Go's struct, with its HTML-safe escapes and line end. */
+/** The fields of Go's struct in its order, and behind them this engine's own. */
+const fieldOrder = [
+  'stream',
+  'status',
+  'progressDetail',
+  'progress',
+  'id',
+  'errorDetail',
+  'error',
+  'aux',
+  'fault',
+  'warnings',
+  'explain',
+  'plan',
+  'rebuild',
+  'wanted',
+] as const satisfies readonly (keyof ProgressMessage)[];
+
+/** With Go's HTML-safe escapes and line end. */
 export function progressLine(message: ProgressMessage): string {
-  const {
-    stream,
-    status,
-    progressDetail,
-    progress,
-    id,
-    errorDetail,
-    error,
-    aux,
-    fault,
-    warnings,
-    explain,
-    plan,
-    rebuild,
-    wanted,
-  } = message;
-  const ordered = {
-    stream,
-    status,
-    progressDetail,
-    progress,
-    id,
-    errorDetail,
-    error,
-    aux,
-    fault,
-    warnings,
-    explain,
-    plan,
-    rebuild,
-    wanted,
-  };
-  return `${htmlSafeJson(ordered)}\r\n`;
+  return `${htmlSafeJson(Object.fromEntries(fieldOrder.map((field) => [field, message[field]])))}\r\n`;
 }
 
 /** JSON as Go's `json.Marshal` writes it, which streams of progress and events use. */

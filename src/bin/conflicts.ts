@@ -1,12 +1,7 @@
 import type { Ulimit } from '#api-types';
 import { EngineError } from '#errdefs';
-import {
-  type AddressPool,
-  daemonOptions,
-  type NamedRuntime,
-  type OptionSpec,
-  type OptionValue,
-} from './daemon-options.ts';
+import type { AddressPool, NamedRuntime, OptionSpec, OptionValue } from './daemon-option.ts';
+import { daemonOptions } from './daemon-options.ts';
 import { maskCredentials } from './proxies.ts';
 
 type Values = ReadonlyMap<string, OptionValue>;

@@ -1,7 +1,7 @@
 import type { Ulimit } from '#api-types';
 import { EngineError } from '#errdefs';
 import { parseInteger } from '#http';
-import type { OptionValue } from './daemon-options.ts';
+import type { OptionValue } from './daemon-option.ts';
 
 /** What containers get that do not say otherwise. */
 export interface ContainerDefaults {

@@ -9,7 +9,7 @@ import { refuseConflicts } from './conflicts.ts';
 import { type ContainerDefaults, readContainerDefaults } from './container-defaults.ts';
 import { readDaemonJson } from './daemon-file.ts';
 import { parseFlags, UsageError } from './daemon-flags.ts';
-import type { AddressPool, DriverOptions, NamedRuntime, OptionValue } from './daemon-options.ts';
+import type { AddressPool, DriverOptions, NamedRuntime, OptionValue } from './daemon-option.ts';
 import { refuseUnsupported } from './daemon-refusals.ts';
 import { type Proxies, readProxies } from './proxies.ts';
 

@@ -1,14 +1,8 @@
 import { EngineError, messageOf } from '#errdefs';
 import { decodeUlimits, parseSize } from './container-defaults.ts';
 import { checkPrefix } from './daemon-checks.ts';
-import {
-  type AddressPool,
-  type DriverOptions,
-  daemonOptions,
-  type NamedRuntime,
-  type OptionSpec,
-  type OptionValue,
-} from './daemon-options.ts';
+import type { AddressPool, DriverOptions, NamedRuntime, OptionSpec, OptionValue } from './daemon-option.ts';
+import { daemonOptions } from './daemon-options.ts';
 import { absentKeys } from './daemon-refusals.ts';
 
 const byKey = new Map(daemonOptions.flatMap((spec) => (spec.key === undefined ? [] : [[spec.key, spec] as const])));

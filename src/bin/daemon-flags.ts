@@ -2,14 +2,8 @@ import { EngineError, messageOf } from '#errdefs';
 import { parseBool, parseInteger } from '#http';
 import { parseSize, parseUlimit } from './container-defaults.ts';
 import { checkPrefix } from './daemon-checks.ts';
-import {
-  type AddressPool,
-  type DriverOptions,
-  daemonOptions,
-  type NamedRuntime,
-  type OptionSpec,
-  type OptionValue,
-} from './daemon-options.ts';
+import type { AddressPool, DriverOptions, NamedRuntime, OptionSpec, OptionValue } from './daemon-option.ts';
+import { daemonOptions } from './daemon-options.ts';
 
 /** A command line that cannot be understood: `message` as dockerd says it, to be followed by the usage. Exit code 1. */
 export class UsageError extends EngineError {

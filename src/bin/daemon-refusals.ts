@@ -1,5 +1,5 @@
 import { EngineError } from '#errdefs';
-import type { OptionSpec, OptionValue } from './daemon-options.ts';
+import type { OptionSpec, OptionValue } from './daemon-option.ts';
 
 /** What dockerd has and this daemon does not, with the reason: each is refused when it asks for something. */
 const reasons: readonly (readonly [flag: string, key: string | undefined, kind: OptionSpec['kind'], why: string])[] = [

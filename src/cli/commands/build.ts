@@ -9,7 +9,7 @@ import type {
 } from '#api-types';
 import { messageOf, placeOf } from '#errdefs';
 import { parseReference } from '#reference';
-import { buildArgs, splitPair } from '../build-arguments.ts';
+import { imageFlags, imageOptions } from '../build-arguments.ts';
 import { announced, buildContext } from '../build-source.ts';
 import { checkText, warningsText } from '../build-warnings.ts';
 import type { Command, Terminal } from '../command.ts';
@@ -26,27 +26,20 @@ export const buildCommand: Command = {
   minArgs: 1,
   maxArgs: 1,
   flags: [
-    { name: 'add-host', type: 'list', help: 'Add a custom host-to-IP mapping (host:ip)' },
-    { name: 'build-arg', type: 'list', help: 'Set build-time variables' },
+    ...imageFlags,
     { name: 'check', type: 'toggle', help: 'Only say what the build checks find in the Dockerfile' },
     { name: 'explain', type: 'toggle', help: 'Say of every step why it was or was not taken from the cache' },
     { name: 'explain-file', type: 'string', help: 'Write what --explain says to the file, as JSON' },
-    { name: 'file', short: 'f', type: 'string', help: 'Name of the Dockerfile (Default is "PATH/Dockerfile")' },
     { name: 'force-rm', type: 'toggle', help: 'Always remove intermediate containers' },
     { name: 'iidfile', type: 'string', help: 'Write the image ID to the file' },
     { name: 'keep-failed', type: 'toggle', help: 'Keep the container of a step that fails, for build debug' },
-    { name: 'label', type: 'list', help: 'Set metadata for an image' },
-    { name: 'network', type: 'string', help: 'Set the networking mode for the RUN instructions during build' },
     { name: 'no-cache', type: 'toggle', help: 'Do not use cache when building the image' },
     { name: 'plan', type: 'toggle', help: 'Only say which steps would run, and what they took the last time' },
-    { name: 'platform', type: 'string', help: 'Set platform if server is multi-platform capable' },
     { name: 'pull', type: 'toggle', help: 'Always attempt to pull a newer version of the image' },
     { name: 'quiet', short: 'q', type: 'toggle', help: 'Suppress the build output and print image ID on success' },
     { name: 'rm', type: 'toggle', help: 'Remove intermediate containers after a successful build (default true)' },
     { name: 'shell-on-fail', type: 'toggle', help: 'Run a shell in the container of a step that fails' },
-    { name: 'squash', type: 'toggle', help: 'Squash newly built layers into a single new layer' },
     { name: 'tag', short: 't', type: 'list', help: 'Name and optionally a tag in the "name:tag" format' },
-    { name: 'target', type: 'string', help: 'Set the target build stage to build' },
   ],
   async run(commandContext) {
     const { flags, args, engine, terminal, environment, signal } = commandContext;
@@ -62,22 +55,16 @@ export const buildCommand: Command = {
     const options: BuildOptions & CallOptions = {
       dockerfile: context.dockerfile,
       t: flags.list('tag'),
-      buildargs: buildArgs(flags.list('build-arg'), environment),
-      labels: Object.fromEntries(flags.list('label').map(splitPair)),
+      ...imageOptions(flags, environment),
       nocache: flags.on('no-cache'),
       pull: flags.on('pull'),
       q: quiet,
-      ...(flags.on('squash') ? { squash: true } : {}),
       ...(isExplained ? { explain: true } : {}),
       ...(flags.on('plan') ? { plan: true } : {}),
       ...(flags.on('check') ? { check: true } : {}),
       rm: flags.has('rm') ? flags.on('rm') : true,
       forcerm: flags.on('force-rm') && !flags.on('shell-on-fail'),
       ...(flags.on('shell-on-fail') || flags.on('keep-failed') ? { keepfailed: true } : {}),
-      ...(flags.text('target') ? { target: flags.text('target')! } : {}),
-      ...(flags.text('platform') ? { platform: flags.text('platform')! } : {}),
-      ...(flags.text('network') ? { networkmode: flags.text('network')! } : {}),
-      ...(flags.list('add-host').length > 0 ? { extrahosts: flags.list('add-host') } : {}),
       signal,
     };
     const messages = 'listing' in source ? engine().buildListed(source, options) : engine().build(source, options);

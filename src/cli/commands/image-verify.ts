@@ -1,9 +1,8 @@
-import type { BuildOptions, CallOptions, ProgressMessage, RebuildReport } from '#api-types';
+import type { ProgressMessage, RebuildReport } from '#api-types';
 import { EngineError } from '#errdefs';
-import { buildArgs, splitPair } from '../build-arguments.ts';
+import { imageFlags, imageOptions } from '../build-arguments.ts';
 import { buildContext } from '../build-source.ts';
 import type { Command } from '../command.ts';
-import type { Flags } from '../flags.ts';
 import { UsageError } from '../flags.ts';
 import { drawProgress } from '../progress.ts';
 import { rebuildText } from '../rebuild-text.ts';
@@ -15,24 +14,17 @@ export const imageVerifyCommand: Command = {
   minArgs: 1,
   maxArgs: 2,
   flags: [
-    { name: 'add-host', type: 'list', help: 'Add a custom host-to-IP mapping (host:ip)' },
-    { name: 'build-arg', type: 'list', help: 'Set build-time variables, as for the build that made the image' },
-    { name: 'file', short: 'f', type: 'string', help: 'Name of the Dockerfile (Default is "PATH/Dockerfile")' },
+    ...imageFlags,
     { name: 'json', type: 'toggle', help: 'Print what differs as JSON' },
-    { name: 'label', type: 'list', help: 'Set metadata for an image' },
-    { name: 'network', type: 'string', help: 'Set the networking mode for the RUN instructions during build' },
-    { name: 'platform', type: 'string', help: 'Set platform if server is multi-platform capable' },
     { name: 'quiet', short: 'q', type: 'toggle', help: 'Suppress the build output' },
     { name: 'rebuild', type: 'toggle', help: 'Build without the cache, and compare file by file' },
-    { name: 'squash', type: 'toggle', help: 'Squash newly built layers into a single new layer' },
-    { name: 'target', type: 'string', help: 'Set the target build stage to build' },
   ],
   async run({ flags, args, engine, terminal, environment, signal }) {
     if (!flags.on('rebuild'))
       throw new UsageError('"wherry image verify" needs --rebuild: an image is verified by building it again');
     const [image = '', path = '.'] = args;
     const { source, dockerfile } = await buildContext(path, flags.text('file'), terminal.stdin);
-    const options = { ...optionsOf(flags, environment), rebuild: image, dockerfile, signal };
+    const options = { ...imageOptions(flags, environment), rebuild: image, dockerfile, signal };
     const messages = 'listing' in source ? engine().buildListed(source, options) : engine().build(source, options);
     const kept: { report?: RebuildReport } = {};
     await drawProgress(withoutReport(messages, kept), terminal.stderr, { quiet: flags.on('quiet') });
@@ -42,22 +34,6 @@ export const imageVerifyCommand: Command = {
     return report.identical ? 0 : 1;
   },
 };
-
-function optionsOf(
-  flags: Flags,
-  environment: Readonly<Record<string, string | undefined>>,
-): BuildOptions & CallOptions {
-  const text = (name: string) => flags.text(name);
-  return {
-    buildargs: buildArgs(flags.list('build-arg'), environment),
-    labels: Object.fromEntries(flags.list('label').map(splitPair)),
-    ...(flags.on('squash') ? { squash: true } : {}),
-    ...(text('target') ? { target: text('target')! } : {}),
-    ...(text('platform') ? { platform: text('platform')! } : {}),
-    ...(text('network') ? { networkmode: text('network')! } : {}),
-    ...(flags.list('add-host').length > 0 ? { extrahosts: flags.list('add-host') } : {}),
-  };
-}
 
 async function* withoutReport(
   messages: AsyncIterable<ProgressMessage>,

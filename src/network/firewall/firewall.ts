@@ -242,7 +242,9 @@ export class Firewall implements AsyncDisposable {
     }
   }
 
+  /** Removes everything of ours, for good: looking ends first, as it would put back what goes. */
   async teardown(): Promise<void> {
+    await this[Symbol.asyncDispose]();
     for (const { bridge } of this.#zones.values()) await this.#firewalld.remove(bridge);
     for (const { bridge, subnet } of this.#zones.values()) await this.#forward.remove(subnet.base.family, bridge);
     for (const family of families) if (this.#filtered[family]) await this.#drop(family);

@@ -63,6 +63,10 @@ before(async () => {
 after(async () => {
   host.remove();
   await networks.teardown();
+  // What another writes now may not bring ours back.
+  execFileSync('nft', ['add', 'table', 'ip', 'other']);
+  execFileSync('nft', ['delete', 'table', 'ip', 'other']);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
   await networks[Symbol.asyncDispose]();
   assert.doesNotMatch(ip('link'), /wh-|wv/);
   assert.doesNotMatch(execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' }), /wherry/);
