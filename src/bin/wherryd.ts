@@ -8,6 +8,7 @@ import { log, setLevel, setSink, writeJson } from '#log';
 import { type DaemonConfig, defaultGroup, readInvocation } from './daemon-config.ts';
 import { UsageError, usage } from './daemon-flags.ts';
 import { engineOptions } from './engine-options.ts';
+import { collectWhenIdle } from './idle-memory.ts';
 import type { MetricsServer } from './metrics/server.ts';
 import { claimPidFile } from './pid-file.ts';
 import { useProxies } from './proxies.ts';
@@ -79,6 +80,7 @@ async function serve(config: DaemonConfig): Promise<number> {
   let listeners: Listener[] = [];
   try {
     listeners = await listenAll(config, engine, tls);
+    using _idle = collectWhenIdle();
     log.info('API listens', { addresses: listeners.map((listener) => listener.address) });
     log.info('stopping', { signal: await stopped });
   } finally {

@@ -1,0 +1,57 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+/** Less processor time than this in a look's interval is idleness. */
+const idleMs = 20;
+/** Work that leaves enough behind to be worth a collection. */
+const worthMs = 200;
+const lookMs = 1000;
+/** How often a daemon that has nothing to give back looks whether it worked meanwhile. */
+const restMs = 30_000;
+
+export interface IdleMemoryOptions {
+  /** Processor time of this process since its start, in milliseconds. */
+  readonly usedMs?: () => number;
+  readonly collect?: () => void;
+}
+
+/**
+ * Gives memory back once work is done: V8 keeps what its start or a build took, and collects only when more is asked for. One full
+ * collection follows each stretch of work, a second after its end, when nobody waits for an answer. Ends with its disposal.
+ */
+export function collectWhenIdle(options: IdleMemoryOptions = {}): Disposable {
+  const { usedMs = processorMs, collect = fullCollection() } = options;
+  let seenMs = usedMs();
+  // The start itself is work.
+  let workMs = worthMs;
+  let timer = setTimeout(look, lookMs);
+  timer.unref();
+
+  function look(): void {
+    const nowMs = usedMs();
+    const spentMs = nowMs - seenMs;
+    seenMs = nowMs;
+    workMs += spentMs;
+    if (workMs >= worthMs && spentMs < idleMs) {
+      collect();
+      seenMs = usedMs();
+      workMs = 0;
+    }
+    timer = setTimeout(look, workMs >= worthMs ? lookMs : restMs);
+    timer.unref();
+  }
+
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
+
+function processorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+/** V8's own function, which Node hides without a flag on the command line. `last-resort` also shrinks what is left. */
+function fullCollection(): () => void {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as (options: { type: 'major'; flavor: 'last-resort' }) => void;
+  return () => gc({ type: 'major', flavor: 'last-resort' });
+}
