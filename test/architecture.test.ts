@@ -8,7 +8,7 @@ const levels: readonly (readonly string[])[] = [
   ['errdefs', 'streams', 'files', 'concurrency', 'log', 'sys'],
   ['oci', 'reference', 'archive', 'context-listing', 'erofs', 'dockerfile', 'api-types', 'http'],
   ['content', 'mount', 'snapshots', 'metadata', 'image'],
-  ['registry', 'diff', 'transfer', 'runtime', 'network', 'volume', 'builder'],
+  ['registry', 'diff', 'transfer', 'remote', 'runtime', 'network', 'volume', 'builder'],
   ['engine'],
   ['api', 'registry-server', 'client', 'cli'],
 ];
@@ -27,6 +27,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   image: ['content'],
   metadata: ['content', 'snapshots'],
   transfer: ['registry', 'diff'],
+  remote: ['registry'],
   builder: ['transfer', 'diff', 'runtime', 'network'],
   cli: ['client'],
 };
@@ -62,7 +63,9 @@ const surfaces: Readonly<Record<string, readonly string[]>> = {
     'http',
     'client',
     'registry-server',
+    'oci',
     'registry',
+    'remote',
     'transfer',
   ],
 };

@@ -6,7 +6,9 @@ import { commitCommand, execCommand, logsCommand, psCommand, rmCommand, stopComm
 import { imageVerifyCommand } from './commands/image-verify.ts';
 import { historyCommand, imagesCommand, rmiCommand, tagCommand } from './commands/images.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { loginCommand, logoutCommand } from './commands/login.ts';
 import { registryServeCommand } from './commands/registry-serve.ts';
+import { deleteCommand, searchCommand, tagsCommand } from './commands/remote.ts';
 import { runCommand } from './commands/run.ts';
 import { infoCommand, versionCommand } from './commands/system.ts';
 import { importCommand, loadCommand, pullCommand, pushCommand, saveCommand } from './commands/transfer.ts';
@@ -34,6 +36,11 @@ export const commandTable: readonly Command[] = [
   logsCommand,
   stopCommand,
   rmCommand,
+  tagsCommand,
+  searchCommand,
+  deleteCommand,
+  loginCommand,
+  logoutCommand,
   registryServeCommand,
   versionCommand,
   infoCommand,

@@ -4,7 +4,8 @@ import { identifierPattern, maxPathLength, maxReferenceLength, referencePattern,
 import type { Reference } from './types.ts';
 
 const defaultDomain = 'docker.io';
-const legacyDomain = 'index.docker.io';
+/** Hub's other hosts: of its oldest API, and where its registry is. */
+const otherNames: readonly string[] = ['index.docker.io', 'registry-1.docker.io'];
 const officialPrefix = 'library/';
 const defaultTag = 'latest';
 
@@ -50,7 +51,7 @@ function splitDomain(text: string): { domain: string; remainder: string } {
   const rest = text.slice(slash + 1);
   const isHost = first === 'localhost' || /[.:]/.test(first) || first !== first.toLowerCase();
   if (!isHost) return { domain: defaultDomain, remainder: official(text) };
-  return first === defaultDomain || first === legacyDomain
+  return first === defaultDomain || otherNames.includes(first)
     ? { domain: defaultDomain, remainder: official(rest) }
     : { domain: first, remainder: rest };
 }

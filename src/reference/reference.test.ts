@@ -24,6 +24,7 @@ test('names are normalised and shown the short way', () => {
     ['busybox:1', 'docker.io/library/busybox:1', 'busybox:1'],
     ['docker.io/busybox', 'docker.io/library/busybox:latest', 'busybox:latest'],
     ['index.docker.io/library/busybox', 'docker.io/library/busybox:latest', 'busybox:latest'],
+    ['registry-1.docker.io/library/busybox', 'docker.io/library/busybox:latest', 'busybox:latest'],
     ['user/app', 'docker.io/user/app:latest', 'user/app:latest'],
     ['library/a/b', 'docker.io/library/a/b:latest', 'library/a/b:latest'],
     ['localhost/app', 'localhost/app:latest', 'localhost/app:latest'],

@@ -4,10 +4,10 @@ import { pullError } from './errors.ts';
 import { type Host, hostFor, mirrorHost } from './hosts.ts';
 import { insecureHosts } from './insecure.ts';
 import { login } from './login.ts';
-import { getManifest, putManifest, resolveManifest } from './manifests.ts';
+import { deleteManifest, getManifest, putManifest, resolveManifest } from './manifests.ts';
 import { search } from './search.ts';
 import { Session } from './session.ts';
-import { listTags } from './tags.ts';
+import { listRepositories, listTags } from './tags.ts';
 import { Transport } from './transport.ts';
 import type { RegistryClient, RegistryOptions } from './types.ts';
 import { mountBlob, pushBlob, pushStream } from './uploads.ts';
@@ -58,12 +58,17 @@ export function createRegistryClient(options: RegistryOptions = {}): RegistryCli
       await pushStream(await target(reference), open, finish, call),
     putManifest: async (reference, manifest, call = {}) =>
       await putManifest(session, await hostOf(reference), reference, manifest, call),
+    deleteManifest: async (reference, call = {}) =>
+      await deleteManifest(session, await hostOf(reference), reference, call),
     async *tags(reference, call = {}) {
       try {
         yield* listTags(session, await hostOf(reference), reference, call);
       } catch (error) {
         throw pullError(error, reference);
       }
+    },
+    async *repositories(domain, call = {}) {
+      yield* listRepositories(session, await hostFor(domain, insecure), call);
     },
     login: (auth, call = {}) => login(session, insecure, auth, call.signal),
     search: (term, call = {}) => search(session, { insecure, retry }, term, call),

@@ -23,6 +23,8 @@ export class RegistryError extends EngineError {
   readonly diagnostics: readonly RegistryDiagnostic[];
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
+  /** Who refused what, once known: for messages about credentials. */
+  asked: { readonly host: string; readonly scopes: readonly string[] } | undefined;
 
   constructor(kind: ErrorKind, message: string, facts: Facts = {}) {
     super(kind, message, { cause: facts.cause });

@@ -9,4 +9,5 @@ export { createRegistryClient } from './client.ts';
 export { type RegistryDiagnostic, RegistryError } from './errors.ts';
 export { loginDomain } from './login.ts';
 export { networkError } from './network-errors.ts';
+export { type ResumeOptions, resumable } from './resumable.ts';
 export * from './types.ts';

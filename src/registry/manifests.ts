@@ -12,7 +12,7 @@ import {
 import type { Reference } from '#reference';
 import { RegistryError } from './errors.ts';
 import type { Host } from './hosts.ts';
-import { pullScope, pushScope } from './scopes.ts';
+import { deleteScope, pullScope, pushScope } from './scopes.ts';
 import type { Session } from './session.ts';
 import type { HttpAnswer } from './transport.ts';
 import type { CallOptions, ManifestAnswer } from './types.ts';
@@ -110,6 +110,23 @@ export async function putManifest(
     });
   }
   return digest;
+}
+
+/** distribution-spec v1.1 §deleting-tags and §deleting-manifests: a reference with a digest names the manifest, else its tag. */
+export async function deleteManifest(
+  session: Session,
+  host: Host,
+  reference: Reference,
+  options: CallOptions,
+): Promise<void> {
+  const answer = await session.call(host, {
+    ...options,
+    method: 'DELETE',
+    target: manifestPath(reference),
+    scopes: [deleteScope(reference)],
+    expect: [200, 202, 204],
+  });
+  await answer.discard();
 }
 
 /** A reference with both is asked for by digest. */

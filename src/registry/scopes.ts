@@ -8,3 +8,7 @@ export function pullScope(reference: Pick<Reference, 'path'>): string {
 export function pushScope(reference: Pick<Reference, 'path'>): string {
   return `repository:${reference.path}:pull,push`;
 }
+
+export function deleteScope(reference: Pick<Reference, 'path'>): string {
+  return `repository:${reference.path}:pull,delete`;
+}

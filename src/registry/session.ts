@@ -79,6 +79,7 @@ export class Session {
     } catch (error) {
       // No answer: the host may be elsewhere by now.
       if (error instanceof RegistryError && error.status === undefined) this.#endpoints.forget(host);
+      if (error instanceof RegistryError) error.asked ??= { host: host.name, scopes: call.scopes };
       throw error;
     }
   }

@@ -88,7 +88,11 @@ export interface RegistryClient extends AsyncDisposable {
     manifest: { mediaType: string; bytes: Uint8Array },
     options?: CallOptions,
   ): Promise<Digest>;
+  /** Deletes the tag, or the manifest when the reference has a digest. Not every registry can do the first. @throws RegistryError. */
+  deleteManifest(reference: Reference, options?: CallOptions): Promise<void>;
   tags(reference: Reference, options?: CallOptions): AsyncIterable<string>;
+  /** Paths of the repositories of a registry that tells them; public registries do not. */
+  repositories(domain: string, options?: CallOptions): AsyncIterable<string>;
   /** `POST /auth`: checks credentials against a registry; answers Docker's status and token. @throws RegistryError (its `status` is 401 when they are wrong) in Docker's words. */
   login(
     auth: RegistryAuth,

@@ -20,9 +20,9 @@ import {
   type Target,
 } from '#oci';
 import type { Reference } from '#reference';
-import type { RegistryAuth } from '#registry';
+import { type RegistryAuth, resumable } from '#registry';
 import { readAll } from '#streams';
-import { attemptsOf, resumable } from './pull-source.ts';
+import { attemptsOf } from './pull-source.ts';
 import type { TransferStores } from './types.ts';
 
 /** Indexes within indexes: real ones go two deep. */

@@ -2,10 +2,11 @@ import { type TaskGroup, withTaskGroup } from '#concurrency';
 import { EngineError, isKind, messageOf } from '#errdefs';
 import type { Descriptor, DiffID, Manifest } from '#oci';
 import { fullName } from '#reference';
+import { resumable } from '#registry';
 import { type ProgressLine, progressLine, shortID } from './progress.ts';
 import type { PullCall } from './pull-documents.ts';
 import { sharedLimits } from './pull-push-limits.ts';
-import { attemptsOf, resumable } from './pull-source.ts';
+import { attemptsOf } from './pull-source.ts';
 import type { OnProgress } from './types.ts';
 
 interface LayerJob {

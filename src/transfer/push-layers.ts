@@ -5,11 +5,11 @@ import { log } from '#log';
 import type { Lease } from '#metadata';
 import { type Descriptor, type DiffID, isForeignLayer, mediaTypes } from '#oci';
 import { fullName, parseReference, type Reference } from '#reference';
-import { type RegistryAuth, RegistryError } from '#registry';
+import { type RegistryAuth, RegistryError, resumable } from '#registry';
 import type { ByteSource } from '#streams';
 import { type ProgressLine, progressLine, shortID } from './progress.ts';
 import { sharedLimits } from './pull-push-limits.ts';
-import { attemptsOf, resumable } from './pull-source.ts';
+import { attemptsOf } from './pull-source.ts';
 import { candidatesFor, isCompressed, type KnownBlob, type KnownLayer, wasMadeHere } from './push-candidates.ts';
 import type { OnProgress, TransferStores } from './types.ts';
 

@@ -1,6 +1,8 @@
 import { isKind } from '#errdefs';
+import { parseReference, withDefaultTag } from '#reference';
 import type { Command, CommandContext } from '../command.ts';
 import { UsageError } from '../flags.ts';
+import { insecureFlag, withRegistry } from '../registry-call.ts';
 
 type Lookup = (context: CommandContext, name: string) => Promise<unknown>;
 
@@ -18,10 +20,19 @@ export const inspectCommand: Command = {
   summary: 'Return low-level information on Wherry objects',
   minArgs: 1,
   flags: [
+    insecureFlag,
+    { name: 'platform', type: 'string', help: 'With --remote: describe the image for this platform' },
+    { name: 'raw', type: 'toggle', help: 'With --remote: the manifest or index, byte for byte' },
+    {
+      name: 'remote',
+      type: 'toggle',
+      help: 'Ask the registry of each image, without a daemon or a pull: platforms, sizes, config, layers',
+    },
     { name: 'size', short: 's', type: 'toggle', help: 'Display total file sizes if the type is container' },
     { name: 'type', type: 'string', help: 'Only inspect objects of the given type' },
   ],
   async run(context) {
+    if (context.flags.on('remote')) return await inspectRemotely(context);
     const type = context.flags.text('type');
     if (type !== undefined && !lookups[type]) throw new UsageError(`"${type}" is not a valid value for --type`, 1);
     const found: unknown[] = [];
@@ -49,4 +60,22 @@ async function lookUp(context: CommandContext, name: string, type: string | unde
     }
   }
   return undefined;
+}
+
+async function inspectRemotely(context: CommandContext): Promise<number> {
+  const { flags, args, terminal } = context;
+  if (flags.on('size') || flags.has('type')) throw new UsageError('--remote goes with neither --size nor --type', 1);
+  const platform = flags.text('platform');
+  const found: unknown[] = [];
+  for (const name of args) {
+    const reference = withDefaultTag(parseReference(name));
+    await withRegistry(context, [name], async ({ call }) => {
+      const [{ inspectRemote }, { parsePlatform }] = await Promise.all([import('#remote'), import('#oci')]);
+      if (flags.on('raw')) terminal.stdout.write((await call.registry.manifest(reference, call)).bytes);
+      else
+        found.push(await inspectRemote(call, reference, { platform: platform ? parsePlatform(platform) : undefined }));
+    });
+  }
+  if (!flags.on('raw')) terminal.stdout.write(`${JSON.stringify(found, undefined, 4)}\n`);
+  return 0;
 }

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { EngineError, isErrno } from '#errdefs';
 import { familiarString, parseReference, withDefaultTag } from '#reference';
 import type { Command, CommandContext } from '../command.ts';
-import { credentialsFor } from '../credentials.ts';
+import { credentialsFor } from '../credentials/index.ts';
 import { openInput } from '../input-file.ts';
 import { drawProgress } from '../progress.ts';
 

@@ -1,0 +1,11 @@
+/**
+ * Images where they are, in registries, layouts and archives, without a store or a daemon: looked into, copied, deleted.
+ * Imports errdefs, streams, files, concurrency, archive, oci, reference, registry.
+ *
+ * Nothing is kept here. Documents are held, bounded; blobs pass through.
+ */
+export { type DeletedImage, deleteRemote } from './delete.ts';
+export { inspectRemote, type RemoteImage, type RemoteInspection, type RemotePlatform } from './inspect.ts';
+export { type SearchOptions, searchRemote } from './search.ts';
+export { listTags, type RemoteTag } from './tags.ts';
+export type { RemoteCall } from './types.ts';
