@@ -1,42 +1,64 @@
 import type { Digest } from '#oci';
 import { ApiError } from './api-error.ts';
-import { type Exchange, sendEmpty, sendStream } from './exchange.ts';
-import type { BlobStore, ByteRange, MetaStore } from './types.ts';
+import { type Exchange, isUnchanged, sendEmpty, sendStream } from './exchange.ts';
+import type { Registry } from './registry.ts';
+import type { ByteRange } from './store/blob-store.ts';
 
-export interface Stores {
-  readonly blobs: BlobStore;
-  readonly meta: MetaStore;
-}
-
-/** distribution-spec v1.1 §pulling-blobs, with ranges (RFC 9110 §14). */
-export async function readBlob(stores: Stores, exchange: Exchange, name: string, digest: Digest): Promise<void> {
-  const sizeBytes = (await stores.meta.hasBlob(name, digest)) ? await stores.blobs.stat(digest) : undefined;
+/** distribution-spec v1.1 §pulling-blobs, with conditions and ranges (RFC 9110 §13, §14). */
+export async function readBlob(registry: Registry, exchange: Exchange, name: string, digest: Digest): Promise<void> {
+  const isHead = exchange.request.method === 'HEAD';
+  // A client that asks whether a blob is there is about to refer to it.
+  if (isHead) await registry.claims.expect(name, digest, Date.now() + registry.retention.askedMs);
+  const sizeBytes = await registry.meta.blob(name, digest);
   if (sizeBytes === undefined) {
+    if (isHead) registry.claims.settle(name, [digest]);
     throw new ApiError('BLOB_UNKNOWN', 'blob unknown to registry', { detail: digest });
   }
-  const headers = {
+  const headers = blobHeaders(digest);
+  if (isUnchanged(exchange, headers.ETag)) {
+    exchange.response.writeHead(304, headers).end();
+    return;
+  }
+  if (isHead) {
+    sendEmpty(exchange, 200, { ...headers, 'Content-Length': sizeBytes });
+    return;
+  }
+  await sendBlob(exchange, digest, sizeBytes, (range) => registry.blobs.open(digest, range));
+}
+
+export function blobHeaders(digest: Digest) {
+  return {
     'Content-Type': 'application/octet-stream',
     'Docker-Content-Digest': digest,
     'Accept-Ranges': 'bytes',
     ETag: `"${digest}"`,
     'Cache-Control': 'max-age=31536000',
   };
-  if (exchange.request.method === 'HEAD') {
-    sendEmpty(exchange, 200, { ...headers, 'Content-Length': sizeBytes });
-    return;
-  }
-  const range = parseRange(exchange.request.headers.range, sizeBytes);
-  if (!range) {
-    await sendStream(exchange, 200, { ...headers, 'Content-Length': sizeBytes }, stores.blobs.open(digest));
-    return;
-  }
+}
+
+/** The whole or the range that was asked for. */
+export async function sendBlob(
+  exchange: Exchange,
+  digest: Digest,
+  sizeBytes: number,
+  open: (range?: ByteRange) => AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const headers = blobHeaders(digest);
+  const range = rangeWanted(exchange, headers.ETag, sizeBytes);
+  if (!range) return await sendStream(exchange, 200, { ...headers, 'Content-Length': sizeBytes }, open());
   const last = range.offset + range.length - 1;
   await sendStream(
     exchange,
     206,
     { ...headers, 'Content-Length': range.length, 'Content-Range': `bytes ${range.offset}-${last}/${sizeBytes}` },
-    stores.blobs.open(digest, range),
+    open(range),
   );
+}
+
+/** RFC 9110 §13.1.5: with `If-Range` the range counts only of the blob that the client has the beginning of. */
+function rangeWanted({ request }: Exchange, etag: string, sizeBytes: number): ByteRange | undefined {
+  const condition = request.headers['if-range'];
+  return condition === undefined || condition === etag ? parseRange(request.headers.range, sizeBytes) : undefined;
 }
 
 /** One range, or none: several ranges and other units get the whole. @throws ApiError 416 past the end. */
@@ -56,8 +78,8 @@ export function parseRange(header: string | undefined, sizeBytes: number): ByteR
 }
 
 /** Takes the blob out of the repository; its bytes stay for others that hold it. */
-export async function deleteBlob(stores: Stores, exchange: Exchange, name: string, digest: Digest): Promise<void> {
-  if (!(await stores.meta.unlinkBlob(name, digest))) {
+export async function deleteBlob(registry: Registry, exchange: Exchange, name: string, digest: Digest): Promise<void> {
+  if (!(await registry.meta.unlinkBlob(name, digest))) {
     throw new ApiError('BLOB_UNKNOWN', 'blob unknown to registry', { detail: digest });
   }
   sendEmpty(exchange, 202, { 'Docker-Content-Digest': digest });

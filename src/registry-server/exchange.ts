@@ -4,6 +4,7 @@ import { isErrno } from '#errdefs';
 import { type Digest, isDigest } from '#oci';
 import { type ByteSource, toNodeReadable } from '#streams';
 import { ApiError } from './api-error.ts';
+import type { Page } from './store/meta-store.ts';
 
 /** One request with what handlers read of it. */
 export interface Exchange {
@@ -22,6 +23,10 @@ export function sendJson({ request, response }: Exchange, status: number, text: 
   const bytes = Buffer.from(text);
   response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': bytes.length, ...headers });
   response.end(request.method === 'HEAD' ? undefined : bytes);
+}
+
+export function sendBytes({ response }: Exchange, status: number, bytes: Uint8Array, headers: Headers): void {
+  response.writeHead(status, headers).end(bytes);
 }
 
 /** Streams a body; a reader that leaves early is no error of ours. */
@@ -45,17 +50,27 @@ export function requireDigest(text: string | null): Digest {
   throw new ApiError('DIGEST_INVALID', 'provided digest did not match uploaded content', { detail: text });
 }
 
+/** RFC 9110 §13.1.2: the client has this very thing already. */
+export function isUnchanged({ request }: Exchange, etag: string): boolean {
+  const known = request.headers['if-none-match'];
+  if (known === undefined) return false;
+  return known.trim() === '*' || known.split(',').some((entry) => entry.trim().replace(/^W\//, '') === etag);
+}
+
 /** distribution-spec v1.1 §listing-tags: `n` entries after `last`, and the link to what follows. */
-export function page(exchange: Exchange, entries: readonly string[]): { entries: readonly string[]; headers: Headers } {
-  const { url } = exchange;
+export async function readPage(
+  { url }: Exchange,
+  list: (page: Page) => Promise<readonly string[]>,
+): Promise<{ entries: readonly string[]; headers: Headers }> {
   const count = url.searchParams.get('n');
   if (count !== null && !/^\d{1,9}$/.test(count)) {
     throw new ApiError('PAGINATION_NUMBER_INVALID', 'invalid number of results requested', { detail: { n: count } });
   }
-  const last = url.searchParams.get('last');
-  const rest = last === null ? entries : entries.filter((entry) => entry > last);
-  if (count === null || rest.length <= Number(count)) return { entries: rest, headers: {} };
-  const shown = rest.slice(0, Number(count));
-  const next = new URLSearchParams({ n: count, ...(shown.length > 0 ? { last: shown.at(-1)! } : {}) });
-  return { entries: shown, headers: shown.length > 0 ? { Link: `<${url.pathname}?${next}>; rel="next"` } : {} };
+  const after = url.searchParams.get('last') ?? undefined;
+  if (count === null) return { entries: await list({ after }), headers: {} };
+  const found = Number(count) === 0 ? [] : await list({ after, limit: Number(count) + 1 });
+  const entries = found.slice(0, Number(count));
+  if (found.length <= entries.length) return { entries, headers: {} };
+  const next = new URLSearchParams({ n: count, last: entries.at(-1)! });
+  return { entries, headers: { Link: `<${url.pathname}?${next}>; rel="next"` } };
 }

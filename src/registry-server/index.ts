@@ -1,5 +1,5 @@
 /**
- * A registry server: distribution-spec v1.1 over node:http, on a folder of blobs and a folder of small records. Holds no engine state and
+ * A registry server: distribution-spec v1.1 over node:http, on a folder of blobs and a database. Holds no engine state and
  * knows nothing of the engine's stores. Imports errdefs, streams, files, concurrency, log, oci, reference.
  *
  * ```ts
@@ -7,4 +7,5 @@
  * ```
  */
 export { type RegistryServer, type RegistryServerOptions, serveRegistry } from './server.ts';
-export type { BlobStore, MetaStore, Upload } from './types.ts';
+export type { BlobStore, Upload } from './store/blob-store.ts';
+export type { MetaStore } from './store/meta-store.ts';

@@ -165,6 +165,56 @@ test('a blob is mounted from a repository that has it', () =>
     assert.equal(absent.status, 202);
     assert.match(absent.headers.get('location')!, /^\/v2\/to\/blobs\/uploads\//);
     assert.equal((await call('DELETE', absent.headers.get('location')!)).status, 204);
+    assert.equal((await call('POST', `/v2/third/blobs/uploads/?mount=${digest}`)).status, 201, 'from anywhere');
+    assert.equal((await call('GET', `/v2/third/blobs/${digest}`)).text, 'shared');
+  }));
+
+test('a push by digest sets the tags it names', () =>
+  withServer(async ({ call }) => {
+    const { text } = await pushImage(call, 'app', 'v1');
+    const digest = `sha512:${createHash('sha512').update(text).digest('hex')}`;
+    const put = (query: string) =>
+      call('PUT', `/v2/app/manifests/${digest}${query}`, {
+        body: text,
+        headers: { 'content-type': mediaTypes.ociManifest },
+      });
+    const answer = await put('?tag=1.2&tag=1&tag=latest');
+    assert.deepEqual([answer.status, answer.headers.get('oci-tag')], [201, '1.2, 1, latest']);
+    for (const tag of ['1.2', '1', 'latest']) {
+      const got = await call('GET', `/v2/app/manifests/${tag}`);
+      assert.deepEqual([got.headers.get('docker-content-digest'), got.text], [digest, text]);
+    }
+    assert.equal((await put('?tag=.bad')).status, 400);
+    const many = Array.from({ length: 101 }, (_, at) => `tag=t${at}`).join('&');
+    assert.equal((await put(`?${many}`)).status, 414);
+  }));
+
+test('an upload may name its algorithm, and only one that is known', () =>
+  withServer(async ({ call }) => {
+    const begun = await call('POST', '/v2/x/blobs/uploads/?digest-algorithm=sha512');
+    const digest = `sha512:${createHash('sha512').update('abc').digest('hex')}`;
+    assert.equal((await call('PUT', `${begun.headers.get('location')}?digest=${digest}`, { body: 'abc' })).status, 201);
+    assert.equal(codeOf(await call('POST', '/v2/x/blobs/uploads/?digest-algorithm=md5')), 'DIGEST_INVALID');
+  }));
+
+test('a blob the client has is not sent again; a range of another blob is not sent at all', () =>
+  withServer(async ({ call }) => {
+    const digest = await pushBlob(call, 'x', '0123456789');
+    const get = (headers: Record<string, string>) => call('GET', `/v2/x/blobs/${digest}`, { headers });
+    for (const known of [`"${digest}"`, `"other", W/"${digest}"`, '*']) {
+      const reply = await get({ 'if-none-match': known });
+      assert.deepEqual([reply.status, reply.text], [304, '']);
+    }
+    assert.equal((await get({ 'if-none-match': '"other"' })).status, 200);
+    assert.equal((await get({ range: 'bytes=5-', 'if-range': `"${digest}"` })).text, '56789');
+    assert.equal((await get({ range: 'bytes=5-', 'if-range': '"other"' })).text, '0123456789');
+  }));
+
+test('no tags at all are a page, too', () =>
+  withServer(async ({ call }) => {
+    await pushImage(call, 'app', 'v1');
+    const none = await call('GET', '/v2/app/tags/list?n=0');
+    assert.deepEqual([JSON.parse(none.text), none.headers.get('link')], [{ name: 'app', tags: [] }, null]);
   }));
 
 test('manifests are kept byte for byte, by tag and digest', () =>
@@ -271,25 +321,36 @@ test('names that climb out of the folder are refused', () =>
       const reply = await call('POST', `/v2/${name}/blobs/uploads/`);
       assert.ok(reply.status === 400 || reply.status === 404, `${name}: ${reply.status}`);
     }
-    assert.deepEqual(await readdir(root), ['blobs', 'uploads']);
+    assert.deepEqual(
+      (await readdir(root)).filter((entry) => !entry.startsWith('registry.db')),
+      ['blobs', 'uploads'],
+    );
   }));
 
-test('everything is still there after a restart, uploads in flight are not', async () => {
+test('everything is still there after a restart, uploads in flight too', async () => {
   await using folder = await temporaryFolder();
-  const image = await (async () => {
-    await using server = await serveRegistry({ root: folder.path, addr: '127.0.0.1:0' });
-    const call: Call = async (method, path, options) => {
+  const callTo = (server: RegistryServer): Call => {
+    return async (method, path, options) => {
       const answer = await fetch(`http://${server.address}${path}`, { method, ...options } as RequestInit);
       return { status: answer.status, headers: answer.headers, text: await answer.text() };
     };
-    const begun = await call('POST', '/v2/app/blobs/uploads/');
-    await call('PATCH', begun.headers.get('location')!, { body: 'half' });
+  };
+  let location = '';
+  const image = await (async () => {
+    await using server = await serveRegistry({ root: folder.path, addr: '127.0.0.1:0' });
+    const call = callTo(server);
+    location = (await call('POST', '/v2/app/blobs/uploads/')).headers.get('location')!;
+    await call('PATCH', location, { body: 'half' });
     return await pushImage(call, 'app', 'v1');
   })();
   await using server = await serveRegistry({ root: folder.path, addr: '127.0.0.1:0' });
-  const answer = await fetch(`http://${server.address}/v2/app/manifests/v1`);
-  assert.equal(await answer.text(), image.text);
-  assert.deepEqual(await readdir(join(folder.path, 'uploads')), []);
+  const call = callTo(server);
+  assert.equal((await call('GET', '/v2/app/manifests/v1')).text, image.text);
+  assert.equal((await call('GET', location)).headers.get('range'), '0-3');
+  assert.equal((await call('GET', location.replace('/app/', '/other/'))).status, 404);
+  const digest = digestOf('half and half');
+  assert.equal((await call('PUT', `${location}?digest=${digest}`, { body: ' and half' })).status, 201);
+  assert.equal((await call('GET', `/v2/app/blobs/${digest}`)).text, 'half and half');
 });
 
 test('a bad address is refused', async () => {

@@ -3,10 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { EngineError } from '#errdefs';
 import { log } from '#log';
 import { ApiError } from './api-error.ts';
-import { openDirectoryBlobs } from './directory-blobs.ts';
-import { openDirectoryMeta } from './directory-meta.ts';
+import { type OpenRegistry, openRegistry } from './open-registry.ts';
 import { route } from './routes.ts';
-import { Uploads } from './uploads.ts';
 
 const maxHeaderBytes = 64 << 10;
 
@@ -28,19 +26,20 @@ export interface RegistryServer extends AsyncDisposable {
 /** Serves a folder as a registry (distribution-spec v1.1) over plain HTTP until disposed; requests under way are cut then. */
 export async function serveRegistry(options: RegistryServerOptions): Promise<RegistryServer> {
   const { host, port } = parseAddress(options.addr);
-  const stores = { blobs: await openDirectoryBlobs(options.root), meta: openDirectoryMeta(options.root) };
-  const uploads = new Uploads(stores);
+  await using opened = new AsyncDisposableStack();
+  const registry: OpenRegistry = opened.use(await openRegistry(options.root));
   const server = createServer(
     { requestTimeout: 0, maxHeaderSize: maxHeaderBytes, noDelay: true },
     (request, response) => {
       void answer(request, response, async () => {
         if (await options.before?.(request, response)) return;
         const url = new URL(request.url ?? '/', 'http://registry.invalid');
-        await route(stores, uploads, { request, response, url });
+        await route(registry, { request, response, url });
       });
     },
   );
   await listen(server, host, port);
+  const held = opened.move();
   const bound = server.address() as AddressInfo;
   const shownHost = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
   return {
@@ -51,7 +50,7 @@ export async function serveRegistry(options: RegistryServerOptions): Promise<Reg
         server.close(() => resolve());
         server.closeAllConnections();
       });
-      await uploads[Symbol.asyncDispose]();
+      await held.disposeAsync();
     },
   };
 }

@@ -1,16 +1,18 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { KeyedLock } from '#concurrency';
 import { isKind } from '#errdefs';
-import type { Digest } from '#oci';
-import { isDigest } from '#oci';
+import { type Digest, type DigestAlgorithm, digestAlgorithm, isDigest } from '#oci';
+import type { ByteSource } from '#streams';
 import { ApiError } from './api-error.ts';
-import type { Stores } from './blobs.ts';
 import { type Exchange, requireDigest, sendEmpty } from './exchange.ts';
-import type { Upload } from './types.ts';
+import type { Stores } from './registry.ts';
+import type { Upload } from './store/blob-store.ts';
 
-/** An upload nobody touches for this long is dropped. */
-const idleMs = 60 * 60_000;
-const sweepMs = 5 * 60_000;
+/** An upload nobody touches for this long lets go of its file; who comes back later finds it again. */
+const idleMs = 10 * 60_000;
+/** An upload nobody touches for this long is removed. */
+const abandonedMs = 24 * 60 * 60_000;
+const sweepMs = 60_000;
 const maxUploads = 4096;
 
 interface Session {
@@ -19,7 +21,7 @@ interface Session {
   touchedMs: number;
 }
 
-/** Uploads in flight: distribution-spec v1.1 §pushing-blobs. They live as long as the server. */
+/** Uploads in flight: distribution-spec v1.1 §pushing-blobs. They outlive the server. */
 export class Uploads implements AsyncDisposable {
   readonly #stores: Stores;
   readonly #sessions = new Map<string, Session>();
@@ -31,95 +33,172 @@ export class Uploads implements AsyncDisposable {
     this.#sweeper = setInterval(() => void this.#sweep(), sweepMs).unref();
   }
 
+  get size(): number {
+    return this.#sessions.size;
+  }
+
   /** POST: mount, or the whole blob at once, or a new session. */
   async begin(exchange: Exchange, name: string): Promise<void> {
     const query = exchange.url.searchParams;
     const mount = query.get('mount');
-    if (mount !== null && (await this.#mount(name, mount, query.get('from')))) {
+    if (mount !== null && isDigest(mount) && (await this.#mount(exchange, name, mount))) {
       sendEmpty(exchange, 201, created(name, mount));
       return;
     }
     if (this.#sessions.size >= maxUploads) throw new ApiError('UNKNOWN', 'too many uploads in flight', { status: 503 });
-    const id = randomUUID();
-    const session = { name, upload: await this.#stores.blobs.beginUpload(), touchedMs: Date.now() };
-    this.#sessions.set(id, session);
     const digest = query.get('digest');
-    if (digest !== null) await this.finish(exchange, name, id);
-    else sendEmpty(exchange, 202, progress(name, id, session.upload));
+    const algorithm =
+      digest === null ? algorithmNamed(query.get('digest-algorithm')) : digestAlgorithm(requireDigest(digest));
+    const id = randomUUID();
+    const upload = await this.#stores.blobs.beginUpload(keyOf(name, id), algorithm);
+    this.#sessions.set(id, { name, upload, touchedMs: Date.now() });
+    if (digest === null) return sendEmpty(exchange, 202, progress(name, id, upload));
+    try {
+      await this.finish(exchange, name, id);
+    } catch (error) {
+      // Nobody was told its id.
+      if (this.#sessions.delete(id)) await upload.abort();
+      throw error;
+    }
   }
 
-  async #mount(name: string, digest: string, from: string | null): Promise<boolean> {
-    if (!isDigest(digest) || from === null || !(await this.#stores.meta.hasBlob(from, digest))) return false;
-    await this.#stores.meta.linkBlob(name, digest);
+  /** From the repository named, or from any that has the blob. */
+  async #mount({ url }: Exchange, name: string, digest: Digest): Promise<boolean> {
+    const { meta, claims, locks, retention } = this.#stores;
+    using _ = await locks.acquire(digest);
+    const named = url.searchParams.get('from');
+    const from = named === null ? (await meta.holders(digest))[0] : named;
+    const sizeBytes = from === undefined ? undefined : await meta.blob(from, digest);
+    if (sizeBytes === undefined) return false;
+    const untilMs = Date.now() + retention.unclaimedMs;
+    await claims.expect(name, digest, untilMs);
+    await meta.linkBlob(name, { digest, sizeBytes }, untilMs);
     return true;
   }
 
   /** PATCH: the next chunk. A chunk that does not begin where the last one ended is 416. */
   async append(exchange: Exchange, name: string, id: string): Promise<void> {
     using _ = await this.#locks.acquire(id);
-    const { upload } = this.#session(name, id);
-    requireInOrder(exchange, name, id, upload);
-    await upload.append(exchange.request);
+    const { upload } = await this.#session(name, id);
+    await this.#receive(exchange, name, id, upload);
     sendEmpty(exchange, 202, progress(name, id, upload));
   }
 
   /** PUT: the last chunk, if any, then verify and keep. */
   async finish(exchange: Exchange, name: string, id: string): Promise<void> {
     using _ = await this.#locks.acquire(id);
-    const { upload } = this.#session(name, id);
+    const { upload } = await this.#session(name, id);
     const digest = requireDigest(exchange.url.searchParams.get('digest'));
-    requireInOrder(exchange, name, id, upload);
-    await upload.append(exchange.request);
+    await this.#receive(exchange, name, id, upload);
     this.#sessions.delete(id);
-    await commit(upload, digest);
-    await this.#stores.meta.linkBlob(name, digest);
+    await keepBlob(this.#stores, name, upload, digest);
     sendEmpty(exchange, 201, created(name, digest));
   }
 
+  async #receive(exchange: Exchange, name: string, id: string, upload: Upload): Promise<void> {
+    requireInOrder(exchange, name, id, upload);
+    const { maxBlobBytes } = this.#stores.limits;
+    try {
+      await upload.append(limited(exchange.request, maxBlobBytes - upload.sizeBytes, maxBlobBytes));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#sessions.delete(id);
+      await upload.abort();
+      throw error;
+    } finally {
+      const session = this.#sessions.get(id);
+      if (session) session.touchedMs = Date.now();
+    }
+  }
+
   async status(exchange: Exchange, name: string, id: string): Promise<void> {
-    sendEmpty(exchange, 204, progress(name, id, this.#session(name, id).upload));
+    const { upload } = await this.#session(name, id);
+    sendEmpty(exchange, 204, progress(name, id, upload));
   }
 
   async cancel(exchange: Exchange, name: string, id: string): Promise<void> {
     using _ = await this.#locks.acquire(id);
-    const { upload } = this.#session(name, id);
+    const { upload } = await this.#session(name, id);
     this.#sessions.delete(id);
     await upload.abort();
     sendEmpty(exchange, 204);
   }
 
-  #session(name: string, id: string): Session {
-    const session = this.#sessions.get(id);
-    if (session?.name !== name) {
+  /** Also one that an earlier process began. */
+  async #session(name: string, id: string): Promise<Session> {
+    const known = this.#sessions.get(id) ?? (await this.#resume(name, id));
+    if (known?.name !== name) {
       throw new ApiError('BLOB_UPLOAD_UNKNOWN', 'blob upload unknown to registry', { detail: id });
     }
-    session.touchedMs = Date.now();
+    known.touchedMs = Date.now();
+    return known;
+  }
+
+  async #resume(name: string, id: string): Promise<Session | undefined> {
+    const upload = await this.#stores.blobs.resumeUpload(keyOf(name, id), 'sha256');
+    if (!upload) return undefined;
+    const raced = this.#sessions.get(id);
+    if (raced) {
+      await upload.suspend();
+      return raced;
+    }
+    const session = { name, upload, touchedMs: Date.now() };
+    this.#sessions.set(id, session);
     return session;
   }
 
   async #sweep(): Promise<void> {
+    const nowMs = Date.now();
     for (const [id, session] of this.#sessions) {
-      if (session.touchedMs > Date.now() - idleMs || this.#locks.isHeld(id)) continue;
+      if (session.touchedMs > nowMs - idleMs || this.#locks.isHeld(id)) continue;
       this.#sessions.delete(id);
-      await session.upload.abort();
+      await session.upload.suspend();
     }
+    await this.#stores.blobs.sweepUploads(nowMs - abandonedMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#sweeper);
     const sessions = [...this.#sessions.values()];
     this.#sessions.clear();
-    await Promise.allSettled(sessions.map((session) => session.upload.abort()));
+    await Promise.allSettled(sessions.map((session) => session.upload.suspend()));
   }
 }
 
-async function commit(upload: Upload, digest: Digest): Promise<void> {
+/** Verified, in place and linked; no collection comes between the last two. @throws ApiError `DIGEST_INVALID`. */
+export async function keepBlob(stores: Stores, name: string, upload: Upload, digest: Digest): Promise<void> {
+  const { meta, claims, locks, retention } = stores;
+  const { sizeBytes } = upload;
+  using _ = await locks.acquire(digest);
   try {
     await upload.commit(digest);
   } catch (error) {
     if (!isKind(error, 'data-loss')) throw error;
     throw new ApiError('DIGEST_INVALID', 'provided digest did not match uploaded content', { detail: digest });
   }
+  const untilMs = Date.now() + retention.unclaimedMs;
+  await claims.expect(name, digest, untilMs);
+  await meta.linkBlob(name, { digest, sizeBytes }, untilMs);
+}
+
+async function* limited(source: ByteSource, leftBytes: number, maxBytes: number): AsyncGenerator<Uint8Array> {
+  let left = leftBytes;
+  for await (const chunk of source) {
+    left -= chunk.byteLength;
+    if (left < 0) throw new ApiError('SIZE_INVALID', `blob is larger than ${maxBytes} bytes`, { status: 413 });
+    yield chunk;
+  }
+}
+
+function algorithmNamed(name: string | null): DigestAlgorithm {
+  if (name === null || name === 'sha256') return 'sha256';
+  if (name === 'sha512') return 'sha512';
+  throw new ApiError('DIGEST_INVALID', 'unsupported digest algorithm', { detail: name });
+}
+
+/** A session belongs to one repository, and is found again by its name after a restart. */
+function keyOf(name: string, id: string): string {
+  return `${id}-${createHash('sha256').update(name).digest('hex').slice(0, 16)}`;
 }
 
 function requireInOrder(exchange: Exchange, name: string, id: string, upload: Upload): void {

@@ -1,0 +1,36 @@
+import { KeyedLock } from '#concurrency';
+import { maxManifestBytes } from '#oci';
+import { Claims } from './claims.ts';
+import type { Limits, Registry, Retention, Stores } from './registry.ts';
+import { openDirectoryBlobs } from './store/directory-blobs.ts';
+import { importDirectory } from './store/import-directory.ts';
+import { openSqliteMeta } from './store/sqlite-meta.ts';
+import { Uploads } from './uploads.ts';
+
+export interface OpenRegistry extends Registry, AsyncDisposable {}
+
+const hourMs = 60 * 60_000;
+const defaultRetention: Retention = { unclaimedMs: 24 * hourMs, askedMs: hourMs, undoMs: 30_000 };
+const defaultLimits: Limits = { maxBlobBytes: Number.MAX_SAFE_INTEGER, maxManifestBytes };
+
+/** A registry on a folder: blobs as files, the rest in a database. One process at a time. */
+export async function openRegistry(
+  root: string,
+  options: { retention?: Partial<Retention>; limits?: Partial<Limits> } = {},
+): Promise<OpenRegistry> {
+  const blobs = await openDirectoryBlobs(root);
+  await using opened = new AsyncDisposableStack();
+  const meta = opened.use(await openSqliteMeta(root));
+  await importDirectory(root, { blobs, meta });
+  const stores: Stores = {
+    blobs,
+    meta,
+    claims: new Claims(),
+    locks: new KeyedLock(),
+    limits: { ...defaultLimits, ...options.limits },
+    retention: { ...defaultRetention, ...options.retention },
+  };
+  const uploads = opened.use(new Uploads(stores));
+  const held = opened.move();
+  return { ...stores, uploads, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}

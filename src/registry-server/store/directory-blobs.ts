@@ -1,0 +1,61 @@
+import { createReadStream } from 'node:fs';
+import { mkdir, opendir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isErrno } from '#errdefs';
+import { removeIfPresent } from '#files';
+import { type Digest, digestAlgorithm, digestHex, isDigest } from '#oci';
+import type { BlobStore, ByteRange, StoredBlob } from './blob-store.ts';
+import { FileUpload, type Places } from './file-upload.ts';
+
+const readChunkBytes = 1 << 20;
+const algorithms = ['sha256', 'sha512'] as const;
+
+/** Blobs as files: `blobs/<alg>/<hex>`, uploads in flight beside them. */
+export async function openDirectoryBlobs(root: string): Promise<BlobStore> {
+  const uploads = join(root, 'uploads');
+  await mkdir(uploads, { recursive: true });
+  for (const algorithm of algorithms) await mkdir(join(root, 'blobs', algorithm), { recursive: true });
+  const folderOf = (digest: Digest) => join(root, 'blobs', digestAlgorithm(digest));
+  const places: Places = { folderOf, pathOf: (digest) => join(folderOf(digest), digestHex(digest)) };
+  const uploadPath = (key: string) => join(uploads, key);
+  return {
+    stat: async (digest) => (await statOrNothing(places.pathOf(digest)))?.size,
+    open: (digest, range) => read(places.pathOf(digest), range),
+    remove: (digest) => removeIfPresent(places.pathOf(digest)),
+    list: () => list(root, places),
+    beginUpload: (key, algorithm) => FileUpload.begin(uploadPath(key), algorithm, places),
+    resumeUpload: (key, algorithm) => FileUpload.resume(uploadPath(key), algorithm, places),
+    async sweepUploads(untouchedSinceMs) {
+      for (const name of await readdir(uploads)) {
+        const found = await statOrNothing(uploadPath(name));
+        if (found && found.mtimeMs < untouchedSinceMs) await rm(uploadPath(name), { force: true });
+      }
+    },
+  };
+}
+
+async function* read(path: string, range: ByteRange | undefined): AsyncGenerator<Uint8Array> {
+  if (range?.length === 0) return;
+  const bounds = range ? { start: range.offset, end: range.offset + range.length - 1 } : {};
+  yield* createReadStream(path, { ...bounds, highWaterMark: readChunkBytes });
+}
+
+async function* list(root: string, places: Places): AsyncGenerator<StoredBlob> {
+  for (const algorithm of algorithms) {
+    for await (const { name } of await opendir(join(root, 'blobs', algorithm))) {
+      const digest = `${algorithm}:${name}`;
+      if (!isDigest(digest)) continue;
+      const found = await statOrNothing(places.pathOf(digest));
+      if (found) yield { digest, sizeBytes: found.size, storedMs: found.mtimeMs };
+    }
+  }
+}
+
+async function statOrNothing(path: string) {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}

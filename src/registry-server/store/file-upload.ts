@@ -1,0 +1,128 @@
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, rename } from 'node:fs/promises';
+import { EngineError, isErrno } from '#errdefs';
+import { fsyncFolder, removeIfPresent } from '#files';
+import { type Digest, type DigestAlgorithm, digestAlgorithm, parseDigest } from '#oci';
+import { type ByteSource, coalesce } from '#streams';
+import type { Upload } from './blob-store.ts';
+
+const readChunkBytes = 1 << 20;
+const writeChunkBytes = 1 << 20;
+
+/** Where finished blobs go. */
+export interface Places {
+  readonly folderOf: (digest: Digest) => string;
+  readonly pathOf: (digest: Digest) => string;
+}
+
+/** An upload as a file that grows, hashed on the way. */
+export class FileUpload implements Upload {
+  readonly #file: FileHandle;
+  readonly #path: string;
+  readonly #places: Places;
+  readonly #algorithm: DigestAlgorithm;
+  readonly #hash: Hash;
+  #sizeBytes = 0;
+
+  private constructor(file: FileHandle, path: string, algorithm: DigestAlgorithm, places: Places) {
+    this.#file = file;
+    this.#path = path;
+    this.#places = places;
+    this.#algorithm = algorithm;
+    this.#hash = createHash(algorithm);
+  }
+
+  static async begin(path: string, algorithm: DigestAlgorithm, places: Places): Promise<FileUpload> {
+    return new FileUpload(await open(path, 'wx+', 0o600), path, algorithm, places);
+  }
+
+  /** What is there is hashed anew: an earlier process took its hash with it. */
+  static async resume(path: string, algorithm: DigestAlgorithm, places: Places): Promise<FileUpload | undefined> {
+    let file: FileHandle;
+    try {
+      file = await open(path, 'r+');
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+    const upload = new FileUpload(file, path, algorithm, places);
+    for await (const chunk of bytesOf(path)) {
+      upload.#hash.update(chunk);
+      upload.#sizeBytes += chunk.byteLength;
+    }
+    return upload;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  async append(source: ByteSource): Promise<void> {
+    let failure: { error: unknown } | undefined;
+    const arrived = untilFailure(source, (error) => {
+      failure = { error };
+    });
+    for await (const chunk of coalesce(arrived, writeChunkBytes)) await this.#write(chunk);
+    if (failure) throw failure.error;
+  }
+
+  async #write(chunk: Uint8Array): Promise<void> {
+    for (let written = 0; written < chunk.byteLength; ) {
+      const left = chunk.byteLength - written;
+      const { bytesWritten } = await this.#file.write(chunk, written, left, this.#sizeBytes + written);
+      written += bytesWritten;
+    }
+    this.#hash.update(chunk);
+    this.#sizeBytes += chunk.byteLength;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const wanted = Math.max(0, Math.min(length, this.#sizeBytes - offset));
+    const { buffer, bytesRead } = await this.#file.read(Buffer.allocUnsafe(wanted), 0, wanted, offset);
+    return buffer.subarray(0, bytesRead);
+  }
+
+  async digest(algorithm: DigestAlgorithm): Promise<Digest> {
+    let hash = this.#hash.copy();
+    if (algorithm !== this.#algorithm) {
+      hash = createHash(algorithm);
+      for await (const chunk of bytesOf(this.#path)) hash.update(chunk);
+    }
+    return parseDigest(`${algorithm}:${hash.digest('hex')}`);
+  }
+
+  async commit(digest: Digest): Promise<void> {
+    const actual = await this.digest(digestAlgorithm(digest));
+    if (actual !== digest) {
+      await this.abort();
+      throw new EngineError('data-loss', `commit upload: its digest is ${actual}, not ${digest}`);
+    }
+    await this.#file.sync();
+    await this.#file.close();
+    await rename(this.#path, this.#places.pathOf(digest));
+    await fsyncFolder(this.#places.folderOf(digest));
+  }
+
+  async abort(): Promise<void> {
+    await this.#file.close();
+    await removeIfPresent(this.#path);
+  }
+
+  async suspend(): Promise<void> {
+    await this.#file.close();
+  }
+}
+
+async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(path, { highWaterMark: readChunkBytes });
+}
+
+/** Ends where the source breaks, so that the bytes held back for joining are written before the failure is told. */
+async function* untilFailure(source: ByteSource, onFailure: (error: unknown) => void): AsyncGenerator<Uint8Array> {
+  try {
+    yield* source;
+  } catch (error) {
+    onFailure(error);
+  }
+}

@@ -1,0 +1,114 @@
+import type { Descriptor, Digest } from '#oci';
+
+export interface Page {
+  /** Begins after this entry. */
+  readonly after?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+export interface RepositoryCatalog {
+  /** Names of repositories that have a manifest, sorted by bytes. */
+  repositories(page?: Page): Promise<readonly string[]>;
+  /** Whether anything was ever pushed to it, and is not forgotten. */
+  hasRepository(name: string): Promise<boolean>;
+}
+
+/** Which repository may serve which blob. */
+export interface BlobLinks {
+  /** The blob's size, or `undefined` when the repository does not have it. */
+  blob(name: string, digest: Digest): Promise<number | undefined>;
+  /** Until `claimUntilMs` it is kept without a manifest that refers to it. */
+  linkBlob(name: string, blob: { digest: Digest; sizeBytes: number }, claimUntilMs: number): Promise<void>;
+  /** Answers whether it was there. */
+  unlinkBlob(name: string, digest: Digest): Promise<boolean>;
+  /** Repositories that have the blob, a few of them. */
+  holders(digest: Digest): Promise<readonly string[]>;
+}
+
+/** A manifest as a repository has it. */
+export interface StoredManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+  readonly pushedMs: number;
+}
+
+export interface NewManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+  /** What it refers to and the repository must have: config and layers, or children. */
+  readonly blobs: readonly Digest[];
+  readonly children: readonly Digest[];
+  /** What it refers to and the repository need not have (yet): it is fetched when it is asked for. */
+  readonly expected?: readonly Descriptor[];
+  readonly subject?: { readonly digest: Digest; readonly referrer: Descriptor } | undefined;
+  readonly tags: readonly string[];
+}
+
+export interface Manifests {
+  manifest(name: string, digest: Digest): Promise<StoredManifest | undefined>;
+  /** The bytes of a manifest that some repository has. */
+  manifestBytes(digest: Digest): Promise<Uint8Array | undefined>;
+  /** Which of these the repository lacks. */
+  missing(name: string, wanted: { blobs: readonly Digest[]; children: readonly Digest[] }): Promise<readonly Digest[]>;
+  /** All of it or nothing, durably. @throws `failed-precondition` when a blob or child is not there (any more). */
+  putManifest(name: string, manifest: NewManifest): Promise<void>;
+  /** Also drops the tags that point to it. Answers whether it was there. */
+  removeManifest(name: string, digest: Digest): Promise<boolean>;
+  /** Manifests whose `subject` is the digest, oldest first. */
+  referrers(name: string, digest: Digest): Promise<readonly Descriptor[]>;
+  /** The size of something a manifest of the repository refers to. */
+  expectedSize(name: string, digest: Digest): Promise<number | undefined>;
+}
+
+export interface StoredTag {
+  readonly digest: Digest;
+  readonly updatedMs: number;
+  /** When an upstream last said that it is so. */
+  readonly checkedMs: number;
+}
+
+export interface Tags {
+  /** Sorted by bytes. */
+  tags(name: string, page?: Page): Promise<readonly string[]>;
+  tag(name: string, tag: string): Promise<StoredTag | undefined>;
+  /** Of a manifest that the repository has. @throws `failed-precondition` when it does not. */
+  putTag(name: string, tag: string, digest: Digest): Promise<void>;
+  removeTag(name: string, tag: string): Promise<boolean>;
+}
+
+/** What was deleted and is not yet forgotten. */
+export interface Deleted {
+  readonly repository: string;
+  readonly kind: 'tag' | 'manifest' | 'blob';
+  /** The tag or the digest. */
+  readonly reference: string;
+  readonly deletedMs: number;
+}
+
+export interface CollectOptions {
+  /** What was deleted before is forgotten. */
+  readonly deletedBeforeMs: number;
+  /** Blobs that some client is about to refer to. */
+  readonly isExpected: (name: string, digest: Digest) => boolean;
+  readonly nowMs: number;
+}
+
+/** Deleting is at once for readers and for good only after a while. */
+export interface Collection {
+  deleted(): Promise<readonly Deleted[]>;
+  /** Takes a deletion back, with the tags that went along with a manifest. Answers whether there was one. */
+  restore(name: string, kind: Deleted['kind'], reference: string): Promise<boolean>;
+  /** Forgets what may be forgotten; answers blobs that no repository has any more, which the caller then asks about with `isHeld`. */
+  collect(options: CollectOptions): Promise<readonly Digest[]>;
+  isHeld(digest: Digest): Promise<boolean>;
+  /** Repositories, with the tags and manifests in them, that a damaged blob hurts. */
+  affected(digest: Digest): Promise<readonly { repository: string; manifest: Digest; tags: readonly string[] }[]>;
+}
+
+/**
+ * What repositories hold. Names are valid repository paths. Asynchronous, so that a database elsewhere can be behind it; a write has
+ * reached the disk when it resolves, unless said otherwise.
+ */
+export interface MetaStore extends RepositoryCatalog, BlobLinks, Manifests, Tags, Collection, AsyncDisposable {}

@@ -1,0 +1,32 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Database } from './database.ts';
+import type { MetaStore } from './meta-store.ts';
+import { MetaWriter } from './meta-writer.ts';
+import { collectionOf } from './sqlite/collection.ts';
+import { blobLinksOf, catalogOf } from './sqlite/links.ts';
+import { manifestsOf } from './sqlite/manifests.ts';
+import { tagsOf } from './sqlite/tags.ts';
+
+/**
+ * `registry.db` in a folder: WAL, one thread that writes (transactions that wait are committed together), readers that do not wait for it.
+ * @throws `failed-precondition` when a newer program made it.
+ */
+export async function openSqliteMeta(root: string, options: { now?: () => number } = {}): Promise<MetaStore> {
+  await mkdir(root, { recursive: true });
+  const path = join(root, 'registry.db');
+  const writer = await MetaWriter.open(path);
+  const reader = new Database(path, { readOnly: true });
+  const tables = { reader, writer, now: options.now ?? Date.now };
+  return {
+    ...catalogOf(tables),
+    ...blobLinksOf(tables),
+    ...manifestsOf(tables),
+    ...tagsOf(tables),
+    ...collectionOf(tables),
+    async [Symbol.asyncDispose]() {
+      reader.close();
+      await writer[Symbol.asyncDispose]();
+    },
+  };
+}
