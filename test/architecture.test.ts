@@ -8,7 +8,7 @@ const levels: readonly (readonly string[])[] = [
   ['errdefs', 'streams', 'files', 'concurrency', 'log', 'sys'],
   ['oci', 'reference', 'archive', 'context-listing', 'erofs', 'dockerfile', 'api-types', 'http'],
   ['content', 'mount', 'snapshots', 'metadata', 'image'],
-  ['registry', 'diff', 'transfer', 'remote', 'runtime', 'network', 'volume', 'builder'],
+  ['registry', 'diff', 'transfer', 'remote', 'runtime', 'network', 'volume', 'image-files', 'builder'],
   ['engine'],
   ['api', 'registry-server', 'client', 'cli'],
 ];

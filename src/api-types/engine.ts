@@ -1,4 +1,5 @@
 import type { BuildStepExplanation } from './build-explanation.ts';
+import type { ImageFile, ImageFileFacts, ListFilesOptions } from './image-files.ts';
 import type {
   AuthAnswer,
   AuthConfig,
@@ -99,6 +100,10 @@ export interface Images {
   /** What each step of the build that made an image did, and why (`/wherry/v1/builds/{name}`). @throws `not-found` when none is remembered. */
   buildReport(name: string): Promise<readonly BuildStepExplanation[]>;
   history(name: string, options?: { platform?: string }): Promise<readonly HistoryItem[]>;
+  /** Files of an image (`/wherry/v1/images/{name}/files`), in byte order of their names; nothing is mounted or run. */
+  files(name: string, options?: ListFilesOptions & CallOptions): AsyncIterable<ImageFile>;
+  /** One file and its bytes (`/wherry/v1/images/{name}/file`). @throws `failed-precondition` for what is no file. */
+  file(name: string, path: string, options?: CallOptions): Promise<{ file: ImageFileFacts; content: ByteStream }>;
   /** `reference` with neither tag nor digest is `:latest`; `allTags` pulls every tag. */
   pull(
     reference: string,

@@ -3,6 +3,7 @@ import { attachCommand } from './commands/attach.ts';
 import { buildCommand } from './commands/build.ts';
 import { buildDebugCommand } from './commands/build-debug.ts';
 import { commitCommand, execCommand, logsCommand, psCommand, rmCommand, stopCommand } from './commands/containers.ts';
+import { catCommand, lsCommand } from './commands/image-files.ts';
 import { imageVerifyCommand } from './commands/image-verify.ts';
 import { historyCommand, imagesCommand, rmiCommand, tagCommand } from './commands/images.ts';
 import { inspectCommand } from './commands/inspect.ts';
@@ -25,6 +26,8 @@ export const commandTable: readonly Command[] = [
   pushCommand,
   imagesCommand,
   historyCommand,
+  lsCommand,
+  catCommand,
   imageVerifyCommand,
   tagCommand,
   rmiCommand,

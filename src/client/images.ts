@@ -1,5 +1,5 @@
-import type { Images, ProgressMessage } from '#api-types';
-import { authHeader, filtersQuery, type Transport } from './transport.ts';
+import type { ImageFile, ImageFileFacts, Images, ProgressMessage } from '#api-types';
+import { authHeader, decode, filtersQuery, type Transport } from './transport.ts';
 
 const platformJson = (platform: string | undefined) => {
   if (platform === undefined) return undefined;
@@ -10,6 +10,9 @@ const platformJson = (platform: string | undefined) => {
 /** Names keep their slashes: the daemon's routes take them whole. */
 const named = (name: string) =>
   `/images/${encodeURIComponent(name).replaceAll('%2F', '/').replaceAll('%3A', ':').replaceAll('%40', '@')}`;
+
+/** Below our own prefix. */
+const ownNamed = (name: string) => `/wherry/v1${named(name)}`;
 
 /** A reference split as the API wants it: the name, and its tag or digest. */
 export function splitReference(reference: string): { name: string; tag: string | undefined } {
@@ -38,6 +41,16 @@ export function images(transport: Transport): Images {
     buildReport: (name) => transport.json('GET', `/wherry/v1/builds/${encodeURIComponent(name)}`),
     history: (name, options = {}) =>
       transport.json('GET', `${named(name)}/history`, { query: { platform: platformJson(options.platform) } }),
+    files: (name, { path, recursive, self, noFollow, signal } = {}) =>
+      transport.lines<ImageFile>('GET', `${ownNamed(name)}/files`, {
+        query: { path, recursive, self, nofollow: noFollow },
+        signal,
+      }),
+    async file(name, path, { signal } = {}) {
+      const response = await transport.send('GET', `${ownNamed(name)}/file`, { query: { path }, signal });
+      const header = String(response.headers['x-wherry-file'] ?? '');
+      return { file: decode<ImageFileFacts>(Buffer.from(header, 'base64')), content: response.body };
+    },
     pull(reference, options = {}) {
       const { name, tag } = splitReference(reference);
       return transport.lines<ProgressMessage>('POST', '/images/create', {

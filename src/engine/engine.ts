@@ -24,6 +24,7 @@ import { waitContainer } from './containers/wait.ts';
 import type { EngineContext } from './context.ts';
 import { commitContainer } from './images/commit.ts';
 import { distributionInspect, searchImages } from './images/distribution.ts';
+import { imageFile, imageFiles } from './images/files.ts';
 import { imageHistory, inspectImage } from './images/inspect.ts';
 import { listImages } from './images/list.ts';
 import { pruneImages, removeImage } from './images/remove.ts';
@@ -47,6 +48,8 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       inspect: (name, options) => inspectImage(ctx, name, options),
       buildReport: (name) => buildReport(ctx, name),
       history: (name, options) => imageHistory(ctx, name, options),
+      files: (name, options) => imageFiles(ctx, name, options),
+      file: (name, path, options) => imageFile(ctx, name, path, options),
       pull: (reference, options) => pull(ctx, reference, options),
       push: (reference, options) => push(ctx, reference, options),
       import: (source, options) => importRootfs(ctx, source, options),

@@ -5,7 +5,7 @@
  * it with the tar as device: `mount -t erofs -o device=<tar> <index>`, one `device=` per entry of the index's device table, in order.
  *
  * Writing: {@link LayerIndexer} takes the entries of a tar, {@link encodeIndex} makes the image; {@link buildIndex} does both for a file, {@link mergeIndexes} for a chain.
- * Reading: {@link IndexFile}, and {@link chainLookup} for the merged view of a chain.
+ * Reading: {@link IndexFile}, and {@link chainLookup} and {@link MergedTree} for the merged view of a chain.
  */
 export {
   type BuildIndexOptions,
@@ -16,7 +16,7 @@ export {
   mergeIndexes,
   type WrittenIndex,
 } from './build.ts';
-export { chainLookup, type SourceOf } from './chain.ts';
+export { chainLookup, type Place, type SourceOf } from './chain.ts';
 export type { Dirent } from './dirents.ts';
 export {
   type IndexDevice,
@@ -28,5 +28,6 @@ export {
   type WalkedInode,
 } from './image.ts';
 export { LayerIndexer, type LayerNeeds } from './indexer.ts';
+export { type MergedNode, MergedTree, type NamedNode } from './merged-tree.ts';
 export type { DataRun, DataSource, InodeAttributes, InodeType, LowerInode, LowerLookup } from './types.ts';
 export { encodeIndex, type IndexContents, type IndexImage } from './writer.ts';

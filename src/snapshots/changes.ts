@@ -1,7 +1,8 @@
 import { utf8FromBytes } from '#archive';
+import { inSlices } from '#concurrency';
 import { type Compared, compareUpper, type Upper } from './compare-upper.ts';
 import type { MergedFile } from './merged.ts';
-import { inSlices } from './slices.ts';
+
 import type { Change } from './types.ts';
 
 /** Adds to a walk the unchanged folders that hold a change, as `modify`; leaves everything else unchanged out. */

@@ -7,13 +7,14 @@ import {
   packPadding,
   type TimeClamp,
 } from '#archive';
+import { inSlices } from '#concurrency';
 import type { FullStat } from '#sys';
 import { readAttributes, statOf } from './attributes.ts';
 import { withParents } from './changes.ts';
 import { type Compared, compareUpper, type Upper } from './compare-upper.ts';
 import { isOpaque, type MergedFile } from './merged.ts';
 import { opaqueName, whiteoutPrefix } from './names.ts';
-import { inSlices } from './slices.ts';
+
 import type { Attributes } from './tree.ts';
 import type { DiffOptions } from './types.ts';
 import { UpperFiles } from './upper-files.ts';

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ErofsBacking } from '#mount';
 import { ErofsLayers } from './erofs-layers.ts';
+import { IndexStore } from './index-store.ts';
 import { OverlayDriver } from './overlay-driver.ts';
 import type { DriverOptions, SnapshotDriver } from './types.ts';
 import { UnpackedLayers } from './unpacked-layers.ts';
@@ -46,7 +47,8 @@ async function unpackedLayers(
   workers: SnapshotWorkers,
 ): Promise<UnpackedLayers> {
   await mkdir(root, { recursive: true, mode: 0o711 });
-  const layers = new UnpackedLayers({ folder: join(root, 'layers', name), form, contentPath, workers });
+  const indexes = new IndexStore({ root, contentPath, workers });
+  const layers = new UnpackedLayers({ folder: join(root, 'layers', name), form, contentPath, workers, indexes });
   await layers.load();
   return layers;
 }

@@ -33,7 +33,6 @@ export class ErofsLayers implements LayerStore {
   }
 
   async load(): Promise<void> {
-    await mkdir(join(this.#options.root, 'layers'), { recursive: true, mode: 0o700 });
     await mkdir(this.#mountsFolder, { recursive: true, mode: 0o700 });
     await this.#indexes.load();
     for (const { target } of mountsBelow(this.#mountsFolder)) this.#mounts.adopt(target);
@@ -96,6 +95,10 @@ export class ErofsLayers implements LayerStore {
 
   usage(diffID: DiffID): Promise<SnapshotUsage> {
     return this.#indexes.usage(diffID);
+  }
+
+  indexes(chain: Chain, signal: AbortSignal | undefined): Promise<readonly string[]> {
+    return this.#indexes.paths(chain, signal);
   }
 
   async recover(keep: ReadonlySet<DiffID>, mounted: readonly Chain[]): Promise<void> {

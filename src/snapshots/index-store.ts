@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { cleanup, delay, KeyedLock } from '#concurrency';
 import { EngineError, isKind, messageOf } from '#errdefs';
@@ -62,6 +62,7 @@ export class IndexStore {
   }
 
   async load(): Promise<void> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     for (const { path, chain } of await this.#chainIndexes()) this.#chainFiles.set(path, chain);
   }
 
@@ -73,6 +74,11 @@ export class IndexStore {
     const depth = Math.floor(chain.length / mergeStep) * mergeStep;
     const merged = await this.#merged(chain.slice(0, depth), indexes.slice(0, depth), signal);
     return [merged, ...withoutRepeats(indexes.slice(depth))];
+  }
+
+  /** Where the index of every layer of a chain is, from the bottom up. */
+  async paths(chain: Chain, signal: AbortSignal | undefined): Promise<readonly string[]> {
+    return (await this.#resolve(chain, signal)).map(({ path }) => path);
   }
 
   /** The index of every layer of a chain, from the bottom up, made where missing. */

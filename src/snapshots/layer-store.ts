@@ -22,6 +22,8 @@ export interface LayerStore extends AsyncDisposable {
   /** Everything derived from the layer, by itself and in whatever chain. Absent is fine. */
   remove(diffID: DiffID): Promise<void>;
   usage(diffID: DiffID): Promise<SnapshotUsage>;
+  /** The index of each layer of a chain, from the bottom up. */
+  indexes(chain: Chain, signal: AbortSignal | undefined): Promise<readonly string[]>;
   /** Removes what is half made, what belongs to layers not in `keep`, and mounts that no chain in `mounted` uses. */
   recover(keep: ReadonlySet<DiffID>, mounted: readonly Chain[]): Promise<void>;
   verify(layers: readonly DiffID[], options?: VerifyOptions): AsyncIterable<string>;

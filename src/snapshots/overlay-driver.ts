@@ -1,7 +1,7 @@
 import { mkdir, opendir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bytesFromUtf8 } from '#archive';
-import { KeyedLock } from '#concurrency';
+import { inSlices, KeyedLock } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { log } from '#log';
 import { CountedMounts, mountMappedOverlay, mountOverlay, mountsBelow, readMountTable, unmount } from '#mount';
@@ -16,7 +16,7 @@ import type { HeldLayers, LayerStore } from './layer-store.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
 import { removeMountPoint } from './mount-point.ts';
 import { type SnapshotRecord, SnapshotRecords, snapshotID } from './records.ts';
-import { inSlices } from './slices.ts';
+
 import type {
   Chain,
   Change,
@@ -93,6 +93,10 @@ export class OverlayDriver implements SnapshotDriver {
 
   layerUsage(diffID: DiffID): Promise<SnapshotUsage> {
     return this.#layers.usage(diffID);
+  }
+
+  layerIndexes(chain: Chain, options: { signal?: AbortSignal | undefined } = {}): Promise<readonly string[]> {
+    return this.#layers.indexes(chain, options.signal);
   }
 
   verify(layers: readonly DiffID[], options?: VerifyOptions): AsyncIterable<string> {

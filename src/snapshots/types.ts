@@ -112,6 +112,11 @@ export interface SnapshotDriver extends AsyncDisposable {
   removeLayer(diffID: DiffID, chains: readonly ChainID[]): Promise<void>;
   /** Bytes on disk derived from a layer (beside its tar). */
   layerUsage(diffID: DiffID): Promise<SnapshotUsage>;
+  /**
+   * The EROFS index of each layer of a chain as it is above those below, from the bottom up, for reading: made where missing, whatever
+   * the driver mounts. Their data is in the tars.
+   */
+  layerIndexes(chain: Chain, options?: { signal?: AbortSignal | undefined }): Promise<readonly string[]>;
 
   /** A new writable snapshot above the chain. @throws `already-exists`. The chain must be unpacked. */
   prepare(key: string, chain: Chain, options?: PrepareOptions): Promise<void>;

@@ -11,6 +11,7 @@ import { makeSpreadFolder } from '#sys';
 import { readAttributes } from './attributes.ts';
 import { defaultFolder } from './create.ts';
 import { digestName } from './digest-name.ts';
+import type { IndexStore } from './index-store.ts';
 import type { HeldLayers, LayerStore } from './layer-store.ts';
 import type { JobResult } from './protocol.ts';
 import type { Chain, SnapshotUsage, VerifyOptions } from './types.ts';
@@ -26,6 +27,8 @@ export interface UnpackedLayersOptions {
   readonly form: 'overlay' | 'plain';
   readonly contentPath: (diffID: DiffID) => string;
   readonly workers: SnapshotWorkers;
+  /** Made only for those who look into an image. */
+  readonly indexes: IndexStore;
 }
 
 interface LayerRecord {
@@ -48,6 +51,7 @@ export class UnpackedLayers implements LayerStore {
   }
 
   async load(): Promise<void> {
+    await this.#options.indexes.load();
     await makeSpreadFolder(this.#options.folder, { mode: 0o700 });
     for (const name of await this.#names()) this.#known.set(chainOf(name), (await this.#record(name))?.chain);
   }
@@ -123,6 +127,11 @@ export class UnpackedLayers implements LayerStore {
   async remove(diffID: DiffID): Promise<void> {
     const chains = [...this.#known].filter(([, chain]) => chain?.includes(diffID));
     for (const [id] of chains) await this.#removeChain(id);
+    await this.#options.indexes.remove(diffID);
+  }
+
+  indexes(chain: Chain, signal: AbortSignal | undefined): Promise<readonly string[]> {
+    return this.#options.indexes.paths(chain, signal);
   }
 
   async #removeChain(id: ChainID): Promise<void> {
@@ -143,7 +152,7 @@ export class UnpackedLayers implements LayerStore {
   }
 
   async usage(diffID: DiffID): Promise<SnapshotUsage> {
-    let [sizeBytes, inodes] = [0, 0];
+    let { sizeBytes, inodes } = await this.#options.indexes.usage(diffID);
     for (const name of await this.#names()) {
       const record = await this.#record(name);
       if (record?.chain.at(-1) !== diffID) continue;
@@ -159,6 +168,7 @@ export class UnpackedLayers implements LayerStore {
       this.#known.delete(chainOf(name));
       await this.#removeTree(join(this.#options.folder, name));
     }
+    await this.#options.indexes.recover(keep);
   }
 
   /** Unpacks each tree anew beside the one in use and compares the two. */
@@ -173,6 +183,7 @@ export class UnpackedLayers implements LayerStore {
       else if (record === undefined) yield `layer ${name}: its record is missing or unreadable`;
       else if (wanted.has(record.chain.at(-1)!)) yield* this.#verifyChain(record.chain);
     }
+    yield* this.#options.indexes.verify(layers, options);
   }
 
   async *#verifyChain(chain: Chain): AsyncGenerator<string> {

@@ -2,6 +2,7 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bytesFromUtf8 } from '#archive';
+import { inSlices } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { CountedMounts, mountMapped, mountsBelow, unmount } from '#mount';
 import type { ChainID, DiffID } from '#oci';
@@ -16,7 +17,7 @@ import { InitLayers, treeOf } from './init-layers.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
 import { removeMountPoint } from './mount-point.ts';
 import { SnapshotRecords, snapshotID } from './records.ts';
-import { inSlices } from './slices.ts';
+
 import type {
   Chain,
   Change,
@@ -84,6 +85,10 @@ export class VfsDriver implements SnapshotDriver {
 
   layerUsage(diffID: DiffID): Promise<SnapshotUsage> {
     return this.#layers.usage(diffID);
+  }
+
+  layerIndexes(chain: Chain, options: { signal?: AbortSignal | undefined } = {}): Promise<readonly string[]> {
+    return this.#layers.indexes(chain, options.signal);
   }
 
   verify(layers: readonly DiffID[], options?: VerifyOptions): AsyncIterable<string> {

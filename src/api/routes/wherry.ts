@@ -2,16 +2,22 @@ import type { BuildDebugOptions } from '#api-types';
 import { maxListingBytes } from '#context-listing';
 import { EngineError } from '#errdefs';
 import { readBody } from '#http';
+import { coalesce } from '#streams';
 import type { ApiRoute, Call } from '../call.ts';
 import { bool, list, object, string } from '../decode.ts';
 import { askedOverHttp, takeFiles } from '../file-requests.ts';
 import { streamProgress } from '../progress.ts';
 import { buildOptions, refuseBuildKit } from './build.ts';
 
+/** Many short lines go out together. */
+const batchBytes = 64 << 10;
+
 /** What Docker's API has no words for. */
 export const wherryRoutes: readonly ApiRoute[] = [
   ['POST', '/wherry/v1/verify', verify],
   ['GET', '/wherry/v1/builds/{name:.*}', buildReport],
+  ['GET', '/wherry/v1/images/{name:.*}/files', listImageFiles],
+  ['GET', '/wherry/v1/images/{name:.*}/file', readImageFile],
   ['POST', '/wherry/v1/build', buildFromListing],
   ['POST', '/wherry/v1/build/files/{id}', takeBuildFiles],
   ['POST', '/wherry/v1/builds/{id}/debug', debugBuild],
@@ -36,6 +42,37 @@ async function buildReport(call: Call): Promise<void> {
   call.reply(200, await call.engine.images.buildReport(decodeURIComponent(call.param('name'))));
 }
 
+/** What is at `path`, one file a line: `recursive`, `self` and `nofollow` as in `ListFilesOptions`. */
+async function listImageFiles(call: Call): Promise<void> {
+  const { query } = call;
+  const path = query.text('path');
+  const files = call.engine.images.files(call.param('name'), {
+    ...(path === undefined ? {} : { path }),
+    recursive: query.bool('recursive'),
+    self: query.bool('self'),
+    noFollow: query.bool('nofollow'),
+    signal: call.signal,
+  });
+  await call.stream('application/x-ndjson', coalesce(lines(files), batchBytes));
+}
+
+/** The bytes of the file at `path`; what it is stands in the header `X-Wherry-File`, as JSON in base64. */
+async function readImageFile(call: Call): Promise<void> {
+  const path = requiredPath(call);
+  const { file, content } = await call.engine.images.file(call.param('name'), path, { signal: call.signal });
+  const header = Buffer.from(JSON.stringify(file)).toString('base64');
+  await call.stream('application/octet-stream', content, {
+    'Content-Length': file.sizeBytes,
+    'X-Wherry-File': header,
+  });
+}
+
+function requiredPath(call: Call): string {
+  const path = call.query.text('path');
+  if (path === undefined) throw new EngineError('invalid-argument', 'bad parameter: path');
+  return path;
+}
+
 const debugOptions = object<BuildDebugOptions>('BuildDebugOptions', {
   command: list(string()),
   tty: bool,
@@ -51,9 +88,13 @@ async function debugBuild(call: Call): Promise<void> {
 /** One line per fault, `{"fault":"…"}`; none when all is well. A check that itself fails breaks the connection: its silence proves nothing. */
 async function verify(call: Call): Promise<void> {
   const faults = call.engine.system.verify({ signal: call.signal });
-  await call.stream('application/x-ndjson', lines(faults));
+  await call.stream('application/x-ndjson', lines(faultLines(faults)));
 }
 
-async function* lines(faults: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
-  for await (const fault of faults) yield Buffer.from(`${JSON.stringify({ fault })}\n`);
+async function* faultLines(faults: AsyncIterable<string>): AsyncGenerator<{ readonly fault: string }> {
+  for await (const fault of faults) yield { fault };
+}
+
+async function* lines(values: AsyncIterable<object>): AsyncGenerator<Uint8Array> {
+  for await (const value of values) yield Buffer.from(`${JSON.stringify(value)}\n`);
 }
