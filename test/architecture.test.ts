@@ -27,7 +27,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   image: ['content'],
   metadata: ['content', 'snapshots'],
   transfer: ['registry', 'diff'],
-  remote: ['registry'],
+  remote: ['registry', 'transfer'],
   builder: ['transfer', 'diff', 'runtime', 'network'],
   cli: ['client'],
 };

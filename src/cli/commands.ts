@@ -3,6 +3,7 @@ import { attachCommand } from './commands/attach.ts';
 import { buildCommand } from './commands/build.ts';
 import { buildDebugCommand } from './commands/build-debug.ts';
 import { commitCommand, execCommand, logsCommand, psCommand, rmCommand, stopCommand } from './commands/containers.ts';
+import { copyCommand } from './commands/copy.ts';
 import { catCommand, lsCommand } from './commands/image-files.ts';
 import { imageVerifyCommand } from './commands/image-verify.ts';
 import { historyCommand, imagesCommand, rmiCommand, tagCommand } from './commands/images.ts';
@@ -41,6 +42,7 @@ export const commandTable: readonly Command[] = [
   rmCommand,
   tagsCommand,
   searchCommand,
+  copyCommand,
   deleteCommand,
   loginCommand,
   logoutCommand,

@@ -10,17 +10,28 @@ export async function drawProgress(
   out: NodeJS.WriteStream,
   options: { quiet?: boolean } = {},
 ): Promise<unknown> {
-  const lines = new Map<string, number>();
+  const draw = progressPainter(out, options);
   let aux: unknown;
   for await (const message of messages) {
     if (message.aux !== undefined) aux = message.aux;
-    if (options.quiet || message.aux !== undefined) continue;
+    draw(message);
+  }
+  return aux;
+}
+
+/** Draws one message after the other. */
+export function progressPainter(
+  out: NodeJS.WriteStream,
+  options: { quiet?: boolean } = {},
+): (message: ProgressMessage) => void {
+  const lines = new Map<string, number>();
+  return (message) => {
+    if (options.quiet || message.aux !== undefined) return;
     if (message.stream !== undefined) out.write(message.stream);
     else if (out.isTTY) drawInPlace(message, lines, out);
     else if (message.progress === undefined && message.progressDetail?.current === undefined)
       out.write(`${lineOf(message)}\n`);
-  }
-  return aux;
+  };
 }
 
 function drawInPlace(message: ProgressMessage, lines: Map<string, number>, out: NodeJS.WriteStream): void {

@@ -6,6 +6,8 @@ export { type Download, download } from './download.ts';
 export { type ImportOptions, importImage } from './import.ts';
 export { externalDecompressors } from './import-compression.ts';
 export { type LoadOptions, loadImages } from './load.ts';
+export { type ManifestItem, parseManifestJson } from './load-manifest.ts';
+export { followLinks, hardlinkTarget, memberName, symlinkTarget } from './load-names.ts';
 export { progressBar, reportedBody } from './progress.ts';
 export { type PullOptions, pullAllTags, pullImage } from './pull.ts';
 export { type PushedImage, type PushOptions, pushAllTags, pushImage } from './push.ts';
