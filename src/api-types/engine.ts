@@ -37,6 +37,9 @@ import type {
   ProgressMessage,
   SystemInfo,
   SystemVersion,
+  TrashEmptied,
+  UndoItem,
+  UndoneItem,
   Volume,
   VolumeCreateConfig,
   VolumeList,
@@ -76,6 +79,7 @@ export interface Engine extends AsyncDisposable {
   readonly networks: Networks;
   readonly volumes: Volumes;
   readonly system: System;
+  readonly trash: Trash;
   /** Classic build: the context is a tar (plain or compressed). `aux` messages carry the image ID. */
   build(context: ByteStream, options?: BuildOptions & CallOptions): AsyncIterable<ProgressMessage>;
   /** The same with a context that is listed: only contents that are not known here are asked for. */
@@ -296,6 +300,19 @@ export interface Volumes {
   inspect(name: string): Promise<Volume>;
   remove(name: string, options?: { force?: boolean }): Promise<void>;
   prune(options?: { filters?: Filters }): Promise<VolumesPruned>;
+}
+
+/** What was removed and is kept for a while. An extension of this engine. */
+export interface Trash {
+  /** What can be brought back, newest first. */
+  list(): Promise<readonly UndoItem[]>;
+  /**
+   * Brings back what one call removed, or the last ones (one unless told), newest first; ends at the first that cannot come back.
+   * @throws `not-found`; `conflict` when a container's or a volume's name is taken, or something it stands on was removed later.
+   */
+  undo(options?: { number?: number; count?: number }): Promise<readonly UndoneItem[]>;
+  /** Frees all of it; answers when the disk has it back. */
+  empty(): Promise<TrashEmptied>;
 }
 
 export interface System {

@@ -7,4 +7,5 @@ export * from './images.ts';
 export * from './networks.ts';
 export * from './stats.ts';
 export * from './system.ts';
+export * from './undo.ts';
 export * from './volumes.ts';

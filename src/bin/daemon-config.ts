@@ -12,6 +12,7 @@ import { parseFlags, UsageError } from './daemon-flags.ts';
 import type { AddressPool, DriverOptions, NamedRuntime, OptionValue } from './daemon-option.ts';
 import { refuseUnsupported } from './daemon-refusals.ts';
 import { type Proxies, readProxies } from './proxies.ts';
+import { parseGraceMs } from './undo-options.ts';
 
 /** Everything the daemon is told, from flags and daemon.json, checked. */
 export interface DaemonConfig {
@@ -33,6 +34,9 @@ export interface DaemonConfig {
   readonly storageDriver: string | undefined;
   /** Whose subordinate IDs containers get. */
   readonly usernsRemap: string | undefined;
+  /** How long what is removed can be brought back; nothing while less of the disk is free. */
+  readonly undoGraceMs: number;
+  readonly undoMinFreePercent: number;
   readonly insecureRegistries: readonly string[];
   readonly registryMirrors: readonly string[];
   readonly bridge: string | undefined;
@@ -180,6 +184,8 @@ function buildConfig(values: Values): DaemonConfig {
     logFormat: logFormat(text('log-format')),
     storageDriver: storageDriver(text('storage-driver')),
     usernsRemap: text('userns-remap'),
+    undoGraceMs: parseGraceMs(text('undo-grace')),
+    undoMinFreePercent: percent(count(values, 'undo-min-free', 'undo min free', 15)),
     insecureRegistries: list('insecure-registry'),
     registryMirrors: list('registry-mirror'),
     bridge: text('bridge'),
@@ -258,6 +264,11 @@ function tlsFiles(values: Values): DaemonConfig['tls'] {
 function count(values: Values, flag: string, what: string, fallback: number): number {
   const value = (values.get(flag) as number | undefined) ?? fallback;
   if (value < 0) throw new EngineError('invalid-argument', `invalid ${what}: ${value}`);
+  return value;
+}
+
+function percent(value: number): number {
+  if (value > 100) throw new EngineError('invalid-argument', `invalid undo min free: ${value}: more than 100 percent`);
   return value;
 }
 

@@ -12,6 +12,7 @@ import {
 import type { OptionSpec } from './daemon-option.ts';
 import { absentOptions } from './daemon-refusals.ts';
 import { checkProxy } from './proxies.ts';
+import { checkGrace } from './undo-options.ts';
 
 /** Every option of the daemon, once: flag, key in daemon.json, kind, help. The names are dockerd's. */
 export const daemonOptions: readonly OptionSpec[] = [
@@ -341,6 +342,21 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'string',
     value: 'file',
     help: 'Write the steps of every container, with their times, to a file that trace viewers draw',
+  },
+  {
+    flag: 'undo-grace',
+    key: 'undo-grace',
+    kind: 'string',
+    value: 'duration',
+    help: 'How long what is removed or overwritten can be brought back; 0 keeps nothing (default 24h)',
+    check: checkGrace,
+  },
+  {
+    flag: 'undo-min-free',
+    key: 'undo-min-free',
+    kind: 'int',
+    value: 'percent',
+    help: 'Keep nothing to be brought back while less of the disk is free (default 15)',
   },
   {
     flag: 'userland-proxy',

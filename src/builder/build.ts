@@ -350,7 +350,8 @@ async function tag(
 ): Promise<BuildResult['tagged']> {
   const tagged: { name: string; previous?: Digest }[] = [];
   for (const name of names) {
-    const previous = await host.metadata.images.tag(imageID, name);
+    const keep = host.metadata.journal.keeping('build', familiarString(parseReference(name)));
+    const previous = await host.metadata.images.tag(imageID, name, keep);
     tagged.push({ name, ...(previous ? { previous } : {}) });
     transcript.finish([{ stream: `Successfully tagged ${familiarString(parseReference(name))}\n` }]);
   }

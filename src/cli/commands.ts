@@ -14,6 +14,7 @@ import { deleteCommand, searchCommand, tagsCommand } from './commands/remote.ts'
 import { runCommand } from './commands/run.ts';
 import { infoCommand, versionCommand } from './commands/system.ts';
 import { importCommand, loadCommand, pullCommand, pushCommand, saveCommand } from './commands/transfer.ts';
+import { trashEmptyCommand, trashListCommand, undoCommand } from './commands/trash.ts';
 
 /** Every command, in the order of the help. */
 export const commandTable: readonly Command[] = [
@@ -46,6 +47,9 @@ export const commandTable: readonly Command[] = [
   deleteCommand,
   loginCommand,
   logoutCommand,
+  undoCommand,
+  trashListCommand,
+  trashEmptyCommand,
   registryServeCommand,
   versionCommand,
   infoCommand,

@@ -3,7 +3,7 @@ import { type ClientTls, HttpClient, parseHost } from '#http';
 import { runBuild, runListedBuild } from './builds.ts';
 import { containers, execs } from './containers.ts';
 import { images } from './images.ts';
-import { networks, system, volumes } from './resources.ts';
+import { networks, system, trash, volumes } from './resources.ts';
 import { filtersQuery, Transport } from './transport.ts';
 
 export interface ConnectOptions {
@@ -31,6 +31,7 @@ export function connect(host: string, options: ConnectOptions = {}): Engine {
     networks: networks(transport),
     volumes: volumes(transport),
     system: system(transport),
+    trash: trash(transport),
     build: (context, build = {}) => runBuild(transport, context, build),
     buildListed: (context, build = {}) => runListedBuild(transport, context, build),
     debugBuild: async (container, { signal, command, tty, stdin } = {}) => {

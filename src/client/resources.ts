@@ -1,4 +1,4 @@
-import type { DiskUsage, EventMessage, Networks, System, Volumes } from '#api-types';
+import type { DiskUsage, EventMessage, Networks, System, Trash, Volumes } from '#api-types';
 import { readLines } from '#http';
 import { authHeader, filtersQuery, type Transport } from './transport.ts';
 
@@ -47,5 +47,13 @@ export function system(transport: Transport): System {
       const response = await transport.send('POST', '/wherry/v1/verify', { signal: options.signal });
       for await (const line of readLines(response.body)) yield (JSON.parse(line) as { fault: string }).fault;
     },
+  };
+}
+
+export function trash(transport: Transport): Trash {
+  return {
+    list: () => transport.json('GET', '/wherry/v1/undo'),
+    undo: (options = {}) => transport.json('POST', '/wherry/v1/undo', { query: { ...options } }),
+    empty: () => transport.json('DELETE', '/wherry/v1/trash'),
   };
 }

@@ -38,6 +38,11 @@ export class Removals implements AsyncDisposable {
     this.#free(doomed);
   }
 
+  /** Waits until what was taken so far is freed. */
+  async settled(): Promise<void> {
+    await this.#freed;
+  }
+
   #free(path: string): void {
     this.#freed = this.#freed
       .then(() => removeIfPresent(path))

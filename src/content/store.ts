@@ -50,6 +50,10 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
     await this.#removals[Symbol.asyncDispose]();
   }
 
+  settled(): Promise<void> {
+    return this.#removals.settled();
+  }
+
   path(digest: Digest): string {
     return this.#layout.blob(digest);
   }

@@ -58,6 +58,8 @@ export interface Manager {
    * collector which decided earlier must not take what an ingest has just vouched for.
    */
   delete(digest: Digest, options?: { storedBefore?: number }): Promise<void>;
+  /** Waits until the blocks of what was deleted so far are free. */
+  settled(): Promise<void>;
   /** Ingests in flight (key hash, bytes, last write), for df and expiry. */
   ingests(): Promise<readonly { name: string; sizeBytes: number; modified: Date }[]>;
   removeIngest(name: string): Promise<void>;

@@ -56,7 +56,11 @@ export async function pruneBuildCache(
     return true;
   });
   const steps = chosen.filter((record) => !isCacheMountKey(record.key));
-  await ctx.metadata.buildCache.remove(steps.map((record) => record.key));
+  const keep = ctx.metadata.journal.keeping('builder prune', '');
+  await ctx.metadata.buildCache.remove(
+    steps.map((record) => record.key),
+    keep,
+  );
   await rememberPruned(ctx, steps);
   if (options.all && !options.filters && boundBytes === undefined) await ctx.contextMemory.clear();
   await ctx.fileLists.keepOnly(listedContents(ctx));
@@ -67,7 +71,7 @@ export async function pruneBuildCache(
     gone.add(record);
     freedBytes += record.sizeBytes;
   }
-  freedBytes += await collectGarbage(ctx);
+  freedBytes += await collectGarbage(ctx, keep);
   ctx.events.emit({ type: 'builder', action: 'prune', id: '', attributes: { reclaimed: String(freedBytes) } });
   const deleted = chosen.filter((record) => gone.has(record)).map((record) => record.key);
   return { CachesDeleted: deleted.length > 0 ? deleted : null, SpaceReclaimed: freedBytes };

@@ -15,6 +15,7 @@ import type { ContainerRegistry } from './containers/registry.ts';
 import type { EventLog } from './events.ts';
 import type { EngineOptions } from './options.ts';
 import type { Remap } from './remap/index.ts';
+import type { TrashKeeper } from './trash/index.ts';
 
 /** Everything the engine's parts share: the stores, and what is alive in this process. */
 export interface EngineContext {
@@ -35,6 +36,7 @@ export interface EngineContext {
   readonly networks: Networks;
   readonly volumes: Volumes;
   readonly cacheMounts: CacheMounts;
+  readonly trash: TrashKeeper;
   /** Digests of files that builds were given as listings. */
   readonly contextMemory: ContextMemory;
   /** The files of large copies, for explanations. */

@@ -37,6 +37,7 @@ import { pruneNetworks, removeNetwork } from './networks/remove.ts';
 import { diskUsage } from './system/df.ts';
 import { systemInfo, systemVersion } from './system/info.ts';
 import { verifyEngine } from './system/verify.ts';
+import { emptyTrash, listUndo, undo } from './trash/index.ts';
 import { createVolume, inspectVolume, listVolumes, pruneVolumes, removeVolume } from './volumes.ts';
 
 /** The engine's parts behind the one interface. `held` is let go of when the engine is disposed. */
@@ -121,6 +122,11 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       },
       events: (options) => ctx.events.follow(options),
       verify: (options) => verifyEngine(ctx, options),
+    },
+    trash: {
+      list: () => listUndo(ctx),
+      undo: (options) => undo(ctx, options),
+      empty: () => emptyTrash(ctx),
     },
     build: (context, options) => build(ctx, { context }, options),
     buildListed: (context, options) =>

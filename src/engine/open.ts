@@ -35,6 +35,7 @@ import { networkSpecs } from './networks/store.ts';
 import type { EngineOptions } from './options.ts';
 import { openRemap } from './remap/index.ts';
 import { removeStrayFolders } from './system/stray-folders.ts';
+import { asideVolumes, TrashKeeper, TrashPolicy } from './trash/index.ts';
 
 /**
  * Opens an engine over a data root, made when missing: lock → stores → driver by probing → runtime → network → what an earlier engine left.
@@ -83,7 +84,10 @@ async function openContext(
   const snapshots = held.use(chosen.driver);
   log.info('storage driver chosen', { driver: snapshots.name, reason: chosen.reason });
   const remap = held.use(await openRemap(options.usernsRemap, { root, execRoot, overlay: snapshots.name !== 'vfs' }));
-  const metadata = held.use(await openMetadata({ root, content, driver: snapshots }));
+  const policy = new TrashPolicy(root, options.trash);
+  const keeps = () => policy.keeps();
+  const metadata = held.use(await openMetadata({ root, content, driver: snapshots, keeps }));
+  const volumes = await openVolumes({ root: join(root, 'volumes'), table: metadata.volumes });
   const [runtime, networks] = await Promise.all([
     openRuntime({
       runRoot: execRoot,
@@ -118,7 +122,8 @@ async function openContext(
     runtime,
     seccomp,
     networks,
-    volumes: await openVolumes({ root: join(root, 'volumes'), table: metadata.volumes }),
+    volumes,
+    trash: held.use(new TrashKeeper({ root, content, metadata, snapshots, volumes }, policy)),
     contextMemory: new ContextMemory(join(root, 'contexts')),
     fileLists: new FileLists(join(root, 'build-files')),
     cacheMounts: await CacheMounts.open(join(root, 'cache-mounts'), metadata.buildCache),
@@ -180,13 +185,17 @@ async function takeOver(ctx: EngineContext): Promise<void> {
   const running = runningIDs(containers);
   const viewKeys = (container: Container) => (running.has(container.id) ? imageMountKeys(container) : []);
   await ctx.runtime.recover(running);
+  const { journal } = ctx.metadata;
   await ctx.snapshots.recover({
-    snapshots: new Set(containers.flatMap((container) => [container.id, ...viewKeys(container)])),
+    snapshots: new Set([
+      ...containers.flatMap((container) => [container.id, ...viewKeys(container)]),
+      ...journal.containers(),
+    ]),
     mounted: new Set([...running, ...containers.flatMap(viewKeys)]),
     layers: new Set(ctx.metadata.layers.list().map((layer) => layer.diffID)),
   });
   await ctx.metadata.recover();
-  await ctx.volumes.recover();
+  await ctx.volumes.recover(asideVolumes(ctx));
   await ctx.cacheMounts.recover();
   await removeStrayFolders(ctx);
   await adoptContainers(ctx, containers);

@@ -1,6 +1,7 @@
 import type { Platform } from '#oci';
 import type { ContainerDefaults } from './containers/container-defaults.ts';
 import type { LogDefaults } from './containers/log-config.ts';
+import type { TrashOptions } from './trash/index.ts';
 
 export interface EngineOptions {
   /** Data root; made when missing. */
@@ -84,6 +85,8 @@ export interface EngineOptions {
   readonly logDefaults?: LogDefaults;
   /** Builds that give no SOURCE_DATE_EPOCH take the time of the images they stand on. On unless false. */
   readonly reproducibleBuilds?: boolean;
+  /** What is removed can be brought back for a day, unless told otherwise. */
+  readonly trash?: TrashOptions;
   readonly debug?: boolean;
   /** What `docker info` and `docker version` tell clients, which then offer what they call experimental. */
   readonly experimental?: boolean;

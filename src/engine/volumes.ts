@@ -1,5 +1,6 @@
 import type { Filters, Volume, VolumeCreateConfig, VolumeList, VolumesPruned } from '#api-types';
 import { EngineError } from '#errdefs';
+import type { Keeping } from '#metadata';
 import type { VolumeInfo } from '#volume';
 import { volumeUsers } from './containers/remove.ts';
 import type { EngineContext } from './context.ts';
@@ -54,14 +55,22 @@ export async function createVolume(ctx: EngineContext, config: VolumeCreateConfi
 }
 
 /** @throws `conflict` in Docker's words while a container, running or not, mounts it. */
-export async function removeVolume(ctx: EngineContext, name: string, options: { force?: boolean } = {}): Promise<void> {
+export async function removeVolume(
+  ctx: EngineContext,
+  name: string,
+  options: { force?: boolean; keep?: Keeping | undefined } = {},
+): Promise<void> {
   if (!ctx.volumes.find(name)) {
     if (options.force) return;
     throw new EngineError('not-found', `get ${name}: no such volume`);
   }
   const users = volumeUsers(ctx, name);
   if (users.length > 0) throw new EngineError('conflict', `remove ${name}: volume is in use - [${users.join(', ')}]`);
-  await ctx.volumes.remove(name);
+  const keep = options.keep ?? ctx.metadata.journal.keeping('volume rm', name);
+  if (keep) {
+    await ctx.volumes.setAside([name], `${keep.number}`, () => ctx.metadata.journal.retire({ volumes: [name] }, keep));
+    ctx.trash.touched();
+  } else await ctx.volumes.remove(name);
   ctx.events.emit({ type: 'volume', action: 'destroy', id: name, attributes: { driver: 'local' } });
 }
 
@@ -72,11 +81,12 @@ export async function pruneVolumes(ctx: EngineContext, options: { filters?: Filt
   const all = booleanFilter(filters, 'all') ?? false;
   const deleted: string[] = [];
   let freedBytes = 0;
+  const keep = ctx.metadata.journal.keeping('volume prune', '');
   for (const volume of ctx.volumes.list()) {
     if (!(all || volume.anonymous) || volumeUsers(ctx, volume.name).length > 0) continue;
     if (!matchesLabels(volume.labels, filters)) continue;
     const sizeBytes = await ctx.volumes.usageBytes(volume.name);
-    await removeVolume(ctx, volume.name);
+    await removeVolume(ctx, volume.name, { keep });
     deleted.push(volume.name);
     freedBytes += sizeBytes;
   }

@@ -1,7 +1,7 @@
 import { type Connection, integer, type Row, text } from './connection.ts';
 import { RecordCache } from './record-cache.ts';
 import type { StoreContext } from './store-context.ts';
-import type { BuildCacheRecord, BuildCacheTable } from './types.ts';
+import type { BuildCacheRecord, BuildCacheTable, Keeping } from './types.ts';
 import type { BuildCacheBody } from './writes/build-cache.ts';
 
 const columns = 'key, body, last_used_ms, usage_count';
@@ -40,9 +40,14 @@ export class SqliteBuildCacheTable implements BuildCacheTable {
     this.#cache.changed([key]);
   }
 
-  async remove(keys: readonly string[]): Promise<void> {
-    await this.#context.writer.run('buildCache.remove', keys);
+  async remove(keys: readonly string[], keep?: Keeping): Promise<void> {
+    await this.#context.writer.run('buildCache.remove', { keys, keep });
     this.#cache.changed(keys);
+  }
+
+  /** Records came back. */
+  reload(): void {
+    this.#cache.reload();
   }
 }
 

@@ -64,6 +64,16 @@ export class SqliteDocumentTable<T extends NamedDocument> implements DocumentTab
     await this.#context.writer.run('documents.remove', { table: this.#table, id });
     this.#cache.changed([id]);
   }
+
+  /** Rows went by another way than this table. */
+  forget(ids: readonly string[]): void {
+    this.#cache.changed(ids);
+  }
+
+  /** Rows came back, each to its own place in the order. */
+  reload(): void {
+    this.#cache.reload();
+  }
 }
 
 function loadOne<T>(reader: Connection, table: DocumentTableName, id: string): T | undefined {

@@ -2,7 +2,7 @@ import type { Digest } from '#oci';
 import { type Connection, integer, optionalInteger, optionalText, type Row, text } from './connection.ts';
 import { RecordCache } from './record-cache.ts';
 import { lockDigests, type StoreContext, vouchForBlobs } from './store-context.ts';
-import type { ExpectedImage, ImageRecord, ImageTable, NewImage, RemoveImageOutcome } from './types.ts';
+import type { ExpectedImage, ImageRecord, ImageTable, Keeping, NewImage, RemoveImageOutcome } from './types.ts';
 import type { ImageBody } from './writes/images.ts';
 
 const columns = 'id, body, parent, stored_ms, last_tagged_ms';
@@ -63,31 +63,42 @@ export class SqliteImageTable implements ImageTable {
       .map((row) => text(row, 'id') as Digest);
   }
 
-  async put(image: NewImage, names: readonly string[] = [], repoDigests: readonly string[] = []): Promise<void> {
+  async put(
+    image: NewImage,
+    names: readonly string[] = [],
+    repoDigests: readonly string[] = [],
+    { keep }: { readonly keep?: Keeping | undefined } = {},
+  ): Promise<void> {
     using _held = await lockDigests(this.#context.digests, image.references);
     const newBlobs = await vouchForBlobs(this.#context, image.references);
     const nowMs = this.#context.nowMs();
-    this.#cache.changed(await this.#context.writer.run('images.put', { image, names, repoDigests, newBlobs, nowMs }));
+    const put = { image, names, repoDigests, newBlobs, nowMs, keep };
+    this.#cache.changed(await this.#context.writer.run('images.put', put));
   }
 
-  async tag(id: Digest, name: string): Promise<Digest | undefined> {
-    const changed = await this.#context.writer.run('images.tag', { id, name, nowMs: this.#context.nowMs() });
+  async tag(id: Digest, name: string, keep?: Keeping): Promise<Digest | undefined> {
+    const changed = await this.#context.writer.run('images.tag', { id, name, nowMs: this.#context.nowMs(), keep });
     this.#cache.changed(changed);
     return changed[1];
   }
 
-  async untag(id: Digest, names: readonly string[]): Promise<void> {
-    this.#cache.changed(await this.#context.writer.run('images.untag', { id, names }));
+  async untag(id: Digest, names: readonly string[], keep?: Keeping): Promise<void> {
+    this.#cache.changed(await this.#context.writer.run('images.untag', { id, names, keep }));
   }
 
   async addRepoDigest(id: Digest, name: string): Promise<void> {
     this.#cache.changed(await this.#context.writer.run('images.addRepoDigest', { id, name }));
   }
 
-  async remove(id: Digest, expected?: ExpectedImage): Promise<RemoveImageOutcome> {
-    const outcome = await this.#context.writer.run('images.remove', { id, expected });
+  async remove(id: Digest, expected?: ExpectedImage, keep?: Keeping): Promise<RemoveImageOutcome> {
+    const outcome = await this.#context.writer.run('images.remove', { id, expected, keep });
     this.#cache.changed([id]);
     return outcome;
+  }
+
+  /** Records came back, each to its own place in the order. */
+  reload(): void {
+    this.#cache.reload();
   }
 
   #first(sql: string, value: string): ImageRecord | undefined {

@@ -85,6 +85,31 @@ const migrations: readonly string[] = [
   ALTER TABLE chains ADD COLUMN parent_id TEXT;
   CREATE INDEX chains_by_parent ON chains (parent_id);
   `,
+  // What was removed and can be brought back. It keeps its blobs from the collector, as an image does.
+  `
+  CREATE TABLE journal (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, action TEXT NOT NULL, subject TEXT NOT NULL, at_ms INTEGER NOT NULL, folder_bytes INTEGER
+  );
+  CREATE TABLE journal_changes (
+    number INTEGER NOT NULL REFERENCES journal (number) ON DELETE CASCADE, step INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
+    body TEXT NOT NULL, PRIMARY KEY (number, step)
+  ) WITHOUT ROWID;
+  CREATE INDEX journal_changes_by_key ON journal_changes (kind, key);
+  CREATE TABLE journal_blobs (
+    number INTEGER NOT NULL REFERENCES journal (number) ON DELETE CASCADE, digest TEXT NOT NULL REFERENCES blobs (digest),
+    PRIMARY KEY (number, digest)
+  ) WITHOUT ROWID;
+  CREATE INDEX journal_blobs_by_digest ON journal_blobs (digest);
+
+  DROP VIEW garbage;
+  CREATE VIEW unused AS SELECT digest, size FROM blobs WHERE
+    NOT EXISTS (SELECT 1 FROM image_blobs WHERE image_blobs.digest = blobs.digest)
+    AND NOT EXISTS (SELECT 1 FROM container_layers WHERE diff_id = blobs.digest)
+    AND NOT EXISTS (SELECT 1 FROM build_cache_layers WHERE diff_id = blobs.digest)
+    AND NOT EXISTS (SELECT 1 FROM lease_digests WHERE lease_digests.digest = blobs.digest);
+  CREATE VIEW garbage AS SELECT digest, size FROM unused WHERE
+    NOT EXISTS (SELECT 1 FROM journal_blobs WHERE journal_blobs.digest = unused.digest);
+  `,
 ];
 
 /** The schema this program writes. */

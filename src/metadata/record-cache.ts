@@ -34,6 +34,12 @@ export class RecordCache<T> {
     for (const id of ids) this.#changed.add(id);
   }
 
+  /** The next read takes all of them again: for records that came back to an earlier place in the order. */
+  reload(): void {
+    this.#records = undefined;
+    this.#list = undefined;
+  }
+
   #load(): Map<string, T> {
     this.#changed.clear();
     return new Map(this.#loadAll());

@@ -9,6 +9,7 @@ import { Connection, text } from './connection.ts';
 import { DatabaseWriter } from './database-writer.ts';
 import { SqliteDocumentTable } from './document-table.ts';
 import { SqliteImageTable } from './image-table.ts';
+import { SqliteJournal } from './journal.ts';
 import { SqliteBlobTable, SqliteLayerTable } from './layer-table.ts';
 import { Leases } from './leases.ts';
 import { type RecoverResult, recoverFiles } from './recovery.ts';
@@ -22,6 +23,8 @@ export interface OpenMetadataOptions {
   readonly content: ContentStore & Inspection;
   /** What layers were derived into: told to forget them, and asked to verify. */
   readonly driver?: Pick<SnapshotDriver, 'removeLayer' | 'verify'>;
+  /** Whether what is removed now is kept in the journal; never when absent. */
+  readonly keeps?: () => boolean;
 }
 
 /**
@@ -49,6 +52,7 @@ export class MetadataStore implements Metadata {
   readonly networks: SqliteDocumentTable<NamedDocument>;
   readonly volumes: SqliteDocumentTable<NamedDocument>;
   readonly buildCache: SqliteBuildCacheTable;
+  readonly journal: SqliteJournal;
   readonly #options: OpenMetadataOptions;
   readonly #context: StoreContext;
   readonly #leases: Leases;
@@ -74,6 +78,12 @@ export class MetadataStore implements Metadata {
     this.networks = new SqliteDocumentTable('networks', context);
     this.volumes = new SqliteDocumentTable('volumes', context);
     this.buildCache = new SqliteBuildCacheTable(context);
+    const { images, containers, volumes, buildCache } = this;
+    this.journal = new SqliteJournal(
+      context,
+      { images, containers, volumes, buildCache },
+      options.keeps ?? (() => false),
+    );
     this.#leases = new Leases(context);
     this.#collector = new Collector(context, this.#leases, options.driver);
     this.#leases.onEnd = () => this.#collector.resume();

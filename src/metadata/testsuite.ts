@@ -16,11 +16,14 @@ export interface MetadataFixture extends AsyncDisposable {
 
 export type Driver = NonNullable<OpenMetadataOptions['driver']>;
 
-export async function metadataFixture(driver?: Driver): Promise<MetadataFixture> {
+export async function metadataFixture(
+  driver?: Driver,
+  options: Pick<OpenMetadataOptions, 'keeps'> = {},
+): Promise<MetadataFixture> {
   const folder = await temporaryFolder();
   const open = async () => {
     const content = await openContentStore({ root: join(folder.path, 'content') });
-    const metadata = await openMetadata({ root: folder.path, content, ...(driver ? { driver } : {}) });
+    const metadata = await openMetadata({ root: folder.path, content, ...(driver ? { driver } : {}), ...options });
     return { content, metadata };
   };
   const fixture: MetadataFixture = {

@@ -58,17 +58,23 @@ export interface ImageTable {
    * Referenced blobs without a row get one. A known image keeps its `createdMs`, and its target when it has repo digests and none are given.
    * @throws `failed-precondition` when the bytes of a referenced blob are not in the store.
    */
-  put(image: NewImage, names?: readonly string[], repoDigests?: readonly string[]): Promise<void>;
+  put(
+    image: NewImage,
+    names?: readonly string[],
+    repoDigests?: readonly string[],
+    /** `keep`: names taken from other images can be given back. */
+    options?: { readonly keep?: Keeping | undefined },
+  ): Promise<void>;
   /** Points a name at an existing image. Answers the image that had it before. */
-  tag(id: Digest, name: string): Promise<Digest | undefined>;
+  tag(id: Digest, name: string, keep?: Keeping): Promise<Digest | undefined>;
   /** Names and digested names of this image; absent ones, and those that meanwhile point elsewhere, are fine. */
-  untag(id: Digest, names: readonly string[]): Promise<void>;
+  untag(id: Digest, names: readonly string[], keep?: Keeping): Promise<void>;
   addRepoDigest(id: Digest, name: string): Promise<void>;
   /**
    * Removes image, names and repo digests in one step, if it is still what the caller decided about: a pull, tag, build or create that came
    * in between is not undone. Without `expected`, whatever it is by now. Its blobs and layers become garbage when nothing else reaches them.
    */
-  remove(id: Digest, expected?: ExpectedImage): Promise<RemoveImageOutcome>;
+  remove(id: Digest, expected?: ExpectedImage, keep?: Keeping): Promise<RemoveImageOutcome>;
 }
 
 /** `kept`: it has other names or children now, or the container `usedBy` stands on it. */
@@ -152,7 +158,77 @@ export interface BuildCacheTable {
   /** Also keeps the result's layers alive. */
   put(record: BuildCacheRecord): Promise<void>;
   touch(key: string, atMs: number): Promise<void>;
-  remove(keys: readonly string[]): Promise<void>;
+  remove(keys: readonly string[], keep?: Keeping): Promise<void>;
+}
+
+/** Under what something is removed that can be brought back: one for everything that one call removes. See {@link Journal}. */
+export interface Keeping {
+  readonly number: number;
+  /** What was done: `rmi`, `image prune`. */
+  readonly action: string;
+  /** What it was done to, as people name it. */
+  readonly subject: string;
+  readonly atMs: number;
+}
+
+export type KeptKind = 'image' | 'names' | 'moved' | 'container' | 'volume' | 'build-cache';
+
+/** One call that removed something, as far as it is still kept. */
+export interface JournalEntry extends Keeping {
+  /** `name`: of a container, which goes by its ID. */
+  readonly kept: readonly { readonly kind: KeptKind; readonly key: string; readonly name?: string }[];
+  /** On the disk, of the folders of containers and volumes in it; undefined until they were measured. */
+  readonly folderBytes: number | undefined;
+}
+
+/** What a call that was undone has given back. */
+export interface Restored {
+  readonly images: readonly Digest[];
+  readonly names: readonly { readonly name: string; readonly imageID: Digest }[];
+  readonly containers: readonly ContainerDocument[];
+  /** Their folders are the caller's to bring back. */
+  readonly volumes: readonly string[];
+  readonly cacheKeys: readonly string[];
+  /** What did not come back, and why. */
+  readonly notes: readonly string[];
+}
+
+/** What is dropped from the journal: the folders of these are nobody's any more. */
+export interface DroppedEntry {
+  readonly number: number;
+  readonly containers: readonly string[];
+  readonly volumes: readonly string[];
+}
+
+/**
+ * What was removed with a {@link Keeping}. Its rows are written in the transaction that removes, so a crash leaves either the thing or the way back.
+ * Blobs it names stay in the store until it is dropped.
+ */
+export interface Journal {
+  /** For the next call that removes; undefined when nothing is kept at present. */
+  keeping(action: string, subject: string): Keeping | undefined;
+  readonly isEmpty: boolean;
+  /** Oldest first. */
+  list(): readonly JournalEntry[];
+  get(number: number): JournalEntry | undefined;
+  /** Whether the folder of a volume or a container is kept by this entry. */
+  has(number: number, kind: KeptKind, key: string): boolean;
+  /** IDs of the containers whose folders are kept. */
+  containers(): ReadonlySet<string>;
+  /** Volumes whose folders are kept, with the entry that does; one name may come several times. */
+  volumes(): readonly { readonly number: number; readonly name: string }[];
+  /** Removes the rows of containers and volumes together; their folders are the caller's to keep. */
+  retire(what: { containers?: readonly string[]; volumes?: readonly string[] }, keep: Keeping): Promise<void>;
+  /**
+   * Gives everything back that has its place: a name that is meanwhile taken stays where it is, and is told of.
+   * @throws `not-found`; `conflict` when nothing can come back, a container's or a volume's name is taken, or something it stands on was removed later.
+   */
+  restore(number: number): Promise<Restored>;
+  /** Forgets entries; what only they kept is garbage. Absent is fine. */
+  drop(numbers: readonly number[]): Promise<readonly DroppedEntry[]>;
+  setFolderBytes(number: number, bytes: number): Promise<void>;
+  /** Blobs that nothing but the journal keeps; of one entry, those that no earlier one keeps. */
+  blobs(number?: number): readonly { readonly digest: Digest; readonly sizeBytes: number }[];
 }
 
 export interface CollectResult {
@@ -169,6 +245,7 @@ export interface Metadata extends AsyncDisposable {
   readonly networks: DocumentTable<NamedDocument>;
   readonly volumes: DocumentTable<NamedDocument>;
   readonly buildCache: BuildCacheTable;
+  readonly journal: Journal;
   /**
    * A lease lasts as long as its holder. `ttlMs`, counted from the last `add`, makes it outlive a crash by so much, for work that the next
    * process resumes; without it a crash ends it.

@@ -297,6 +297,10 @@ export class OverlayDriver implements SnapshotDriver {
     else await this.#options.workers.run({ kind: 'remove-tree', path: folder });
   }
 
+  async settled(): Promise<void> {
+    await Promise.all(this.#removals);
+  }
+
   list(): Promise<readonly SnapshotInfo[]> {
     return Promise.resolve(this.#records.list().map(({ key, kind, chain }) => ({ key, kind, chain })));
   }

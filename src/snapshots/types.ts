@@ -145,6 +145,8 @@ export interface SnapshotDriver extends AsyncDisposable {
   chainFolders(chain: Chain): Promise<Readonly<Record<string, string>> | null>;
   /** Unmounts if mounted and deletes. Absent is fine. */
   remove(key: string): Promise<void>;
+  /** Waits until the blocks of what was removed so far are free. */
+  settled(): Promise<void>;
   list(): Promise<readonly SnapshotInfo[]>;
   /** Removes what a crash left: half-made snapshots, temporary files, mounts nobody holds except those in `keep`. */
   recover(keep: KeepSets): Promise<void>;

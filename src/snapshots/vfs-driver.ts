@@ -220,6 +220,11 @@ export class VfsDriver implements SnapshotDriver {
     if (path) await this.#options.workers.run({ kind: 'remove-tree', path });
   }
 
+  /** Removing waits for it here. */
+  settled(): Promise<void> {
+    return Promise.resolve();
+  }
+
   list(): Promise<readonly SnapshotInfo[]> {
     return Promise.resolve(this.#records.list().map(({ key, kind, chain }) => ({ key, kind, chain })));
   }

@@ -3,7 +3,7 @@ import { cleanup } from '#concurrency';
 import { assembleImage } from '#image';
 import type { Lease } from '#metadata';
 import type { ImageConfig, Platform, RunConfig } from '#oci';
-import { formatReference, type Reference } from '#reference';
+import { familiarString, formatReference, type Reference } from '#reference';
 import type { ByteSource } from '#streams';
 import { externalDecompressors } from './import-compression.ts';
 import { inDockersWords } from './load-errors.ts';
@@ -67,7 +67,8 @@ async function importUnderLease(
   });
   await lease.add(...image.references);
   const names = options.reference ? [formatReference(options.reference)] : [];
-  await stores.metadata.images.put(image, names);
+  const keep = options.reference && stores.metadata.journal.keeping('import', familiarString(options.reference));
+  await stores.metadata.images.put(image, names, [], { keep });
   return { id: image.id, names };
 }
 

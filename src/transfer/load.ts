@@ -96,7 +96,8 @@ async function record(
   const say = (line: string) => onProgress?.({ stream: `${line}\n` });
   for (const reference of references) sayRenamed(stores, description.id, reference, say);
   const names = references.map(formatReference);
-  await stores.metadata.images.put(description, names);
+  const keep = stores.metadata.journal.keeping('load', references.map(familiarString).join(' '));
+  await stores.metadata.images.put(description, names, [], { keep });
   for (const reference of references) say(`Loaded image: ${familiarString(reference)}`);
   if (references.length === 0) say(`Loaded image ID: ${description.id}`);
   return { id: description.id, names };

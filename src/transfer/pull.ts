@@ -94,7 +94,8 @@ async function pullUnderLease(call: PullCall, options: PullOptions): Promise<Pul
   const { id } = description;
   const isNew = currentImage(stores, reference) !== id;
   const names = reference.digest || !reference.tag ? [] : [formatReference(reference)];
-  await stores.metadata.images.put(description, names, [`${fullName(reference)}@${documents.target.digest}`]);
+  const keep = stores.metadata.journal.keeping('pull', familiarString(reference));
+  await stores.metadata.images.put(description, names, [`${fullName(reference)}@${documents.target.digest}`], { keep });
   const warning = options.platform && mismatch(reference, platform, options.platform);
   return { image: { id, names: [formatReference(reference)] }, isNew, ...(warning ? { warning } : {}) };
 }

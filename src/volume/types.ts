@@ -35,6 +35,12 @@ export interface VolumeTable {
   remove(id: string): Promise<void>;
 }
 
+/** A volume that was removed and may come back: its folder waits under a label, for there may be several of one name. */
+export interface AsideVolume {
+  readonly label: string;
+  readonly name: string;
+}
+
 /**
  * Local volumes: a row and a folder each. The row is what makes a volume; it is written after the folder is there and goes before the folder's contents
  * do. Whether a volume is in use is the caller's to know.
@@ -50,6 +56,17 @@ export interface Volumes {
   create(wish?: CreateVolume): Promise<VolumeInfo>;
   /** Removes row and contents. @throws `not-found`, `conflict` when something is mounted inside. */
   remove(name: string): Promise<void>;
+  /**
+   * Removes volumes so that they can come back: `commit` removes their rows, then their folders go aside.
+   * @throws as {@link remove}, before anything has changed; what `commit` throws.
+   */
+  setAside(names: readonly string[], label: string, commit: () => Promise<void>): Promise<void>;
+  /** Brings volumes back: `commit` writes their rows, then their folders come. @throws what `commit` throws. */
+  bringBack(names: readonly string[], label: string, commit: () => Promise<void>): Promise<void>;
+  /** Removes the folder of a volume that will not come back. Absent is fine. */
+  dropAside(volume: AsideVolume): Promise<void>;
+  /** Where the folder of a volume is that was set aside. */
+  asideFolder(volume: AsideVolume): string;
   /**
    * Fills a volume that is empty with what `sourceFolder` holds, itself included: owner, mode, times, extended attributes, links, devices. A volume that
    * is not empty, and a source that is no folder, leave everything as it is. The source must not change meanwhile.
@@ -67,10 +84,13 @@ export interface Volumes {
   adopt(users: ReadonlyMap<string, readonly string[]>): Promise<void>;
   /** Bytes of its files, each counted once, as Docker counts. */
   usageBytes(name: string, options?: { signal?: AbortSignal | undefined }): Promise<number>;
-  /** After a crash: finishes removals, takes away what an unfinished create or populate left. Call before anything else. */
-  recover(): Promise<void>;
-  /** One line per row without folder and folder without row. */
-  verify(): AsyncIterable<string>;
+  /**
+   * After a crash: finishes removals, takes away what an unfinished create or populate left, and all that is aside but `aside`. Call before anything
+   * else.
+   */
+  recover(aside?: readonly AsideVolume[]): Promise<void>;
+  /** One line per row without folder and folder without row; `aside` are those that were set aside and are still wanted. */
+  verify(aside?: readonly AsideVolume[]): AsyncIterable<string>;
 }
 
 export interface VolumeOptions {

@@ -6,12 +6,13 @@ import { EngineError, isErrno } from '#errdefs';
 import { fsyncFolder } from '#files';
 import { log } from '#log';
 import { makeSpreadFolder } from '#sys';
+import { AsideFolders, asideName } from './aside.ts';
 import { DeviceMounts, hasDevice } from './device-mounts.ts';
 import { decodeVolume, encodeVolume } from './documents.ts';
 import { checkDriverOptions } from './driver-options.ts';
 import { checkVolumeName } from './names.ts';
 import { populateFolder, stagingName } from './populate.ts';
-import type { CreateVolume, VolumeInfo, VolumeOptions, Volumes, VolumeTable } from './types.ts';
+import type { AsideVolume, CreateVolume, VolumeInfo, VolumeOptions, Volumes, VolumeTable } from './types.ts';
 import { sizeOfTree } from './usage.ts';
 
 /** No volume's name starts so. */
@@ -31,10 +32,12 @@ class LocalVolumes implements Volumes {
   readonly #table: VolumeTable;
   readonly #lock = new KeyedLock();
   readonly #devices = new DeviceMounts();
+  readonly #aside: AsideFolders;
 
   constructor(root: string, table: VolumeTable) {
     this.#root = root;
     this.#table = table;
+    this.#aside = new AsideFolders(root);
   }
 
   find(name: string): VolumeInfo | undefined {
@@ -70,12 +73,8 @@ class LocalVolumes implements Volumes {
 
   async remove(name: string): Promise<void> {
     using _held = await this.#lock.acquire(name);
-    this.#require(name);
+    await this.#requireFree(name);
     const folder = join(this.#root, name);
-    const mounted = await mountInside(folder);
-    if (mounted !== undefined) {
-      throw new EngineError('conflict', `remove ${name}: volume is in use: ${mounted} is a mount point`);
-    }
     const removing = join(this.#root, removingPrefix + name);
     // Renamed first: a crash from here on ends as a removal. A folder that is gone already is no reason to keep the row.
     await rename(folder, removing).catch((error) => {
@@ -84,6 +83,27 @@ class LocalVolumes implements Volumes {
     await fsyncFolder(this.#root);
     await this.#table.remove(name);
     await rm(removing, { recursive: true, force: true });
+  }
+
+  async setAside(names: readonly string[], label: string, commit: () => Promise<void>): Promise<void> {
+    using _held = await this.#lockAll(names);
+    for (const name of names) await this.#requireFree(name);
+    await commit();
+    for (const name of names) await this.#aside.take({ label, name });
+  }
+
+  async bringBack(names: readonly string[], label: string, commit: () => Promise<void>): Promise<void> {
+    using _held = await this.#lockAll(names);
+    await commit();
+    for (const name of names) await this.#aside.giveBack({ label, name });
+  }
+
+  dropAside(volume: AsideVolume): Promise<void> {
+    return this.#aside.drop(volume);
+  }
+
+  asideFolder(volume: AsideVolume): string {
+    return this.#aside.path(volume);
   }
 
   async populate(
@@ -120,8 +140,11 @@ class LocalVolumes implements Volumes {
     return await sizeOfTree(this.#require(name).mountpoint, options.signal);
   }
 
-  async recover(): Promise<void> {
+  async recover(aside: readonly AsideVolume[] = []): Promise<void> {
+    const isVolume = (name: string) => this.find(name) !== undefined;
+    await this.#aside.settle(aside, { isVolume, hasFolder: (name) => isFolder(join(this.#root, name)) });
     for (const entry of await readdir(this.#root)) {
+      if (entry === asideName) continue;
       if (entry.startsWith(removingPrefix)) await this.#finishRemoval(entry.slice(removingPrefix.length));
       else if (!this.find(entry)) await this.#dropUnfinished(entry);
     }
@@ -130,14 +153,42 @@ class LocalVolumes implements Volumes {
     }
   }
 
-  async *verify(): AsyncGenerator<string> {
+  async *verify(aside: readonly AsideVolume[] = []): AsyncGenerator<string> {
+    yield* this.#verifyAside(aside);
     for (const { name, mountpoint } of this.list()) {
       if (!(await isFolder(mountpoint))) yield `volume ${name}: ${mountpoint} is missing`;
       if (await isFolder(join(this.#root, name, stagingName))) yield `volume ${name}: an unfinished copy is left`;
     }
     for (const entry of await readdir(this.#root)) {
-      if (!this.find(entry)) yield `volume folder ${entry} belongs to no volume`;
+      if (entry !== asideName && !this.find(entry)) yield `volume folder ${entry} belongs to no volume`;
     }
+  }
+
+  async *#verifyAside(aside: readonly AsideVolume[]): AsyncGenerator<string> {
+    for (const { label, name } of aside) {
+      if (!(await isFolder(this.#aside.path({ label, name }))))
+        yield `volume ${name}: what undo ${label} keeps of it is missing`;
+    }
+    const kept = new Set(aside.map((volume) => this.#aside.path(volume)));
+    for (const volume of await this.#aside.list()) {
+      if (!kept.has(this.#aside.path(volume)))
+        yield `volume ${volume.name}: its folder is aside for undo ${volume.label}, which is gone`;
+    }
+  }
+
+  /** In one order for everybody. */
+  async #lockAll(names: readonly string[]): Promise<Disposable> {
+    using held = new DisposableStack();
+    for (const name of [...new Set(names)].sort()) held.use(await this.#lock.acquire(name));
+    return held.move();
+  }
+
+  /** @throws `not-found`, `conflict`: removing it would empty what is mounted there. */
+  async #requireFree(name: string): Promise<void> {
+    this.#require(name);
+    const mounted = await mountInside(join(this.#root, name));
+    if (mounted !== undefined)
+      throw new EngineError('conflict', `remove ${name}: volume is in use: ${mounted} is a mount point`);
   }
 
   #describe(name: string, wish: CreateVolume): VolumeInfo {

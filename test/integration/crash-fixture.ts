@@ -185,12 +185,17 @@ export class Clients {
       links += Object.values(NetworkSettings.Networks).filter(({ IPAddress }) => IPAddress).length;
     }
     this.#compare('container', this.#containers, found);
+    const kept = (await engine.trash.list()).flatMap(({ Kept }) => Kept.filter(({ Kind }) => Kind === 'container'));
     const networks = await engine.networks.list({ filters: { type: ['custom'] } });
     this.#compare('network', this.#networks, new Map(networks.map(({ Name, Id }) => [Name, Id])));
     this.#doubtful.clear();
     const { Volumes } = await engine.volumes.list({ filters: { dangling: ['true'] } });
     assert.deepEqual(Volumes ?? [], [], 'volumes without an owner');
-    await this.#compareTraces(found, { links, networks: networks.map(({ Id }) => Id) });
+    await this.#compareTraces(found, {
+      links,
+      networks: networks.map(({ Id }) => Id),
+      kept: kept.map(({ ID }) => ID),
+    });
     await this.#thinOut(engine);
   }
 
@@ -220,10 +225,11 @@ export class Clients {
 
   async #compareTraces(
     found: ReadonlyMap<string, KnownContainer>,
-    { links, networks }: { links: number; networks: readonly string[] },
+    { links, networks, kept }: { links: number; networks: readonly string[]; kept: readonly string[] },
   ): Promise<void> {
     const ownBridge = `wh-${instanceOf(this.#daemon.dataRoot)}`;
-    const all = [...found.values()].map(({ id }) => id).sort();
+    // Those that can be brought back have their folders still.
+    const all = [...[...found.values()].map(({ id }) => id), ...kept].sort();
     const running = [...found.values()].flatMap(({ id, running }) => (running ? [id] : [])).sort();
     const expected = {
       mounts: this.#mounts ? running : [],

@@ -65,6 +65,39 @@ export const tags: Job = async (clients, engine) => {
   await untag(clients, engine, name);
 };
 
+/** A name and a container that go, and are brought back; on a disk that is too full nothing is kept. */
+export const undos: Job = async (clients, engine) => {
+  const bringBack = async (subject: string) => {
+    const item = (await engine.trash.list()).find(({ Subject }) => Subject.replace(/^\//, '') === subject);
+    if (item) await engine.trash.undo({ number: item.Number });
+    return item !== undefined;
+  };
+  const name = `${clients.fresh('undone-')}:latest`;
+  await clients.tag('tag', name, async () => {
+    await engine.images.tag(base, name.split(':')[0]!, 'latest');
+    return await idOf(engine, base);
+  });
+  await untag(clients, engine, name);
+  await clients.tag('undo', name, async () => ((await bringBack(name)) ? await idOf(engine, name) : undefined));
+  await untag(clients, engine, name);
+
+  const container = clients.fresh('undone-');
+  const known = { id: '', running: false };
+  await clients.container('create', container, async () => {
+    const config = { Image: base, Cmd: sleeper, Volumes: { '/own': {} } };
+    known.id = (await engine.containers.create(config, { name: container })).Id;
+    return known;
+  });
+  const remove = () =>
+    clients.container('rm', container, async () => {
+      await engine.containers.remove(known.id, { volumes: true });
+      return undefined;
+    });
+  await remove();
+  await clients.container('undo', container, async () => ((await bringBack(container)) ? known : undefined));
+  if (clients.containers.has(container)) await remove();
+};
+
 /** A container's whole life, and an image of it; the tags are this client's alone, or nobody could say which commit came last. */
 export const lives =
   (client: string): Job =>

@@ -8,7 +8,7 @@ import { requireRoot, temporaryFolder } from '#testing';
 import { baseImageTar } from '../../scripts/base-image.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { Clients, drain, inPieces, noise, randomOf, tarOf, verifies } from './crash-fixture.ts';
-import { builds, lives, loads, networks, pulls, runs, tags } from './crash-jobs.ts';
+import { builds, lives, loads, networks, pulls, runs, tags, undos } from './crash-jobs.ts';
 
 /** More are worth it now and then: WHERRY_CRASHES=150. */
 const crashes = Number(process.env['WHERRY_CRASHES'] ?? 8);
@@ -52,7 +52,7 @@ test('a daemon killed at any moment keeps what is finished, loses what is not, a
     mounts: driver !== 'vfs' || remap !== undefined,
     remapped: remap !== undefined,
   });
-  const jobs = [loads(archives), pulls(references), builds, tags, lives('a'), lives('b'), runs, networks];
+  const jobs = [loads(archives), pulls(references), builds, tags, undos, lives('a'), lives('b'), runs, networks];
   clients.start([]);
   await clients.tag('import', 'base:latest', async () => base);
 

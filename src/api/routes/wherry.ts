@@ -15,6 +15,9 @@ const batchBytes = 64 << 10;
 /** What Docker's API has no words for. */
 export const wherryRoutes: readonly ApiRoute[] = [
   ['POST', '/wherry/v1/verify', verify],
+  ['GET', '/wherry/v1/undo', async (call) => call.reply(200, await call.engine.trash.list())],
+  ['POST', '/wherry/v1/undo', undo],
+  ['DELETE', '/wherry/v1/trash', async (call) => call.reply(200, await call.engine.trash.empty())],
   ['GET', '/wherry/v1/builds/{name:.*}', buildReport],
   ['GET', '/wherry/v1/images/{name:.*}/files', listImageFiles],
   ['GET', '/wherry/v1/images/{name:.*}/file', readImageFile],
@@ -35,6 +38,22 @@ async function buildFromListing(call: Call): Promise<void> {
 async function takeBuildFiles(call: Call): Promise<void> {
   await takeFiles(call.param('id'), call.body({ lend: true }));
   call.empty(204);
+}
+
+/** `number` names a call, `count` says how many of the last; the last one when neither is there. */
+async function undo(call: Call): Promise<void> {
+  const number = positive(call, 'number');
+  const count = positive(call, 'count');
+  const wish = { ...(number === undefined ? {} : { number }), ...(count === undefined ? {} : { count }) };
+  call.reply(200, await call.engine.trash.undo(wish));
+}
+
+function positive(call: Call, name: string): number | undefined {
+  const text = call.query.text(name);
+  if (text === undefined) return undefined;
+  if (!/^[1-9][0-9]{0,14}$/.test(text))
+    throw new EngineError('invalid-argument', `${name}: ${JSON.stringify(text)} is not a whole number above zero`);
+  return Number(text);
 }
 
 /** What each step of the build that made an image did: a list, see `BuildStepExplanation`. */

@@ -28,6 +28,7 @@ export function fakeEngine(script: Script): { engine: Engine; calls: RecordedCal
     networks: part('networks'),
     volumes: part('volumes'),
     system: part('system'),
+    trash: part('trash'),
     build: method('build') as Engine['build'],
     buildListed: method('buildListed') as Engine['buildListed'],
     debugBuild: method('debugBuild') as Engine['debugBuild'],

@@ -1,7 +1,9 @@
 import { rm } from 'node:fs/promises';
 import type { ContainersPruned, Filters } from '#api-types';
 import { cleanup } from '#concurrency';
-import { EngineError } from '#errdefs';
+import { EngineError, isKind } from '#errdefs';
+import { log } from '#log';
+import type { Keeping } from '#metadata';
 import type { EngineContext } from '../context.ts';
 import { checkFilterKeys, matchesLabels } from '../filters.ts';
 import { untilMs } from '../images/list.ts';
@@ -19,6 +21,15 @@ export interface RemoveOptions {
   readonly force?: boolean;
   readonly volumes?: boolean;
   readonly link?: boolean;
+  /** That of a call that removes several. */
+  readonly keep?: Keeping | undefined;
+}
+
+interface RemoveLocked {
+  /** Its own volumes too. */
+  readonly volumes: boolean;
+  /** Brought back by this; without it, it is gone for good. */
+  readonly keep?: Keeping | undefined;
 }
 
 /** `DELETE /containers/{id}`. @throws `conflict` in Docker's words for a running container without `force`. */
@@ -36,7 +47,8 @@ export async function removeContainer(
   using _held = await container.lock.acquire();
   if (ctx.containers.get(container.id) !== container) return;
   if (container.isRunning) throw runningError(container, reference);
-  await removeLocked(ctx, container, { volumes: options.volumes ?? false });
+  const keep = options.keep ?? ctx.metadata.journal.keeping('rm', container.name);
+  await removeLocked(ctx, container, { volumes: options.volumes ?? false, keep });
 }
 
 function runningError(container: Container, reference: string): EngineError {
@@ -49,36 +61,72 @@ function runningError(container: Container, reference: string): EngineError {
 }
 
 /** Forgets a stopped container whose lock the caller holds: row first, so that a crash leaves garbage and never a ghost. */
-export function removeLocked(ctx: EngineContext, container: Container, options: { volumes: boolean }): Promise<void> {
+export function removeLocked(ctx: EngineContext, container: Container, options: RemoveLocked): Promise<void> {
   return traced('remove', container.id, () => forget(ctx, container, options));
 }
 
-async function forget(ctx: EngineContext, container: Container, options: { volumes: boolean }): Promise<void> {
+async function forget(ctx: EngineContext, container: Container, options: RemoveLocked): Promise<void> {
   container.removing = true;
   container.failPending(new EngineError('not-found', `No such container: ${container.id}`));
-  if (options.volumes) await removeOwnVolumes(ctx, container);
-  await traced('forget', container.id, () => ctx.metadata.containers.remove(container.id));
+  // What asked to be removed when it ends holds nothing that anybody would want back.
+  const keep = container.body.hostConfig.AutoRemove ? undefined : options.keep;
+  if (keep) await setAside(ctx, container, { volumes: options.volumes, keep });
+  else {
+    if (options.volumes) await removeOwnVolumes(ctx, container);
+    await traced('forget', container.id, () => ctx.metadata.containers.remove(container.id));
+  }
   ctx.containers.delete(container);
   emitContainer(ctx, container, 'destroy');
   container.announceRemoval();
   endForward(container);
+  if (keep) return ctx.trash.touched();
   await cleanup(`removed container ${container.id}`, async () => {
     await ctx.snapshots.remove(container.id);
     await rm(containerPaths(ctx, container.id).folder, { recursive: true, force: true });
   });
 }
 
+/** Its record and those of its own volumes go in one step; its folders stay where they are, those of the volumes go aside. */
+async function setAside(
+  ctx: EngineContext,
+  container: Container,
+  { volumes, keep }: { volumes: boolean; keep: Keeping },
+): Promise<void> {
+  const names = volumes ? removableVolumes(ctx, container) : [];
+  const retire = (chosen: readonly string[]) =>
+    traced('forget', container.id, () =>
+      ctx.metadata.journal.retire({ containers: [container.id], volumes: chosen }, keep),
+    );
+  try {
+    await ctx.volumes.setAside(names, `${keep.number}`, () => retire(names));
+    for (const name of names) tellVolumeGone(ctx, name);
+  } catch (error) {
+    if (!isKind(error, 'conflict')) throw error;
+    log.warn('volumes of a removed container stay', { container: container.id, error });
+    await retire([]);
+  }
+}
+
+/** Those it was made with and nobody else uses. */
+function removableVolumes(ctx: EngineContext, container: Container): string[] {
+  return ownVolumes(container.body.mounts).filter(
+    (name) => ctx.volumes.find(name) && volumeUsers(ctx, name).every((user) => user === container.id),
+  );
+}
+
+function tellVolumeGone(ctx: EngineContext, name: string): void {
+  ctx.events.emit({ type: 'volume', action: 'destroy', id: name, attributes: { driver: 'local' } });
+}
+
 /** Before the record goes, which says from here on that the container is not whole: a crash leaves no volume without an owner. */
 async function removeOwnVolumes(ctx: EngineContext, container: Container): Promise<void> {
-  const names = ownVolumes(container.body.mounts);
-  if (names.length === 0) return;
+  if (removableVolumes(ctx, container).length === 0) return;
   container.body = { ...container.body, unfinished: true };
   await saveContainer(ctx, container);
   await cleanup(`volumes of container ${container.id}`, async () => {
-    for (const name of names) {
-      if (!ctx.volumes.find(name) || volumeUsers(ctx, name).some((user) => user !== container.id)) continue;
+    for (const name of removableVolumes(ctx, container)) {
       await ctx.volumes.remove(name);
-      ctx.events.emit({ type: 'volume', action: 'destroy', id: name, attributes: { driver: 'local' } });
+      tellVolumeGone(ctx, name);
     }
   });
 }
@@ -100,11 +148,12 @@ export async function pruneContainers(
   const until = untilMs(filters);
   const deleted: string[] = [];
   let freedBytes = 0;
+  const keep = ctx.metadata.journal.keeping('container prune', '');
   for (const container of [...ctx.containers.all()]) {
     if (container.isRunning || !matchesLabels(container.body.config.Labels, filters)) continue;
     if (until !== undefined && Date.parse(container.body.created) >= until) continue;
     const sizeBytes = (await ctx.snapshots.usage(container.id)).sizeBytes;
-    await removeContainer(ctx, container.id);
+    await removeContainer(ctx, container.id, { keep });
     deleted.push(container.id);
     freedBytes += sizeBytes;
   }

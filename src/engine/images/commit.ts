@@ -38,7 +38,8 @@ export async function commitContainer(
   });
   await lease.add(...image.references);
   await ctx.snapshots.unpack(image.diffIDs, { signal: options.signal });
-  await ctx.metadata.images.put(image, target ? [formatReference(target)] : []);
+  const keep = target && ctx.metadata.journal.keeping('commit', familiarString(target));
+  await ctx.metadata.images.put(image, target ? [formatReference(target)] : [], [], { keep });
   const emit = (action: string, name: string) =>
     ctx.events.emit({ type: 'image', action, id: image.id, attributes: { ...config.config?.Labels, name } });
   emit('create', image.id);

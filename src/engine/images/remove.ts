@@ -1,7 +1,7 @@
 import type { Filters, ImageDeleteItem, ImagesPruned } from '#api-types';
 import { EngineError } from '#errdefs';
 import { readKnownConfig } from '#image';
-import type { ImageRecord } from '#metadata';
+import type { ImageRecord, Keeping } from '#metadata';
 import { chainIDs } from '#oci';
 import { familiarString, formatReference, parseReference, type Reference, withDefaultTag } from '#reference';
 import type { EngineContext } from '../context.ts';
@@ -29,14 +29,14 @@ export async function removeImage(
   name: string,
   options: RemoveImageOptions = {},
 ): Promise<readonly ImageDeleteItem[]> {
-  const removal = new Removal(ctx);
   const image = resolveImage(ctx, name);
+  const removal = new Removal(ctx, ctx.metadata.journal.keeping('rmi', name));
   await checkPlatforms(ctx, image, name, options.platforms ?? []);
   const force = options.force ?? false;
   const prune = !(options.noPrune ?? false);
   if (meansID(image, name)) await removal.byID(image, force, prune);
   else await removal.byName(image, name, force, prune);
-  await collectGarbage(ctx);
+  await collectGarbage(ctx, removal.keep);
   return removal.answer;
 }
 
@@ -60,9 +60,11 @@ function meansID(image: ImageRecord, name: string): boolean {
 class Removal {
   readonly answer: ImageDeleteItem[] = [];
   readonly #ctx: EngineContext;
+  readonly keep: Keeping | undefined;
 
-  constructor(ctx: EngineContext) {
+  constructor(ctx: EngineContext, keep: Keeping | undefined) {
     this.#ctx = ctx;
+    this.keep = keep;
   }
 
   async byName(image: ImageRecord, name: string, force: boolean, prune: boolean): Promise<void> {
@@ -103,7 +105,7 @@ class Removal {
       throw conflictError(current, conflict);
     }
     const names = [...current.names, ...current.repoDigests];
-    const outcome = await this.#ctx.metadata.images.remove(current.id, { names, unused: !options.force });
+    const outcome = await this.#ctx.metadata.images.remove(current.id, { names, unused: !options.force }, this.keep);
     if (outcome.kind === 'kept') {
       if (outcome.usedBy === undefined) return await this.#delete(image, options);
       if (options.quiet) return;
@@ -124,7 +126,7 @@ class Removal {
 
   async #untag(image: ImageRecord, names: readonly string[]): Promise<void> {
     if (names.length === 0) return;
-    await this.#ctx.metadata.images.untag(image.id, names);
+    await this.#ctx.metadata.images.untag(image.id, names, this.keep);
     this.#tellUntagged(image, names);
   }
 
@@ -180,7 +182,8 @@ export async function pruneImages(ctx: EngineContext, options: { filters?: Filte
   checkFilterKeys(filters, ['dangling', 'label', 'label!', 'until']);
   const danglingOnly = booleanFilter(filters, 'dangling') ?? true;
   const until = untilMs(filters);
-  const removal = new Removal(ctx);
+  const keep = ctx.metadata.journal.keeping('image prune', '');
+  const removal = new Removal(ctx, keep);
   for (const { id } of [...ctx.metadata.images.list()]) {
     const image = ctx.metadata.images.get(id);
     if (!image || containerUsing(ctx, image) !== undefined || hasChildren(ctx, image)) continue;
@@ -188,7 +191,7 @@ export async function pruneImages(ctx: EngineContext, options: { filters?: Filte
     if (danglingOnly && image.names.length + image.repoDigests.length > 0) continue;
     await removal.prune(image);
   }
-  const freedBytes = await collectGarbage(ctx);
+  const freedBytes = await collectGarbage(ctx, keep);
   ctx.events.emit({ type: 'image', action: 'prune', id: '', attributes: { reclaimed: String(freedBytes) } });
   return { ImagesDeleted: removal.answer.length > 0 ? removal.answer : null, SpaceReclaimed: freedBytes };
 }

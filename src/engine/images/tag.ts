@@ -28,7 +28,7 @@ export async function tagImage(ctx: EngineContext, source: string, repo: string,
     throw new EngineError('invalid-argument', message);
   }
   const image = resolveImage(ctx, source);
-  await ctx.metadata.images.tag(image.id, formatReference(reference));
   const name = familiarString(reference);
+  await ctx.metadata.images.tag(image.id, formatReference(reference), ctx.metadata.journal.keeping('tag', name));
   ctx.events.emit({ type: 'image', action: 'tag', id: image.id, attributes: { ...image.labels, name } });
 }

@@ -15,6 +15,7 @@ export async function strayFolders(ctx: EngineContext): Promise<string[]> {
     ...ctx.buildFolders,
     ...[...ctx.buildSteps].map((id) => join(ctx.execRoot, 'steps', id)),
     ...[...ctx.containers.all()].map((container) => join(ctx.root, 'containers', container.id)),
+    ...[...ctx.metadata.journal.containers()].map((id) => join(ctx.root, 'containers', id)),
   ]);
   return [...contexts, ...steps, ...containers].filter((folder) => !known.has(folder));
 }

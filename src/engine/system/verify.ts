@@ -2,6 +2,7 @@ import { join, sep } from 'node:path';
 import { delay } from '#concurrency';
 import { mountsBelow } from '#mount';
 import type { EngineContext } from '../context.ts';
+import { asideVolumes } from '../trash/index.ts';
 import { strayFolders } from './stray-folders.ts';
 
 /** Longer than a start or an exit takes. */
@@ -37,11 +38,11 @@ async function* verifyHeld(ctx: EngineContext): AsyncGenerator<string> {
   const containers = [...ctx.containers.all()];
   const running = containers.filter((container) => container.isUp).map((container) => container.id);
   const inUse = new Set([...running, ...ctx.buildSteps]);
-  yield* verifySnapshots(ctx, new Set(containers.map((container) => container.id)));
+  yield* verifySnapshots(ctx, new Set([...containers.map(({ id }) => id), ...ctx.metadata.journal.containers()]));
   yield* verifyMounts(ctx, inUse);
   yield* ctx.runtime.verify(inUse);
   yield* ctx.networks.verify(inUse);
-  yield* ctx.volumes.verify();
+  yield* ctx.volumes.verify(asideVolumes(ctx));
   yield* ctx.cacheMounts.verify();
   for (const folder of await strayFolders(ctx)) yield `${folder}: left by an earlier run`;
 }

@@ -1,6 +1,7 @@
 import type { Connection } from '../connection.ts';
-import type { BuildCacheRecord } from '../types.ts';
+import type { BuildCacheRecord, Keeping } from '../types.ts';
 import { recordChains, requireLayers } from './images.ts';
+import { keepCacheRecord } from './journal.ts';
 
 /** The part of a record that never changes. */
 export type BuildCacheBody = Omit<BuildCacheRecord, 'lastUsedMs' | 'usageCount'>;
@@ -31,7 +32,13 @@ export const buildCacheWrites = {
     );
   },
 
-  'buildCache.remove'(database: Connection, keys: readonly string[]): void {
-    for (const key of keys) database.run('DELETE FROM build_cache WHERE key = ?', key);
+  'buildCache.remove'(
+    database: Connection,
+    { keys, keep }: { keys: readonly string[]; keep: Keeping | undefined },
+  ): void {
+    for (const key of keys) {
+      keepCacheRecord(database, keep, key);
+      database.run('DELETE FROM build_cache WHERE key = ?', key);
+    }
   },
 };

@@ -1,7 +1,8 @@
 import { EngineError } from '#errdefs';
 import { chainIDs, type Digest } from '#oci';
 import { type Connection, text } from '../connection.ts';
-import type { ExpectedImage, NewImage, RemoveImageOutcome } from '../types.ts';
+import type { ExpectedImage, Keeping, NewImage, RemoveImageOutcome } from '../types.ts';
+import { keepImage, keepMovedName, keepNames } from './journal.ts';
 
 export interface PutImage {
   readonly image: NewImage;
@@ -10,6 +11,7 @@ export interface PutImage {
   /** Sizes of the referenced blobs that have no row yet; their files are in place. */
   readonly newBlobs: readonly { readonly digest: Digest; readonly sizeBytes: number }[];
   readonly nowMs: number;
+  readonly keep: Keeping | undefined;
 }
 
 /** The part of an image that is one JSON document. */
@@ -38,20 +40,27 @@ export const imageWrites = {
       );
     }
     recordChains(database, image.diffIDs);
-    const changed = put.names.flatMap((name) => point(database, name, image.id));
+    const changed = put.names.flatMap((name) => point(database, { name, id: image.id, keep: put.keep }));
     for (const name of put.repoDigests) addRepoDigest(database, image.id, name);
     if (put.names.length > 0) markTagged(database, image.id, nowMs);
     return [...new Set([image.id, ...changed])];
   },
 
-  'images.tag'(database: Connection, { id, name, nowMs }: { id: Digest; name: string; nowMs: number }): Digest[] {
+  'images.tag'(
+    database: Connection,
+    { id, name, nowMs, keep }: { id: Digest; name: string; nowMs: number; keep: Keeping | undefined },
+  ): Digest[] {
     requireImage(database, id);
-    const previous = point(database, name, id);
+    const previous = point(database, { name, id, keep });
     markTagged(database, id, nowMs);
     return [id, ...previous];
   },
 
-  'images.untag'(database: Connection, { id, names }: { id: Digest; names: readonly string[] }): Digest[] {
+  'images.untag'(
+    database: Connection,
+    { id, names, keep }: { id: Digest; names: readonly string[]; keep: Keeping | undefined },
+  ): Digest[] {
+    keepNames(database, keep, id, names);
     for (const name of names) {
       database.run('DELETE FROM names WHERE name = ? AND image_id = ?', name, id);
       database.run('DELETE FROM repo_digests WHERE name = ? AND image_id = ?', name, id);
@@ -67,10 +76,11 @@ export const imageWrites = {
 
   'images.remove'(
     database: Connection,
-    { id, expected }: { id: Digest; expected: ExpectedImage | undefined },
+    { id, expected, keep }: { id: Digest; expected: ExpectedImage | undefined; keep: Keeping | undefined },
   ): RemoveImageOutcome {
     const kept = expected && whyKept(database, id, expected);
     if (kept) return kept;
+    keepImage(database, keep, id);
     database.run('DELETE FROM images WHERE id = ?', id);
     return { kind: 'removed' };
   },
@@ -142,8 +152,12 @@ function holder(database: Connection, name: string): Digest[] {
 }
 
 /** Answers the image that had the name, when that is another one. */
-function point(database: Connection, name: string, id: Digest): Digest[] {
+function point(
+  database: Connection,
+  { name, id, keep }: { name: string; id: Digest; keep: Keeping | undefined },
+): Digest[] {
   const previous = holder(database, name).filter((other) => other !== id);
+  for (const from of previous) keepMovedName(database, keep, { name, from, to: id });
   database.run(
     'INSERT INTO names VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id',
     name,

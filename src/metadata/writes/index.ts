@@ -2,6 +2,7 @@ import { buildCacheWrites } from './build-cache.ts';
 import { documentWrites } from './documents.ts';
 import { garbageWrites } from './garbage.ts';
 import { imageWrites } from './images.ts';
+import { journalWrites } from './journal-restore.ts';
 import { layerWrites } from './layers.ts';
 import { leaseWrites } from './leases.ts';
 
@@ -13,6 +14,7 @@ export const writes = {
   ...documentWrites,
   ...buildCacheWrites,
   ...garbageWrites,
+  ...journalWrites,
 };
 
 export type Writes = typeof writes;

@@ -1,0 +1,110 @@
+import type { Digest } from '#oci';
+import type { Connection, Row } from '../connection.ts';
+import { text } from '../connection.ts';
+import type { Keeping, KeptKind } from '../types.ts';
+
+/** How what is removed is written down: called in the transaction that removes it, before it does. Without a keeping nothing is. */
+type Keep = Keeping | undefined;
+
+/** The rows of an image. */
+export interface KeptImage {
+  readonly image: Row;
+  readonly targets: readonly Row[];
+  readonly blobs: readonly Digest[];
+  readonly names: readonly string[];
+  readonly repoDigests: readonly string[];
+}
+
+/** Names and digested names that an image had. */
+export type KeptNames = Pick<KeptImage, 'names' | 'repoDigests'>;
+
+/** A name that was given to another image. */
+export interface MovedName {
+  readonly name: string;
+  readonly from: Digest;
+  readonly to: Digest;
+}
+
+/** The row of a container, volume or build cache record, and the layers it stood on. */
+export interface KeptRow {
+  readonly row: Row;
+  readonly layers: readonly Digest[];
+}
+
+export function keepImage(database: Connection, keep: Keep, id: Digest): void {
+  const image = keep && database.get('SELECT * FROM images WHERE id = ?', id);
+  if (!image) return;
+  const blobs = column(database, 'SELECT digest AS value FROM image_blobs WHERE image_id = ?', id) as Digest[];
+  const kept: KeptImage = {
+    image,
+    targets: database.all('SELECT digest, set_number FROM image_targets WHERE image_id = ?', id),
+    blobs,
+    names: column(database, 'SELECT name AS value FROM names WHERE image_id = ?', id),
+    repoDigests: column(database, 'SELECT name AS value FROM repo_digests WHERE image_id = ?', id),
+  };
+  write(database, keep, { kind: 'image', key: id, body: kept, blobs });
+}
+
+export function keepNames(database: Connection, keep: Keep, id: Digest, gone: readonly string[]): void {
+  if (!keep) return;
+  const held = (table: string) =>
+    column(database, `SELECT name AS value FROM ${table} WHERE image_id = ?`, id).filter((name) => gone.includes(name));
+  const body: KeptNames = { names: held('names'), repoDigests: held('repo_digests') };
+  if (body.names.length + body.repoDigests.length > 0) write(database, keep, { kind: 'names', key: id, body });
+}
+
+export function keepMovedName(database: Connection, keep: Keep, moved: MovedName): void {
+  if (keep) write(database, keep, { kind: 'moved', key: moved.name, body: moved });
+}
+
+export function keepContainer(database: Connection, keep: Keep, id: string): void {
+  const row = keep && database.get('SELECT number, id, name, body FROM containers WHERE id = ?', id);
+  if (!row) return;
+  const layers = column(database, 'SELECT diff_id AS value FROM container_layers WHERE container_id = ?', id);
+  const body: KeptRow = { row, layers: layers as Digest[] };
+  write(database, keep, { kind: 'container', key: id, body, blobs: body.layers });
+}
+
+export function keepVolume(database: Connection, keep: Keep, name: string): void {
+  const row = keep && database.get('SELECT number, id, name, body FROM volumes WHERE name = ?', name);
+  if (row) write(database, keep, { kind: 'volume', key: name, body: { row, layers: [] } satisfies KeptRow });
+}
+
+export function keepCacheRecord(database: Connection, keep: Keep, key: string): void {
+  const row = keep && database.get('SELECT * FROM build_cache WHERE key = ?', key);
+  if (!row) return;
+  const layers = column(database, 'SELECT diff_id AS value FROM build_cache_layers WHERE key = ?', key) as Digest[];
+  write(database, keep, { kind: 'build-cache', key, body: { row, layers } satisfies KeptRow, blobs: layers });
+}
+
+interface Change {
+  readonly kind: KeptKind;
+  readonly key: string;
+  readonly body: unknown;
+  readonly blobs?: readonly Digest[];
+}
+
+function write(database: Connection, keep: Keeping, { kind, key, body, blobs = [] }: Change): void {
+  const { number, action, subject, atMs } = keep;
+  database.run(
+    'INSERT INTO journal (number, action, subject, at_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+    number,
+    action,
+    subject,
+    atMs,
+  );
+  database.run(
+    'INSERT INTO journal_changes SELECT ?1, coalesce(max(step), 0) + 1, ?2, ?3, ?4 FROM journal_changes WHERE number = ?1',
+    number,
+    kind,
+    key,
+    JSON.stringify(body),
+  );
+  // What was lost already can't be kept.
+  for (const digest of blobs)
+    database.run('INSERT OR IGNORE INTO journal_blobs SELECT ?, digest FROM blobs WHERE digest = ?', number, digest);
+}
+
+export function column(database: Connection, sql: string, key: string): string[] {
+  return database.all(sql, key).map((row) => text(row, 'value'));
+}
