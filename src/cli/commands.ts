@@ -4,6 +4,7 @@ import { buildCommand } from './commands/build.ts';
 import { buildDebugCommand } from './commands/build-debug.ts';
 import { commitCommand, execCommand, logsCommand, psCommand, rmCommand, stopCommand } from './commands/containers.ts';
 import { copyCommand } from './commands/copy.ts';
+import { diffCommand } from './commands/diff.ts';
 import { catCommand, lsCommand } from './commands/image-files.ts';
 import { imageVerifyCommand } from './commands/image-verify.ts';
 import { historyCommand, imagesCommand, rmiCommand, tagCommand } from './commands/images.ts';
@@ -30,6 +31,7 @@ export const commandTable: readonly Command[] = [
   historyCommand,
   lsCommand,
   catCommand,
+  diffCommand,
   imageVerifyCommand,
   tagCommand,
   rmiCommand,

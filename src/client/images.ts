@@ -1,4 +1,4 @@
-import type { ImageFile, ImageFileFacts, Images, ProgressMessage } from '#api-types';
+import type { ImageDifference, ImageFile, ImageFileFacts, Images, ProgressMessage } from '#api-types';
 import { authHeader, decode, filtersQuery, type Transport } from './transport.ts';
 
 const platformJson = (platform: string | undefined) => {
@@ -51,6 +51,8 @@ export function images(transport: Transport): Images {
       const header = String(response.headers['x-wherry-file'] ?? '');
       return { file: decode<ImageFileFacts>(Buffer.from(header, 'base64')), content: response.body };
     },
+    compare: (before, after, { times, signal } = {}) =>
+      transport.lines<ImageDifference>('GET', `${ownNamed(before)}/compare`, { query: { with: after, times }, signal }),
     pull(reference, options = {}) {
       const { name, tag } = splitReference(reference);
       return transport.lines<ProgressMessage>('POST', '/images/create', {

@@ -23,6 +23,7 @@ import { updateContainer } from './containers/update.ts';
 import { waitContainer } from './containers/wait.ts';
 import type { EngineContext } from './context.ts';
 import { commitContainer } from './images/commit.ts';
+import { compareImages } from './images/compare.ts';
 import { distributionInspect, searchImages } from './images/distribution.ts';
 import { imageFile, imageFiles } from './images/files.ts';
 import { imageHistory, inspectImage } from './images/inspect.ts';
@@ -51,6 +52,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       history: (name, options) => imageHistory(ctx, name, options),
       files: (name, options) => imageFiles(ctx, name, options),
       file: (name, path, options) => imageFile(ctx, name, path, options),
+      compare: (before, after, options) => compareImages(ctx, before, after, options),
       pull: (reference, options) => pull(ctx, reference, options),
       push: (reference, options) => push(ctx, reference, options),
       import: (source, options) => importRootfs(ctx, source, options),

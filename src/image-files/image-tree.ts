@@ -37,13 +37,19 @@ export class ImageTree implements Disposable {
   readonly #name: string;
   readonly #merged: MergedTree;
   readonly #layerOf: ReadonlyMap<IndexFile, number>;
+  readonly #indexOf: ReadonlyMap<IndexFile, string>;
   readonly #byTag: ReadonlyMap<string, DiffID>;
   readonly #resources: DisposableStack;
 
-  constructor({ name, chain }: ImageTreeOptions, indexes: readonly IndexFile[], resources: DisposableStack) {
+  constructor(
+    { name, chain, indexes: paths }: ImageTreeOptions,
+    indexes: readonly IndexFile[],
+    resources: DisposableStack,
+  ) {
     this.#name = name;
     this.#merged = new MergedTree(indexes.toReversed());
     this.#layerOf = new Map(indexes.map((index, layer) => [index, layer]));
+    this.#indexOf = new Map(indexes.map((index, layer) => [index, paths[layer]!]));
     this.#byTag = new Map(chain.map((diffID) => [layerTag(diffID), diffID]));
     this.#resources = resources;
   }
@@ -63,6 +69,11 @@ export class ImageTree implements Disposable {
   /** The layer that a file is seen from, counted from 0 at the bottom. */
   layer(node: MergedNode): number {
     return this.#layerOf.get(node.places[0]!.index)!;
+  }
+
+  /** Where a node comes from, in words that say the same of another image's tree. */
+  places(node: MergedNode): string[] {
+    return node.places.map(({ index, inode }) => `${this.#indexOf.get(index)}:${inode.nid}`);
   }
 
   /** Names in byte order. */

@@ -1,8 +1,11 @@
 /**
- * Images file by file: lists, contents. Reads the indexes and tars of layers; nothing is mounted, unpacked or run.
+ * Images file by file: lists, contents, comparisons. Reads the indexes and tars of layers; nothing is mounted, unpacked or run.
  * Imports errdefs, streams, concurrency, oci, archive, erofs, api-types, content, snapshots.
  */
+export { compareImageConfigs } from './compare-configs.ts';
 export { describeFile } from './describe.ts';
 export { ImageTree, type ImageTreeOptions, openImageTree } from './image-tree.ts';
 export { listFiles } from './list.ts';
+export type { FilesJob, TreeSource } from './protocol.ts';
 export { readFileOf } from './read.ts';
+export { walkInThread } from './walk.ts';

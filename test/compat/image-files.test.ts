@@ -189,3 +189,80 @@ test('names, formats, symlinks and refusals on the command line', async (t) => {
     assert.deepEqual([status, stdout, stderr], [1, '', `Error response from daemon: ${message}\n`]);
   }
 });
+
+test('two images compared: each aspect of a file, fields of the configuration, the same for programs', async (t) => {
+  await using setup = await imageSetup(t);
+  if (!setup) return;
+  const base = layer(
+    folder('d'),
+    file('d/same', 'same'),
+    file('gone', 'gone'),
+    file('content', 'one'),
+    file('mode', 'x'),
+  );
+  const capability = new Map([['security.capability', Buffer.alloc(20, 1)]]);
+  const config = (labels: Record<string, string>) => ({ labels });
+  const odd = layer(
+    file('owner', 'x'),
+    file('xattrs', 'x'),
+    symlink('target', 'a'),
+    folder('type'),
+    file('type/in', 'in'),
+    file('copied', 'c'),
+    { type: 'char', path: 'device', devMajor: 1, devMinor: 3 },
+  );
+  const changed = layer(
+    file('.wh.gone', ''),
+    file('content', 'two'),
+    file('mode', 'x', { mode: 0o4755 }),
+    file('owner', 'x', { uid: 5, gid: 6 }),
+    file('xattrs', 'x', { xattrs: capability }),
+    symlink('target', 'b\n'),
+    file('type', 'now a file'),
+    // Another copy of the same, at another time.
+    file('copied', 'c', { mtime: { sec: 5, nsec: 0 } }),
+    { type: 'char', path: 'device', devMajor: 1, devMinor: 5 },
+    folder('new'),
+    file('new/file', 'n'.repeat(2000)),
+  );
+  await load(setup, { layers: [base, odd], tags: ['one:latest'], ...config({ a: '1', b: 'x' }) });
+  await load(setup, { layers: [base, odd, changed], tags: ['two:latest'], ...config({ a: '2' }) });
+  const told = wherry(setup, 'diff', 'one', 'two');
+  assert.deepEqual(told.stdout.split('\n'), [
+    'config.Labels.a: "1" -> "2"',
+    'config.Labels.b: "x" -> -',
+    'C /content  content 3B -> 3B',
+    'C /device  device 1:3 -> 1:5',
+    'D /gone  4B',
+    'C /mode  mode 0644 -> 4755',
+    'A /new/',
+    'A /new/file  2kB',
+    'C /owner  owner 0:0 -> 5:6',
+    'C /target  target a -> "b\\n"',
+    'C /type  type directory -> file',
+    'D /type/in  2B',
+    'C /xattrs  xattrs {} -> {security.capability}',
+    '2 added, 2 removed, 7 changed, +2kB; 2 of the configuration',
+    '',
+  ]);
+  assert.match(
+    wherry(setup, 'diff', '--times', 'one', 'two').stdout,
+    /\nC \/copied {2}modified 1970-01-01T00:00:00Z -> 1970-01-01T00:00:05Z\n/,
+  );
+  const items = wherry(setup, 'diff', '--json', 'two', 'one')
+    .stdout.trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(items[0], { kind: 'config', field: 'config.Labels.a', before: '2', after: '1' });
+  const gone = items.find(({ after }) => after?.path === '/gone');
+  assert.deepEqual([gone.change, gone.after.sizeBytes, gone.after.layer], ['added', 4, 0]);
+  assert.equal(items.length, 13);
+  // Statuses: as Docker's, unless asked for.
+  assert.deepEqual([told.status, wherry(setup, 'diff', '--exit-code', 'one', 'two').status], [0, 1]);
+  assert.deepEqual(wherry(setup, 'diff', '--exit-code', 'one', 'one'), { status: 0, stdout: '', stderr: '' });
+  assert.equal(wherry(setup, 'diff', 'one', 'nope').stderr, 'Error response from daemon: No such image: nope:latest\n');
+  // One argument is a container.
+  const id = (await setup.docker.ok('create', 'one')).trim();
+  assert.deepEqual(wherry(setup, 'diff', id), { status: 0, stdout: '', stderr: '' });
+  assert.equal(wherry(setup, 'diff', 'nope').stderr, 'Error response from daemon: No such container: nope\n');
+});

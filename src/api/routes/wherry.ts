@@ -21,6 +21,7 @@ export const wherryRoutes: readonly ApiRoute[] = [
   ['GET', '/wherry/v1/builds/{name:.*}', buildReport],
   ['GET', '/wherry/v1/images/{name:.*}/files', listImageFiles],
   ['GET', '/wherry/v1/images/{name:.*}/file', readImageFile],
+  ['GET', '/wherry/v1/images/{name:.*}/compare', compareImages],
   ['POST', '/wherry/v1/build', buildFromListing],
   ['POST', '/wherry/v1/build/files/{id}', takeBuildFiles],
   ['POST', '/wherry/v1/builds/{id}/debug', debugBuild],
@@ -77,7 +78,7 @@ async function listImageFiles(call: Call): Promise<void> {
 
 /** The bytes of the file at `path`; what it is stands in the header `X-Wherry-File`, as JSON in base64. */
 async function readImageFile(call: Call): Promise<void> {
-  const path = requiredPath(call);
+  const path = required(call, 'path');
   const { file, content } = await call.engine.images.file(call.param('name'), path, { signal: call.signal });
   const header = Buffer.from(JSON.stringify(file)).toString('base64');
   await call.stream('application/octet-stream', content, {
@@ -86,10 +87,17 @@ async function readImageFile(call: Call): Promise<void> {
   });
 }
 
-function requiredPath(call: Call): string {
-  const path = call.query.text('path');
-  if (path === undefined) throw new EngineError('invalid-argument', 'bad parameter: path');
-  return path;
+function required(call: Call, name: string): string {
+  const value = call.query.text(name);
+  if (value === undefined) throw new EngineError('invalid-argument', `${name} parameter is required`);
+  return value;
+}
+
+/** What an image and the one `with` names differ in, one difference a line; `times=1` counts times too. */
+async function compareImages(call: Call): Promise<void> {
+  const options = { times: call.query.bool('times'), signal: call.signal };
+  const found = call.engine.images.compare(call.param('name'), required(call, 'with'), options);
+  await call.stream('application/x-ndjson', coalesce(lines(found), batchBytes));
 }
 
 const debugOptions = object<BuildDebugOptions>('BuildDebugOptions', {

@@ -1,0 +1,27 @@
+import { compareTrees } from './compare.ts';
+import { FileBytes } from './file-bytes.ts';
+import { openImageTree } from './image-tree.ts';
+import type { FilesJob, TreeSource } from './protocol.ts';
+
+/** What a job finds, as it finds it. Blocking. */
+export function* runFilesJob(job: FilesJob): Generator<unknown> {
+  switch (job.kind) {
+    case 'compare':
+      yield* compare(job);
+      return;
+    default:
+      job.kind satisfies never;
+  }
+}
+
+function* compare({ before, after, times }: Extract<FilesJob, { kind: 'compare' }>): Generator<unknown> {
+  using bytes = bytesOf([before, after]);
+  using one = openImageTree(before);
+  using other = openImageTree(after);
+  yield* compareTrees({ before: one, after: other, bytes, times });
+}
+
+function bytesOf(trees: readonly TreeSource[]): FileBytes {
+  const tars = new Map(trees.flatMap(({ chain, tars }) => chain.map((layer, at) => [layer, tars[at]!] as const)));
+  return new FileBytes((layer) => tars.get(layer)!);
+}

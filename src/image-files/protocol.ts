@@ -1,0 +1,23 @@
+import type { ErrorKind } from '#errdefs';
+import type { DiffID } from '#oci';
+
+/** An image for a worker thread. */
+export interface TreeSource {
+  readonly name: string;
+  readonly chain: readonly DiffID[];
+  /** One for each layer of the chain, as are the tars. */
+  readonly indexes: readonly string[];
+  readonly tars: readonly string[];
+}
+
+/** Walks that read much: their results come piece by piece, as they are asked for. */
+export type FilesJob = {
+  readonly kind: 'compare';
+  readonly before: TreeSource;
+  readonly after: TreeSource;
+  readonly times: boolean;
+};
+
+export type FilesReply =
+  | { readonly items: readonly unknown[]; readonly done: boolean }
+  | { readonly failed: ErrorKind; readonly message: string };
