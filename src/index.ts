@@ -20,5 +20,7 @@ export const Engine = {
 
 export type * from '#api-types';
 export { EngineError, type ErrorKind, ExitError, isKind, kindOf } from '#errdefs';
+export { createRegistryClient } from '#registry';
 export { serveRegistry } from '#registry-server';
+export { copyPlaces, deleteRemote, inspectRemote, listTags, searchRemote } from '#remote';
 export type { ConnectOptions, EngineOptions };

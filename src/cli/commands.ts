@@ -10,6 +10,14 @@ import { imageVerifyCommand } from './commands/image-verify.ts';
 import { historyCommand, imagesCommand, rmiCommand, tagCommand } from './commands/images.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { loginCommand, logoutCommand } from './commands/login.ts';
+import {
+  indexCreateCommand,
+  manifestAnnotateCommand,
+  manifestCreateCommand,
+  manifestInspectCommand,
+  manifestPushCommand,
+  manifestRmCommand,
+} from './commands/manifest.ts';
 import { registryServeCommand } from './commands/registry-serve.ts';
 import { deleteCommand, searchCommand, tagsCommand } from './commands/remote.ts';
 import { runCommand } from './commands/run.ts';
@@ -47,6 +55,12 @@ export const commandTable: readonly Command[] = [
   searchCommand,
   copyCommand,
   deleteCommand,
+  indexCreateCommand,
+  manifestCreateCommand,
+  manifestAnnotateCommand,
+  manifestInspectCommand,
+  manifestPushCommand,
+  manifestRmCommand,
   loginCommand,
   logoutCommand,
   undoCommand,

@@ -5,6 +5,7 @@
  *
  * Nothing is kept here. Documents are held, bounded; blobs pass through.
  */
+export { composeParts, type IndexPart, indexParts, pushIndex, writeIndex } from './compose.ts';
 export { type Copied, type CopyOptions, type CopyProgress, copyImage } from './copy.ts';
 export { type CopyEnd, copyPlaces } from './copy-places.ts';
 export { type DeletedImage, deleteRemote } from './delete.ts';
