@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { isErrno } from '#errdefs';
 import { type Digest, isDigest } from '#oci';
 import { type ByteSource, toNodeReadable } from '#streams';
+import type { Access } from './access.ts';
 import { ApiError } from './api-error.ts';
 import type { Page } from './store/meta-store.ts';
 
@@ -11,6 +12,7 @@ export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly url: URL;
+  readonly access: Access;
 }
 
 type Headers = Readonly<Record<string, string | number>>;
@@ -19,9 +21,13 @@ export function sendEmpty({ response }: Exchange, status: number, headers: Heade
   response.writeHead(status, { 'Content-Length': 0, ...headers }).end();
 }
 
-export function sendJson({ request, response }: Exchange, status: number, text: string, headers: Headers = {}): void {
+export function sendJson(exchange: Exchange, status: number, text: string, headers: Headers = {}): void {
+  sendText(exchange, status, text, { 'Content-Type': 'application/json', ...headers });
+}
+
+export function sendText({ request, response }: Exchange, status: number, text: string, headers: Headers): void {
   const bytes = Buffer.from(text);
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': bytes.length, ...headers });
+  response.writeHead(status, { 'Content-Length': bytes.length, ...headers });
   response.end(request.method === 'HEAD' ? undefined : bytes);
 }
 

@@ -3,6 +3,7 @@ import { type Digest, digestAlgorithm, digestOf, isDigest, mediaTypes } from '#o
 import { isTag } from '#reference';
 import { ApiError } from './api-error.ts';
 import { type Exchange, isUnchanged, requireDigest, sendBytes, sendEmpty, sendJson } from './exchange.ts';
+import { describeByManifest } from './hub/describe.ts';
 import { newManifest } from './manifest-document.ts';
 import type { Registry } from './registry.ts';
 import type { NewManifest, StoredManifest } from './store/meta-store.ts';
@@ -21,6 +22,7 @@ export async function readManifest(
   const digest = isDigest(reference) ? reference : (await meta.tag(name, reference))?.digest;
   const manifest = digest ? await meta.manifest(name, digest) : undefined;
   if (!manifest) throw await unknownManifest(registry, name, reference);
+  if (exchange.request.method === 'GET') registry.pulls.add(name);
   await sendManifest(registry, exchange, manifest);
 }
 
@@ -71,6 +73,7 @@ export async function writeManifest(
   const manifest = newManifest(bytes, contentType, { digest, tags });
   await store(registry, name, manifest);
   registry.claims.settle(name, manifest.blobs);
+  await describeByManifest(registry, name, manifest);
   sendEmpty(exchange, 201, {
     Location: `/v2/${name}/manifests/${digest}`,
     'Docker-Content-Digest': digest,

@@ -1,6 +1,8 @@
 import { KeyedLock } from '#concurrency';
 import { maxManifestBytes } from '#oci';
 import { Claims } from './claims.ts';
+import { Collector } from './collector.ts';
+import { PullCounter } from './hub/pull-counter.ts';
 import type { Limits, Registry, Retention, Stores } from './registry.ts';
 import { openDirectoryBlobs } from './store/directory-blobs.ts';
 import { importDirectory } from './store/import-directory.ts';
@@ -31,6 +33,8 @@ export async function openRegistry(
     retention: { ...defaultRetention, ...options.retention },
   };
   const uploads = opened.use(new Uploads(stores));
+  const pulls = opened.use(new PullCounter(meta));
+  const collector = opened.use(new Collector(stores));
   const held = opened.move();
-  return { ...stores, uploads, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { ...stores, uploads, pulls, collector, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }

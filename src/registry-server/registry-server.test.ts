@@ -6,66 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { digestOf, mediaTypes } from '#oci';
 import { temporaryFolder } from '#testing';
-import { type RegistryServer, serveRegistry } from './index.ts';
-
-interface Reply {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
-}
-
-async function withServer(body: (parts: { call: Call; server: RegistryServer; root: string }) => Promise<void>) {
-  await using folder = await temporaryFolder();
-  await using server = await serveRegistry({ root: folder.path, addr: '127.0.0.1:0' });
-  const call: Call = async (method, path, options = {}) => {
-    const url = path.startsWith('http') ? path : `http://${server.address}${path}`;
-    const answer = await fetch(url, { method, ...options } as RequestInit);
-    return { status: answer.status, headers: answer.headers, text: await answer.text() };
-  };
-  await body({ call, server, root: folder.path });
-}
-
-type Call = (
-  method: string,
-  path: string,
-  options?: { body?: string | Uint8Array; headers?: Record<string, string> },
-) => Promise<Reply>;
-
-async function pushBlob(call: Call, name: string, bytes: string | Uint8Array): Promise<string> {
-  const digest = digestOf(bytes);
-  const begun = await call('POST', `/v2/${name}/blobs/uploads/`);
-  assert.equal(begun.status, 202);
-  const put = await call('PUT', `${begun.headers.get('location')}?digest=${digest}`, { body: bytes });
-  assert.equal(put.status, 201);
-  assert.equal(put.headers.get('docker-content-digest'), digest);
-  return digest;
-}
-
-function codeOf(reply: Reply): string {
-  return (JSON.parse(reply.text) as { errors: { code: string }[] }).errors[0]!.code;
-}
-
-async function pushImage(
-  call: Call,
-  name: string,
-  tag: string,
-  layer = 'layer',
-): Promise<{ digest: string; text: string }> {
-  const config = await pushBlob(call, name, '{}');
-  const layerDigest = await pushBlob(call, name, layer);
-  const text = JSON.stringify({
-    schemaVersion: 2,
-    mediaType: mediaTypes.ociManifest,
-    config: { mediaType: mediaTypes.ociConfig, digest: config, size: 2 },
-    layers: [{ mediaType: mediaTypes.ociLayerGzip, digest: layerDigest, size: layer.length }],
-  });
-  const put = await call('PUT', `/v2/${name}/manifests/${tag}`, {
-    body: text,
-    headers: { 'content-type': mediaTypes.ociManifest },
-  });
-  assert.equal(put.status, 201);
-  return { digest: digestOf(text), text };
-}
+import { serveRegistry } from './index.ts';
+import { callTo, codeOf, pushBlob, pushImage, withServer } from './testsuite/fixture.ts';
 
 test('the API announces itself', () =>
   withServer(async ({ call }) => {
@@ -329,12 +271,6 @@ test('names that climb out of the folder are refused', () =>
 
 test('everything is still there after a restart, uploads in flight too', async () => {
   await using folder = await temporaryFolder();
-  const callTo = (server: RegistryServer): Call => {
-    return async (method, path, options) => {
-      const answer = await fetch(`http://${server.address}${path}`, { method, ...options } as RequestInit);
-      return { status: answer.status, headers: answer.headers, text: await answer.text() };
-    };
-  };
   let location = '';
   const image = await (async () => {
     await using server = await serveRegistry({ root: folder.path, addr: '127.0.0.1:0' });

@@ -1,5 +1,7 @@
 import type { KeyedLock } from '#concurrency';
 import type { Claims } from './claims.ts';
+import type { Collector } from './collector.ts';
+import type { PullCounter } from './hub/pull-counter.ts';
 import type { BlobStore } from './store/blob-store.ts';
 import type { MetaStore } from './store/meta-store.ts';
 import type { Uploads } from './uploads.ts';
@@ -34,4 +36,6 @@ export interface Stores {
 /** What request handlers work on. */
 export interface Registry extends Stores {
   readonly uploads: Uploads;
+  readonly pulls: PullCounter;
+  readonly collector: Collector;
 }

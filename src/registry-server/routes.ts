@@ -1,9 +1,9 @@
-import { isValid, parseReference } from '#reference';
 import { ApiError } from './api-error.ts';
 import { deleteBlob, readBlob } from './blobs.ts';
 import { type Exchange, readPage, requireDigest, sendJson } from './exchange.ts';
 import { deleteManifest, listReferrers, readManifest, writeManifest } from './manifests.ts';
 import type { Registry } from './registry.ts';
+import { requireName } from './repository-name.ts';
 
 type Handler = (registry: Registry, exchange: Exchange, name: string, rest: string) => Promise<void>;
 
@@ -43,11 +43,9 @@ const table: readonly (readonly [RegExp, Readonly<Record<string, Handler>>])[] =
   ],
 ];
 
-/** Answers one request. @throws ApiError for the server to word. */
-export async function route(registry: Registry, exchange: Exchange): Promise<void> {
-  const { request, url } = exchange;
-  const path = decodeURIComponent(url.pathname);
-  const method = request.method ?? 'GET';
+/** Answers what is below `/v2/`. @throws ApiError for the server to word. */
+export async function route(registry: Registry, exchange: Exchange, path: string): Promise<void> {
+  const method = exchange.request.method ?? 'GET';
   if (path === '/v2/' || path === '/v2') return only(['GET', 'HEAD'], method, () => sendJson(exchange, 200, '{}'));
   if (path === '/v2/_catalog') return await catalog(registry, exchange);
   for (const [pattern, methods] of table) {
@@ -69,14 +67,6 @@ function only(methods: readonly string[], method: string, answer: () => void): v
 
 function unsupported(): ApiError {
   return new ApiError('UNSUPPORTED', 'The operation is unsupported.');
-}
-
-/** A name is a folder here: it must follow the grammar, whose components never begin with a dot or an underscore. */
-function requireName(name: string): void {
-  const full = `registry.invalid/${name}`;
-  if (!isValid(full) || parseReference(full).path !== name) {
-    throw new ApiError('NAME_INVALID', 'invalid repository name', { detail: name });
-  }
 }
 
 async function listTags({ meta }: Registry, exchange: Exchange, name: string): Promise<void> {

@@ -2,9 +2,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { EngineError } from '#errdefs';
 import { log } from '#log';
+import { openAccess } from './access.ts';
 import { ApiError } from './api-error.ts';
+import { dispatch } from './dispatch.ts';
 import { type OpenRegistry, openRegistry } from './open-registry.ts';
-import { route } from './routes.ts';
+import type { Limits, Retention } from './registry.ts';
 
 const maxHeaderBytes = 64 << 10;
 
@@ -13,6 +15,8 @@ export interface RegistryServerOptions {
   readonly root: string;
   /** `host:port`, `:port` or `[::1]:port`; port 0 takes a free one. */
   readonly addr: string;
+  readonly retention?: Partial<Retention>;
+  readonly limits?: Partial<Limits>;
   /** Sees each request first and answers true when it has dealt with it: access control, logging. */
   readonly before?: (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
 }
@@ -27,14 +31,13 @@ export interface RegistryServer extends AsyncDisposable {
 export async function serveRegistry(options: RegistryServerOptions): Promise<RegistryServer> {
   const { host, port } = parseAddress(options.addr);
   await using opened = new AsyncDisposableStack();
-  const registry: OpenRegistry = opened.use(await openRegistry(options.root));
+  const registry: OpenRegistry = opened.use(await openRegistry(options.root, options));
   const server = createServer(
     { requestTimeout: 0, maxHeaderSize: maxHeaderBytes, noDelay: true },
     (request, response) => {
       void answer(request, response, async () => {
         if (await options.before?.(request, response)) return;
-        const url = new URL(request.url ?? '/', 'http://registry.invalid');
-        await route(registry, { request, response, url });
+        await dispatch(registry, { request, response, url: urlOf(request), access: openAccess });
       });
     },
   );
@@ -53,6 +56,12 @@ export async function serveRegistry(options: RegistryServerOptions): Promise<Reg
       await held.disposeAsync();
     },
   };
+}
+
+/** The host is the one the client knows us by, for the commands that pages show. */
+function urlOf(request: IncomingMessage): URL {
+  const host = request.headers.host ?? '';
+  return new URL(request.url ?? '/', `http://${/^[\w.:[\]-]+$/.test(host) ? host : 'registry.invalid'}`);
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, work: () => Promise<void>): Promise<void> {

@@ -23,6 +23,31 @@ test('images go to our own registry and come back', async (t) => {
   await thereAndBack(t, setup, registry.address);
 });
 
+test('docker search finds what our own registry has', async (t) => {
+  await using setup = await imageSetup(t);
+  if (!setup) return;
+  await using registry = await serveRegistry({ root: `${setup.folder}/own`, addr: '127.0.0.1:0' });
+  const { docker } = setup;
+  await load(setup, { layers: [lower], tags: ['app:1'] });
+  for (const name of ['library/webapp', 'team/webapp', 'team/other']) {
+    await docker.ok('tag', 'app:1', `${registry.address}/${name}:1`);
+    await docker.ok('push', '-q', `${registry.address}/${name}:1`);
+  }
+  const about = { method: 'PUT', body: JSON.stringify({ description: 'A web application of the team' }) };
+  await fetch(`http://${registry.address}/wherry/registry/repositories/team/webapp`, about);
+  await fetch(`http://${registry.address}/wherry/registry/stars/team/webapp`, { method: 'PUT' });
+  const find = async (...args: string[]) =>
+    lines(await docker.ok('search', '--format', '{{.Name}} {{.StarCount}} {{.IsOfficial}}', ...args));
+  assert.deepEqual(await find(`${registry.address}/webapp`), ['library/webapp 0 true', 'team/webapp 1 false']);
+  assert.deepEqual(await find('--filter', 'is-official=true', `${registry.address}/webapp`), ['library/webapp 0 true']);
+  assert.deepEqual(await find('--filter', 'stars=1', `${registry.address}/app`), ['team/webapp 1 false']);
+  assert.deepEqual(await find('--limit', '1', `${registry.address}/webapp`), ['library/webapp 0 true']);
+  assert.match(
+    await docker.ok('search', `${registry.address}/application`),
+    /team\/webapp +A web application of the team +1/,
+  );
+});
+
 /** Push, delete, pull by tag, by digest and all tags; the digests stay. */
 async function thereAndBack(t: TestContext, setup: Setup, address: string): Promise<void> {
   const { docker } = setup;

@@ -107,8 +107,43 @@ export interface Collection {
   affected(digest: Digest): Promise<readonly { repository: string; manifest: Digest; tags: readonly string[] }[]>;
 }
 
+/** A repository as people look for it. */
+export interface RepositoryEntry {
+  readonly name: string;
+  readonly description: string;
+  readonly isOfficial: boolean;
+  readonly stars: number;
+  readonly pulls: number;
+  readonly pushedMs: number;
+}
+
+export interface SearchOptions {
+  /** All words have to be part of name, description or labels; none finds everything. */
+  readonly words: readonly string[];
+  readonly offset: number;
+  readonly limit: number;
+  /** Others are as if they were not there. */
+  readonly isVisible?: ((name: string) => boolean) | undefined;
+}
+
+/** What people know a repository by. */
+export interface Hub {
+  /** The best first: named exactly so, official, stars, pulls, name. Only repositories that have a manifest. */
+  search(options: SearchOptions): Promise<{ total: number; entries: readonly RepositoryEntry[] }>;
+  entry(name: string): Promise<(RepositoryEntry & { readonly readme: string; readonly createdMs: number }) | undefined>;
+  /** What somebody wrote; from then on images no longer describe the repository. Answers whether there is such a repository. */
+  describe(name: string, words: { description?: string; readme?: string }): Promise<boolean>;
+  /** What an image says of itself. */
+  describeByImage(name: string, words: { description?: string; readme?: string; labels: string }): Promise<void>;
+  /** One star per user. Answers whether there is such a repository. */
+  star(name: string, user: string, isStarred: boolean): Promise<boolean>;
+  isStarred(name: string, user: string): Promise<boolean>;
+  /** A power cut may lose them. */
+  addPulls(counts: ReadonlyMap<string, number>): Promise<void>;
+}
+
 /**
  * What repositories hold. Names are valid repository paths. Asynchronous, so that a database elsewhere can be behind it; a write has
  * reached the disk when it resolves, unless said otherwise.
  */
-export interface MetaStore extends RepositoryCatalog, BlobLinks, Manifests, Tags, Collection, AsyncDisposable {}
+export interface MetaStore extends RepositoryCatalog, BlobLinks, Manifests, Tags, Collection, Hub, AsyncDisposable {}

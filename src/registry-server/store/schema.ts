@@ -54,6 +54,22 @@ const migrations: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX suspects_by_time ON suspects (check_ms);
   `,
+  // What is searched: any part of a word, in any of the three. A push that changes none of them does not touch the index.
+  `
+  CREATE VIRTUAL TABLE search USING fts5 (
+    name, description, labels, content = 'repositories', content_rowid = 'id', tokenize = 'trigram'
+  );
+  INSERT INTO search (rowid, name, description, labels) SELECT id, name, description, labels FROM repositories;
+  CREATE TRIGGER search_insert AFTER INSERT ON repositories BEGIN
+    INSERT INTO search (rowid, name, description, labels) VALUES (new.id, new.name, new.description, new.labels);
+  END;
+  CREATE TRIGGER search_update AFTER UPDATE OF description, labels ON repositories BEGIN
+    INSERT INTO search (search, rowid, name, description, labels)
+      VALUES ('delete', old.id, old.name, old.description, old.labels);
+    INSERT INTO search (rowid, name, description, labels) VALUES (new.id, new.name, new.description, new.labels);
+  END;
+  CREATE INDEX repositories_by_rank ON repositories (is_official DESC, stars DESC, pulls DESC, name);
+  `,
 ];
 
 /** Brings the database to this program's schema. @throws `failed-precondition` when a newer program has moved it on. */

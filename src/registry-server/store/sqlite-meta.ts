@@ -4,6 +4,7 @@ import { Database } from './database.ts';
 import type { MetaStore } from './meta-store.ts';
 import { MetaWriter } from './meta-writer.ts';
 import { collectionOf } from './sqlite/collection.ts';
+import { hubOf } from './sqlite/hub.ts';
 import { blobLinksOf, catalogOf } from './sqlite/links.ts';
 import { manifestsOf } from './sqlite/manifests.ts';
 import { tagsOf } from './sqlite/tags.ts';
@@ -24,6 +25,7 @@ export async function openSqliteMeta(root: string, options: { now?: () => number
     ...manifestsOf(tables),
     ...tagsOf(tables),
     ...collectionOf(tables),
+    ...hubOf(tables),
     async [Symbol.asyncDispose]() {
       reader.close();
       await writer[Symbol.asyncDispose]();

@@ -164,6 +164,68 @@ export function testMetaStore(
     assert.deepEqual(await store.affected(digestOf('nothing')), []);
   });
 
+  check('repositories are found by parts of words in name, description and labels', async (store) => {
+    for (const name of ['library/nginx', 'team/nginx-extra', 'team/other', 'nginx']) await put(store, name, 'm', {});
+    await store.linkBlob('no-manifest/nginx', { digest: digestOf('x'), sizeBytes: 1 }, 0);
+    await store.describe('team/other', { description: 'Like NGINX, 100% other' });
+    await store.describeByImage('team/nginx-extra', { labels: 'vendor=Acme' });
+    const find = async (...words: string[]) =>
+      (await store.search({ words, offset: 0, limit: 10 })).entries.map(({ name }) => name);
+    assert.deepEqual(await find('nginx'), ['library/nginx', 'nginx', 'team/nginx-extra', 'team/other']);
+    assert.deepEqual(await find('ginx', 'acme'), ['team/nginx-extra']);
+    assert.deepEqual(await find('0%'), ['team/other']);
+    assert.deepEqual(await find('"nginx" OR'), []);
+    assert.deepEqual(await find('ng', 'extra'), ['team/nginx-extra']);
+    assert.equal((await find()).length, 4);
+    const page = await store.search({ words: ['nginx'], offset: 1, limit: 2 });
+    assert.deepEqual([page.total, page.entries.map(({ name }) => name)], [4, ['nginx', 'team/nginx-extra']]);
+    const isVisible = (name: string) => name.startsWith('team/');
+    const some = await store.search({ words: ['nginx'], offset: 0, limit: 1, isVisible });
+    assert.deepEqual([some.total, some.entries.map(({ name }) => name)], [2, ['team/nginx-extra']]);
+  });
+
+  check('stars are one per user, and rank', async (store) => {
+    for (const name of ['a', 'b', 'c']) await put(store, name, 'm', {});
+    assert.equal(await store.star('b', 'ada', true), true);
+    assert.equal(await store.star('b', 'ada', true), true);
+    assert.equal(await store.star('absent', 'ada', true), false);
+    await store.addPulls(
+      new Map([
+        ['c', 3],
+        ['absent', 1],
+      ]),
+    );
+    const { entries } = await store.search({ words: [], offset: 0, limit: 10 });
+    assert.deepEqual(
+      entries.map(({ name, stars, pulls }) => [name, stars, pulls]),
+      [
+        ['b', 1, 0],
+        ['c', 0, 3],
+        ['a', 0, 0],
+      ],
+    );
+    assert.deepEqual([await store.isStarred('b', 'ada'), await store.isStarred('b', 'bob')], [true, false]);
+    await store.star('b', 'ada', false);
+    assert.equal((await store.entry('b'))?.stars, 0);
+  });
+
+  check('what somebody wrote counts for more than what an image says', async (store) => {
+    await put(store, 'a', 'm', {});
+    await store.describeByImage('a', { description: 'first', readme: 'long', labels: 'x=1' });
+    const words = async () => {
+      const entry = await store.entry('a');
+      return [entry?.description, entry?.readme];
+    };
+    assert.deepEqual(await words(), ['first', 'long']);
+    await store.describeByImage('a', { description: 'second', labels: 'x=1' });
+    assert.deepEqual(await words(), ['second', 'long']);
+    assert.equal(await store.describe('a', { description: 'mine' }), true);
+    await store.describeByImage('a', { description: 'third', readme: 'third', labels: 'x=2' });
+    assert.deepEqual(await words(), ['mine', 'long']);
+    assert.equal(await store.describe('absent', { description: 'x' }), false);
+    assert.equal(await store.entry('absent'), undefined);
+  });
+
   check('many writers at once lose nothing', async (store) => {
     const texts = Array.from({ length: 200 }, (_, at) => `m${at}`);
     await Promise.all(texts.map((text) => put(store, 'app', text, { blobs: ['layer', text], tags: [text] })));

@@ -1,0 +1,25 @@
+import { ApiError } from './api-error.ts';
+import type { Exchange } from './exchange.ts';
+import { ping, search } from './hub/search.ts';
+import { manage } from './management.ts';
+import type { Registry } from './registry.ts';
+import { route } from './routes.ts';
+import { site } from './web/site.ts';
+
+const managementPrefix = '/wherry/registry/';
+
+/** Answers one request. @throws ApiError for the server to word. */
+export async function dispatch(registry: Registry, exchange: Exchange): Promise<void> {
+  const path = decodeURIComponent(exchange.url.pathname);
+  if (path === '/v2' || path.startsWith('/v2/')) return await route(registry, exchange, path);
+  if (path.startsWith(managementPrefix) && (await manage(registry, exchange, path.slice(managementPrefix.length)))) {
+    return;
+  }
+  const { method } = exchange.request;
+  if (method === 'GET' || method === 'HEAD') {
+    if (path === '/v1/_ping') return ping(exchange);
+    if (path === '/v1/search') return await search(registry, exchange);
+    if (await site(registry, exchange, path)) return;
+  }
+  throw new ApiError('UNSUPPORTED', 'The operation is unsupported.', { status: 404 });
+}
