@@ -662,26 +662,47 @@ static napi_value do_lutimes(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* The name of an attribute: bytes, as a string with a character for each. */
+static bool get_xattr_name(napi_env env, napi_value value, char name[XATTR_NAME_MAX + 1]) {
+  size_t size;
+  if (napi_get_value_string_latin1(env, value, NULL, 0, &size) != napi_ok) {
+    throw_argument(env, "name", "a string");
+    return false;
+  }
+  if (size > XATTR_NAME_MAX) {
+    throw_errno(env, ERANGE, "name", NULL);
+    return false;
+  }
+  napi_get_value_string_latin1(env, value, name, XATTR_NAME_MAX + 1, &size);
+  if (memchr(name, '\0', size) != NULL) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_VALUE", "a path or name must not contain NUL bytes");
+    return false;
+  }
+  return true;
+}
+
 static napi_value do_lsetxattr(napi_env env, napi_callback_info info) {
   napi_value args[3];
-  struct path path, name;
+  struct path path;
+  char name[XATTR_NAME_MAX + 1];
   struct bytes value;
   if (!get_args(env, info, 3, args) || !get_path(env, args[0], "path", &path) ||
-      !get_path(env, args[1], "name", &name) || !get_bytes(env, args[2], "value", &value))
+      !get_xattr_name(env, args[1], name) || !get_bytes(env, args[2], "value", &value))
     return NULL;
-  if (lsetxattr(path.text, name.text, value.data, value.size, 0) < 0)
+  if (lsetxattr(path.text, name, value.data, value.size, 0) < 0)
     return throw_errno(env, errno, "lsetxattr", path.text);
   return NULL;
 }
 
 static napi_value do_lgetxattr(napi_env env, napi_callback_info info) {
   napi_value args[2], buffer;
-  struct path path, name;
+  struct path path;
+  char name[XATTR_NAME_MAX + 1];
   static _Thread_local uint8_t value[MAX_XATTR_VALUE];
   if (!get_args(env, info, 2, args) || !get_path(env, args[0], "path", &path) ||
-      !get_path(env, args[1], "name", &name))
+      !get_xattr_name(env, args[1], name))
     return NULL;
-  ssize_t size = lgetxattr(path.text, name.text, value, sizeof value);
+  ssize_t size = lgetxattr(path.text, name, value, sizeof value);
   if (size < 0) return errno == ENODATA ? NULL : throw_errno(env, errno, "lgetxattr", path.text);
   napi_create_buffer_copy(env, (size_t)size, value, NULL, &buffer);
   return buffer;
@@ -698,7 +719,7 @@ static napi_value do_llistxattr(napi_env env, napi_callback_info info) {
   uint32_t index = 0;
   for (ssize_t at = 0; at < size; at += (ssize_t)strlen(names + at) + 1) {
     napi_value name;
-    napi_create_string_utf8(env, names + at, NAPI_AUTO_LENGTH, &name);
+    napi_create_string_latin1(env, names + at, NAPI_AUTO_LENGTH, &name);
     napi_set_element(env, list, index++, name);
   }
   return list;
@@ -706,11 +727,12 @@ static napi_value do_llistxattr(napi_env env, napi_callback_info info) {
 
 static napi_value do_lremovexattr(napi_env env, napi_callback_info info) {
   napi_value args[2];
-  struct path path, name;
+  struct path path;
+  char name[XATTR_NAME_MAX + 1];
   if (!get_args(env, info, 2, args) || !get_path(env, args[0], "path", &path) ||
-      !get_path(env, args[1], "name", &name))
+      !get_xattr_name(env, args[1], name))
     return NULL;
-  if (lremovexattr(path.text, name.text) < 0) return throw_errno(env, errno, "lremovexattr", path.text);
+  if (lremovexattr(path.text, name) < 0) return throw_errno(env, errno, "lremovexattr", path.text);
   return NULL;
 }
 

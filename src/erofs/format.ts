@@ -42,4 +42,6 @@ export const modes = {
 /** Dirent file types by the type bits of the mode, shifted right by 12. */
 export const direntTypes: readonly number[] = [0, 5, 3, 0, 2, 0, 4, 0, 1, 0, 7, 0, 6, 0, 0, 0];
 
-export const opaqueXattr = 'trusted.overlay.opaque';
+/** By these overlayfs would be told to look elsewhere. */
+export const overlayXattrPrefix = 'trusted.overlay.';
+export const opaqueXattr = `${overlayXattrPrefix}opaque`;

@@ -97,6 +97,7 @@ test('every type and attribute comes back', async () => {
         ['security.capability', capability],
         ['system.posix_acl_access', acl],
         ['user.empty', Buffer.alloc(0)],
+        ['trusted.mine', Buffer.from([0, 255])],
         ['trusted.overlay.redirect', Buffer.from('/etc')],
         ['weird.name', Buffer.from('x')],
       ]),
@@ -124,6 +125,7 @@ test('every type and attribute comes back', async () => {
     [
       ['security.capability', capability],
       ['system.posix_acl_access', acl],
+      ['trusted.mine', Buffer.from([0, 255])],
       ['user.empty', Buffer.alloc(0)],
     ],
   );

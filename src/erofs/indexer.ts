@@ -2,12 +2,11 @@ import type { ByteString, TarEntry } from '#archive';
 import { encodeDevice, fieldsOf, InodeCopier, setLink } from './copy-up.ts';
 import { modes, modeType } from './format.ts';
 import type { InodeFields } from './inodes.ts';
-import { cleanPath, refuseCall, refuseEntry, refusePath } from './paths.ts';
+import { cleanPath, refuseCall, refuseEntry, refusePath, whiteoutPrefix } from './paths.ts';
 import { LayerTree, rootInode } from './tree.ts';
 import type { DataSource, LowerInode, LowerLookup } from './types.ts';
 import { keptXattrs } from './xattrs.ts';
 
-const whiteoutPrefix = '.wh.';
 /** AUFS' own bookkeeping, which no layer means as files (image-spec v1.1 layer.md §Whiteouts reserves the prefix). */
 const whiteoutMetaPrefix = '.wh..wh.';
 const opaqueMarker = '.wh..wh..opq';
@@ -92,16 +91,21 @@ export class LayerIndexer {
   }
 
   #setDirectory(inode: number, entry: TarEntry): void {
-    const { inodes, directories } = this.tree;
+    const { inodes } = this.tree;
+    const directory = this.tree.directories.get(inode)!;
     inodes.set(inode, entryFields(entry, modes.directory));
-    const xattrs = new Map([...(inodes.xattrs.get(inode) ?? []), ...entry.xattrs]);
-    if (xattrs.size > 0) inodes.xattrs.set(inode, keptXattrs(xattrs, entry.path));
-    directories.get(inode)!.implied = false;
+    // What an earlier entry of the layer gave it stays; what the chain below gave it is not the layer's.
+    const earlier = directory.inherited ? [] : (inodes.xattrs.get(inode) ?? []);
+    const xattrs = keptXattrs(new Map([...earlier, ...entry.xattrs]), entry.path);
+    if (xattrs.size > 0) inodes.xattrs.set(inode, xattrs);
+    else inodes.xattrs.delete(inode);
+    directory.implied = false;
+    directory.inherited = false;
   }
 
   #markOpaque(components: readonly ByteString[]): void {
     const inode = this.tree.parentOf(components);
-    this.tree.directories.get(inode)!.opaque = true;
+    this.tree.hideBelow(inode);
   }
 
   #whiteout(components: readonly ByteString[], name: ByteString): void {

@@ -2,6 +2,8 @@ import { type ByteString, utf8FromBytes } from '#archive';
 import { EngineError } from '#errdefs';
 import { maxNameBytes } from './format.ts';
 
+/** Before the name that a layer hides: so the longest names have whiteouts that no file could be called. */
+export const whiteoutPrefix = '.wh.';
 /** PATH_MAX: no system call could name anything longer. */
 const maxPathBytes = 4096;
 
@@ -42,8 +44,12 @@ export function cleanPath(path: ByteString, role: PathRole): ByteString[] {
       if (components.pop() === undefined) refusePath(role, path);
       continue;
     }
-    if (part.length > maxNameBytes) refuseCall('openat', shown, 'file name too long');
     components.push(part);
   }
+  const hasLongName = components.some((part, position) => {
+    const isMarker = role === 'entry name' && position === components.length - 1 && part.startsWith(whiteoutPrefix);
+    return part.length > (isMarker ? whiteoutPrefix.length + maxNameBytes : maxNameBytes);
+  });
+  if (hasLongName) refuseCall('openat', shown, 'file name too long');
   return components;
 }

@@ -1,6 +1,6 @@
 import type { ByteString } from '#archive';
 import { modes, modeType } from './format.ts';
-import { InodeTable } from './inodes.ts';
+import { type InodeFields, InodeTable } from './inodes.ts';
 import { refuseCall } from './paths.ts';
 import type { LowerInode, LowerLookup } from './types.ts';
 
@@ -10,12 +10,16 @@ export interface Directory {
   readonly entries: Map<ByteString, number>;
   /** Made for the sake of what is in it; nothing is known of its own attributes. */
   implied: boolean;
+  /** The same, and the chain below had it: its attributes are from there. */
+  inherited: boolean;
   /** Hides what lower layers have under the same path. */
   opaque: boolean;
 }
 
 export const rootInode = 1;
 const maxSymlinks = 40;
+/** What is made where nobody says what it is. */
+const defaultDirectory: InodeFields = { mode: modes.directory | 0o755, uid: 0, gid: 0, mtimeSec: 0, mtimeNsec: 0 };
 
 /**
  * The files of a layer as extraction would leave them. Paths are resolved as a process in the root would: symlinks of the layer (and, with a
@@ -35,7 +39,7 @@ export class LayerTree {
   constructor(lower: LowerLookup | undefined, copyUp: (lower: LowerInode) => number) {
     this.#lower = lower;
     this.#copyUp = copyUp;
-    this.inodes.add({ mode: modes.directory | 0o755, uid: 0, gid: 0, mtimeSec: 0, mtimeNsec: 0 });
+    this.inodes.add(defaultDirectory);
     this.#addDirectory(rootInode, rootInode, true);
   }
 
@@ -66,7 +70,31 @@ export class LayerTree {
       this.whiteoutInode = this.inodes.add({ mode: modes.char, uid: 0, gid: 0, mtimeSec: 0, mtimeNsec: 0 });
     const existing = this.child(parent, name);
     if (existing === undefined) this.put(parent, name, this.whiteoutInode);
-    else if (this.isDirectory(existing)) this.directories.get(existing)!.opaque = true;
+    else if (this.isDirectory(existing)) {
+      this.#disown(existing);
+      this.hideBelow(existing);
+    }
+  }
+
+  /** Lets nothing of the chain below show through a directory: whatever it holds by now came without it. */
+  hideBelow(directory: number): void {
+    const { entries } = this.directories.get(directory)!;
+    this.directories.get(directory)!.opaque = true;
+    for (const child of entries.values()) if (this.isDirectory(child)) this.#disownAll(child);
+  }
+
+  #disownAll(directory: number): void {
+    this.#disown(directory);
+    for (const child of this.directories.get(directory)!.entries.values())
+      if (this.isDirectory(child)) this.#disownAll(child);
+  }
+
+  #disown(inode: number): void {
+    const directory = this.directories.get(inode)!;
+    if (!directory.inherited) return;
+    directory.inherited = false;
+    this.inodes.set(inode, defaultDirectory);
+    this.inodes.xattrs.delete(inode);
   }
 
   /** The directory that holds `components`' last name, made where it is missing. */
@@ -158,16 +186,16 @@ export class LayerTree {
   }
 
   #make(parent: number, name: ByteString, lower: LowerInode | undefined): number {
-    const inode = lower
-      ? this.#copyUp(lower)
-      : this.inodes.add({ mode: modes.directory | 0o755, uid: 0, gid: 0, mtimeSec: 0, mtimeNsec: 0 });
+    const inode = lower ? this.#copyUp(lower) : this.inodes.add(defaultDirectory);
     this.put(parent, name, inode);
-    this.directories.get(inode)!.implied = this.#lower === undefined;
+    const directory = this.directories.get(inode)!;
+    directory.implied = this.#lower === undefined;
+    directory.inherited = lower !== undefined;
     return inode;
   }
 
   #addDirectory(inode: number, parent: number, implied: boolean): void {
-    this.directories.set(inode, { inode, parent, entries: new Map(), implied, opaque: false });
+    this.directories.set(inode, { inode, parent, entries: new Map(), implied, inherited: false, opaque: false });
   }
 
   #forgetPaths(): void {

@@ -1,6 +1,6 @@
 import type { ByteString } from '#archive';
 import { EngineError } from '#errdefs';
-import { xattrHeaderBytes } from './format.ts';
+import { overlayXattrPrefix, xattrHeaderBytes } from './format.ts';
 
 /** Name prefixes that have a number of their own. */
 const prefixes: readonly (readonly [string, number])[] = [
@@ -17,15 +17,15 @@ export type Xattrs = ReadonlyMap<ByteString, Uint8Array>;
 const maxAreaBytes = xattrHeaderBytes + 4 * 0xfffe;
 
 /**
- * A layer's attributes as they are kept: `trusted.*` is dropped, because a layer must not steer overlayfs (containerd drops it too), and so are
- * namespaces no local filesystem stores.
+ * A layer's attributes as they are kept: what speaks to overlayfs is dropped, because a layer must not steer it, and so are namespaces no
+ * local filesystem stores.
  * @throws `invalid-argument` for what does not fit an inode.
  */
 export function keptXattrs(xattrs: Xattrs, path: ByteString): Xattrs {
   if (xattrs.size === 0) return xattrs;
   const kept = new Map<ByteString, Uint8Array>();
   for (const [name, value] of [...xattrs].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (name.startsWith('trusted.') || prefixOf(name) === undefined) continue;
+    if (name.startsWith(overlayXattrPrefix) || prefixOf(name) === undefined) continue;
     if (name.length > 255 || name.includes('\0') || value.byteLength > 0xffff)
       throw new EngineError('invalid-argument', `layer entry ${JSON.stringify(path)}: attribute too large`);
     kept.set(name, value);

@@ -1,5 +1,5 @@
 import { chmodSync, lchownSync, readlinkSync } from 'node:fs';
-import { type ByteString, byteString, bytesFromUtf8, bytesOf, utf8FromBytes } from '#archive';
+import { type ByteString, byteString, bytesOf } from '#archive';
 import { isErrno } from '#errdefs';
 import { type FullStat, sys } from '#sys';
 import type { Attributes, FileType } from './tree.ts';
@@ -16,8 +16,8 @@ export const typeBits: Readonly<Record<FileType, number>> = {
 };
 const typesByBits = new Map(Object.entries(typeBits).map(([type, bits]) => [bits, type as FileType]));
 
-/** The host's own notes, overlayfs's among them; no attributes that a layer carries. */
-const hostPrefix = 'trusted.';
+/** Notes of overlayfs: no attributes that a layer carries, since by some of them it would be told to look elsewhere. */
+export const overlayPrefix = 'trusted.overlay.';
 
 export function typeOfStat(stat: FullStat): FileType {
   return typesByBits.get(stat.mode & typeMask)!;
@@ -44,19 +44,19 @@ export function readAttributes(path: ByteString, stat: FullStat = sys.lstat(byte
   };
 }
 
-/** Extended attributes by name, sorted, without those that belong to the host. */
+/** Extended attributes by name, sorted, without those that are overlayfs's. */
 export function readXattrs(path: ByteString): Map<ByteString, Uint8Array> {
   const found = new Map<ByteString, Uint8Array>();
   const bytes = bytesOf(path);
   for (const name of listXattrs(bytes).sort()) {
-    if (name.startsWith(hostPrefix)) continue;
+    if (name.startsWith(overlayPrefix)) continue;
     const value = sys.lgetxattr(bytes, name);
-    if (value !== undefined) found.set(bytesFromUtf8(name), value);
+    if (value !== undefined) found.set(name, value);
   }
   return found;
 }
 
-function listXattrs(path: Buffer): string[] {
+function listXattrs(path: Buffer): ByteString[] {
   try {
     return sys.llistxattr(path);
   } catch (error) {
@@ -73,11 +73,11 @@ export function writeAttributes(path: ByteString, attributes: Attributes): void 
   const bytes = bytesOf(path);
   lchownSync(bytes, attributes.uid, attributes.gid);
   if (attributes.type !== 'symlink') chmodSync(bytes, attributes.mode);
-  for (const [name, value] of attributes.xattrs) writeXattr(bytes, utf8FromBytes(name), value);
+  for (const [name, value] of attributes.xattrs) writeXattr(bytes, name, value);
   sys.lutimes(bytes, attributes.mtime, attributes.mtime);
 }
 
-function writeXattr(path: Buffer, name: string, value: Uint8Array): void {
+function writeXattr(path: Buffer, name: ByteString, value: Uint8Array): void {
   try {
     sys.lsetxattr(path, name, value);
   } catch (error) {
@@ -89,6 +89,6 @@ function writeXattr(path: Buffer, name: string, value: Uint8Array): void {
 /** Removes extended attributes that `attributes` does not name; for files that existed before. */
 export function dropOtherXattrs(path: ByteString, attributes: Attributes): void {
   for (const name of readXattrs(path).keys()) {
-    if (!attributes.xattrs.has(name)) sys.lremovexattr(bytesOf(path), utf8FromBytes(name));
+    if (!attributes.xattrs.has(name)) sys.lremovexattr(bytesOf(path), name);
   }
 }

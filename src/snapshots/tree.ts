@@ -1,5 +1,6 @@
 import type { ByteString, SparseSegment, TarEntry, TarEntryType, TarTime } from '#archive';
 import type { EngineError } from '#errdefs';
+import { overlayPrefix } from './attributes.ts';
 import { auxiliaryPrefix, invalidPath, opaqueName, refusedCall, splitPath, whiteoutPrefix } from './names.ts';
 
 export type FileType = Exclude<TarEntryType, 'hardlink'> | 'socket';
@@ -49,9 +50,6 @@ export function isFolder(node: LayerFolder | Inode | undefined): node is LayerFo
 
 /** A tar needs this many symlinks on one path only to do harm. */
 const maxSymlinks = 40;
-
-/** Never taken from a layer, as containerd does: by some of these overlayfs would be told to look elsewhere. */
-const hostAttributes = 'trusted.';
 
 function newFolder(attributes?: Attributes): LayerFolder {
   return { attributes, opaque: false, children: new Map(), whiteouts: new Set() };
@@ -120,7 +118,7 @@ export class LayerTree {
 
   /** Anything but a directory at the root is passed over, as dockerd does. */
   #addRoot(entry: TarEntry): void {
-    if (entry.type === 'directory') this.root.attributes = attributesOf(entry);
+    if (entry.type === 'directory') describe(this.root, entry);
   }
 
   /** Entries of one folder mostly stand together. */
@@ -148,7 +146,7 @@ export class LayerTree {
     } else if (entry.type !== 'directory') {
       parent.children.set(name, inodeOf(entry));
     } else if (isFolder(present)) {
-      present.attributes = attributesOf(entry);
+      describe(present, entry);
     } else {
       parent.children.set(name, newFolder(attributesOf(entry)));
     }
@@ -243,6 +241,12 @@ function addImplied(parent: LayerFolder, name: ByteString): LayerFolder {
   return folder;
 }
 
+/** An entry for a folder that the layer has already: extended attributes of earlier entries stay. */
+function describe(folder: LayerFolder, entry: TarEntry): void {
+  const attributes = attributesOf(entry);
+  folder.attributes = { ...attributes, xattrs: new Map([...(folder.attributes?.xattrs ?? []), ...attributes.xattrs]) };
+}
+
 function symlinkTarget(inode: Inode): ByteString | undefined {
   return inode.from === 'tar' && inode.attributes.type === 'symlink' ? inode.attributes.linkPath : undefined;
 }
@@ -276,7 +280,7 @@ export function linkedAttributes(file: Attributes, { mode, uid, gid, mtime }: Li
 function attributesOf(entry: TarEntry): Attributes {
   const { type, mode, uid, gid, mtime, devMajor, devMinor, linkPath, sizeBytes } = entry;
   if (type === 'hardlink') throw new Error('a hardlink has no attributes of its own');
-  const xattrs = [...entry.xattrs].filter(([name]) => !name.startsWith(hostAttributes));
+  const xattrs = [...entry.xattrs].filter(([name]) => !name.startsWith(overlayPrefix));
   const shownMode = type === 'symlink' ? 0o777 : mode;
   return { type, mode: shownMode, uid, gid, mtime, devMajor, devMinor, linkPath, sizeBytes, xattrs: new Map(xattrs) };
 }

@@ -37,7 +37,9 @@ class OverlayWriter {
   }
 
   write(target: ByteString): void {
-    const { root } = this.#source.tree;
+    const { root, linksBelow } = this.#source.tree;
+    // Also of links that a later entry of the layer replaced: applied one after another they would have failed.
+    for (const { path } of linksBelow) this.#linkTarget(path);
     this.#contents(root, target, () => this.#below);
     // overlayfs merges the roots of a stack whatever their attributes say, so an opaque root hides name by name.
     if (root.opaque) this.#hideRoot(root, target);
@@ -102,10 +104,15 @@ class OverlayWriter {
   }
 
   #copyUp({ path: parts, header }: Extract<Inode, { from: 'below' }>, path: ByteString): void {
-    const origin = this.#below?.folder?.find(parts);
-    if (origin === undefined || typeOfStat(origin.stat) === 'directory') throw noLinkTarget(parts);
+    const origin = this.#linkTarget(parts);
     const attributes = linkedAttributes(readAttributes(origin.path, origin.stat), header);
     createFile(path, attributes, fileData(origin.path, attributes.sizeBytes));
+  }
+
+  #linkTarget(parts: readonly ByteString[]): MergedFile {
+    const origin = this.#below?.folder?.find(parts);
+    if (origin === undefined || typeOfStat(origin.stat) === 'directory') throw noLinkTarget(parts);
+    return origin;
   }
 }
 

@@ -90,6 +90,17 @@ test('names that are not UTF-8 go in as bytes', async () => {
   assert.equal(sys.lstat(path).mode, fifo | 0o600);
 });
 
+test('names of attributes are bytes, whatever they spell', async () => {
+  await using folder = await temporaryFolder();
+  const names = ['user.caf\xc3\xa9', 'user.\xff\xfe', `user.${'n'.repeat(250)}`];
+  for (const name of names) sys.lsetxattr(folder.path, name, Buffer.from(name, 'latin1'));
+  assert.deepEqual(sys.llistxattr(folder.path).sort(), names.toSorted());
+  for (const name of names) assert.equal(sys.lgetxattr(folder.path, name)?.toString('latin1'), name);
+  sys.lremovexattr(folder.path, names[1]!);
+  assert.equal(sys.lgetxattr(folder.path, names[1]!), undefined);
+  assert.throws(() => sys.lgetxattr(folder.path, `user.${'n'.repeat(251)}`), { code: 'ERANGE' });
+});
+
 test('an attribute that is not there reads as undefined', async () => {
   await using folder = await temporaryFolder();
   assert.equal(sys.lgetxattr(folder.path, 'user.wherry'), undefined);

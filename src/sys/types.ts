@@ -73,7 +73,7 @@ export interface Sys {
   scanFolder(path: PathLike): string;
   /** utimensat(AT_SYMLINK_NOFOLLOW), nanoseconds exact, also before 1970. */
   lutimes(path: PathLike, atime: NanoTime, mtime: NanoTime): void;
-  /** lsetxattr(2) and friends never follow symlinks. `get` answers undefined when the attribute is not there. */
+  /** lsetxattr(2) and friends never follow symlinks. Names are byte strings. `get` answers undefined when the attribute is not there. */
   lsetxattr(path: PathLike, name: string, value: Uint8Array): void;
   lgetxattr(path: PathLike, name: string): Buffer | undefined;
   llistxattr(path: PathLike): string[];

@@ -1,8 +1,17 @@
 /** Indexes under the kernel's own EROFS: what is mounted must be what `tar -x` leaves, attribute by attribute. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { linkSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -333,18 +342,45 @@ test('a merged chain is one mount over many tars', async (t) => {
   assert.equal(readFileSync(join(mounted, 'shared'), 'utf8'), 'layer-129');
 });
 
+/** The version as a number, of one that reads blocks of 512 bytes; undefined, and the test is skipped aloud, without. */
+function checkerVersion(t: TestContext): number | undefined {
+  const { stdout, error } = spawnSync('fsck.erofs', ['-V'], { encoding: 'utf8' });
+  const [, major, minor] = /(\d+)\.(\d+)/.exec(stdout ?? '') ?? [];
+  const version = Number(major) * 1000 + Number(minor);
+  if (version >= 1008) return version;
+  const found = error ? 'there is none' : `not ${stdout.trim().split('\n')[0]}`;
+  t.skip(`needs fsck.erofs of erofs-utils 1.8 or newer on the PATH, ${found}`);
+  return undefined;
+}
+
+/** erofs-utils 1.8 sums a superblock with such blocks over memory it does not have. */
+function dropChecksum(index: string): void {
+  const bytes = readFileSync(index);
+  bytes[1024 + 8]! &= ~1;
+  writeFileSync(index, bytes);
+}
+
 test('fsck.erofs finds nothing to say', async (t) => {
-  try {
-    execFileSync('fsck.erofs', ['--version'], { stdio: 'ignore' });
-  } catch {
-    t.skip('fsck.erofs of erofs-utils is not on the PATH');
-    return;
-  }
+  const version = requireRoot(t) && checkerVersion(t);
+  if (!version) return;
   await using scratch = await temporaryFolder();
-  const [tar, index] = ['a.tar', 'a.erofs'].map((name) => join(scratch.path, name)) as [string, string];
+  const at = (name: string) => join(scratch.path, name);
+  const check = (name: string, tars: readonly string[]) => {
+    copyFileSync(at(name), at('checked'));
+    if (version < 1009) dropChecksum(at('checked'));
+    // Only the metadata: erofs-utils itself loses the device when it reads data by unified block numbers.
+    execFileSync('fsck.erofs', [...tars.map((tar) => `--device=${tar}`), at('checked')], { stdio: 'pipe' });
+  };
   const files = Array.from({ length: 3000 }, (_, i) => file(`d${i % 7}/${i}`, 'content'.repeat(i % 300)));
-  await writeFile(tar, coalesce(packTar(files), 1 << 20));
-  buildIndex({ tarPath: tar, tag: 'layer', indexPath: index });
-  // Only the metadata: erofs-utils 1.9 itself loses the device when it reads data by unified block numbers.
-  execFileSync('fsck.erofs', [`--device=${tar}`, index]);
+  await writeFile(at('many.tar'), coalesce(packTar(files), 1 << 20));
+  buildIndex({ tarPath: at('many.tar'), tag: 'layer', indexPath: at('many.erofs') });
+  check('many.erofs', [at('many.tar')]);
+  mkdirSync(at('tree'));
+  makeTree(at('tree'));
+  const options = ['-S', '--format=posix', '--xattrs', '--xattrs-include=*', '--numeric-owner'];
+  execFileSync('tar', ['-cf', at('tree.tar'), ...options, '-C', at('tree'), '.']);
+  buildIndex({ tarPath: at('tree.tar'), tag: 'tree', indexPath: at('tree.erofs') });
+  check('tree.erofs', [at('tree.tar')]);
+  mergeIndexes({ indexes: [at('tree.erofs'), at('many.erofs')], indexPath: at('both.erofs') });
+  check('both.erofs', [at('tree.tar'), at('many.tar')]);
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { isKind } from '#errdefs';
 import { chainIDs, type DiffID, digestOf } from '#oci';
+import { sys } from '#sys';
 import { requireRoot } from '#testing';
 import { Bench } from './bench.ts';
 import { escapes, hostileLayers } from './hostile.ts';
@@ -25,6 +26,19 @@ export function layerTests({ name, open, reference }: DriverUnderTest): void {
       assert.deepEqual(await bench.differencesFromCopies(chain), []);
     });
   }
+
+  test(`${name}: attributes of a layer arrive, all but those that speak to overlayfs`, async (t) => {
+    if (!requireRoot(t)) return;
+    await using bench = await Bench.open(open, reference);
+    const names = ['user.\xff', 'user.caf\xc3\xa9', 'trusted.mine', 'trusted.overlay.metacopy', 'security.capability'];
+    const value = Buffer.from('0100000200200000000000000000000000000000', 'hex');
+    const chain = await bench.root.add([file('f', 'x', { xattrs: new Map(names.map((key) => [key, value])) })]);
+    const root = await bench.start('x', chain);
+    const kept = names.filter((key) => !key.startsWith('trusted.overlay.')).sort();
+    assert.deepEqual(sys.llistxattr(join(root, 'f')).sort(), kept);
+    for (const key of kept) assert.deepEqual(sys.lgetxattr(join(root, 'f'), key), value);
+    await bench.stop('x');
+  });
 
   for (const { name: attack, items } of hostileLayers) {
     test(`${name}: refuses ${attack}`, async (t) => {

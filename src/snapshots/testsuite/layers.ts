@@ -1,7 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bytesFromUtf8, endOfArchive, type PackEntry, packHeader, packPadding, type TarTime } from '#archive';
-import { type DiffID, digestHex, digestOf } from '#oci';
+import { type DiffID, digestHex, digestOf, parseDiffID } from '#oci';
 import { temporaryFolder } from '#testing';
 import type { DriverOptions } from '../types.ts';
 
@@ -84,6 +86,15 @@ export class TestRoot implements AsyncDisposable {
 
   contentPath(diffID: DiffID): string {
     return join(this.path, 'content', digestHex(diffID));
+  }
+
+  /** Takes the file over. */
+  async addFile(path: string): Promise<DiffID> {
+    const hash = createHash('sha256');
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+    const diffID = parseDiffID(`sha256:${hash.digest('hex')}`);
+    await rename(path, this.contentPath(diffID));
+    return diffID;
   }
 
   async addTar(tar: Uint8Array): Promise<DiffID> {

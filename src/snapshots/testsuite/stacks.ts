@@ -229,6 +229,35 @@ export const stacks: readonly Stack[] = [
     layers: [[file('a', 'one'), folder('d'), file('d/x'), file('a', 'two'), folder('d', { mode: 0o700 }), file('d/y')]],
   },
   {
+    name: 'attributes of a folder that a layer describes twice, or that it hides later',
+    layers: [
+      [
+        folder('a', { mode: 0o700, uid: 5, xattrs: xattrs({ 'user.low': '1' }) }),
+        folder('b', { mode: 0o700 }),
+        folder('b/c', { mode: 0o711 }),
+      ],
+      [
+        folder('d', { xattrs: xattrs({ 'user.one': '1' }) }),
+        folder('d', { xattrs: xattrs({ 'user.two': '2' }) }),
+        file('a/x'),
+        whiteout('a'),
+        file('b/c/x'),
+        opaque('b'),
+      ],
+      [file('d/x'), folder('d', { xattrs: xattrs({ 'user.three': '3' }) })],
+    ],
+  },
+  {
+    name: 'names of attributes that are not UTF-8, and those only root sees',
+    layers: [
+      [file('f', 'x', { xattrs: xattrs({ 'user.\xff\xfe': 'raw', 'user.caf\xc3\xa9': 'é', 'trusted.mine': 'root' }) })],
+    ],
+  },
+  {
+    name: 'the longest name, hidden',
+    layers: [[file(longName), file('other')], [whiteout(longName)]],
+  },
+  {
     name: 'sixty layers',
     layers: Array.from({ length: 60 }, (_, index) => [
       folder('d'),
