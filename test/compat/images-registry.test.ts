@@ -37,11 +37,13 @@ test('docker search finds what our own registry has', async (t) => {
   await fetch(`http://${registry.address}/wherry/registry/repositories/team/webapp`, about);
   await fetch(`http://${registry.address}/wherry/registry/stars/team/webapp`, { method: 'PUT' });
   const find = async (...args: string[]) =>
-    lines(await docker.ok('search', '--format', '{{.Name}} {{.StarCount}} {{.IsOfficial}}', ...args));
-  assert.deepEqual(await find(`${registry.address}/webapp`), ['library/webapp 0 true', 'team/webapp 1 false']);
-  assert.deepEqual(await find('--filter', 'is-official=true', `${registry.address}/webapp`), ['library/webapp 0 true']);
-  assert.deepEqual(await find('--filter', 'stars=1', `${registry.address}/app`), ['team/webapp 1 false']);
-  assert.deepEqual(await find('--limit', '1', `${registry.address}/webapp`), ['library/webapp 0 true']);
+    lines(await docker.ok('search', '--format', '{{.Name}} {{.StarCount}} {{.IsOfficial}}|', ...args));
+  assert.deepEqual(await find(`${registry.address}/webapp`), ['library/webapp 0 [OK]|', 'team/webapp 1 |']);
+  assert.deepEqual(await find('--filter', 'is-official=true', `${registry.address}/webapp`), [
+    'library/webapp 0 [OK]|',
+  ]);
+  assert.deepEqual(await find('--filter', 'stars=1', `${registry.address}/app`), ['team/webapp 1 |']);
+  assert.deepEqual(await find('--limit', '1', `${registry.address}/webapp`), ['library/webapp 0 [OK]|']);
   assert.match(
     await docker.ok('search', `${registry.address}/application`),
     /team\/webapp +A web application of the team +1/,
