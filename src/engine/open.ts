@@ -28,6 +28,7 @@ import { shutDownContainers } from './containers/shutdown.ts';
 import { startAgain } from './containers/start.ts';
 import { loadContainers } from './containers/store.ts';
 import { volumesInUse } from './containers/volume-holds.ts';
+import { restoreWritableLayers } from './containers/writable-layer.ts';
 import type { EngineContext } from './context.ts';
 import { engineOver } from './engine.ts';
 import { EventLog } from './events.ts';
@@ -195,6 +196,7 @@ async function takeOver(ctx: EngineContext): Promise<void> {
     layers: new Set(ctx.metadata.layers.list().map((layer) => layer.diffID)),
   });
   await ctx.metadata.recover();
+  await restoreWritableLayers(ctx, containers);
   await ctx.volumes.recover(asideVolumes(ctx));
   await ctx.cacheMounts.recover();
   await removeStrayFolders(ctx);

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { type ByteString, bytesFromUtf8, bytesOf } from '#archive';
 import { mergeIndexes } from '#erofs';
 import { sys, umountFlags } from '#sys';
@@ -31,6 +31,9 @@ export function runJob(job: Job, abort: AbortFlag): JobResult {
       return copy(job, abort);
     case 'remove-tree':
       removeTree(bytesFromUtf8(job.path));
+      return nothing;
+    case 'sync-file-system':
+      syncFileSystem(job.path);
       return nothing;
     case 'unmount':
       sys.umount(job.target, umountFlags.noFollow);
@@ -73,6 +76,7 @@ function unpackOverlay(job: JobOf<'unpack-overlay'>, abort: AbortFlag): JobResul
     const tree = readLayerTree(tarFd, mergedRoot(below), abort);
     writeOverlayLayer({ tree, tarFd, abort }, target, below);
   });
+  syncFileSystem(job.target);
   return measured(target);
 }
 
@@ -86,7 +90,18 @@ function unpackPlain(job: JobOf<'unpack-plain'>, abort: AbortFlag): JobResult {
     writePlainLayer({ tree, tarFd, abort }, { root: target, staging, isBottom: job.parent === undefined });
   });
   removeTree(staging);
+  syncFileSystem(job.target);
   return measured(target);
+}
+
+/** One call for many files: what is renamed into place afterwards has its data whatever happens to the machine. */
+function syncFileSystem(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    sys.syncfs(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function copy(job: JobOf<'copy-tree'>, abort: AbortFlag): JobResult {

@@ -116,6 +116,10 @@ export class OverlayDriver implements SnapshotDriver {
     });
   }
 
+  persist(key: string): Promise<void> {
+    return this.#records.persist(key);
+  }
+
   async view(key: string, chain: Chain): Promise<void> {
     this.#requireDepth(key, chain);
     await this.#layers.unpack(chain);
@@ -266,8 +270,8 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   async remove(key: string): Promise<void> {
-    if (!this.#records.has(key)) return;
-    const { id } = this.#records.get(key);
+    // One without a readable record is removed too: a power cut may leave that.
+    const id = snapshotID(key);
     using _ = await this.#locks.acquire(id);
     const target = this.#target(id);
     if (this.#mounts.has(target)) await this.#mounts.force(target);

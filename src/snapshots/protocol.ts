@@ -20,6 +20,8 @@ export type Job =
     }
   | { readonly kind: 'copy-tree'; readonly source: string; readonly target: string }
   | { readonly kind: 'remove-tree'; readonly path: string }
+  /** Writes out everything of the file system that `path` is on. */
+  | { readonly kind: 'sync-file-system'; readonly path: string }
   /** Unmounting an overlay writes the filesystem under it out, which may take seconds. */
   | { readonly kind: 'unmount'; readonly target: string }
   /** Indexes a tar into the fresh file `index`: by itself, or with the indexes of the chain below, top first. */

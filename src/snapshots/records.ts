@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, isErrno } from '#errdefs';
 import { readBounded } from '#files';
@@ -30,7 +30,7 @@ export function snapshotID(key: string): string {
 
 /**
  * The snapshots of one data root: a folder each, holding what its driver keeps and a record of what it is. Made in a
- * temporary folder and renamed, so a folder under its ID is whole; not synced, as the engine's database names what matters.
+ * temporary folder and renamed, so a folder under its ID is whole; synced by {@link SnapshotRecords.persist} only.
  */
 export class SnapshotRecords {
   readonly #folder: string;
@@ -96,6 +96,12 @@ export class SnapshotRecords {
     }
     this.#records.set(record.id, record);
     return record;
+  }
+
+  /** Its record is the last that was written before the rename: a file system that has it on the disk has the folders around it too. */
+  async persist(key: string): Promise<void> {
+    await using record = await open(this.path(this.get(key).id, recordName), 'r');
+    await record.sync();
   }
 
   /** Takes a snapshot out of sight at once; answers the folder whose files are still to be removed. */

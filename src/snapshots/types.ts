@@ -120,6 +120,8 @@ export interface SnapshotDriver extends AsyncDisposable {
 
   /** A new writable snapshot above the chain. @throws `already-exists`. The chain must be unpacked. */
   prepare(key: string, chain: Chain, options?: PrepareOptions): Promise<void>;
+  /** After it a power cut leaves the snapshot as it is now, or newer. @throws `not-found`. */
+  persist(key: string): Promise<void>;
   /** A read-only view of the chain. */
   view(key: string, chain: Chain): Promise<void>;
   /**

@@ -99,6 +99,11 @@ export class VfsDriver implements SnapshotDriver {
     return this.#create({ key, chain, kind: 'active' }, options.mountPoints ?? []);
   }
 
+  /** All of it is a copy that was made just now. */
+  async persist(key: string): Promise<void> {
+    await this.#options.workers.run({ kind: 'sync-file-system', path: this.#rootOf(key) });
+  }
+
   view(key: string, chain: Chain): Promise<void> {
     return this.#create({ key, chain, kind: 'view' }, []);
   }
@@ -210,13 +215,12 @@ export class VfsDriver implements SnapshotDriver {
   }
 
   async remove(key: string): Promise<void> {
-    if (!this.#records.has(key)) return;
     const target = this.#target(key);
     if (this.#mounts.has(target)) {
       await this.#mounts.force(target);
       await removeMountPoint(target);
     }
-    const path = await this.#records.detach(this.#records.get(key).id);
+    const path = await this.#records.detach(snapshotID(key));
     if (path) await this.#options.workers.run({ kind: 'remove-tree', path });
   }
 

@@ -158,14 +158,37 @@ test('a machine that went down takes containers along, and the daemon says so', 
   await using daemon = await TestDaemon.start();
   await using engine = await withBase(daemon.host);
   const id = await run(engine, 'lost', { Cmd: patient });
+  // On a network of its own it has a name and a resolver in a namespace that goes with the machine.
+  await engine.networks.create({ Name: 'own' });
+  const named = await run(engine, 'named', { Cmd: patient, HostConfig: { NetworkMode: 'own' } });
   const gone = await run(engine, 'gone', { Cmd: patient, HostConfig: { AutoRemove: true } });
-  const pids = await Promise.all([id, gone].map(async (one) => (await engine.containers.inspect(one)).State.Pid));
+  const pids = await Promise.all(
+    [id, named, gone].map(async (one) => (await engine.containers.inspect(one)).State.Pid),
+  );
   await daemon.kill();
   await endMachine(daemon, pids);
   await daemon.start();
   const { State } = await engine.containers.inspect(id);
   assert.deepEqual([State.Status, State.ExitCode, State.Pid], ['exited', 255, 0]);
+  assert.equal((await engine.containers.inspect(named)).State.Status, 'exited');
   await assert.rejects(engine.containers.inspect(gone), /No such container/);
-  await engine.containers.start(id);
-  await engine.containers.remove(id, { force: true });
+  for (const one of [id, named]) {
+    await engine.containers.start(one);
+    await engine.containers.remove(one, { force: true });
+  }
+  await engine.networks.remove('own');
+});
+
+test('a container that was made just before a power cut starts after it, though its folders were not written yet', async (t) => {
+  if (!requireRoot(t)) return;
+  await using daemon = await TestDaemon.start();
+  await using engine = await withBase(daemon.host);
+  const { Id } = await engine.containers.create({ Image: 'base', Cmd: ['true'] }, { name: 'made' });
+  await daemon.kill();
+  for (const kind of ['snapshots', 'containers']) await rm(join(daemon.dataRoot, kind, Id), { recursive: true });
+  await daemon.start();
+  const { result } = await engine.containers.wait(Id, { condition: 'next-exit' });
+  await engine.containers.start(Id);
+  assert.equal((await result).StatusCode, 0);
+  await engine.containers.remove(Id);
 });

@@ -110,6 +110,12 @@ export class Clients {
     this.#alive = false;
   }
 
+  /** The machine went down: whatever ran does not. */
+  expectReboot(): void {
+    this.#alive = false;
+    for (const [name, { id }] of this.#containers) this.#containers.set(name, { id, running: false });
+  }
+
   #note(error: unknown): void {
     if (this.#alive && !(error instanceof Unanswered)) {
       this.#surprises.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -158,6 +164,8 @@ export class Clients {
     this.#doubtful.add(subject);
     try {
       const answer = await work();
+      // Said after the end: what a disk had by then is not known.
+      if (!this.#alive) throw new Unanswered();
       this.#doubtful.delete(subject);
       this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
       return answer;

@@ -2,41 +2,18 @@ import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { connect } from '#client';
 import { serveRegistry } from '#registry-server';
 import { requireRoot, temporaryFolder } from '#testing';
-import { baseImageTar } from '../../scripts/base-image.ts';
 import { TestDaemon } from '../support/daemon.ts';
-import { Clients, drain, inPieces, noise, randomOf, tarOf, verifies } from './crash-fixture.ts';
+import { Clients, randomOf, verifies } from './crash-fixture.ts';
 import { builds, lives, loads, networks, pulls, runs, tags, undos } from './crash-jobs.ts';
+import { stock } from './crash-stock.ts';
 
 /** More are worth it now and then: WHERRY_CRASHES=150. */
 const crashes = Number(process.env['WHERRY_CRASHES'] ?? 8);
 const seed = Number(process.env['WHERRY_SEED'] ?? randomInt(2 ** 31));
 const driver = process.env['WHERRY_STORAGE_DRIVER'];
 const remap = process.env['WHERRY_USERNS_REMAP'];
-
-/** Base image, archives to load, images in the registry to pull. */
-async function stock(daemon: TestDaemon, registry: string) {
-  await using engine = connect(daemon.host);
-  const changes = ['ENV PATH=/bin'];
-  await drain(engine.images.import(inPieces(baseImageTar()), { repo: 'base', changes }));
-  const archives = new Map<string, Buffer>();
-  const references: string[] = [];
-  for (let index = 0; index < 3; index++) {
-    const name = `loaded-${index}:latest`;
-    const remote = `${registry}/crash/pulled-${index}:latest`;
-    const context = tarOf({ Dockerfile: 'FROM base\nCOPY a /a\nCOPY b /b\n', a: noise(6 << 20), b: noise(3 << 20) });
-    await drain(engine.build(inPieces(context), { t: [name, remote] }));
-    archives.set(name, Buffer.concat(await Array.fromAsync(engine.images.save([name]))));
-    await drain(engine.images.push(remote));
-    await engine.images.remove(name);
-    await engine.images.remove(remote);
-    references.push(remote);
-  }
-  await engine.pruneBuildCache({ all: true });
-  return { archives, references, base: (await engine.images.inspect('base')).Id };
-}
 
 test('a daemon killed at any moment keeps what is finished, loses what is not, and leaks nothing', async (t) => {
   if (!requireRoot(t)) return;

@@ -54,10 +54,11 @@ async function settleStopped(ctx: EngineContext, container: Container): Promise<
 async function adoptRunning(ctx: EngineContext, container: Container): Promise<void> {
   await adoptMount(ctx, container);
   await adoptImages(ctx, container);
-  await adoptNetworks(ctx, container);
   const process = await ctx.runtime.adopt(container.id);
   adoptForward(ctx, container, process?.exited ?? Promise.resolve());
   if (!process) return await recordLoss(ctx, container);
+  // Only now: with its processes, in a restart of the machine say, its network namespace went.
+  await adoptNetworks(ctx, container);
   container.process = process;
   // An exit that happened already is handled before anybody can ask.
   const exit = await Promise.race([process.exited, nextTurn(undefined)]);

@@ -2,12 +2,11 @@ import { mkdir, rm } from 'node:fs/promises';
 import type { ContainerCreateConfig, ContainerCreated, ContainerCreateOptions, HostConfig, PortMap } from '#api-types';
 import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
-import { resolveInRoot } from '#files';
+import { fsyncFolder, resolveInRoot } from '#files';
 import { readKnownConfig } from '#image';
 import type { ImageRecord } from '#metadata';
 import { parseExtraHost } from '#network';
 import type { ImageConfig, RunConfig } from '#oci';
-import { dockerMountPoints } from '#snapshots';
 import type { EngineContext } from '../context.ts';
 import { newID, newName } from '../ids.ts';
 import { checkPlatform } from '../images/inspect.ts';
@@ -30,6 +29,7 @@ import { parseSecurity } from './security.ts';
 import { saveContainer } from './store.ts';
 import { type MountPlan, makeVolumes, ownVolumes } from './volume-plan.ts';
 import { inheritedMounts } from './volumes-from.ts';
+import { writableLayer } from './writable-layer.ts';
 
 /** In dockerd's words. */
 const imageMountWarning = 'Image mount is an experimental feature';
@@ -73,14 +73,12 @@ async function createAs(
   try {
     await ctx.snapshots.unpack(image.diffIDs);
     await unpackImageMounts(ctx, decided.mounts);
-    const place = { ephemeral: draft.hostConfig.AutoRemove ?? false, mountPoints: dockerMountPoints };
-    await traced('prepare', id, () => ctx.snapshots.prepare(id, image.diffIDs, place));
+    await traced('prepare', id, () => ctx.snapshots.prepare(id, image.diffIDs, writableLayer(draft.hostConfig)));
     const plan = await planVolumes(ctx, new Container(id, name, { ...draft, mounts: decided.mounts }), decided);
     await populateVolumes(ctx, id, plan);
     await mkdir(containerPaths(ctx, id).folder, { recursive: true, mode: 0o710 });
     const container = new Container(id, name, { ...draft, mounts: plan.mounts });
-    // One that removes itself does not come back after a power cut, so nobody waits for the disk.
-    await traced('record', id, () => saveContainer(ctx, container, !place.ephemeral));
+    await traced('record', id, () => record(ctx, container));
     ctx.containers.add(container);
     emitContainer(ctx, container, 'create');
   } catch (error) {
@@ -96,6 +94,14 @@ async function createAs(
   }
   const isExperimental = draft.hostConfig.Mounts?.some((mount) => mount.Type === 'image');
   return { Id: id, Warnings: [...settled.warnings, ...(isExperimental ? [imageMountWarning] : [])] };
+}
+
+/** One that removes itself does not come back after a power cut, so nobody waits for the disk. */
+async function record(ctx: EngineContext, container: Container): Promise<void> {
+  if (container.body.hostConfig.AutoRemove) return await saveContainer(ctx, container);
+  // At once: a record that is there alone has an empty writable layer made anew at the next start.
+  const { folder } = containerPaths(ctx, container.id);
+  await Promise.all([ctx.snapshots.persist(container.id), fsyncFolder(folder), saveContainer(ctx, container, true)]);
 }
 
 /** Volumes of its own are named in a record before they are made: a crash from here on leaves none without an owner. */
