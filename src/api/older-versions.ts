@@ -6,25 +6,30 @@ import type { Call } from './call.ts';
  */
 
 /** Before 1.51 `Containers` was not computed, before 1.44 there was `VirtualSize`, before 1.43 nothing was named `<none>`. */
-export function imageSummaryFor(call: Call, image: ImageSummary): object {
-  const names = {
-    RepoTags: image.RepoTags ?? [],
-    RepoDigests: image.RepoDigests ?? [],
-  };
-  const untagged = names.RepoTags.length === 0 && names.RepoDigests.length === 0;
-  const { Descriptor, Manifests, ...rest } = image;
-  return {
-    ...rest,
-    ...(call.before('1.51') ? { Containers: -1 } : {}),
-    ...(call.before('1.48') || Descriptor === undefined ? {} : { Descriptor }),
-    ...(call.before('1.47') || Manifests === undefined ? {} : { Manifests }),
-    ...(call.before('1.43')
-      ? untagged
-        ? { RepoTags: ['<none>:<none>'], RepoDigests: ['<none>@<none>'] }
-        : { RepoTags: orNull(names.RepoTags), RepoDigests: orNull(names.RepoDigests) }
-      : names),
-    ...(call.before('1.44') ? { VirtualSize: image.Size } : {}),
-  };
+export function imageSummariesFor(call: Call, images: readonly ImageSummary[]): readonly object[] {
+  // Asked once: there may be ten thousand images.
+  const [before143, before144, before147, before148, before151] = ['1.43', '1.44', '1.47', '1.48', '1.51'].map(
+    (version) => call.before(version),
+  );
+  return images.map((image) => {
+    const { Descriptor, Manifests, ...rest } = image;
+    const summary: DraftSummary = rest;
+    if (before151) summary.Containers = -1;
+    if (!before148 && Descriptor !== undefined) summary.Descriptor = Descriptor;
+    if (!before147 && Manifests !== undefined) summary.Manifests = Manifests;
+    if (before143) nameNothing(summary);
+    if (before144) summary.VirtualSize = image.Size;
+    return summary;
+  });
+}
+
+type DraftSummary = { -readonly [Key in keyof ImageSummary]: ImageSummary[Key] } & { VirtualSize?: number };
+
+function nameNothing(summary: DraftSummary): void {
+  const [tags, digests] = [summary.RepoTags ?? [], summary.RepoDigests ?? []];
+  const untagged = tags.length === 0 && digests.length === 0;
+  summary.RepoTags = untagged ? ['<none>:<none>'] : orNull(tags);
+  summary.RepoDigests = untagged ? ['<none>@<none>'] : orNull(digests);
 }
 
 function orNull(names: readonly string[]): readonly string[] | null {

@@ -1,6 +1,6 @@
 import { EngineError } from '#errdefs';
 import type { ApiRoute, Call } from '../call.ts';
-import { imageInspectFor, imageSummaryFor } from '../older-versions.ts';
+import { imageInspectFor, imageSummariesFor } from '../older-versions.ts';
 import { platformFromJson } from '../platform.ts';
 import { registryAuth } from '../registry-auth.ts';
 
@@ -44,10 +44,7 @@ async function list(call: Call): Promise<void> {
     digests: query.bool('digests'),
     manifests: query.bool('manifests') && !call.before('1.47'),
   });
-  call.reply(
-    200,
-    images.map((image) => imageSummaryFor(call, image)),
-  );
+  call.reply(200, imageSummariesFor(call, images));
 }
 
 async function inspect(call: Call): Promise<void> {

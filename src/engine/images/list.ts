@@ -54,12 +54,22 @@ function newestFirst(images: readonly ImageRecord[]): readonly ImageRecord[] {
   return [...images].reverse().sort((a, b) => b.createdMs - a.createdMs);
 }
 
+export interface FamiliarNames {
+  readonly tags: readonly string[];
+  readonly digests: readonly string[];
+}
+
+/** A record never changes: its names are parsed once, not in every list. */
+const familiar = new WeakMap<ImageRecord, FamiliarNames>();
+
 /** Names as people write them. */
-export function familiarNames(image: ImageRecord): { tags: string[]; digests: string[] } {
-  return {
-    tags: image.names.map((name) => familiarString(parseReference(name))),
-    digests: image.repoDigests.map((name) => familiarString(parseReference(name))),
-  };
+export function familiarNames(image: ImageRecord): FamiliarNames {
+  const known = familiar.get(image);
+  if (known) return known;
+  const shown = (names: readonly string[]) => names.map((name) => familiarString(parseReference(name)));
+  const names = { tags: shown(image.names), digests: shown(image.repoDigests) };
+  familiar.set(image, names);
+  return names;
 }
 
 /** Bytes of each image that other images' layers share, by image ID. */
@@ -84,10 +94,7 @@ export function containersPerImage(ctx: EngineContext): Map<string, number> {
   return counts;
 }
 
-function shownNames(
-  image: ImageRecord,
-  patterns: readonly string[] | undefined,
-): { tags: string[]; digests: string[] } {
+function shownNames(image: ImageRecord, patterns: readonly string[] | undefined): FamiliarNames {
   const names = familiarNames(image);
   if (!patterns || patterns.length === 0) return names;
   const globs = patterns.map((pattern) => compileGoMatch(pattern));
