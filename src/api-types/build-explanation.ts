@@ -7,6 +7,8 @@ export interface BuildStepExplanation {
   /** In the Dockerfile, from 1. */
   readonly line: number;
   readonly outcome: 'cached' | 'run';
+  /** The diffID of the layer that the step left in the image. */
+  readonly layer?: string;
   /** Of a step that ran: what differs from the nearest earlier one. Empty for a cached step. */
   readonly causes: readonly BuildCause[];
   /** Milliseconds that a step took which ran, without the wait for a place; of a RUN, also those between its command's start and end. */

@@ -1,4 +1,5 @@
 import type { BuildStepExplanation } from './build-explanation.ts';
+import type { BlameOptions, ImageBlame } from './image-blame.ts';
 import type { CompareImagesOptions, ImageDifference } from './image-comparison.ts';
 import type { ImageFile, ImageFileFacts, ListFilesOptions } from './image-files.ts';
 import type {
@@ -109,6 +110,8 @@ export interface Images {
   files(name: string, options?: ListFilesOptions & CallOptions): AsyncIterable<ImageFile>;
   /** One file and its bytes (`/wherry/v1/images/{name}/file`). @throws `failed-precondition` for what is no file. */
   file(name: string, path: string, options?: CallOptions): Promise<{ file: ImageFileFacts; content: ByteStream }>;
+  /** Where every byte of an image comes from (`/wherry/v1/images/{name}/blame`). */
+  blame(name: string, options?: BlameOptions & CallOptions): Promise<ImageBlame>;
   /** What two images differ in (`/wherry/v1/images/{name}/compare`): configurations, then files in byte order. */
   compare(before: string, after: string, options?: CompareImagesOptions & CallOptions): AsyncIterable<ImageDifference>;
   /** `reference` with neither tag nor digest is `:latest`; `allTags` pulls every tag. */

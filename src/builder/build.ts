@@ -21,7 +21,7 @@ import { inputsFirst, Solver, type Vertex, type VertexEvent } from './solver/ind
 import { buildTimes } from './source-date-epoch.ts';
 import { squashImage } from './squash/index.ts';
 import { Transcript } from './transcript.ts';
-import type { BuilderHost, BuildRequest, BuildResult } from './types.ts';
+import type { BuilderHost, BuildRequest, BuildResult, BuiltImage } from './types.ts';
 
 /** Steps with processes or file trees that run at once, over all builds of an engine. */
 const maxHeavySteps = Math.max(4, availableParallelism());
@@ -125,8 +125,9 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     const built = await solve(solver, { request, recorder, transcript, graph, explainer });
     const end = request.squash ? await squashed(session, built, request, transcript) : built.end;
     await recorder.flush();
-    await request.inspect?.(builtImage(end, graph, built));
-    const explanations = await explain(explainer, request);
+    const image = builtImage(end, graph, built);
+    await request.inspect?.(image);
+    const explanations = await explain(explainer, request, image);
     return { ...(await finish(host, request, transcript, { plan, end, names, warnings })), explanations };
   } catch (error) {
     const step = failedStep(error) ?? 0;
@@ -176,16 +177,31 @@ function newExplainer(
 }
 
 /** A build is as good without: what goes wrong here is logged. */
-async function explain(explainer: Explainer, request: BuildRequest): Promise<readonly BuildStepExplanation[]> {
+async function explain(
+  explainer: Explainer,
+  request: BuildRequest,
+  image?: BuiltImage,
+): Promise<readonly BuildStepExplanation[]> {
   if (request.signal.aborted) return [];
   try {
-    const explanations = await explainer.explain();
+    const explanations = withLayers(await explainer.explain(), image);
     if (request.explain) for (const one of explanations) request.onProgress({ explain: one });
     return explanations;
   } catch (error) {
     log.warn('could not explain a build', { error });
     return [];
   }
+}
+
+/** Each step with the layer it left, where that is in the image. */
+function withLayers(steps: readonly BuildStepExplanation[], image: BuiltImage | undefined) {
+  const layers = new Map(
+    [...(image?.steps ?? [])].map(([at, { line, text }]) => [`${line} ${text}`, image!.config.rootfs.diff_ids[at]!]),
+  );
+  return steps.map((step) => {
+    const layer = layers.get(`${step.line} ${step.text}`);
+    return layer === undefined ? step : { ...step, layer };
+  });
 }
 
 function printWarnings(transcript: Transcript, warnings: readonly ReadWarning[]): void {

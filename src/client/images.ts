@@ -51,6 +51,8 @@ export function images(transport: Transport): Images {
       const header = String(response.headers['x-wherry-file'] ?? '');
       return { file: decode<ImageFileFacts>(Buffer.from(header, 'base64')), content: response.body };
     },
+    blame: (name, { files, signal } = {}) =>
+      transport.json('GET', `${ownNamed(name)}/blame`, { query: { files }, signal }),
     compare: (before, after, { times, signal } = {}) =>
       transport.lines<ImageDifference>('GET', `${ownNamed(before)}/compare`, { query: { with: after, times }, signal }),
     pull(reference, options = {}) {

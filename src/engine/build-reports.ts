@@ -32,12 +32,21 @@ export async function keepBuildReport(
 
 /** What the last build that ended in an image said of its steps. @throws `not-found` */
 export async function buildReport(ctx: EngineContext, name: string): Promise<readonly BuildStepExplanation[]> {
-  const image = resolveImage(ctx, name);
+  const report = await knownReport(ctx, resolveImage(ctx, name).id);
+  if (!report) throw new EngineError('not-found', `no build of ${name} is remembered`);
+  return report;
+}
+
+/** The same; undefined when no build of it is remembered. */
+export async function knownReport(
+  ctx: EngineContext,
+  image: Digest,
+): Promise<readonly BuildStepExplanation[] | undefined> {
   try {
-    return JSON.parse(await readFile(pathOf(ctx, image.id), 'utf8')) as BuildStepExplanation[];
+    return JSON.parse(await readFile(pathOf(ctx, image), 'utf8')) as BuildStepExplanation[];
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-    throw new EngineError('not-found', `no build of ${name} is remembered`, { cause: error });
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
   }
 }
 

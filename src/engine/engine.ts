@@ -22,6 +22,7 @@ import { killContainer, stopContainer } from './containers/stop.ts';
 import { updateContainer } from './containers/update.ts';
 import { waitContainer } from './containers/wait.ts';
 import type { EngineContext } from './context.ts';
+import { blameImage } from './images/blame.ts';
 import { commitContainer } from './images/commit.ts';
 import { compareImages } from './images/compare.ts';
 import { distributionInspect, searchImages } from './images/distribution.ts';
@@ -52,6 +53,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       history: (name, options) => imageHistory(ctx, name, options),
       files: (name, options) => imageFiles(ctx, name, options),
       file: (name, path, options) => imageFile(ctx, name, path, options),
+      blame: (name, options) => blameImage(ctx, name, options),
       compare: (before, after, options) => compareImages(ctx, before, after, options),
       pull: (reference, options) => pull(ctx, reference, options),
       push: (reference, options) => push(ctx, reference, options),

@@ -1,7 +1,8 @@
 /**
- * Images file by file: lists, contents, comparisons. Reads the indexes and tars of layers; nothing is mounted, unpacked or run.
+ * Images file by file: lists, contents, comparisons, what became of each byte. Reads the indexes and tars of layers; nothing is mounted, unpacked or run.
  * Imports errdefs, streams, concurrency, oci, archive, erofs, api-types, content, snapshots.
  */
+export type { LayerBlame } from './blame.ts';
 export { compareImageConfigs } from './compare-configs.ts';
 export { describeFile } from './describe.ts';
 export { ImageTree, type ImageTreeOptions, openImageTree } from './image-tree.ts';

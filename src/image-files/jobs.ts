@@ -1,3 +1,4 @@
+import { blameLayers } from './blame.ts';
 import { compareTrees } from './compare.ts';
 import { FileBytes } from './file-bytes.ts';
 import { openImageTree } from './image-tree.ts';
@@ -9,8 +10,11 @@ export function* runFilesJob(job: FilesJob): Generator<unknown> {
     case 'compare':
       yield* compare(job);
       return;
+    case 'blame':
+      yield* blameLayers(job.image, job.maxFiles);
+      return;
     default:
-      job.kind satisfies never;
+      job satisfies never;
   }
 }
 

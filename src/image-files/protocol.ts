@@ -11,12 +11,15 @@ export interface TreeSource {
 }
 
 /** Walks that read much: their results come piece by piece, as they are asked for. */
-export type FilesJob = {
-  readonly kind: 'compare';
-  readonly before: TreeSource;
-  readonly after: TreeSource;
-  readonly times: boolean;
-};
+export type FilesJob =
+  | {
+      readonly kind: 'compare';
+      readonly before: TreeSource;
+      readonly after: TreeSource;
+      readonly times: boolean;
+    }
+  /** Finds one item for each layer. */
+  | { readonly kind: 'blame'; readonly image: TreeSource; readonly maxFiles: number };
 
 export type FilesReply =
   | { readonly items: readonly unknown[]; readonly done: boolean }

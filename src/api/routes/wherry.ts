@@ -22,6 +22,7 @@ export const wherryRoutes: readonly ApiRoute[] = [
   ['GET', '/wherry/v1/images/{name:.*}/files', listImageFiles],
   ['GET', '/wherry/v1/images/{name:.*}/file', readImageFile],
   ['GET', '/wherry/v1/images/{name:.*}/compare', compareImages],
+  ['GET', '/wherry/v1/images/{name:.*}/blame', blameImage],
   ['POST', '/wherry/v1/build', buildFromListing],
   ['POST', '/wherry/v1/build/files/{id}', takeBuildFiles],
   ['POST', '/wherry/v1/builds/{id}/debug', debugBuild],
@@ -91,6 +92,16 @@ function required(call: Call, name: string): string {
   const value = call.query.text(name);
   if (value === undefined) throw new EngineError('invalid-argument', `${name} parameter is required`);
   return value;
+}
+
+/** What became of each byte of an image: see `ImageBlame`. `files` of each layer are named. */
+async function blameImage(call: Call): Promise<void> {
+  const files = call.query.text('files');
+  if (files !== undefined && !/^\d{1,6}$/.test(files)) {
+    throw new EngineError('invalid-argument', `invalid number of files: ${JSON.stringify(files)}`);
+  }
+  const options = { ...(files === undefined ? {} : { files: Number(files) }), signal: call.signal };
+  call.reply(200, await call.engine.images.blame(call.param('name'), options));
 }
 
 /** What an image and the one `with` names differ in, one difference a line; `times=1` counts times too. */

@@ -1,10 +1,12 @@
 import type { Filters, ImageSummary } from '#api-types';
 import { EngineError, isKind, messageOf } from '#errdefs';
 import { parseReference } from '#reference';
+import { blameText } from '../blame-text.ts';
 import type { Command } from '../command.ts';
 import { errorText } from '../error-text.ts';
 import { explanationText } from '../explanation.ts';
 import { UsageError } from '../flags.ts';
+import { Output } from '../output.ts';
 import { ellipsis, formatTable, humanAge, humanSize, shortID } from '../table.ts';
 
 /** `--filter key=value` lines as the API's filters. */
@@ -90,12 +92,21 @@ export const historyCommand: Command = {
   minArgs: 1,
   maxArgs: 1,
   flags: [
+    { name: 'blame', type: 'toggle', help: 'Show where its bytes come from, and which are waste' },
     { name: 'build', type: 'toggle', help: 'Show what each step of its build did, and why' },
-    { name: 'json', type: 'toggle', help: 'With --build: as JSON' },
+    { name: 'files', type: 'int', help: 'With --blame: how many files of each layer to name (default 10)' },
+    { name: 'json', type: 'toggle', help: 'With --blame or --build: as JSON' },
     { name: 'no-trunc', type: 'toggle', help: "Don't truncate output" },
     { name: 'quiet', short: 'q', type: 'toggle', help: 'Only show image IDs' },
   ],
-  async run({ flags, args, engine, terminal }) {
+  async run({ flags, args, engine, terminal, signal }) {
+    if (flags.on('blame')) {
+      const files = flags.number('files');
+      const blame = await engine().images.blame(args[0]!, { ...(files === undefined ? {} : { files }), signal });
+      const text = () => blameText(blame, { whole: flags.on('no-trunc') });
+      await new Output(terminal).write(flags.on('json') ? `${JSON.stringify(blame, undefined, 2)}\n` : text());
+      return 0;
+    }
     if (flags.on('build')) {
       const steps = await engine().images.buildReport(args[0]!);
       terminal.stdout.write(flags.on('json') ? `${JSON.stringify(steps, undefined, 2)}\n` : explanationText(steps));
