@@ -18,6 +18,7 @@ import type {
   ContainersPruned,
   ContainerTop,
   ContainerUpdateConfig,
+  DiskAccount,
   DiskUsage,
   DistributionInspect,
   EventMessage,
@@ -326,6 +327,8 @@ export interface System {
   info(): Promise<SystemInfo>;
   version(): Promise<SystemVersion>;
   df(options?: { types?: readonly string[] }): Promise<DiskUsage>;
+  /** What is on the disk, to the byte (`/wherry/v1/disk`). An extension of this engine. */
+  account(): Promise<DiskAccount>;
   auth(config: AuthConfig): Promise<AuthAnswer>;
   /** Past events since `since` first, then live ones until `until` or the consumer leaves. */
   events(options?: { since?: string; until?: string; filters?: Filters } & CallOptions): AsyncIterable<EventMessage>;

@@ -3,6 +3,7 @@ export * from './build.ts';
 export * from './common.ts';
 export * from './container-config.ts';
 export * from './containers.ts';
+export * from './disk-account.ts';
 export * from './images.ts';
 export * from './networks.ts';
 export * from './stats.ts';

@@ -22,6 +22,7 @@ import { registryServeCommand } from './commands/registry-serve.ts';
 import { deleteCommand, searchCommand, tagsCommand } from './commands/remote.ts';
 import { runCommand } from './commands/run.ts';
 import { infoCommand, versionCommand } from './commands/system.ts';
+import { systemDfCommand } from './commands/system-df.ts';
 import { importCommand, loadCommand, pullCommand, pushCommand, saveCommand } from './commands/transfer.ts';
 import { trashEmptyCommand, trashListCommand, undoCommand } from './commands/trash.ts';
 
@@ -63,6 +64,7 @@ export const commandTable: readonly Command[] = [
   manifestRmCommand,
   loginCommand,
   logoutCommand,
+  systemDfCommand,
   undoCommand,
   trashListCommand,
   trashEmptyCommand,

@@ -37,6 +37,7 @@ export function system(transport: Transport): System {
     info: () => transport.json('GET', '/info'),
     version: () => transport.json('GET', '/version'),
     df: (options = {}) => transport.json<DiskUsage>('GET', '/system/df', { query: { type: options.types } }),
+    account: () => transport.json('GET', '/wherry/v1/disk'),
     auth: (config) => transport.json('POST', '/auth', { json: config, headers: authHeader(config) }),
     events: (options = {}) =>
       transport.lines<EventMessage>('GET', '/events', {

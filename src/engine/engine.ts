@@ -36,6 +36,7 @@ import { connectContainer, disconnectContainer } from './networks/connect.ts';
 import { createNetwork } from './networks/create.ts';
 import { inspectNetwork, listNetworks } from './networks/list.ts';
 import { pruneNetworks, removeNetwork } from './networks/remove.ts';
+import { diskAccount } from './system/account.ts';
 import { diskUsage } from './system/df.ts';
 import { systemInfo, systemVersion } from './system/info.ts';
 import { verifyEngine } from './system/verify.ts';
@@ -120,6 +121,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       info: async () => systemInfo(ctx, engineID),
       version: async () => systemVersion(ctx),
       df: (options) => diskUsage(ctx, options),
+      account: () => diskAccount(ctx),
       auth: async (config) => {
         const { status, identityToken } = await ctx.registry.login(config);
         return { IdentityToken: identityToken, Status: status };

@@ -1,7 +1,7 @@
 import type { Digest } from '#oci';
 import { integer, optionalInteger, optionalText, type Row, text } from './connection.ts';
 import type { StoreContext } from './store-context.ts';
-import type { DroppedEntry, Journal, JournalEntry, Keeping, KeptKind, Restored } from './types.ts';
+import type { DroppedEntry, Journal, JournalEntry, Keeping, KeptBlob, KeptKind, Restored } from './types.ts';
 
 /** Tables that hold records by their ID, and forget what they have read. */
 interface Reloadable {
@@ -93,17 +93,17 @@ export class SqliteJournal implements Journal {
     return this.#context.writer.run('journal.measured', { number, bytes }, { durable: false });
   }
 
-  blobs(number?: number): readonly { readonly digest: Digest; readonly sizeBytes: number }[] {
-    const { reader } = this.#context;
-    const rows =
-      number === undefined
-        ? reader.all('SELECT digest, size FROM unused WHERE digest IN (SELECT digest FROM journal_blobs)')
-        : reader.all(
-            `SELECT unused.digest, size FROM unused JOIN journal_blobs USING (digest) WHERE number = ?1
-             AND NOT EXISTS (SELECT 1 FROM journal_blobs AS earlier WHERE earlier.digest = unused.digest AND earlier.number < ?1)`,
-            number,
-          );
-    return rows.map((row) => ({ digest: text(row, 'digest') as Digest, sizeBytes: integer(row, 'size') }));
+  blobs(): readonly KeptBlob[] {
+    return this.#context.reader
+      .all(
+        `SELECT digest, size, (SELECT min(number) FROM journal_blobs WHERE journal_blobs.digest = unused.digest) AS number
+         FROM unused WHERE digest IN (SELECT digest FROM journal_blobs)`,
+      )
+      .map((row) => ({
+        digest: text(row, 'digest') as Digest,
+        sizeBytes: integer(row, 'size'),
+        number: integer(row, 'number'),
+      }));
   }
 }
 

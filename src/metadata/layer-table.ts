@@ -1,7 +1,7 @@
-import type { Descriptor, DiffID, Digest } from '#oci';
-import { integer, type Row, text } from './connection.ts';
+import type { ChainID, Descriptor, DiffID, Digest } from '#oci';
+import { integer, optionalInteger, optionalText, type Row, text } from './connection.ts';
 import { lockDigests, type StoreContext, vouchForBlob } from './store-context.ts';
-import type { BlobTable, LayerOrigin, LayerRecord, LayerTable } from './types.ts';
+import type { BlobTable, BlobUse, LayerOrigin, LayerRecord, LayerTable } from './types.ts';
 
 export class SqliteLayerTable implements LayerTable {
   readonly #context: StoreContext;
@@ -39,6 +39,11 @@ export class SqliteLayerTable implements LayerTable {
     return this.#context.writer.run('layers.addOrigin', { origin, nowMs: this.#context.nowMs() });
   }
 
+  chainTops(): ReadonlyMap<ChainID, DiffID> {
+    const rows = this.#context.reader.all('SELECT chain_id, diff_id FROM chains');
+    return new Map(rows.map((row) => [text(row, 'chain_id') as ChainID, text(row, 'diff_id') as DiffID]));
+  }
+
   byOrigin(compressed: Digest): LayerRecord | undefined {
     const row = this.#context.reader.get(
       'SELECT layers.* FROM origins JOIN layers USING (diff_id) WHERE compressed = ? LIMIT 1',
@@ -71,6 +76,26 @@ export class SqliteBlobTable implements BlobTable {
     return this.#context.reader
       .all('SELECT digest, size FROM blobs')
       .map((row) => ({ digest: text(row, 'digest') as Digest, sizeBytes: integer(row, 'size') }));
+  }
+
+  uses(): readonly BlobUse[] {
+    const list = (value: string | undefined) => (value === undefined ? [] : value.split(' '));
+    return this.#context.reader
+      .all(
+        `SELECT digest,
+           (SELECT group_concat(image_id, ' ') FROM image_blobs WHERE image_blobs.digest = blobs.digest) AS images,
+           (SELECT group_concat(container_id, ' ') FROM container_layers WHERE diff_id = blobs.digest) AS containers,
+           EXISTS (SELECT 1 FROM build_cache_layers WHERE diff_id = blobs.digest) AS cached,
+           (SELECT min(number) FROM journal_blobs WHERE journal_blobs.digest = blobs.digest) AS undo
+         FROM blobs`,
+      )
+      .map((row) => ({
+        digest: text(row, 'digest') as Digest,
+        images: list(optionalText(row, 'images')) as Digest[],
+        containers: list(optionalText(row, 'containers')),
+        isCached: integer(row, 'cached') === 1,
+        undo: optionalInteger(row, 'undo'),
+      }));
   }
 
   async put(digest: Digest, sizeBytes: number): Promise<void> {

@@ -110,11 +110,25 @@ export interface LayerTable {
   origins(diffID: DiffID): readonly LayerOrigin[];
   addOrigin(origin: LayerOrigin): Promise<void>;
   byOrigin(compressed: Digest): LayerRecord | undefined;
+  /** The top layer of each chain that something may be derived for. */
+  chainTops(): ReadonlyMap<ChainID, DiffID>;
+}
+
+export interface BlobUse {
+  readonly digest: Digest;
+  readonly images: readonly Digest[];
+  /** Containers that stand on it as a layer. */
+  readonly containers: readonly string[];
+  readonly isCached: boolean;
+  /** The oldest entry of the journal that keeps it. */
+  readonly undo: number | undefined;
 }
 
 export interface BlobTable {
   has(digest: Digest): boolean;
   list(): readonly { digest: Digest; sizeBytes: number }[];
+  /** Every blob with what keeps it in the store. */
+  uses(): readonly BlobUse[];
   put(digest: Digest, sizeBytes: number): Promise<void>;
 }
 
@@ -200,6 +214,12 @@ export interface DroppedEntry {
   readonly volumes: readonly string[];
 }
 
+export interface KeptBlob {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  readonly number: number;
+}
+
 /**
  * What was removed with a {@link Keeping}. Its rows are written in the transaction that removes, so a crash leaves either the thing or the way back.
  * Blobs it names stay in the store until it is dropped.
@@ -227,8 +247,8 @@ export interface Journal {
   /** Forgets entries; what only they kept is garbage. Absent is fine. */
   drop(numbers: readonly number[]): Promise<readonly DroppedEntry[]>;
   setFolderBytes(number: number, bytes: number): Promise<void>;
-  /** Blobs that nothing but the journal keeps; of one entry, those that no earlier one keeps. */
-  blobs(number?: number): readonly { readonly digest: Digest; readonly sizeBytes: number }[];
+  /** Blobs that nothing but the journal keeps, with the earliest entry that does. */
+  blobs(): readonly KeptBlob[];
 }
 
 export interface CollectResult {

@@ -15,6 +15,7 @@ const batchBytes = 64 << 10;
 /** What Docker's API has no words for. */
 export const wherryRoutes: readonly ApiRoute[] = [
   ['POST', '/wherry/v1/verify', verify],
+  ['GET', '/wherry/v1/disk', async (call) => call.reply(200, await call.engine.system.account())],
   ['GET', '/wherry/v1/undo', async (call) => call.reply(200, await call.engine.trash.list())],
   ['POST', '/wherry/v1/undo', undo],
   ['DELETE', '/wherry/v1/trash', async (call) => call.reply(200, await call.engine.trash.empty())],

@@ -20,5 +20,6 @@ export async function collectGarbage(ctx: EngineContext, keep?: Keeping): Promis
 }
 
 function keptBytes({ metadata }: EngineContext, { number }: Keeping): number {
-  return metadata.journal.blobs(number).reduce((sum, blob) => sum + blob.sizeBytes, 0);
+  const kept = metadata.journal.blobs().filter((blob) => blob.number === number);
+  return kept.reduce((sum, blob) => sum + blob.sizeBytes, 0);
 }

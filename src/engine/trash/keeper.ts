@@ -4,9 +4,10 @@ import { Semaphore } from '#concurrency';
 import { diskUsage } from '#files';
 import { log } from '#log';
 import type { DroppedEntry, JournalEntry, Metadata } from '#metadata';
-import type { DiffID } from '#oci';
+import type { Digest } from '#oci';
 import type { SnapshotDriver } from '#snapshots';
 import type { Volumes } from '#volume';
+import { derivedSizes } from './derived.ts';
 import type { TrashPolicy } from './policy.ts';
 
 /** After a removal, so that a burst of them is looked at once. */
@@ -16,7 +17,7 @@ const watchMs = 5000;
 
 export interface TrashStores {
   readonly root: string;
-  readonly content: { path(diffID: DiffID): string; settled(): Promise<void> };
+  readonly content: { path(digest: Digest): string; settled(): Promise<void> };
   readonly metadata: Metadata;
   readonly snapshots: SnapshotDriver;
   readonly volumes: Volumes;
@@ -97,25 +98,25 @@ export class TrashKeeper implements AsyncDisposable {
     return await work();
   }
 
-  /** What all of it takes on the disk. Folders that were not measured yet are not in it. */
+  /** What all of it takes on the disk. */
   async sizeBytes(): Promise<number> {
-    const folders = this.#stores.metadata.journal.list().reduce((sum, entry) => sum + (entry.folderBytes ?? 0), 0);
-    return folders + (await this.#blobBytes());
+    return (await this.sizes()).values().reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  /** What would be freed if one entry were dropped, and none before it: blobs that an earlier one keeps count there. */
-  async entryBytes(entry: JournalEntry): Promise<number> {
-    return (entry.folderBytes ?? (await this.#folderBytes(entry))) + (await this.#blobBytes(entry.number));
-  }
-
-  async #blobBytes(number?: number): Promise<number> {
-    const { metadata, content, snapshots } = this.#stores;
-    const sizes = metadata.journal.blobs(number).map(async ({ digest }) => {
-      const diffID = digest as string as DiffID;
-      const derived = metadata.layers.get(diffID) ? (await snapshots.layerUsage(diffID)).sizeBytes : 0;
-      return derived + (await diskUsage(content.path(diffID)));
-    });
-    return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
+  /** What each entry takes on the disk, by its number; a blob that several keep counts for the earliest. */
+  async sizes(): Promise<ReadonlyMap<number, number>> {
+    const { root, metadata, content } = this.#stores;
+    const sizes = new Map<number, number>();
+    for (const entry of metadata.journal.list()) {
+      sizes.set(entry.number, entry.folderBytes ?? (await this.#folderBytes(entry)));
+    }
+    const blobs = metadata.journal.blobs();
+    const derived = await derivedSizes(root, metadata, new Set(blobs.map(({ digest }) => digest)));
+    for (const { digest, number } of blobs) {
+      const bytes = (derived.get(digest) ?? 0) + (await diskUsage(content.path(digest)));
+      sizes.set(number, (sizes.get(number) ?? 0) + bytes);
+    }
+    return sizes;
   }
 
   async #measure(entries: readonly JournalEntry[]): Promise<void> {

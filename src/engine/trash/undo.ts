@@ -17,10 +17,11 @@ export function asideVolumes(ctx: EngineContext): AsideVolume[] {
 /** What can be brought back, newest first. */
 export async function listUndo(ctx: EngineContext): Promise<UndoItem[]> {
   const entries = ctx.metadata.journal.list().toReversed();
-  return await Promise.all(entries.map((entry) => shown(ctx, entry)));
+  const sizes = await ctx.trash.sizes();
+  return entries.map((entry) => shown(ctx, entry, sizes.get(entry.number) ?? 0));
 }
 
-async function shown(ctx: EngineContext, entry: JournalEntry): Promise<UndoItem> {
+function shown(ctx: EngineContext, entry: JournalEntry, sizeBytes: number): UndoItem {
   const { number, action, subject, atMs, kept } = entry;
   return {
     Number: number,
@@ -28,7 +29,7 @@ async function shown(ctx: EngineContext, entry: JournalEntry): Promise<UndoItem>
     Subject: subject,
     Removed: formatMs(atMs),
     Expires: formatMs(atMs + ctx.trash.graceMs),
-    Size: await ctx.trash.entryBytes(entry),
+    Size: sizeBytes,
     Kept: kept.map(({ kind, key, name }) => ({ Kind: kind, ID: key, Name: name ?? key })),
   };
 }
