@@ -82,5 +82,6 @@ export async function deleteBlob(registry: Registry, exchange: Exchange, name: s
   if (!(await registry.meta.unlinkBlob(name, digest))) {
     throw new ApiError('BLOB_UNKNOWN', 'blob unknown to registry', { detail: digest });
   }
+  exchange.facts.event = { kind: 'blob-deleted', repository: name, digest };
   sendEmpty(exchange, 202, { 'Docker-Content-Digest': digest });
 }

@@ -1,17 +1,23 @@
+import { answerToken, tokenPath } from './access/token-service.ts';
 import { ApiError } from './api-error.ts';
 import type { Exchange } from './exchange.ts';
 import { ping, search } from './hub/search.ts';
 import { manage } from './management.ts';
-import type { Registry } from './registry.ts';
 import { route } from './routes.ts';
+import type { Service } from './service.ts';
 import { site } from './web/site.ts';
 
 const managementPrefix = '/wherry/registry/';
 
 /** Answers one request. @throws ApiError for the server to word. */
-export async function dispatch(registry: Registry, exchange: Exchange): Promise<void> {
+export async function dispatch(service: Service, exchange: Exchange): Promise<void> {
+  const { registry, accounts } = service;
   const path = decodeURIComponent(exchange.url.pathname);
   if (path === '/v2' || path.startsWith('/v2/')) return await route(registry, exchange, path);
+  if (path === tokenPath && accounts.tokens) {
+    exchange.facts.action = 'token';
+    return await answerToken(accounts.tokens, exchange);
+  }
   if (path.startsWith(managementPrefix) && (await manage(registry, exchange, path.slice(managementPrefix.length)))) {
     return;
   }

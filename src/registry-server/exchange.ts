@@ -3,9 +3,27 @@ import { pipeline } from 'node:stream/promises';
 import { isErrno } from '#errdefs';
 import { type Digest, isDigest } from '#oci';
 import { type ByteSource, toNodeReadable } from '#streams';
-import type { Access } from './access.ts';
+import type { Access, Action } from './access/access.ts';
 import { ApiError } from './api-error.ts';
 import type { Page } from './store/meta-store.ts';
+
+/** What a request turned out to be about: for logs, counts and messages. */
+export interface Facts {
+  action?: Action | 'restore' | 'describe' | 'star' | 'token';
+  repository?: string;
+  /** A tag, a digest or an upload. */
+  reference?: string;
+  /** Something happened that others may want to hear of. */
+  event?: RegistryEvent;
+}
+
+export interface RegistryEvent {
+  readonly kind: 'manifest-pushed' | 'manifest-deleted' | 'tag-deleted' | 'blob-deleted' | 'restored';
+  readonly repository: string;
+  readonly digest?: Digest;
+  readonly mediaType?: string;
+  readonly tags?: readonly string[];
+}
 
 /** One request with what handlers read of it. */
 export interface Exchange {
@@ -13,6 +31,7 @@ export interface Exchange {
   readonly response: ServerResponse;
   readonly url: URL;
   readonly access: Access;
+  readonly facts: Facts;
 }
 
 type Headers = Readonly<Record<string, string | number>>;

@@ -6,6 +6,8 @@
  * await using registry = await serveRegistry({ root: '/srv/registry', addr: '127.0.0.1:5000' });
  * ```
  */
+export { type RegistryConfig, readConfig } from './config/config.ts';
+export { setLog } from './log-settings.ts';
 export { type RegistryServer, type RegistryServerOptions, serveRegistry } from './server.ts';
 export type { BlobStore, Upload } from './store/blob-store.ts';
 export type { MetaStore } from './store/meta-store.ts';

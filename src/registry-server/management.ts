@@ -42,6 +42,7 @@ async function show({ meta }: Registry, exchange: Exchange, name: string): Promi
 }
 
 async function describe({ meta }: Registry, exchange: Exchange, name: string): Promise<void> {
+  Object.assign(exchange.facts, { action: 'describe', repository: name });
   exchange.access.require('push', name);
   const { description, readme } = decodeTexts(await readAll(exchange.request, maxBodyBytes), ['description', 'readme']);
   const words = {
@@ -54,6 +55,7 @@ async function describe({ meta }: Registry, exchange: Exchange, name: string): P
 
 async function star({ meta }: Registry, exchange: Exchange, name: string, method: string): Promise<void> {
   if (method !== 'PUT' && method !== 'DELETE') throw unsupported();
+  Object.assign(exchange.facts, { action: 'star', repository: name });
   exchange.access.require('pull', name);
   if (!(await meta.star(name, exchange.access.user ?? nobody, method === 'PUT'))) throw unknownName(name);
   sendEmpty(exchange, 204);
@@ -76,11 +78,13 @@ async function restore({ meta }: Registry, exchange: Exchange): Promise<void> {
   const body = decodeTexts(await readAll(exchange.request, maxBodyBytes), ['repository', 'kind', 'reference']);
   const { repository = '', kind = '', reference = '' } = body;
   requireName(repository);
+  Object.assign(exchange.facts, { action: 'restore', repository, reference });
   exchange.access.require('delete', repository);
   if (!isDeletedKind(kind)) throw new ApiError('UNSUPPORTED', 'kind is tag, manifest or blob', { status: 400 });
   if (!(await meta.restore(repository, kind, reference))) {
     throw new ApiError('MANIFEST_UNKNOWN', 'nothing to restore', { detail: { repository, kind, reference } });
   }
+  exchange.facts.event = { kind: 'restored', repository };
   sendEmpty(exchange, 204);
 }
 

@@ -74,6 +74,8 @@ export async function writeManifest(
   await store(registry, name, manifest);
   registry.claims.settle(name, manifest.blobs);
   await describeByManifest(registry, name, manifest);
+  const { mediaType } = manifest;
+  exchange.facts.event = { kind: 'manifest-pushed', repository: name, digest, mediaType, tags };
   sendEmpty(exchange, 201, {
     Location: `/v2/${name}/manifests/${digest}`,
     'Docker-Content-Digest': digest,
@@ -136,6 +138,9 @@ export async function deleteManifest(
     ? await registry.meta.removeManifest(name, reference)
     : await registry.meta.removeTag(name, reference);
   if (!removed) throw await unknownManifest(registry, name, reference);
+  exchange.facts.event = isDigest(reference)
+    ? { kind: 'manifest-deleted', repository: name, digest: reference }
+    : { kind: 'tag-deleted', repository: name, tags: [reference] };
   sendEmpty(exchange, 202);
 }
 

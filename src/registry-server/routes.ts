@@ -1,68 +1,81 @@
+import type { Access, Action } from './access/access.ts';
 import { ApiError } from './api-error.ts';
 import { deleteBlob, readBlob } from './blobs.ts';
 import { type Exchange, readPage, requireDigest, sendJson } from './exchange.ts';
 import { deleteManifest, listReferrers, readManifest, writeManifest } from './manifests.ts';
 import type { Registry } from './registry.ts';
 import { requireName } from './repository-name.ts';
+import type { MetaStore, Page } from './store/meta-store.ts';
+
+const catalogStep = 1000;
 
 type Handler = (registry: Registry, exchange: Exchange, name: string, rest: string) => Promise<void>;
 
+/** A handler and what one must be allowed to do for it. */
+interface Entry {
+  readonly action: Action;
+  readonly handle: Handler;
+}
+
+const pull = (handle: Handler): Entry => ({ action: 'pull', handle });
+const push = (handle: Handler): Entry => ({ action: 'push', handle });
+const remove = (handle: Handler): Entry => ({ action: 'delete', handle });
+
+const getBlob = pull((registry, exchange, name, text) => readBlob(registry, exchange, name, requireDigest(text)));
+const getManifest = pull(readManifest);
+
 /** Paths below `/v2/<name>/`, each with its methods. The first that fits counts; names may themselves contain such words. */
-const table: readonly (readonly [RegExp, Readonly<Record<string, Handler>>])[] = [
-  [/^\/v2\/(.+)\/blobs\/uploads\/?$/, { POST: ({ uploads }, exchange, name) => uploads.begin(exchange, name) }],
+const table: readonly (readonly [RegExp, Readonly<Record<string, Entry>>])[] = [
+  [/^\/v2\/(.+)\/blobs\/uploads\/?$/, { POST: push(({ uploads }, exchange, name) => uploads.begin(exchange, name)) }],
   [
     /^\/v2\/(.+)\/blobs\/uploads\/([0-9a-f-]{36})$/,
     {
-      GET: ({ uploads }, exchange, name, id) => uploads.status(exchange, name, id),
-      PATCH: ({ uploads }, exchange, name, id) => uploads.append(exchange, name, id),
-      PUT: ({ uploads }, exchange, name, id) => uploads.finish(exchange, name, id),
-      DELETE: ({ uploads }, exchange, name, id) => uploads.cancel(exchange, name, id),
+      GET: push(({ uploads }, exchange, name, id) => uploads.status(exchange, name, id)),
+      PATCH: push(({ uploads }, exchange, name, id) => uploads.append(exchange, name, id)),
+      PUT: push(({ uploads }, exchange, name, id) => uploads.finish(exchange, name, id)),
+      DELETE: push(({ uploads }, exchange, name, id) => uploads.cancel(exchange, name, id)),
     },
   ],
   [
     /^\/v2\/(.+)\/blobs\/([^/]+)$/,
     {
-      GET: (registry, exchange, name, text) => readBlob(registry, exchange, name, requireDigest(text)),
-      HEAD: (registry, exchange, name, text) => readBlob(registry, exchange, name, requireDigest(text)),
-      DELETE: (registry, exchange, name, text) => deleteBlob(registry, exchange, name, requireDigest(text)),
+      GET: getBlob,
+      HEAD: getBlob,
+      DELETE: remove((registry, exchange, name, text) => deleteBlob(registry, exchange, name, requireDigest(text))),
     },
   ],
   [
     /^\/v2\/(.+)\/manifests\/([^/]+)$/,
-    {
-      GET: (registry, exchange, name, text) => readManifest(registry, exchange, name, text),
-      HEAD: (registry, exchange, name, text) => readManifest(registry, exchange, name, text),
-      PUT: (registry, exchange, name, text) => writeManifest(registry, exchange, name, text),
-      DELETE: (registry, exchange, name, text) => deleteManifest(registry, exchange, name, text),
-    },
+    { GET: getManifest, HEAD: getManifest, PUT: push(writeManifest), DELETE: remove(deleteManifest) },
   ],
-  [/^\/v2\/(.+)\/tags\/list$/, { GET: (registry, exchange, name) => listTags(registry, exchange, name) }],
-  [
-    /^\/v2\/(.+)\/referrers\/([^/]+)$/,
-    { GET: (registry, exchange, name, text) => listReferrers(registry, exchange, name, text) },
-  ],
+  [/^\/v2\/(.+)\/tags\/list$/, { GET: pull(listTags) }],
+  [/^\/v2\/(.+)\/referrers\/([^/]+)$/, { GET: pull(listReferrers) }],
 ];
 
 /** Answers what is below `/v2/`. @throws ApiError for the server to word. */
 export async function route(registry: Registry, exchange: Exchange, path: string): Promise<void> {
   const method = exchange.request.method ?? 'GET';
-  if (path === '/v2/' || path === '/v2') return only(['GET', 'HEAD'], method, () => sendJson(exchange, 200, '{}'));
+  if (path === '/v2/' || path === '/v2') return ping(exchange, method);
   if (path === '/v2/_catalog') return await catalog(registry, exchange);
   for (const [pattern, methods] of table) {
     const match = pattern.exec(path);
     if (!match) continue;
     const [, name, rest = ''] = match as unknown as [string, string, string?];
     requireName(name);
-    const handler = Object.hasOwn(methods, method) ? methods[method] : undefined;
-    if (!handler) throw unsupported();
-    return await handler(registry, exchange, name, rest);
+    const entry = Object.hasOwn(methods, method) ? methods[method] : undefined;
+    if (!entry) throw unsupported();
+    Object.assign(exchange.facts, { action: entry.action, repository: name, reference: rest });
+    exchange.access.require(entry.action, name);
+    return await entry.handle(registry, exchange, name, rest);
   }
   throw new ApiError('UNSUPPORTED', 'The operation is unsupported.', { status: 404 });
 }
 
-function only(methods: readonly string[], method: string, answer: () => void): void {
-  if (!methods.includes(method)) throw unsupported();
-  answer();
+/** Where a client learns how to say who it is. */
+function ping(exchange: Exchange, method: string): void {
+  if (method !== 'GET' && method !== 'HEAD') throw unsupported();
+  exchange.access.requireLogin();
+  sendJson(exchange, 200, '{}');
 }
 
 function unsupported(): ApiError {
@@ -79,6 +92,21 @@ async function listTags({ meta }: Registry, exchange: Exchange, name: string): P
 
 async function catalog({ meta }: Registry, exchange: Exchange): Promise<void> {
   if (exchange.request.method !== 'GET') throw unsupported();
-  const { entries, headers } = await readPage(exchange, (page) => meta.repositories(page));
+  const { entries, headers } = await readPage(exchange, (page) => visibleNames(meta, exchange.access, page));
   sendJson(exchange, 200, JSON.stringify({ repositories: entries }), headers);
+}
+
+/** A page of the names the client may know of, however many others lie between them. */
+async function visibleNames(meta: MetaStore, access: Access, page: Page): Promise<readonly string[]> {
+  const isVisible = access.visible();
+  if (!isVisible) return await meta.repositories(page);
+  const wanted = page.limit ?? Number.POSITIVE_INFINITY;
+  const names: string[] = [];
+  for (let after = page.after; names.length < wanted; ) {
+    const found = await meta.repositories({ after, limit: catalogStep });
+    names.push(...found.filter(isVisible));
+    after = found.at(-1);
+    if (found.length < catalogStep) break;
+  }
+  return names.slice(0, wanted);
 }

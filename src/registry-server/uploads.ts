@@ -62,12 +62,13 @@ export class Uploads implements AsyncDisposable {
     }
   }
 
-  /** From the repository named, or from any that has the blob. */
-  async #mount({ url }: Exchange, name: string, digest: Digest): Promise<boolean> {
+  /** From the repository named, or from any that has the blob; only from those the client may read. */
+  async #mount({ url, access }: Exchange, name: string, digest: Digest): Promise<boolean> {
     const { meta, claims, locks, retention } = this.#stores;
     using _ = await locks.acquire(digest);
     const named = url.searchParams.get('from');
-    const from = named === null ? (await meta.holders(digest))[0] : named;
+    const holders = named === null ? await meta.holders(digest) : [named];
+    const from = holders.find((holder) => access.may('pull', holder));
     const sizeBytes = from === undefined ? undefined : await meta.blob(from, digest);
     if (sizeBytes === undefined) return false;
     const untilMs = Date.now() + retention.unclaimedMs;

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import bcrypt from 'bcryptjs';
 import { digestOf } from '#oci';
 import { serveRegistry } from '#registry-server';
 import { curl, debianRegistry, imageSetup, load, type Setup, tarOf, verify } from './images-fixture.ts';
 
+const tokens = { useTokens: true, service: 'test', tokenSeconds: 60 };
 const lower = tarOf({ a: 'one', 'd/f': 'x'.repeat(5000) });
 const upper = tarOf({ b: 'two' });
 const lines = (text: string) => text.split('\n').filter((line) => line !== '');
@@ -48,6 +52,31 @@ test('docker search finds what our own registry has', async (t) => {
     await docker.ok('search', `${registry.address}/application`),
     /team\/webapp +A web application of the team +1/,
   );
+});
+
+test('docker login, push and pull at a registry of ours with accounts', async (t) => {
+  await using setup = await imageSetup(t);
+  if (!setup) return;
+  const { docker, folder } = setup;
+  await writeFile(join(folder, 'htpasswd'), `ann:${bcrypt.hashSync('secret', 4)}\n`);
+  const rule = { repositories: ['ann/*'], users: ['ann'], actions: ['pull', 'push'] } as const;
+  const open = { repositories: ['ann/open'], users: ['anonymous'], actions: ['pull'] } as const;
+  const config = { access: { htpasswd: join(folder, 'htpasswd'), rules: [rule, open], ...tokens } };
+  await using registry = await serveRegistry({ root: `${folder}/own`, addr: '127.0.0.1:0', config });
+  const names = ['ann/app', 'ann/open', 'bob/app'].map((name) => `${registry.address}/${name}:1`);
+  await load(setup, { layers: [lower], tags: names });
+  const [own = '', shared = '', foreign = ''] = names;
+  assert.match((await docker.run(['push', own])).stderr, /authentication required|unauthorized|denied/);
+  const wrong = await docker.run(['login', '-u', 'ann', '--password-stdin', registry.address], { input: 'wrong' });
+  assert.match(wrong.stderr, /unauthorized|incorrect username or password/);
+  const login = await docker.run(['login', '-u', 'ann', '--password-stdin', registry.address], { input: 'secret' });
+  assert.ok(login.stdout.includes('Login Succeeded'), login.stderr);
+  for (const name of [own, shared]) await docker.ok('push', '-q', name);
+  assert.match((await docker.run(['push', foreign])).stderr, /denied|unauthorized/);
+  await docker.ok('logout', registry.address);
+  await docker.ok('rmi', own, shared);
+  await docker.ok('pull', '-q', shared);
+  assert.match((await docker.run(['pull', own])).stderr, /denied|unauthorized|authentication required/);
 });
 
 /** Push, delete, pull by tag, by digest and all tags; the digests stay. */

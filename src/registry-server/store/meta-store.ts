@@ -142,8 +142,22 @@ export interface Hub {
   addPulls(counts: ReadonlyMap<string, number>): Promise<void>;
 }
 
+/** Small facts that all servers on one store share. */
+export interface Settings {
+  /** Keeps the value unless there is one already; answers the one that is kept. */
+  keepSetting(key: string, value: string): Promise<string>;
+}
+
 /**
  * What repositories hold. Names are valid repository paths. Asynchronous, so that a database elsewhere can be behind it; a write has
  * reached the disk when it resolves, unless said otherwise.
  */
-export interface MetaStore extends RepositoryCatalog, BlobLinks, Manifests, Tags, Collection, Hub, AsyncDisposable {}
+export interface MetaStore
+  extends RepositoryCatalog,
+    BlobLinks,
+    Manifests,
+    Tags,
+    Collection,
+    Hub,
+    Settings,
+    AsyncDisposable {}

@@ -1,12 +1,13 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Database } from './database.ts';
+import { Database, text } from './database.ts';
 import type { MetaStore } from './meta-store.ts';
 import { MetaWriter } from './meta-writer.ts';
 import { collectionOf } from './sqlite/collection.ts';
 import { hubOf } from './sqlite/hub.ts';
 import { blobLinksOf, catalogOf } from './sqlite/links.ts';
 import { manifestsOf } from './sqlite/manifests.ts';
+import { statement } from './sqlite/tables.ts';
 import { tagsOf } from './sqlite/tags.ts';
 
 /**
@@ -26,6 +27,10 @@ export async function openSqliteMeta(root: string, options: { now?: () => number
     ...tagsOf(tables),
     ...collectionOf(tables),
     ...hubOf(tables),
+    async keepSetting(key, value) {
+      await writer.run([statement('INSERT OR IGNORE INTO settings (key, value) VALUES (?, ?)', key, value)]);
+      return text(reader.get('SELECT value FROM settings WHERE key = ?', key)!, 'value');
+    },
     async [Symbol.asyncDispose]() {
       reader.close();
       await writer[Symbol.asyncDispose]();

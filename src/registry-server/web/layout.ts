@@ -18,10 +18,13 @@ const headers = {
 };
 
 export function sendPage(exchange: Exchange, page: Page, status = 200): void {
-  sendText(exchange, status, documentOf(page).text, { ...headers, 'Content-Type': 'text/html; charset=utf-8' });
+  sendText(exchange, status, documentOf(page, exchange).text, {
+    ...headers,
+    'Content-Type': 'text/html; charset=utf-8',
+  });
 }
 
-function documentOf({ title, body, query }: Page): Html {
+function documentOf({ title, body, query }: Page, exchange: Exchange): Html {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -40,6 +43,7 @@ function documentOf({ title, body, query }: Page): Html {
 <input id="q" name="q" type="search" value="${query ?? ''}" autocomplete="off" spellcheck="false">
 <button type="submit">Search</button>
 </form>
+${account(exchange)}
 </header>
 <main id="content" tabindex="-1">
 ${body}
@@ -47,6 +51,11 @@ ${body}
 </body>
 </html>
 `;
+}
+
+function account({ access }: Exchange): Html | undefined {
+  if (access.user !== undefined) return html`<span>Logged in as ${access.user}</span>`;
+  return access.hasAccounts ? html`<a href="/login">Log in</a>` : undefined;
 }
 
 export function sendStyle(exchange: Exchange): void {

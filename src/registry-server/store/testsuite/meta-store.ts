@@ -226,6 +226,11 @@ export function testMetaStore(
     assert.equal(await store.entry('absent'), undefined);
   });
 
+  check('the first value of a setting stays', async (store) => {
+    assert.equal(await store.keepSetting('key', 'one'), 'one');
+    assert.equal(await store.keepSetting('key', 'two'), 'one');
+  });
+
   check('many writers at once lose nothing', async (store) => {
     const texts = Array.from({ length: 200 }, (_, at) => `m${at}`);
     await Promise.all(texts.map((text) => put(store, 'app', text, { blobs: ['layer', text], tags: [text] })));
