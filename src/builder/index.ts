@@ -10,6 +10,7 @@
 export { buildImage } from './build.ts';
 export { checkOnly } from './check-only.ts';
 export { FileLists } from './file-lists.ts';
+export { ImagesInUse } from './images-in-use.ts';
 export { ContextMemory } from './listed/index.ts';
 export { predictBuild } from './predict-build.ts';
 export { verifyRebuild } from './rebuild/index.ts';

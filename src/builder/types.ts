@@ -8,6 +8,7 @@ import type { ByteSource } from '#streams';
 import type { OnProgress } from '#transfer';
 import type { Written } from './convert/index.ts';
 import type { FileLists } from './file-lists.ts';
+import type { ImagesInUse } from './images-in-use.ts';
 import type { ContextMemory } from './listed/index.ts';
 
 /** A mount of a RUN step, ready to be made. Later ones may lie inside earlier ones. */
@@ -121,6 +122,8 @@ export interface BuilderHost {
   readonly reproducible: boolean;
   /** IDs of the steps that have a snapshot now; the builder writes here. */
   readonly steps: Set<string>;
+  /** What is not to be removed while builds stand on it; the builder writes here. */
+  readonly images: ImagesInUse;
   /** Runs one step to its end; answers the exit code. Nothing of it runs or is mounted by the engine when it returns. */
   runStep(step: StepRun): Promise<number>;
   /** Lends the folder of a cache mount until it is disposed. */

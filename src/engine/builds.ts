@@ -143,6 +143,7 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
     platform: ctx.platform,
     reproducible: ctx.options.reproducibleBuilds ?? true,
     steps: ctx.buildSteps,
+    images: ctx.buildImages,
     runStep: (step) => runBuildStep(ctx, step, stepHost),
     keepStep: (kept) => keepBuildStep(ctx, kept, stepHost),
     cacheMount: (wish, lendOptions) => lendCacheMount(ctx, wish, lendOptions),

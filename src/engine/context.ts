@@ -1,4 +1,4 @@
-import type { ContextMemory, FileLists } from '#builder';
+import type { ContextMemory, FileLists, ImagesInUse } from '#builder';
 import type { KeyedLock } from '#concurrency';
 import type { ContentStore } from '#content';
 import type { LayerIngester } from '#diff';
@@ -49,6 +49,7 @@ export interface EngineContext {
   readonly containers: ContainerRegistry;
   /** IDs of the build steps that run now, and keys of their snapshots: containers without a record. */
   readonly buildSteps: Set<string>;
+  readonly buildImages: ImagesInUse;
   /** Scratch folders of the builds that run now. */
   readonly buildFolders: Set<string>;
   /** One pull of a reference at a time, say. */

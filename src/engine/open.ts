@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Engine } from '#api-types';
-import { ContextMemory, FileLists } from '#builder';
+import { ContextMemory, FileLists, ImagesInUse } from '#builder';
 import { KeyedLock } from '#concurrency';
 import { openContentStore } from '#content';
 import { createLayerIngester } from '#diff';
@@ -135,6 +135,7 @@ async function openContext(
     events: new EventLog(),
     containers: new ContainerRegistry(),
     buildSteps: new Set(),
+    buildImages: new ImagesInUse(),
     buildFolders: new Set(),
     locks: new KeyedLock(),
     startedAt: new Date(),

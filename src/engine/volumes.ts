@@ -1,5 +1,5 @@
 import type { Filters, Volume, VolumeCreateConfig, VolumeList, VolumesPruned } from '#api-types';
-import { EngineError } from '#errdefs';
+import { EngineError, isKind } from '#errdefs';
 import type { Keeping } from '#metadata';
 import type { VolumeInfo } from '#volume';
 import { volumeUsers } from './containers/remove.ts';
@@ -64,14 +64,22 @@ export async function removeVolume(
     if (options.force) return;
     throw new EngineError('not-found', `get ${name}: no such volume`);
   }
+  requireUnused(ctx, name);
+  const keep = options.keep ?? ctx.metadata.journal.keeping('volume rm', name);
+  // Again with the volume's lock held: a container that is being created waits for it, or was before.
+  if (keep) {
+    await ctx.volumes.setAside([name], `${keep.number}`, async () => {
+      requireUnused(ctx, name);
+      await ctx.metadata.journal.retire({ volumes: [name] }, keep);
+    });
+    ctx.trash.touched();
+  } else await ctx.volumes.remove(name, () => requireUnused(ctx, name));
+  ctx.events.emit({ type: 'volume', action: 'destroy', id: name, attributes: { driver: 'local' } });
+}
+
+function requireUnused(ctx: EngineContext, name: string): void {
   const users = volumeUsers(ctx, name);
   if (users.length > 0) throw new EngineError('conflict', `remove ${name}: volume is in use - [${users.join(', ')}]`);
-  const keep = options.keep ?? ctx.metadata.journal.keeping('volume rm', name);
-  if (keep) {
-    await ctx.volumes.setAside([name], `${keep.number}`, () => ctx.metadata.journal.retire({ volumes: [name] }, keep));
-    ctx.trash.touched();
-  } else await ctx.volumes.remove(name);
-  ctx.events.emit({ type: 'volume', action: 'destroy', id: name, attributes: { driver: 'local' } });
 }
 
 /** Anonymous unused volumes, or with `all=true` every unused one. */
@@ -85,10 +93,15 @@ export async function pruneVolumes(ctx: EngineContext, options: { filters?: Filt
   for (const volume of ctx.volumes.list()) {
     if (!(all || volume.anonymous) || volumeUsers(ctx, volume.name).length > 0) continue;
     if (!matchesLabels(volume.labels, filters)) continue;
-    const sizeBytes = await ctx.volumes.usageBytes(volume.name);
-    await removeVolume(ctx, volume.name, { keep });
-    deleted.push(volume.name);
-    freedBytes += sizeBytes;
+    try {
+      const sizeBytes = await ctx.volumes.usageBytes(volume.name);
+      await removeVolume(ctx, volume.name, { keep });
+      deleted.push(volume.name);
+      freedBytes += sizeBytes;
+    } catch (error) {
+      // Taken or removed by another meanwhile: no reason to leave the rest.
+      if (!isKind(error, 'conflict') && !isKind(error, 'not-found')) throw error;
+    }
   }
   ctx.events.emit({ type: 'volume', action: 'prune', id: '', attributes: { reclaimed: String(freedBytes) } });
   return { VolumesDeleted: deleted, SpaceReclaimed: freedBytes };

@@ -54,8 +54,11 @@ export interface Volumes {
    * @throws `invalid-argument` for a bad name or option, `not-found` for another driver: in Docker's words.
    */
   create(wish?: CreateVolume): Promise<VolumeInfo>;
-  /** Removes row and contents. @throws `not-found`, `conflict` when something is mounted inside. */
-  remove(name: string): Promise<void>;
+  /**
+   * Removes row and contents; `check` may throw once nobody can find the volume any more who did not before.
+   * @throws `not-found`, `conflict` when something is mounted inside.
+   */
+  remove(name: string, check?: () => void): Promise<void>;
   /**
    * Removes volumes so that they can come back: `commit` removes their rows, then their folders go aside.
    * @throws as {@link remove}, before anything has changed; what `commit` throws.

@@ -71,9 +71,10 @@ class LocalVolumes implements Volumes {
     return volume;
   }
 
-  async remove(name: string): Promise<void> {
+  async remove(name: string, check?: () => void): Promise<void> {
     using _held = await this.#lock.acquire(name);
     await this.#requireFree(name);
+    check?.();
     const folder = join(this.#root, name);
     const removing = join(this.#root, removingPrefix + name);
     // Renamed first: a crash from here on ends as a removal. A folder that is gone already is no reason to keep the row.

@@ -9,6 +9,7 @@ import {
   type BuildResult,
   buildImage,
   FileLists,
+  ImagesInUse,
   type KeptStep,
   predictBuild,
   type StepRun,
@@ -69,6 +70,7 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
     platform: hostPlatform(),
     reproducible: true,
     steps: new Set(),
+    images: new ImagesInUse(),
     keepStep: async (step) => void kept.push(step),
     cacheMount: async () => ({
       name: 'cache',

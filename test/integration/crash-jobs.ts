@@ -187,3 +187,10 @@ export const networks: Job = async (clients, engine) => {
     return undefined;
   });
 };
+
+/** What nobody names goes: images that lost their name to another, records of builds, volumes of nobody. */
+export const prunes: Job = async (clients, engine) => {
+  await engine.images.prune({ filters: { dangling: ['true'] } });
+  if (clients.below(3) === 0) await engine.pruneBuildCache({});
+  await engine.volumes.prune();
+};

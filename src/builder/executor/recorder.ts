@@ -9,7 +9,7 @@ import { createdAt, type Moment } from './moment.ts';
 import { withSharedHistory } from './shared-history.ts';
 import type { StepState } from './state.ts';
 
-type Stores = Pick<BuilderHost, 'content' | 'metadata'>;
+type Stores = Pick<BuilderHost, 'content' | 'metadata' | 'images'>;
 
 export interface RecordedStep {
   readonly config: RunConfig;
@@ -30,6 +30,7 @@ export class Recorder implements ResultCache<StepState> {
   readonly #lease: Lease;
   readonly #writing = new Map<Digest, Promise<void>>();
   readonly #held = new Set<Digest>();
+  readonly #images = new Map<Digest, Disposable>();
   readonly #saving: Promise<void>[] = [];
 
   readonly #foreign: ForeignCache;
@@ -96,6 +97,7 @@ export class Recorder implements ResultCache<StepState> {
     const bytes = Buffer.from(JSON.stringify(config));
     const imageID = digestOf(bytes);
     if (this.#keepsNothing) return { imageID, config, layers };
+    this.#use(imageID);
     this.#writing.set(imageID, this.#write(imageID, bytes, layers, parent));
     this.#writing.get(imageID)!.catch(() => {});
     return { imageID, config, layers };
@@ -103,10 +105,15 @@ export class Recorder implements ResultCache<StepState> {
 
   /** Keeps what a state stands on from the collector for the length of the build. */
   async hold(state: StepState): Promise<void> {
+    if (state.imageID) this.#use(state.imageID);
     const digests = state.layers.map((layer) => layer.diffID).filter((digest) => !this.#held.has(digest));
     if (digests.length === 0) return;
     await this.#lease.add(...digests);
     for (const digest of digests) this.#held.add(digest);
+  }
+
+  #use(image: Digest): void {
+    if (!this.#images.has(image)) this.#images.set(image, this.#stores.images.hold(image));
   }
 
   /** A record of this store, else a step of an image that was given as a cache: it then becomes a record. */
@@ -132,6 +139,7 @@ export class Recorder implements ResultCache<StepState> {
       await this.#stores.metadata.buildCache.remove([key.digest]);
       return undefined;
     }
+    this.#use(imageID);
     const layers: StoredLayer[] = [];
     for (const diffID of image.diffIDs) {
       const layer = this.#stores.metadata.layers.get(diffID);
@@ -161,9 +169,11 @@ export class Recorder implements ResultCache<StepState> {
     await Promise.all(this.#saving);
   }
 
-  /** Waits for the writers to end, whatever their outcome. */
+  /** Waits for the writers to end, whatever their outcome; the images are on their own then. */
   async settle(): Promise<void> {
     await Promise.allSettled([...this.#writing.values(), ...this.#saving]);
+    for (const use of this.#images.values()) use[Symbol.dispose]();
+    this.#images.clear();
   }
 
   async #save(key: CacheKey, result: StepState, durationMs?: number): Promise<void> {

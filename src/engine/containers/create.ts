@@ -70,6 +70,7 @@ async function createAs(
   const wanted = decideMounts(draft.config, draft.hostConfig, options, inherited);
   const decided = { ...wanted, mounts: resolveImageMounts(ctx, wanted.mounts) };
   const name = claimName(ctx, options.name, id);
+  using _making = ctx.containers.making(new Container(id, name, { ...draft, mounts: decided.mounts }));
   try {
     await ctx.snapshots.unpack(image.diffIDs);
     await unpackImageMounts(ctx, decided.mounts);

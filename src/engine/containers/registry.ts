@@ -9,9 +9,22 @@ export class ContainerRegistry {
   readonly logForwarders = new Set<LogForwarder>();
   readonly #byID = new Map<string, Container>();
   readonly #names = new Map<string, string>();
+  readonly #making = new Set<Container>();
 
   all(): IterableIterator<Container> {
     return this.#byID.values();
+  }
+
+  /** Those that are still being created too: what they name is in use. */
+  *users(): Generator<Container> {
+    yield* this.#byID.values();
+    for (const container of this.#making) if (!this.#byID.has(container.id)) yield container;
+  }
+
+  /** Until its disposal the container, which is not known yet, uses what it names. */
+  making(container: Container): Disposable {
+    this.#making.add(container);
+    return { [Symbol.dispose]: () => void this.#making.delete(container) };
   }
 
   get(id: string): Container | undefined {

@@ -133,7 +133,7 @@ async function removeOwnVolumes(ctx: EngineContext, container: Container): Promi
 
 /** IDs of containers that mount a volume. */
 export function volumeUsers(ctx: EngineContext, name: string): string[] {
-  return [...ctx.containers.all()]
+  return [...ctx.containers.users()]
     .filter((container) => container.body.mounts.some((mount) => mount.kind === 'volume' && mount.name === name))
     .map((container) => container.id);
 }

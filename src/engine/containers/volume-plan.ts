@@ -1,3 +1,4 @@
+import type { VolumeInfo } from '#volume';
 import type { EngineContext } from '../context.ts';
 import type { MountDecision } from './mounts.ts';
 import type { PlannedMount } from './record.ts';
@@ -27,8 +28,7 @@ export async function makeVolumes(ctx: EngineContext, { mounts, wishes }: MountD
   const copyUps: { volume: string; destination: string }[] = [];
   for (const wish of wishes) {
     const { plan, copyUp } = wish;
-    const existing = ctx.volumes.find(plan.name);
-    const volume = existing ?? (await createVolume(ctx, wish));
+    const volume = await createVolume(ctx, wish);
     sources.set(plan.name, volume.mountpoint);
     if (copyUp) copyUps.push({ volume: plan.name, destination: plan.destination });
   }
@@ -40,7 +40,9 @@ export async function makeVolumes(ctx: EngineContext, { mounts, wishes }: MountD
   };
 }
 
-async function createVolume(ctx: EngineContext, { plan, labels, driver }: VolumeWish) {
+/** Or finds it, once a removal that has begun is over. */
+async function createVolume(ctx: EngineContext, { plan, labels, driver }: VolumeWish): Promise<VolumeInfo> {
+  const existing = ctx.volumes.find(plan.name);
   const anonymousLabels = plan.anonymous ? { 'com.docker.volume.anonymous': '' } : null;
   const volume = await ctx.volumes.create({
     name: plan.name,
@@ -49,6 +51,7 @@ async function createVolume(ctx: EngineContext, { plan, labels, driver }: Volume
     driver: driver?.name || 'local',
     options: driver?.options ?? null,
   });
+  if (existing?.createdAt.getTime() === volume.createdAt.getTime()) return volume;
   ctx.events.emit({ type: 'volume', action: 'create', id: plan.name, attributes: { driver: 'local' } });
   return volume;
 }

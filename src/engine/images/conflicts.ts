@@ -20,6 +20,7 @@ export function deleteConflict(
   if (ctx.metadata.images.childrenOf(image.id).length > 0) {
     return { hard: true, used: false, message: 'image has dependent child images' };
   }
+  if (ctx.buildImages.has(image.id)) return { hard: true, used: true, message: 'image is being used by a build' };
   const running = containerUsing(ctx, image, { running: true });
   if (running) return usedConflict('running', running);
   if (options.force) return undefined;

@@ -186,7 +186,8 @@ export async function pruneImages(ctx: EngineContext, options: { filters?: Filte
   const removal = new Removal(ctx, keep);
   for (const { id } of [...ctx.metadata.images.list()]) {
     const image = ctx.metadata.images.get(id);
-    if (!image || containerUsing(ctx, image) !== undefined || hasChildren(ctx, image)) continue;
+    if (!image || ctx.buildImages.has(id) || containerUsing(ctx, image) !== undefined || hasChildren(ctx, image))
+      continue;
     if (!matchesLabels(image.labels, filters) || (until !== undefined && image.createdMs >= until)) continue;
     if (danglingOnly && image.names.length + image.repoDigests.length > 0) continue;
     await removal.prune(image);
