@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { EngineError, isErrno } from '#errdefs';
 import { readBounded } from '#files';
+import type { Connection } from './transport.ts';
 
 const maxCertificateBytes = 1 << 20;
 let authorities: readonly string[] | undefined;
@@ -19,17 +20,17 @@ function trustedAuthorities(): readonly string[] {
  */
 export async function secureContextFor(
   host: string,
-  options: { certsDir: string | undefined; verify: boolean },
+  options: { certsDir: string | undefined; verify: boolean; connection?: Connection },
 ): Promise<SecureContext> {
-  const { certsDir, verify } = options;
+  const { certsDir, verify, connection } = options;
   const folder = certsDir && isPlainHost(host) ? join(certsDir, host) : undefined;
   const names = folder ? await list(folder) : [];
   const read = async (name: string) => {
     const bytes = await readBounded(join(folder!, name), maxCertificateBytes);
     return bytes?.toString('utf8') ?? '';
   };
-  const cert: string[] = [];
-  const key: string[] = [];
+  const cert = (connection?.clients ?? []).map(([text]) => text);
+  const key = (connection?.clients ?? []).map(([, text]) => text);
   for (const name of names.filter((entry) => entry.endsWith('.cert'))) {
     const keyName = `${name.slice(0, -'.cert'.length)}.key`;
     if (!names.includes(keyName)) {
@@ -41,7 +42,8 @@ export async function secureContextFor(
     cert.push(await read(name));
     key.push(await read(keyName));
   }
-  const own = await Promise.all(names.filter((entry) => entry.endsWith('.crt')).map(read));
+  const files = await Promise.all(names.filter((entry) => entry.endsWith('.crt')).map(read));
+  const own = [...files, ...(connection?.ca ?? [])];
   // Reading hundreds of authorities takes a while; who is not verified needs none.
   const ca = verify ? [...trustedAuthorities(), ...own] : own;
   return createSecureContext({ ca, ...(cert.length > 0 ? { cert, key } : {}) });

@@ -1,7 +1,6 @@
 import { basicHeader, basicOf } from './credentials.ts';
 import { RegistryError } from './errors.ts';
-import { type Host, hostFor } from './hosts.ts';
-import type { InsecureHosts } from './insecure.ts';
+import { type Host, urlOf } from './hosts.ts';
 import { goVerb } from './network-errors.ts';
 import type { Session } from './session.ts';
 import type { RegistryAuth } from './types.ts';
@@ -17,20 +16,20 @@ export function loginDomain(serverAddress: string | undefined): string {
 /** Asks `/v2/` with the credentials. A token server that grants one gives an identity token to keep in place of the password. */
 export async function login(
   session: Session,
-  insecure: InsecureHosts,
+  own: (domain: string) => Promise<Host>,
   auth: RegistryAuth,
   signal: AbortSignal | undefined,
 ): Promise<{ status: string; identityToken: string }> {
-  const host: Host = await hostFor(loginDomain(auth.serveraddress), insecure);
+  const host = await own(loginDomain(auth.serveraddress));
   const endpoint = await session.endpoint(host, signal);
-  const url = new URL('/v2/', endpoint.origin);
+  const url = urlOf(host, endpoint, '/v2/');
   const token = await session.token(endpoint, { scopes: [], auth, signal, offline: true }).catch((error) => {
     throw named(error, url);
   });
   const authorization = token ? `Bearer ${token.token}` : basicAuthorization(endpoint, auth, url);
   const answer = await session.send(
-    { method: 'GET', url, headers: authorization ? { authorization } : {}, signal },
-    { verify: endpoint.verify },
+    { method: 'GET', url, headers: { ...host.headers, ...(authorization ? { authorization } : {}) }, signal },
+    endpoint,
   );
   await answer.discard();
   if (answer.status !== 200) {

@@ -2,10 +2,10 @@ import { EngineError } from '#errdefs';
 import { answerError } from './answers.ts';
 import { basicHeader, basicOf } from './credentials.ts';
 import { RegistryError } from './errors.ts';
-import { hostFor } from './hosts.ts';
-import type { InsecureHosts } from './insecure.ts';
+import type { Host } from './hosts.ts';
 import { withRetries } from './retry.ts';
 import type { Session } from './session.ts';
+import type { Manner } from './transport.ts';
 import type { CallOptions, RetryOptions, SearchResult } from './types.ts';
 
 const defaultLimit = 25;
@@ -15,7 +15,7 @@ const maxAnswerBytes = 4 << 20;
 /** The v1 search API, which Docker Hub keeps: `docker search term`, or `host/term` on another index. */
 export async function search(
   session: Session,
-  parts: { insecure: InsecureHosts; retry: RetryOptions | undefined },
+  parts: { own: (domain: string) => Promise<Host>; retry: RetryOptions | undefined },
   term: string,
   options: CallOptions & { limit?: number },
 ): Promise<readonly SearchResult[]> {
@@ -24,14 +24,18 @@ export async function search(
     throw new EngineError('invalid-argument', `limit ${limit} is outside the range of [1, ${maxLimit}]`);
   }
   const { domain, words } = splitTerm(term);
-  const endpoint = await searchEndpoint(session, parts.insecure, domain, options.signal);
+  const endpoint = await searchEndpoint(session, parts.own, domain, options.signal);
   const url = new URL(`/v1/search?${new URLSearchParams({ q: words, n: String(limit) })}`, endpoint.origin);
   const basic = basicOf(options.auth);
-  const headers = { 'x-docker-token': 'true', ...(basic ? { authorization: basicHeader(basic) } : {}) };
+  const headers = {
+    ...endpoint.headers,
+    'x-docker-token': 'true',
+    ...(basic ? { authorization: basicHeader(basic) } : {}),
+  };
   const request = { method: 'GET' as const, url, headers, signal: options.signal };
   return await withRetries(
     async () => {
-      const answer = await session.send(request, { verify: endpoint.verify });
+      const answer = await session.send(request, endpoint);
       if (answer.status !== 200) {
         const { retryable, status } = await answerError(answer);
         throw new RegistryError('unknown', `Unexpected status code ${answer.status}`, {
@@ -64,12 +68,13 @@ function splitTerm(term: string): { domain: string; words: string } {
 
 async function searchEndpoint(
   session: Session,
-  insecure: InsecureHosts,
+  own: (domain: string) => Promise<Host>,
   domain: string,
   signal: AbortSignal | undefined,
-): Promise<{ origin: string; verify: boolean }> {
+): Promise<Manner & { origin: string; headers?: Host['headers'] }> {
   if (domain === 'docker.io') return { origin: 'https://index.docker.io', verify: true };
-  return await session.endpoint(await hostFor(domain, insecure), signal);
+  const host = await own(domain);
+  return { ...(await session.endpoint(host, signal)), headers: host.headers };
 }
 
 function decodeResults(bytes: Buffer): readonly SearchResult[] {

@@ -3,12 +3,12 @@ import { answerError } from './answers.ts';
 import { parseChallenges } from './challenge.ts';
 import { basicHeader, basicOf } from './credentials.ts';
 import { RegistryError } from './errors.ts';
-import { type Endpoint, EndpointFinder, type Host } from './hosts.ts';
+import { type Endpoint, EndpointFinder, type Host, urlOf } from './hosts.ts';
 import type { InsecureHosts } from './insecure.ts';
 import { goVerb, withoutQuery } from './network-errors.ts';
 import { withRetries } from './retry.ts';
 import { TokenCache, type TokenRequest } from './tokens.ts';
-import type { HttpAnswer, HttpRequest, Transport } from './transport.ts';
+import type { HttpAnswer, HttpRequest, Manner, Transport } from './transport.ts';
 import type { RegistryAuth, RetryOptions } from './types.ts';
 
 const maxRedirects = 10;
@@ -41,7 +41,7 @@ export class Session {
     this.#transport = parts.transport;
     this.#insecure = parts.insecure;
     this.#retry = parts.retry;
-    this.#endpoints = new EndpointFinder((request, options) => parts.transport.send(request, options));
+    this.#endpoints = new EndpointFinder((request, manner) => parts.transport.send(request, manner));
     this.#tokens = new TokenCache((request) => this.#sendToRealm(request));
   }
 
@@ -58,8 +58,8 @@ export class Session {
   }
 
   /** A request outside any repository, as it is: `search`. */
-  send(request: HttpRequest, options: { verify: boolean }): Promise<HttpAnswer> {
-    return this.#transport.send(request, options);
+  send(request: HttpRequest, manner: Manner): Promise<HttpAnswer> {
+    return this.#transport.send(request, manner);
   }
 
   /** The token that a challenge asks for; `undefined` when there is no Bearer challenge. */
@@ -88,7 +88,7 @@ export class Session {
   async #authenticated(host: Host, call: Call): Promise<HttpAnswer> {
     const endpoint = await this.#endpoints.find(host, call.signal);
     const visible = host.isMirror ? { ...call, auth: undefined } : call;
-    const answer = await this.#authorised(endpoint, visible);
+    const answer = await this.#authorised(host, endpoint, visible);
     if (answer.status !== 401) return answer;
     if (isStream(call.body)) throw await this.#staleToken(endpoint, visible, answer);
     const challenges = parseChallenges(answer.header('www-authenticate'));
@@ -99,7 +99,7 @@ export class Session {
     this.#forgetToken(endpoint, visible);
     const updated = { ...endpoint, challenges };
     this.#endpoints.update(host, updated);
-    return await this.#authorised(updated, visible);
+    return await this.#authorised(host, updated, visible);
   }
 
   /** A stream cannot be sent again from here. Whoever can begin anew gets a fresh token then. */
@@ -115,15 +115,18 @@ export class Session {
     if (request) this.#tokens.forget(request);
   }
 
-  async #authorised(endpoint: Endpoint, call: Call): Promise<HttpAnswer> {
-    const url = new URL(call.target, endpoint.origin);
+  async #authorised(host: Host, endpoint: Endpoint, call: Call): Promise<HttpAnswer> {
+    const url = typeof call.target === 'string' ? urlOf(host, endpoint, call.target) : new URL(call.target);
     // Behind a TLS proxy some registries name themselves with http; credentials must not follow that.
     if (url.protocol === 'http:' && endpoint.origin === `https://${url.host}`) url.protocol = 'https:';
-    const authorization = url.origin === endpoint.origin ? await this.#authorization(endpoint, call, url) : undefined;
-    const headers = { ...call.headers, ...(authorization ? { authorization } : {}) };
+    const isHere = url.origin === endpoint.origin;
+    const authorization = isHere ? await this.#authorization(endpoint, call, url) : undefined;
+    const configured = isHere ? host.headers : undefined;
+    const headers = { ...configured, ...call.headers, ...(authorization ? { authorization } : {}) };
     return await this.#following(
       { method: call.method, url, headers, body: call.body, signal: call.signal } as HttpRequest,
       endpoint,
+      configured,
     );
   }
 
@@ -145,11 +148,12 @@ export class Session {
   }
 
   /** Only reads are redirected. What goes to another origin goes without credentials. */
-  async #following(first: HttpRequest, endpoint: Endpoint): Promise<HttpAnswer> {
+  async #following(first: HttpRequest, endpoint: Endpoint, configured: Host['headers']): Promise<HttpAnswer> {
     let request = first;
     for (let hops = 0; ; hops++) {
-      const verify = request.url.origin === endpoint.origin ? endpoint.verify : await this.#verifies(request.url);
-      const answer = await this.#transport.send(request, { verify });
+      const isHere = request.url.origin === endpoint.origin;
+      const manner = isHere ? endpoint : { verify: await this.#verifies(request.url) };
+      const answer = await this.#transport.send(request, manner);
       const location = answer.header('location');
       if (!redirects.has(answer.status) || !location || !['GET', 'HEAD'].includes(first.method)) return answer;
       await answer.discard();
@@ -159,7 +163,7 @@ export class Session {
           `${goVerb(first.method)} "${withoutQuery(first.url)}": stopped after ${maxRedirects} redirects`,
         );
       const url = redirectTarget(location, request.url);
-      const headers = url.origin === request.url.origin ? request.headers : withoutAuthorization(request.headers);
+      const headers = url.origin === request.url.origin ? request.headers : plainHeaders(request.headers, configured);
       request = { ...request, url, ...(headers ? { headers } : {}) };
     }
   }
@@ -216,8 +220,10 @@ function redirectTarget(location: string, from: URL): URL {
   return url;
 }
 
-function withoutAuthorization(headers: HttpRequest['headers']): HttpRequest['headers'] {
-  return Object.fromEntries(Object.entries(headers ?? {}).filter(([name]) => name.toLowerCase() !== 'authorization'));
+/** Neither credentials nor what an administrator configured for the host before. */
+function plainHeaders(headers: HttpRequest['headers'], configured: Host['headers']): HttpRequest['headers'] {
+  const secret = new Set(['authorization', ...Object.keys(configured ?? {})]);
+  return Object.fromEntries(Object.entries(headers ?? {}).filter(([name]) => !secret.has(name.toLowerCase())));
 }
 
 function isStream(body: Call['body']): boolean {

@@ -25,6 +25,11 @@ async function certificate(t: TestContext, folder: string) {
   return { key: await readFile(key, 'utf8'), cert: await readFile(cert, 'utf8') };
 }
 
+async function writeHosts(folder: string, text: string): Promise<void> {
+  await mkdir(join(folder, 'hosts.d/registry.example'), { recursive: true });
+  await writeFile(join(folder, 'hosts.d/registry.example/hosts.toml'), text);
+}
+
 test('TLS: verified, with certs.d, with a client certificate; unverified for insecure hosts', async (t) => {
   await using folder = await temporaryFolder();
   const pair = await certificate(t, folder.path);
@@ -58,6 +63,19 @@ test('TLS: verified, with certs.d, with a client certificate; unverified for ins
     assert.equal(answer.status, 200);
     await answer.discard();
     assert.deepEqual(peers, [true]);
+    await writeHosts(
+      folder.path,
+      `server = "https://127.0.0.1:${port}"\nca = "../../cert.pem"\nclient = [["../../cert.pem", "../../key.pem"]]`,
+    );
+    await using named = createRegistryClient({ certsDir: join(folder.path, 'hosts.d') });
+    const blob = `sha256:${'a'.repeat(64)}` as never;
+    peers.length = 0;
+    assert.equal(await named.hasBlob(parseReference('registry.example/x'), blob), true);
+    assert.deepEqual(new Set(peers), new Set([true]), 'hosts.toml brings authority and client certificate');
+    await writeHosts(folder.path, `server = "https://127.0.0.1:${port}"\nskip_verify = true`);
+    peers.length = 0;
+    assert.equal(await named.hasBlob(parseReference('registry.example/x'), blob), true);
+    assert.deepEqual(new Set(peers), new Set([false]));
     await using client = createRegistryClient();
     assert.equal(
       await client.hasBlob(parseReference(`127.0.0.1:${port}/x`), `sha256:${'a'.repeat(64)}` as never),

@@ -25,6 +25,20 @@ export interface HttpAnswer {
   discard(): Promise<void>;
 }
 
+/** What a connection needs beyond the ordinary. Certificates and keys are PEM texts. */
+export interface Connection {
+  readonly ca: readonly string[];
+  readonly clients: readonly (readonly [cert: string, key: string])[];
+  /** In place of the environment's. */
+  readonly proxy?: string;
+  readonly dialTimeoutMs?: number;
+}
+
+export interface Manner {
+  readonly verify: boolean;
+  readonly connection?: Connection;
+}
+
 const connectTimeoutMs = 30_000;
 /** A registry may move a large upload to its storage before it answers. */
 const headersTimeoutMs = 300_000;
@@ -48,11 +62,11 @@ export class Transport implements AsyncDisposable {
   }
 
   /** One request, no redirects, no retries. @throws RegistryError in Go's words when no answer comes; the abort's reason. */
-  async send(request: HttpRequest, options: { verify: boolean }): Promise<HttpAnswer> {
+  async send(request: HttpRequest, manner: Manner): Promise<HttpAnswer> {
     const { method, url, signal } = request;
     signal?.throwIfAborted();
     const { request: dispatch } = await import('undici');
-    const dispatcher = await this.#agent(url, options.verify);
+    const dispatcher = await this.#agent(url, manner);
     try {
       const answer = await dispatch(url, {
         method,
@@ -71,31 +85,35 @@ export class Transport implements AsyncDisposable {
     }
   }
 
-  #agent(url: URL, verify: boolean): Promise<Dispatcher> {
+  #agent(url: URL, { verify, connection }: Manner): Promise<Dispatcher> {
     if (this.#closed) throw new EngineError('canceled', 'registry client is closed');
-    const key = `${url.protocol}//${url.host} ${verify}`;
+    const key = `${url.protocol}//${url.host} ${verify} ${connection ? JSON.stringify(connection) : ''}`;
     let agent = this.#agents.get(key);
     if (!agent) {
-      agent = this.#open(url, verify);
+      agent = this.#open(url, verify, connection);
       this.#agents.set(key, agent);
       agent.catch(() => this.#agents.delete(key));
     }
     return agent;
   }
 
-  async #open(url: URL, verify: boolean): Promise<Dispatcher> {
+  async #open(url: URL, verify: boolean, connection: Connection | undefined): Promise<Dispatcher> {
     const { Agent, ProxyAgent } = await import('undici');
     const connect = {
-      timeout: connectTimeoutMs,
+      timeout: connection?.dialTimeoutMs ?? connectTimeoutMs,
       ...(url.protocol === 'https:'
         ? {
-            secureContext: await secureContextFor(url.host, { certsDir: this.#certsDir, verify }),
+            secureContext: await secureContextFor(url.host, {
+              certsDir: this.#certsDir,
+              verify,
+              ...(connection ? { connection } : {}),
+            }),
             rejectUnauthorized: verify,
           }
         : {}),
     };
     const shared = { keepAliveTimeout: keepAliveMs, maxHeaderSize: maxHeaderBytes, allowH2: false };
-    const proxy = proxyFor(url);
+    const proxy = connection?.proxy ?? proxyFor(url);
     return proxy ? new ProxyAgent({ ...shared, uri: proxy, requestTls: connect }) : new Agent({ ...shared, connect });
   }
 

@@ -18,7 +18,7 @@ export interface RegistryOptions {
   /** Mirrors of docker.io, tried first for pulls. */
   readonly mirrors?: readonly string[];
   readonly userAgent?: string;
-  /** Folder in Docker's `certs.d` form. */
+  /** Folder in Docker's `certs.d` form, and containerd's: `<host>/hosts.toml`. Read anew for each call. */
   readonly certsDir?: string;
   readonly retry?: RetryOptions;
 }
@@ -54,8 +54,8 @@ export type BlobPush = 'exists' | 'mounted' | 'pushed';
 export interface RegistryClient extends AsyncDisposable {
   /** Reference (tag, digest) → manifest bytes, verified when a digest is known. @throws `not-found` with Docker's wording; `RegistryError`. */
   manifest(reference: Reference, options?: CallOptions): Promise<ManifestAnswer>;
-  /** HEAD, falling back to GET where a server lacks it. */
-  resolve(reference: Reference, options?: CallOptions): Promise<Descriptor>;
+  /** HEAD, falling back to GET where a server lacks it. `access: 'push'` asks where a push would go, no mirror. */
+  resolve(reference: Reference, options?: CallOptions & { access?: 'pull' | 'push' }): Promise<Descriptor>;
   /** Bytes from `offset`; the caller verifies. Retries by itself only until the first byte; a broken stream throws `unavailable`, for the caller to resume. */
   blob(reference: Reference, digest: Digest, options?: CallOptions & { offset?: number }): Promise<BlobAnswer>;
   /** `access: 'push'` asks with the rights a push goes on to need, which saves a token. */

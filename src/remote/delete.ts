@@ -30,7 +30,7 @@ export async function deleteRemote(
     await call.registry.deleteManifest(reference, call).catch(explain);
     return { digest: reference.digest, tags: [], isUntagged: false };
   }
-  const { digest } = await call.registry.resolve(reference, call);
+  const { digest } = await call.registry.resolve(reference, { ...call, access: 'push' });
   const tag = reference.tag ?? 'latest';
   if (await deletesTag(call, withTag(reference, tag))) return { digest, tags: [tag], isUntagged: true };
   const tags = await listTags(call, reference, { digests: true });

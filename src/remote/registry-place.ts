@@ -55,7 +55,7 @@ export function registrySink(call: RemoteCall, named: Reference): CopySink {
 
 async function isThere(call: RemoteCall, reference: Reference): Promise<boolean> {
   try {
-    await call.registry.resolve(reference, call);
+    await call.registry.resolve(reference, { ...call, access: 'push' });
     return true;
   } catch (error) {
     if (error instanceof RegistryError && (error.status === 404 || error.kind === 'not-found')) return false;
