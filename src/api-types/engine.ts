@@ -1,4 +1,5 @@
 import type { BuildStepExplanation } from './build-explanation.ts';
+import type { FileUsage, FileUsageOptions } from './file-usage.ts';
 import type { BlameOptions, ImageBlame } from './image-blame.ts';
 import type { CompareImagesOptions, ImageDifference } from './image-comparison.ts';
 import type { ImageFile, ImageFileFacts, ListFilesOptions } from './image-files.ts';
@@ -329,6 +330,8 @@ export interface System {
   df(options?: { types?: readonly string[] }): Promise<DiskUsage>;
   /** What is on the disk, to the byte (`/wherry/v1/disk`). An extension of this engine. */
   account(): Promise<DiskAccount>;
+  /** Files that layers of images have several times (`/wherry/v1/files`). The first look at a layer reads it. */
+  fileUsage(options?: FileUsageOptions & CallOptions): Promise<FileUsage>;
   auth(config: AuthConfig): Promise<AuthAnswer>;
   /** Past events since `since` first, then live ones until `until` or the consumer leaves. */
   events(options?: { since?: string; until?: string; filters?: Filters } & CallOptions): AsyncIterable<EventMessage>;

@@ -5,6 +5,7 @@
 export * from './build-explanation.ts';
 export * from './build-warning.ts';
 export * from './engine.ts';
+export * from './file-usage.ts';
 export * from './image-blame.ts';
 export * from './image-comparison.ts';
 export * from './image-files.ts';

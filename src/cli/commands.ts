@@ -69,6 +69,7 @@ export const commandTable: readonly Command[] = [
   trashListCommand,
   trashEmptyCommand,
   registryServeCommand,
+  systemDfCommand,
   versionCommand,
   infoCommand,
 ];

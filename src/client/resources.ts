@@ -36,6 +36,7 @@ export function system(transport: Transport): System {
     ping: () => transport.call('GET', '/_ping'),
     info: () => transport.json('GET', '/info'),
     version: () => transport.json('GET', '/version'),
+    fileUsage: ({ groups, signal } = {}) => transport.json('GET', '/wherry/v1/files', { query: { groups }, signal }),
     df: (options = {}) => transport.json<DiskUsage>('GET', '/system/df', { query: { type: options.types } }),
     account: () => transport.json('GET', '/wherry/v1/disk'),
     auth: (config) => transport.json('POST', '/auth', { json: config, headers: authHeader(config) }),

@@ -38,6 +38,7 @@ import { inspectNetwork, listNetworks } from './networks/list.ts';
 import { pruneNetworks, removeNetwork } from './networks/remove.ts';
 import { diskAccount } from './system/account.ts';
 import { diskUsage } from './system/df.ts';
+import { fileUsage } from './system/file-usage.ts';
 import { systemInfo, systemVersion } from './system/info.ts';
 import { verifyEngine } from './system/verify.ts';
 import { emptyTrash, listUndo, undo } from './trash/index.ts';
@@ -122,6 +123,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       version: async () => systemVersion(ctx),
       df: (options) => diskUsage(ctx, options),
       account: () => diskAccount(ctx),
+      fileUsage: (options) => fileUsage(ctx, options),
       auth: async (config) => {
         const { status, identityToken } = await ctx.registry.login(config);
         return { IdentityToken: identityToken, Status: status };

@@ -5,6 +5,7 @@
 export type { LayerBlame } from './blame.ts';
 export { compareImageConfigs } from './compare-configs.ts';
 export { describeFile } from './describe.ts';
+export type { FoundUsage, UsageLayer } from './duplicates.ts';
 export { ImageTree, type ImageTreeOptions, openImageTree } from './image-tree.ts';
 export { listFiles } from './list.ts';
 export type { FilesJob, TreeSource } from './protocol.ts';

@@ -1,5 +1,6 @@
 import { blameLayers } from './blame.ts';
 import { compareTrees } from './compare.ts';
+import { findDuplicates } from './duplicates.ts';
 import { FileBytes } from './file-bytes.ts';
 import { openImageTree } from './image-tree.ts';
 import type { FilesJob, TreeSource } from './protocol.ts';
@@ -12,6 +13,9 @@ export function* runFilesJob(job: FilesJob): Generator<unknown> {
       return;
     case 'blame':
       yield* blameLayers(job.image, job.maxFiles);
+      return;
+    case 'duplicates':
+      yield findDuplicates(job.layers, job.maxGroups);
       return;
     default:
       job satisfies never;

@@ -1,5 +1,6 @@
 import type { ErrorKind } from '#errdefs';
 import type { DiffID } from '#oci';
+import type { UsageLayer } from './duplicates.ts';
 
 /** An image for a worker thread. */
 export interface TreeSource {
@@ -19,7 +20,9 @@ export type FilesJob =
       readonly times: boolean;
     }
   /** Finds one item for each layer. */
-  | { readonly kind: 'blame'; readonly image: TreeSource; readonly maxFiles: number };
+  | { readonly kind: 'blame'; readonly image: TreeSource; readonly maxFiles: number }
+  /** Finds one item: the whole report. */
+  | { readonly kind: 'duplicates'; readonly layers: readonly UsageLayer[]; readonly maxGroups: number };
 
 export type FilesReply =
   | { readonly items: readonly unknown[]; readonly done: boolean }

@@ -4,7 +4,10 @@ import { type ByteString, padding, type TarEntry, TarParser } from '#archive';
 
 /** An entry of a layer's tar, with the bytes it takes there. */
 export interface LayerEntry {
-  readonly entry: Pick<TarEntry, 'type' | 'mode' | 'uid' | 'gid' | 'mtime' | 'xattrs' | 'dataOffset' | 'storedBytes'>;
+  readonly entry: Pick<
+    TarEntry,
+    'type' | 'mode' | 'uid' | 'gid' | 'mtime' | 'xattrs' | 'dataOffset' | 'storedBytes' | 'sparse'
+  >;
   /** Clean, relative; '' is the root. */
   readonly path: ByteString;
   /** Headers, data and padding. */

@@ -24,6 +24,7 @@ export const wherryRoutes: readonly ApiRoute[] = [
   ['GET', '/wherry/v1/images/{name:.*}/file', readImageFile],
   ['GET', '/wherry/v1/images/{name:.*}/compare', compareImages],
   ['GET', '/wherry/v1/images/{name:.*}/blame', blameImage],
+  ['GET', '/wherry/v1/files', fileUsage],
   ['POST', '/wherry/v1/build', buildFromListing],
   ['POST', '/wherry/v1/build/files/{id}', takeBuildFiles],
   ['POST', '/wherry/v1/builds/{id}/debug', debugBuild],
@@ -97,12 +98,25 @@ function required(call: Call, name: string): string {
 
 /** What became of each byte of an image: see `ImageBlame`. `files` of each layer are named. */
 async function blameImage(call: Call): Promise<void> {
-  const files = call.query.text('files');
-  if (files !== undefined && !/^\d{1,6}$/.test(files)) {
-    throw new EngineError('invalid-argument', `invalid number of files: ${JSON.stringify(files)}`);
-  }
-  const options = { ...(files === undefined ? {} : { files: Number(files) }), signal: call.signal };
+  const files = count(call, 'files');
+  const options = { ...(files === undefined ? {} : { files }), signal: call.signal };
   call.reply(200, await call.engine.images.blame(call.param('name'), options));
+}
+
+/** Files that layers of images have several times: see `FileUsage`. `groups` contents are named. */
+async function fileUsage(call: Call): Promise<void> {
+  const groups = count(call, 'groups');
+  const options = { ...(groups === undefined ? {} : { groups }), signal: call.signal };
+  call.reply(200, await call.engine.system.fileUsage(options));
+}
+
+function count(call: Call, name: string): number | undefined {
+  const value = call.query.text(name);
+  if (value === undefined) return undefined;
+  if (!/^\d{1,6}$/.test(value)) {
+    throw new EngineError('invalid-argument', `invalid number of ${name}: ${JSON.stringify(value)}`);
+  }
+  return Number(value);
 }
 
 /** What an image and the one `with` names differ in, one difference a line; `times=1` counts times too. */

@@ -1,5 +1,7 @@
 import type { DiskAccount, DiskItem, DiskPart, DiskPartKind } from '#api-types';
 import type { Command } from '../command.ts';
+import { fileUsageText } from '../file-usage-text.ts';
+import { Output } from '../output.ts';
 import { formatTable, humanSize, shortID } from '../table.ts';
 
 const titles: Readonly<Record<DiskPartKind, string>> = {
@@ -20,10 +22,19 @@ export const systemDfCommand: Command = {
   minArgs: 0,
   maxArgs: 0,
   flags: [
+    { name: 'files', type: 'toggle', help: 'Show files that layers and images have several times' },
+    { name: 'groups', type: 'int', help: 'With --files: how many contents to name (default 20)' },
     { name: 'json', type: 'toggle', help: 'Print as JSON' },
     { name: 'verbose', short: 'v', type: 'toggle', help: 'Show each image, container, volume and removal, in bytes' },
   ],
-  async run({ flags, engine, terminal }) {
+  async run({ flags, engine, terminal, signal }) {
+    if (flags.on('files')) {
+      const groups = flags.number('groups');
+      const usage = await engine().system.fileUsage({ ...(groups === undefined ? {} : { groups }), signal });
+      const shown = flags.on('json') ? `${JSON.stringify(usage, undefined, 2)}\n` : fileUsageText(usage);
+      await new Output(terminal).write(shown);
+      return 0;
+    }
     const account = await engine().system.account();
     const text = () => (flags.on('verbose') ? verboseText(account) : shortText(account));
     terminal.stdout.write(flags.on('json') ? `${JSON.stringify(account, undefined, 2)}\n` : text());
