@@ -3,9 +3,14 @@ import { ApiError } from './api-error.ts';
 import { type Exchange, isUnchanged, sendEmpty, sendStream } from './exchange.ts';
 import type { Registry } from './registry.ts';
 import type { ByteRange } from './store/blob-store.ts';
+import type { Upstream } from './upstream/rules.ts';
 
 /** distribution-spec v1.1 §pulling-blobs, with conditions and ranges (RFC 9110 §13, §14). */
 export async function readBlob(registry: Registry, exchange: Exchange, name: string, digest: Digest): Promise<void> {
+  const upstream = registry.upstreams?.upstreamOf(name);
+  if (upstream && (await registry.meta.blob(name, digest)) === undefined) {
+    return await readCopy(registry, upstream, exchange, name, digest);
+  }
   const isHead = exchange.request.method === 'HEAD';
   // A client that asks whether a blob is there is about to refer to it.
   if (isHead) await registry.claims.expect(name, digest, Date.now() + registry.retention.askedMs);
@@ -26,7 +31,29 @@ export async function readBlob(registry: Registry, exchange: Exchange, name: str
   await sendBlob(exchange, digest, sizeBytes, (range) => registry.blobs.open(digest, range));
 }
 
-export function blobHeaders(digest: Digest) {
+/** A blob that is fetched from upstream while it is sent. */
+async function readCopy(
+  registry: Registry,
+  upstream: Upstream,
+  exchange: Exchange,
+  name: string,
+  digest: Digest,
+): Promise<void> {
+  const isHead = exchange.request.method === 'HEAD';
+  const expected = isHead ? await registry.meta.expectedSize(name, digest) : undefined;
+  if (expected !== undefined) {
+    return sendEmpty(exchange, 200, { ...blobHeaders(digest), 'Content-Length': expected });
+  }
+  const fill = await registry.upstreams!.fill(name, upstream, digest);
+  const sizeBytes = (fill ? await fill.size() : undefined) ?? (await registry.meta.blob(name, digest));
+  const headers = { ...blobHeaders(digest), ...(sizeBytes === undefined ? {} : { 'Content-Length': sizeBytes }) };
+  const open = (range?: ByteRange) => (fill ? fill.read(range) : registry.blobs.open(digest, range));
+  if (isHead) return sendEmpty(exchange, 200, headers);
+  if (sizeBytes === undefined) return await sendStream(exchange, 200, headers, open());
+  await sendBlob(exchange, digest, sizeBytes, open);
+}
+
+function blobHeaders(digest: Digest) {
   return {
     'Content-Type': 'application/octet-stream',
     'Docker-Content-Digest': digest,
@@ -37,7 +64,7 @@ export function blobHeaders(digest: Digest) {
 }
 
 /** The whole or the range that was asked for. */
-export async function sendBlob(
+async function sendBlob(
   exchange: Exchange,
   digest: Digest,
   sizeBytes: number,

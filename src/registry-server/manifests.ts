@@ -18,15 +18,30 @@ export async function readManifest(
   name: string,
   reference: string,
 ): Promise<void> {
-  const { meta } = registry;
-  const digest = isDigest(reference) ? reference : (await meta.tag(name, reference))?.digest;
-  const manifest = digest ? await meta.manifest(name, digest) : undefined;
+  const manifest = await findManifest(registry, exchange, name, reference);
   if (!manifest) throw await unknownManifest(registry, name, reference);
   if (exchange.request.method === 'GET') registry.pulls.add(name);
   await sendManifest(registry, exchange, manifest);
 }
 
-export async function sendManifest(
+async function findManifest(
+  { meta, upstreams }: Registry,
+  exchange: Exchange,
+  name: string,
+  reference: string,
+): Promise<StoredManifest | undefined> {
+  const upstream = upstreams?.upstreamOf(name);
+  if (!upstreams || !upstream) {
+    const digest = isDigest(reference) ? reference : (await meta.tag(name, reference))?.digest;
+    return digest ? await meta.manifest(name, digest) : undefined;
+  }
+  if (!isDigest(reference) && !isTag(reference)) return undefined;
+  const found = await upstreams.manifest(name, upstream, reference);
+  if (found?.isStale) exchange.response.setHeader('Warning', '110 - "Response is Stale"');
+  return found?.manifest;
+}
+
+async function sendManifest(
   registry: Registry,
   exchange: Exchange,
   { digest, mediaType, sizeBytes }: StoredManifest,
@@ -47,7 +62,7 @@ export async function sendManifest(
   sendBytes(exchange, 200, bytes, headers);
 }
 
-export async function unknownManifest({ meta }: Registry, name: string, reference: string): Promise<ApiError> {
+async function unknownManifest({ meta }: Registry, name: string, reference: string): Promise<ApiError> {
   if (!(await meta.hasRepository(name))) {
     return new ApiError('NAME_UNKNOWN', 'repository name not known to registry', { detail: { name } });
   }

@@ -8,6 +8,7 @@ import { openDirectoryBlobs } from './store/directory-blobs.ts';
 import { importDirectory } from './store/import-directory.ts';
 import { openSqliteMeta } from './store/sqlite-meta.ts';
 import { Uploads } from './uploads.ts';
+import { PullThrough, type PullThroughOptions } from './upstream/pull-through.ts';
 
 export interface OpenRegistry extends Registry, AsyncDisposable {}
 
@@ -18,7 +19,11 @@ const defaultLimits: Limits = { maxBlobBytes: Number.MAX_SAFE_INTEGER, maxManife
 /** A registry on a folder: blobs as files, the rest in a database. One process at a time. */
 export async function openRegistry(
   root: string,
-  options: { retention?: Partial<Retention>; limits?: Partial<Limits> } = {},
+  options: {
+    retention?: Partial<Retention>;
+    limits?: Partial<Limits>;
+    upstreams?: PullThroughOptions | undefined;
+  } = {},
 ): Promise<OpenRegistry> {
   const blobs = await openDirectoryBlobs(root);
   await using opened = new AsyncDisposableStack();
@@ -35,6 +40,7 @@ export async function openRegistry(
   const uploads = opened.use(new Uploads(stores));
   const pulls = opened.use(new PullCounter(meta));
   const collector = opened.use(new Collector(stores));
+  const upstreams = options.upstreams && opened.use(new PullThrough(stores, options.upstreams));
   const held = opened.move();
-  return { ...stores, uploads, pulls, collector, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { ...stores, uploads, pulls, collector, upstreams, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }

@@ -5,6 +5,7 @@ import type { PullCounter } from './hub/pull-counter.ts';
 import type { BlobStore } from './store/blob-store.ts';
 import type { MetaStore } from './store/meta-store.ts';
 import type { Uploads } from './uploads.ts';
+import type { PullThrough } from './upstream/pull-through.ts';
 
 /** What one request may ask for at most. */
 export interface Limits {
@@ -38,4 +39,6 @@ export interface Registry extends Stores {
   readonly uploads: Uploads;
   readonly pulls: PullCounter;
   readonly collector: Collector;
+  /** Absent where no repository is a copy. */
+  readonly upstreams: PullThrough | undefined;
 }

@@ -60,15 +60,29 @@ export async function route(registry: Registry, exchange: Exchange, path: string
   for (const [pattern, methods] of table) {
     const match = pattern.exec(path);
     if (!match) continue;
-    const [, name, rest = ''] = match as unknown as [string, string, string?];
-    requireName(name);
+    const [, asked, rest = ''] = match as unknown as [string, string, string?];
+    requireName(asked);
     const entry = Object.hasOwn(methods, method) ? methods[method] : undefined;
     if (!entry) throw unsupported();
+    const name = localName(registry, exchange, asked);
+    if (entry.action === 'push' && registry.upstreams?.upstreamOf(name)) throw isCopy(name);
     Object.assign(exchange.facts, { action: entry.action, repository: name, reference: rest });
     exchange.access.require(entry.action, name);
     return await entry.handle(registry, exchange, name, rest);
   }
   throw new ApiError('UNSUPPORTED', 'The operation is unsupported.', { status: 404 });
+}
+
+function localName({ upstreams }: Registry, { url, response }: Exchange, asked: string): string {
+  const namespace = url.searchParams.get('ns');
+  const local = upstreams?.localName(asked, namespace);
+  if (local === undefined) return asked;
+  response.setHeader('OCI-Namespace', namespace!);
+  return local;
+}
+
+function isCopy(name: string): ApiError {
+  return new ApiError('UNSUPPORTED', `${name} is a copy of a repository elsewhere`);
 }
 
 /** Where a client learns how to say who it is. */
@@ -82,12 +96,19 @@ function unsupported(): ApiError {
   return new ApiError('UNSUPPORTED', 'The operation is unsupported.');
 }
 
-async function listTags({ meta }: Registry, exchange: Exchange, name: string): Promise<void> {
-  if (!(await meta.hasRepository(name))) {
+async function listTags({ meta, upstreams }: Registry, exchange: Exchange, name: string): Promise<void> {
+  const upstream = upstreams?.upstreamOf(name);
+  const all = upstreams && upstream ? await upstreams.tags(name, upstream) : undefined;
+  if (!all?.length && !(await meta.hasRepository(name))) {
     throw new ApiError('NAME_UNKNOWN', 'repository name not known to registry', { detail: { name } });
   }
-  const { entries, headers } = await readPage(exchange, (page) => meta.tags(name, page));
+  const list = all ? async (page: Page) => pageOf(all, page) : (page: Page) => meta.tags(name, page);
+  const { entries, headers } = await readPage(exchange, list);
   sendJson(exchange, 200, JSON.stringify({ name, tags: entries }), headers);
+}
+
+function pageOf(all: readonly string[], { after = '', limit = Number.POSITIVE_INFINITY }: Page): readonly string[] {
+  return all.filter((entry) => entry > after).slice(0, limit);
 }
 
 async function catalog({ meta }: Registry, exchange: Exchange): Promise<void> {

@@ -35,6 +35,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     await openRegistry(root, {
       retention: { ...config.retention, ...options.retention },
       limits: { ...config.limits, ...options.limits },
+      upstreams: config.upstreams,
     }),
   );
   const originOf = originFinder(config);

@@ -166,7 +166,7 @@ export class Uploads implements AsyncDisposable {
   }
 }
 
-/** Verified, in place and linked; no collection comes between the last two. @throws ApiError `DIGEST_INVALID`. */
+/** Verified, in place and linked; no collection comes between the last two. @throws ApiError `DIGEST_INVALID`; the upload is gone then. */
 export async function keepBlob(stores: Stores, name: string, upload: Upload, digest: Digest): Promise<void> {
   const { meta, claims, locks, retention } = stores;
   const { sizeBytes } = upload;

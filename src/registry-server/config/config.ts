@@ -4,6 +4,8 @@ import { readBounded } from '#files';
 import { actions } from '../access/access.ts';
 import type { Rule } from '../access/policy.ts';
 import type { Limits, Retention } from '../registry.ts';
+import type { PullThroughOptions } from '../upstream/pull-through.ts';
+import { checkRule, type UpstreamRule } from '../upstream/rules.ts';
 import { Fields } from './fields.ts';
 
 const maxConfigBytes = 1 << 20;
@@ -39,6 +41,8 @@ export interface RegistryConfig {
   readonly rateLimit?: RateLimit;
   readonly limits?: Partial<Limits>;
   readonly retention?: Partial<Retention>;
+  /** Repositories that are copies of others elsewhere. */
+  readonly upstreams?: PullThroughOptions;
   /** Path of a file that gets a line of JSON for each change, pull, refusal. */
   readonly auditLog?: string;
 }
@@ -84,6 +88,7 @@ export function decodeConfig(value: unknown, { what, folder }: { what: string; f
           askedMs: toMs(retention.number('askedSeconds')),
         }),
       ),
+      upstreams: decodeUpstreams(fields, path),
       auditLog: path(fields.text('auditLog')),
     }),
   );
@@ -114,6 +119,29 @@ function decodeRule(rule: Fields): Rule {
     users: rule.need('users', rule.texts('users')),
     actions: actions.filter((action) => named.includes(action)),
   };
+}
+
+function decodeUpstreams(
+  fields: Fields,
+  path: (text: string | undefined) => string | undefined,
+): PullThroughOptions | undefined {
+  const hosts: string[] = [];
+  const rules = fields.objects('upstreams', (entry): UpstreamRule => {
+    const username = entry.text('username');
+    const password = entry.text('password');
+    if ((username === undefined) !== (password === undefined)) entry.refuse('want username and password, or neither');
+    const rule = {
+      repositories: entry.need('repositories', entry.text('repositories')),
+      upstream: entry.need('upstream', entry.text('upstream')),
+      revalidateMs: toMs(entry.number('revalidateSeconds') ?? 300)!,
+      ...(username !== undefined && password !== undefined ? { auth: { username, password } } : {}),
+    };
+    checkRule(rule);
+    if (entry.flag('insecure')) hosts.push(rule.upstream.split('/')[0]!);
+    return rule;
+  });
+  const certsDir = path(fields.text('certsDir'));
+  return rules.length === 0 ? undefined : { rules, insecure: hosts, certsDir };
 }
 
 function toMs(seconds: number | undefined): number | undefined {
