@@ -2,7 +2,7 @@
  * The project's own benchmark. Starts our daemon on a private root and drives it with the docker CLI, beside a peer when one is given: sample
  * by sample in turn, so that what else the machine does hits both alike. Quote the ratios; milliseconds are those of one machine on one day.
  *
- * Usage: run.ts [--tasks a,b] [--samples N] [--markdown] [--list] [--files N] [--megabytes M] [--registry HOST:PORT]
+ * Usage: run.ts [--tasks a,b] [--samples N] [--markdown] [--list] [--files N] [--megabytes M] [--large M] [--images N] [--registry HOST:PORT]
  *               [--peer unix:///run/x.sock [--peer-pid N] [--peer-data-root DIR] [--peer-registry HOST:PORT | --peer-netns PATH]]
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -13,6 +13,7 @@ import { type Contender, openOurs, openPeer } from './contender.ts';
 import { markdownTable, table } from './figures.ts';
 import { measure } from './measure.ts';
 import { reportHead, reportRows } from './report.ts';
+import { deepImage, largeImage, manyImages } from './store-images.ts';
 import { syntheticImage } from './synthetic-image.ts';
 import type { Bench } from './task.ts';
 import { tasks, tasksNamed } from './tasks/index.ts';
@@ -25,6 +26,8 @@ const { values } = parseArgs({
     list: { type: 'boolean', default: false },
     files: { type: 'string', default: '40000' },
     megabytes: { type: 'string', default: '600' },
+    large: { type: 'string', default: '500' },
+    images: { type: 'string', default: '1000' },
     registry: { type: 'string' },
     peer: { type: 'string' },
     'peer-pid': { type: 'string' },
@@ -64,9 +67,13 @@ async function prepareBench(): Promise<Bench> {
   await writeFile(baseTar, baseImageTar());
   const files = wholeNumber('files', values.files);
   const megabytes = wholeNumber('megabytes', values.megabytes);
+  const place = async () => ({ cache, baseTar: await readFile(baseTar) });
   return {
     baseTar,
-    image: async () => syntheticImage({ files, megabytes, cache, baseTar: await readFile(baseTar) }),
+    image: async () => syntheticImage({ files, megabytes, ...(await place()) }),
+    deep: async () => deepImage(await place(), 61),
+    large: async () => largeImage(await place(), wholeNumber('large', values.large)),
+    many: async () => manyImages(await place(), wholeNumber('images', values.images)),
   };
 }
 

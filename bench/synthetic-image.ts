@@ -1,9 +1,6 @@
 /** An image like an application with its `node_modules`: many small files of text in several layers, the same bytes for the same options. */
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { endOfArchive, packHeader, packPadding } from '#archive';
+import { type CachedArchive, cachedArchive } from './docker-archive.ts';
 import { Random } from './random.ts';
 
 const formatVersion = 1;
@@ -11,7 +8,6 @@ const layerCount = 4;
 const filesPerPackage = 32;
 const textBytes = 4 << 20;
 const flushBytes = 1 << 20;
-const headerBytes = 512;
 
 export interface SyntheticImageOptions {
   readonly files: number;
@@ -22,97 +18,23 @@ export interface SyntheticImageOptions {
   readonly baseTar: Buffer;
 }
 
-export interface SyntheticImage {
+export interface SyntheticImage extends CachedArchive {
   readonly name: string;
-  /** As `docker save` writes it, layers uncompressed. */
-  readonly path: string;
-  /** Of its layers' tars together. */
-  readonly layerBytes: number;
 }
 
 /** Made once and kept in the cache folder. */
 export async function syntheticImage(options: SyntheticImageOptions): Promise<SyntheticImage> {
-  const { files, megabytes, cache } = options;
-  const key = `${files}-files-${megabytes}-mb-v${formatVersion}`;
+  const { files, megabytes, cache, baseTar } = options;
   const name = `wherry-bench-${files}-${megabytes}:latest`;
-  const path = join(cache, `${key}.tar`);
-  const facts = join(cache, `${key}.json`);
-  await mkdir(cache, { recursive: true });
-  if (!existsSync(path) || !existsSync(facts)) {
-    console.error(`making an image of ${files} files, ${megabytes} MB in ${path}`);
-    const layerBytes = await writeArchive(`${path}.new`, name, options);
-    await writeFile(facts, JSON.stringify({ layerBytes }));
-    await rename(`${path}.new`, path);
-  }
-  const { layerBytes } = JSON.parse(await readFile(facts, 'utf8')) as { layerBytes: number };
-  return { name, path, layerBytes };
-}
-
-async function writeArchive(path: string, name: string, options: SyntheticImageOptions): Promise<number> {
-  await using file = await open(path, 'w');
-  const archive = new Archive(file);
-  const content = new FileContent(options);
-  const layers = [await archive.addLayer('base/layer.tar', [options.baseTar])];
-  for (let index = 0; index < layerCount; index++) {
-    layers.push(await archive.addLayer(`layer-${index}/layer.tar`, content.layer(index)));
-  }
-  const config = Buffer.from(
-    JSON.stringify({
-      architecture: process.arch === 'x64' ? 'amd64' : process.arch,
-      os: 'linux',
-      created: '2024-01-01T00:00:00Z',
-      config: { Cmd: ['sh'], Env: ['PATH=/bin'] },
-      rootfs: { type: 'layers', diff_ids: layers.map(({ diffID }) => diffID) },
-      history: layers.map((_, index) => ({ created: '2024-01-01T00:00:00Z', created_by: `layer ${index}` })),
-    }),
-  );
-  const configName = `${createHash('sha256').update(config).digest('hex')}.json`;
-  await archive.addFile(configName, config);
-  const manifest = [{ Config: configName, RepoTags: [name], Layers: layers.map((layer) => layer.path) }];
-  await archive.addFile('manifest.json', Buffer.from(JSON.stringify(manifest)));
-  await archive.end();
-  return layers.reduce((total, { sizeBytes }) => total + sizeBytes, 0);
-}
-
-/** The outer tar. A layer's header is written when its size is known, into the room left for it. */
-class Archive {
-  readonly #file: FileHandle;
-  #at = 0;
-
-  constructor(file: FileHandle) {
-    this.#file = file;
-  }
-
-  async addLayer(
-    path: string,
-    chunks: Iterable<Uint8Array>,
-  ): Promise<{ path: string; diffID: string; sizeBytes: number }> {
-    const headerAt = this.#at;
-    this.#at += headerBytes;
-    const hash = createHash('sha256');
-    let sizeBytes = 0;
-    for (const chunk of chunks) {
-      hash.update(chunk);
-      sizeBytes += chunk.byteLength;
-      await this.#write(chunk);
+  const archive = await cachedArchive(cache, `${files}-files-${megabytes}-mb-v${formatVersion}`, async (archive) => {
+    const content = new FileContent(options);
+    const layers = [await archive.addLayer('base', [baseTar])];
+    for (let index = 0; index < layerCount; index++) {
+      layers.push(await archive.addLayer(`layer-${index}`, content.layer(index)));
     }
-    await this.#write(packPadding(sizeBytes));
-    await this.#file.write(packHeader({ type: 'file', path, mode: 0o644, sizeBytes }), 0, headerBytes, headerAt);
-    return { path, diffID: `sha256:${hash.digest('hex')}`, sizeBytes };
-  }
-
-  async addFile(path: string, bytes: Uint8Array): Promise<void> {
-    await this.addLayer(path, [bytes]);
-  }
-
-  end(): Promise<void> {
-    return this.#write(endOfArchive);
-  }
-
-  async #write(bytes: Uint8Array): Promise<void> {
-    await this.#file.write(bytes, 0, bytes.byteLength, this.#at);
-    this.#at += bytes.byteLength;
-  }
+    return [{ name, layers }];
+  });
+  return { name, ...archive };
 }
 
 /** Packages of files: sizes spread as in real ones (many small, few large), text that compresses about as theirs does. */

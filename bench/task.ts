@@ -1,4 +1,5 @@
 import type { Contender } from './contender.ts';
+import type { NamedArchive } from './store-images.ts';
 import type { SyntheticImage } from './synthetic-image.ts';
 
 export type Unit = 'ms' | 'MiB' | 'KiB' | '×';
@@ -9,6 +10,12 @@ export interface Bench {
   readonly baseTar: string;
   /** Made on first use, kept in the cache folder. */
   image(): Promise<SyntheticImage>;
+  /** Of 61 layers. */
+  deep(): Promise<NamedArchive>;
+  /** As large as `--large` says, of random bytes and of zeros each. */
+  large(): Promise<NamedArchive>;
+  /** As many images as `--images` says. */
+  many(): Promise<NamedArchive>;
 }
 
 /** A task ready to be sampled on one contender. Disposing removes all it made there. */

@@ -2,11 +2,28 @@ import type { Task } from '../task.ts';
 import { build } from './build.ts';
 import { changes } from './changes.ts';
 import { containers } from './containers.ts';
+import { copying } from './copying.ts';
 import { distribution } from './distribution.ts';
 import { images } from './images.ts';
+import { layers } from './layers.ts';
+import { listing } from './listing.ts';
+import { reading } from './reading.ts';
 import { execTrue, runNoNet, runTrue } from './run.ts';
 
-export const tasks: readonly Task[] = [runTrue, runNoNet, execTrue, build, changes, containers, images, distribution];
+export const tasks: readonly Task[] = [
+  runTrue,
+  runNoNet,
+  execTrue,
+  build,
+  changes,
+  containers,
+  copying,
+  images,
+  layers,
+  listing,
+  reading,
+  distribution,
+];
 
 /** By the name of a task or of one of its metrics. */
 export function tasksNamed(names: readonly string[]): readonly Task[] {
