@@ -13,6 +13,8 @@ import { stock } from './crash-stock.ts';
 
 /** More are worth it now and then: WHERRY_CHURN_SECONDS=600. */
 const seconds = Number(process.env['WHERRY_CHURN_SECONDS'] ?? 6);
+/** What is left is compared, and thinned out, after each. */
+const roundSeconds = 30;
 const seed = Number(process.env['WHERRY_SEED'] ?? randomInt(2 ** 31));
 const driver = process.env['WHERRY_STORAGE_DRIVER'];
 
@@ -25,23 +27,17 @@ test('garbage is collected beside clients that build, pull, run, tag, undo and p
   await using daemon = await TestDaemon.start({ flags: driver ? ['--storage-driver', driver] : [] });
   const { archives, references, base } = await stock(daemon, registry.address.replace(/^https?:\/\//, ''));
   const clients = new Clients(daemon, random, { mounts: driver !== 'vfs', remapped: false });
-  const work = clients.start([
-    loads(archives),
-    pulls(references),
-    builds,
-    tags,
-    lives('a'),
-    lives('b'),
-    runs,
-    networks,
-    undos,
-    prunes,
-  ]);
+  const jobs = [loads(archives), pulls(references), builds, tags, undos, prunes];
+  const all = [...jobs, lives('a'), lives('b'), runs, networks];
+  clients.start([]);
   await clients.tag('import', 'base:latest', async () => base);
-  await wait(seconds * 1000);
-  await work.stop();
-  await clients.settle();
-  await verifies(daemon);
+  for (let left = seconds; left > 0; left -= roundSeconds) {
+    const work = clients.start(all);
+    await wait(Math.min(left, roundSeconds) * 1000);
+    await work.stop();
+    await clients.settle();
+    await verifies(daemon);
+  }
   t.diagnostic(`answered: ${JSON.stringify(Object.fromEntries(clients.counts))}`);
 
   await using engine = connect(daemon.host);
