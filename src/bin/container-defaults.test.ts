@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeUlimits, parseSize, parseUlimit, readContainerDefaults } from './container-defaults.ts';
+import { parseSize } from '#api-types';
+import { decodeUlimits, parseUlimit, readContainerDefaults } from './container-defaults.ts';
 
 test('sizes as Docker reads them', () => {
   const sizes = { 64: 64, '8m': 8 << 20, '1.5g': 1.5 * 2 ** 30, '3kb': 3072, '4KiB': 4096, '5 m': 5 << 20, '7b': 7 };

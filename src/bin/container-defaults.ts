@@ -52,15 +52,6 @@ function cgroupnsDefault(mode: string | undefined): ContainerDefaults['cgroupnsM
   throw new EngineError('invalid-argument', `invalid default cgroup namespace (${mode}): use "host" or "private"`);
 }
 
-const units: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40, p: 2 ** 50 };
-
-/** `64m`, `1.5GiB`. @throws a plain Error in Docker's words. */
-export function parseSize(text: string): number {
-  const [, number, unit = ''] = /^(\d*\.?\d+) ?(?:b|([kmgtp])i?b?)?$/i.exec(text) ?? [];
-  if (number === undefined) throw new Error(`invalid size: '${text}'`);
-  return Math.trunc(Number(number) * units[unit.toLowerCase()]!);
-}
-
 const ulimitNames = new Set(
   'core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'.split(' '),
 );

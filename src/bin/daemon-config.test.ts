@@ -239,7 +239,7 @@ test('values that cannot be used, retired drivers, and what is not honoured', as
     [['-s', 'devicemapper'], /storage driver devicemapper: Docker has retired it.*docker save.*docker load/],
     [['-s', 'aufs'], /retired/],
     [['-s', 'zz'], /storage driver zz: not supported, use erofs, overlay2 or vfs/],
-    [['--storage-opt=x=y'], /storage-opt x=y is not supported: /],
+    [['--storage-opt=size'], /storage-opt size: must be formatted 'driver.option=value'/],
   ];
   for (const [args, message] of cases) await assert.rejects(config(args), message, args.join(' '));
 });

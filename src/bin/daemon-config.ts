@@ -32,6 +32,7 @@ export interface DaemonConfig {
   readonly logLevel: LogLevel;
   readonly logFormat: 'text' | 'json';
   readonly storageDriver: string | undefined;
+  readonly storageOptions: Readonly<Record<string, string>>;
   /** Whose subordinate IDs containers get. */
   readonly usernsRemap: string | undefined;
   /** How long what is removed can be brought back; nothing while less of the disk is free. */
@@ -183,6 +184,7 @@ function buildConfig(values: Values): DaemonConfig {
     logLevel: logLevel(text('log-level'), flag('debug')),
     logFormat: logFormat(text('log-format')),
     storageDriver: storageDriver(text('storage-driver')),
+    storageOptions: storageOptions(list('storage-opt')),
     usernsRemap: text('userns-remap'),
     undoGraceMs: parseGraceMs(text('undo-grace')),
     undoMinFreePercent: percent(count(values, 'undo-min-free', 'undo min free', 15)),
@@ -309,4 +311,14 @@ function defaultRuntime(values: Values): Pick<DaemonConfig, 'runtimePath' | 'run
   if (Object.hasOwn(named, name)) return { runtimePath: named[name]!.path, runtimeArgs: named[name]!.args };
   if (name === 'runc' || name === 'crun') return { runtimePath: name, runtimeArgs: [] };
   throw new EngineError('invalid-argument', `specified default runtime '${name}' does not exist`);
+}
+
+/** Which of them a driver has it says itself, once it is chosen. */
+function storageOptions(pairs: readonly string[]): Readonly<Record<string, string>> {
+  const options = pairs.map((pair) => {
+    const at = pair.indexOf('=');
+    if (at > 0) return [pair.slice(0, at).trim().toLowerCase(), pair.slice(at + 1).trim()] as const;
+    throw new EngineError('invalid-argument', `storage-opt ${pair}: must be formatted 'driver.option=value'`);
+  });
+  return Object.fromEntries(options);
 }

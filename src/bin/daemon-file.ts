@@ -1,5 +1,6 @@
+import { parseSize } from '#api-types';
 import { EngineError, messageOf } from '#errdefs';
-import { decodeUlimits, parseSize } from './container-defaults.ts';
+import { decodeUlimits } from './container-defaults.ts';
 import { checkPrefix } from './daemon-checks.ts';
 import type { AddressPool, DriverOptions, NamedRuntime, OptionSpec, OptionValue } from './daemon-option.ts';
 import { daemonOptions } from './daemon-options.ts';

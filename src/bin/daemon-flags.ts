@@ -1,6 +1,7 @@
+import { parseSize } from '#api-types';
 import { EngineError, messageOf } from '#errdefs';
 import { parseBool, parseInteger } from '#http';
-import { parseSize, parseUlimit } from './container-defaults.ts';
+import { parseUlimit } from './container-defaults.ts';
 import { checkPrefix } from './daemon-checks.ts';
 import type { AddressPool, DriverOptions, NamedRuntime, OptionSpec, OptionValue } from './daemon-option.ts';
 import { daemonOptions } from './daemon-options.ts';

@@ -322,6 +322,7 @@ export const daemonOptions: readonly OptionSpec[] = [
     kind: 'string',
     help: 'Storage driver to use: erofs, overlay2 or vfs (default: the first that works)',
   },
+  { flag: 'storage-opt', key: 'storage-opts', kind: 'list', help: 'Storage driver options' },
   { flag: 'tls', key: 'tls', kind: 'bool', help: 'Use TLS; implied by --tlsverify' },
   {
     flag: 'tlscacert',

@@ -14,7 +14,6 @@ const reasons: readonly (readonly [flag: string, key: string | undefined, kind: 
   ['node-generic-resource', 'node-generic-resources', 'list', 'there is no swarm here'],
   ['rootless', undefined, 'bool', 'the daemon needs root privileges'],
   ['selinux-enabled', 'selinux-enabled', 'bool', 'containers are not labelled'],
-  ['storage-opt', 'storage-opts', 'list', 'the storage drivers have no options'],
   ['swarm-default-advertise-addr', 'swarm-default-advertise-addr', 'string', 'there is no swarm here'],
   ['userland-proxy-path', 'userland-proxy-path', 'string', 'the daemon itself carries what the kernel cannot'],
 ];

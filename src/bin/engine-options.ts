@@ -10,6 +10,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     root: config.dataRoot,
     ...(config.execRoot ? { execRoot: config.execRoot } : {}),
     ...(config.storageDriver ? { storageDriver: config.storageDriver } : {}),
+    storageOptions: config.storageOptions,
     ...(config.usernsRemap ? { usernsRemap: config.usernsRemap } : {}),
     ...(config.runtimePath ? { runtimePath: config.runtimePath } : {}),
     ...(config.runtimeName ? { runtimeName: config.runtimeName } : {}),

@@ -28,6 +28,8 @@ export interface EngineContext {
   readonly layers: LayerIngester;
   readonly snapshots: SnapshotDriver;
   readonly driverReason: string;
+  /** What a container may write to its root that does not say, from the storage options. */
+  readonly sizeLimitBytes: number | undefined;
   /** Containers get user namespaces of their own with these IDs. */
   readonly remap: Remap | undefined;
   readonly registry: RegistryClient;

@@ -81,6 +81,7 @@ async function openContext(
     runRoot: execRoot,
     contentPath: (diffID) => content.path(diffID),
     ...(options.storageDriver ? { requested: options.storageDriver } : {}),
+    ...(options.storageOptions ? { storageOptions: options.storageOptions } : {}),
   });
   const snapshots = held.use(chosen.driver);
   log.info('storage driver chosen', { driver: snapshots.name, reason: chosen.reason });
@@ -118,6 +119,7 @@ async function openContext(
     layers,
     snapshots,
     driverReason: chosen.reason,
+    sizeLimitBytes: chosen.sizeLimitBytes,
     remap,
     registry: held.use(createRegistryClient(registryOptions(options))),
     runtime,

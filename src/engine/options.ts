@@ -10,6 +10,8 @@ export interface EngineOptions {
   readonly execRoot?: string;
   /** `erofs`, `overlay2`, `vfs`; chosen by probing when absent. */
   readonly storageDriver?: string;
+  /** `--storage-opt`, by `driver.option`: `erofs.backing`, `erofs.size`, `overlay2.size`. */
+  readonly storageOptions?: Readonly<Record<string, string>>;
   /** `--userns-remap`: `default`, or a user (`user[:group]`, `uid[:gid]`) whose subordinate IDs containers get. Off when absent or empty. */
   readonly usernsRemap?: string;
   /** An OCI runtime's path or bare name; probed (crun, then runc) when absent. */

@@ -13,7 +13,7 @@ const opaqueMarker = '.wh..wh..opq';
 
 /** What a layer turned out to need from the layers below it. */
 export interface LayerNeeds {
-  /** Directories that entries lie in but that have no entry of their own: their attributes come from below. */
+  /** Directories that entries lie in before, or without, having one of their own: what they are comes from below. */
   readonly impliedParents: boolean;
   /** Hardlinks whose target is not in the layer. They are left out of the index until a lookup finds them. */
   readonly outsideHardlinks: boolean;
@@ -68,21 +68,11 @@ export class LayerIndexer {
       root.implied = false;
     }
     return {
-      impliedParents: this.#hasImpliedParents(),
+      impliedParents: this.tree.leans,
       outsideHardlinks: this.#outsideHardlinks,
       impliedRoot: root.implied,
       opaqueRoot: root.opaque,
     };
-  }
-
-  #hasImpliedParents(): boolean {
-    const pending = [rootInode];
-    for (let inode = pending.pop(); inode !== undefined; inode = pending.pop()) {
-      const directory = this.tree.directories.get(inode)!;
-      if (directory.implied && inode !== rootInode) return true;
-      for (const child of directory.entries.values()) if (this.tree.isDirectory(child)) pending.push(child);
-    }
-    return false;
   }
 
   #addRoot(entry: TarEntry): void {
@@ -124,7 +114,7 @@ export class LayerIndexer {
       const inode = inodes.add(entryFields(entry, modes.directory));
       this.tree.put(parent, name, inode);
       this.#setDirectory(inode, entry);
-      directories.get(inode)!.opaque = previous !== undefined && previous === this.tree.whiteoutInode;
+      directories.get(inode)!.opaque = directories.get(parent)!.hidden?.has(name) ?? false;
       return;
     }
     this.tree.put(parent, name, this.#inodeOf(entry));

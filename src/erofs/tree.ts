@@ -8,6 +8,8 @@ export interface Directory {
   readonly inode: number;
   readonly parent: number;
   readonly entries: Map<ByteString, number>;
+  /** Names that the layer hides below, whatever it has put there since. Most directories have none. */
+  hidden: Set<ByteString> | undefined;
   /** Made for the sake of what is in it; nothing is known of its own attributes. */
   implied: boolean;
   /** The same, and the chain below had it: its attributes are from there. */
@@ -30,6 +32,8 @@ export class LayerTree {
   readonly directories = new Map<number, Directory>();
   /** Inode all whiteouts share, once there is one. */
   whiteoutInode = 0;
+  /** A directory was made for the sake of what is in it: what the chain below has there decides what it is, and whether it is one. */
+  leans = false;
   readonly #lower: LowerLookup | undefined;
   /** How to make an inode of the chain's in this layer; only called with a lookup. */
   readonly #copyUp: (lower: LowerInode) => number;
@@ -68,6 +72,9 @@ export class LayerTree {
   whiteout(parent: number, name: ByteString): void {
     if (this.whiteoutInode === 0)
       this.whiteoutInode = this.inodes.add({ mode: modes.char, uid: 0, gid: 0, mtimeSec: 0, mtimeNsec: 0 });
+    const directory = this.directories.get(parent)!;
+    directory.hidden ??= new Set();
+    directory.hidden.add(name);
     const existing = this.child(parent, name);
     if (existing === undefined) this.put(parent, name, this.whiteoutInode);
     else if (this.isDirectory(existing)) {
@@ -190,12 +197,21 @@ export class LayerTree {
     this.put(parent, name, inode);
     const directory = this.directories.get(inode)!;
     directory.implied = this.#lower === undefined;
+    this.leans ||= directory.implied;
     directory.inherited = lower !== undefined;
     return inode;
   }
 
   #addDirectory(inode: number, parent: number, implied: boolean): void {
-    this.directories.set(inode, { inode, parent, entries: new Map(), implied, inherited: false, opaque: false });
+    this.directories.set(inode, {
+      inode,
+      parent,
+      entries: new Map(),
+      hidden: undefined,
+      implied,
+      inherited: false,
+      opaque: false,
+    });
   }
 
   #forgetPaths(): void {

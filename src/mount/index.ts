@@ -1,5 +1,6 @@
 /** Mounts as values: overlay stacks, EROFS layers; the mount table. Imports errdefs, concurrency, sys, log. */
 export { CountedMounts } from './counted.ts';
+export { makeDisk, mountDisk } from './disk.ts';
 export { mountErofs } from './erofs.ts';
 export { mountMapped, mountMappedOverlay } from './id-mapped.ts';
 export { mountOverlay, overlayDepthLimit } from './overlay.ts';

@@ -6,12 +6,21 @@ import { type ErofsBacking, overlayDepthLimit } from '#mount';
 import { sys } from '#sys';
 import { openErofs, openOverlay2, openVfs } from './drivers.ts';
 import { probeErofs, probeOverlay, removeTrials } from './probe.ts';
+import { readStorageOptions } from './storage-options.ts';
 import type { DriverOptions, SnapshotDriver } from './types.ts';
 
 export interface ChosenDriver {
   readonly driver: SnapshotDriver;
   /** Why this one, in a line. */
   readonly reason: string;
+  /** Of snapshots of containers that do not say, from the storage options. */
+  readonly sizeLimitBytes: number | undefined;
+}
+
+interface ChooseOptions extends DriverOptions {
+  readonly requested?: string;
+  /** By `driver.option`. */
+  readonly storageOptions?: Readonly<Record<string, string>>;
 }
 
 const known = ['erofs', 'overlay2', 'vfs'] as const;
@@ -26,7 +35,7 @@ const retired = ['aufs', 'devicemapper', 'overlay'];
  * @throws `failed-precondition` for a retired driver, one that this machine cannot do, or one that cannot use the snapshots that are
  * there; `invalid-argument` for an unknown name, in Docker's words.
  */
-export async function chooseDriver(options: DriverOptions & { requested?: string }): Promise<ChosenDriver> {
+export async function chooseDriver(options: ChooseOptions): Promise<ChosenDriver> {
   await mkdir(options.root, { recursive: true, mode: 0o711 });
   await removeTrials(options.root);
   const requested = options.requested === undefined ? undefined : parseName(options.requested);
@@ -53,52 +62,66 @@ function parseName(name: string): Known {
   throw new EngineError('invalid-argument', `error initializing graphdriver: driver not supported: ${name}`);
 }
 
-async function openBest(options: DriverOptions): Promise<ChosenDriver> {
+async function openBest(options: ChooseOptions): Promise<ChosenDriver> {
   const refusals: string[] = [];
   for (const name of known) {
     const opened = await tryOpen(options, name, refusals);
-    if (opened)
-      return await remember(options.root, { driver: opened.driver, reason: [opened.reason, ...refusals].join('; ') });
+    if (opened) return await remember(options.root, { ...opened, reason: [opened.reason, ...refusals].join('; ') });
   }
   throw new Error('plain copies work everywhere');
 }
 
-async function openNamed(options: DriverOptions, name: Known, why: string): Promise<ChosenDriver> {
+async function openNamed(options: ChooseOptions, name: Known, why: string): Promise<ChosenDriver> {
   const refusals: string[] = [];
   const opened = await tryOpen(options, name, refusals);
-  if (opened) return await remember(options.root, { driver: opened.driver, reason: `${why}; ${opened.reason}` });
+  if (opened) return await remember(options.root, { ...opened, reason: `${why}; ${opened.reason}` });
   throw new EngineError(
     'failed-precondition',
     `storage driver ${name} does not work here (${why}): ${refusals.join('; ')}`,
   );
 }
 
-async function tryOpen(options: DriverOptions, name: Known, refusals: string[]): Promise<ChosenDriver | undefined> {
+async function tryOpen(options: ChooseOptions, name: Known, refusals: string[]): Promise<ChosenDriver | undefined> {
+  const { backing, sizeLimitBytes } = readStorageOptions(options.storageOptions ?? {}, name);
+  const opened =
+    name === 'erofs' ? await tryErofs(options, backing, refusals) : await tryUnpacked(options, name, refusals);
+  const refusal = sizeLimitBytes === undefined ? undefined : opened?.driver.sizeLimitRefusal();
+  if (refusal === undefined) return opened && { ...opened, sizeLimitBytes };
+  await opened?.driver[Symbol.asyncDispose]();
+  throw new EngineError('failed-precondition', `storage option ${name}.size: ${refusal}`);
+}
+
+type Opened = Pick<ChosenDriver, 'driver' | 'reason'>;
+
+async function tryUnpacked(
+  options: DriverOptions,
+  name: Exclude<Known, 'erofs'>,
+  refusals: string[],
+): Promise<Opened | undefined> {
   if (name === 'vfs') {
     return { driver: await openVfs(options, statusRows(options.root)), reason: 'plain copies work everywhere' };
   }
-  if (name === 'overlay2') {
-    const refusal = await probeOverlay(options.root);
-    if (refusal === undefined)
-      return {
-        driver: await openOverlay2(options, overlayRows(options.root)),
-        reason: 'the kernel stacks folders here',
-      };
-    refusals.push(`overlay2: ${refusal}`);
-    return undefined;
-  }
-  return await tryErofs(options, refusals);
+  const refusal = await probeOverlay(options.root);
+  if (refusal === undefined)
+    return { driver: await openOverlay2(options, overlayRows(options.root)), reason: 'the kernel stacks folders here' };
+  refusals.push(`overlay2: ${refusal}`);
+  return undefined;
 }
 
-async function tryErofs(options: DriverOptions, refusals: string[]): Promise<ChosenDriver | undefined> {
-  for (const backing of ['file', 'loop'] as const) {
+async function tryErofs(
+  options: DriverOptions,
+  wanted: ErofsBacking | undefined,
+  refusals: string[],
+): Promise<Opened | undefined> {
+  for (const backing of wanted ? [wanted] : (['file', 'loop'] as const)) {
     const refusal = await probeErofs(options.root, backing);
     if (refusal !== undefined) {
       refusals.push(`erofs from ${backing === 'file' ? 'files' : 'loop devices'}: ${refusal}`);
       continue;
     }
     const rows = [...overlayRows(options.root), ['Layer Format', erofsFormat(backing)] as const];
-    const reason = `the kernel mounts layers as they stand, from ${backing === 'file' ? 'files' : 'loop devices'}`;
+    const why = wanted ? ', as asked for' : '';
+    const reason = `the kernel mounts layers as they stand, from ${backing === 'file' ? 'files' : 'loop devices'}${why}`;
     return { driver: await openErofs(options, backing, rows), reason };
   }
   return undefined;

@@ -92,7 +92,6 @@ export function treeOf(points: readonly MountPoint[], below: ReturnType<typeof m
     const isThere = place !== undefined && (place.inLayer || below?.folder?.find(place.path) !== undefined);
     if (!isThere) tree.add(entryOf(point));
   }
-  tree.finish();
   return tree;
 }
 

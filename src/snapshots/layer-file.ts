@@ -23,7 +23,6 @@ export function readLayerTree(fd: number, below: MergedFile | undefined, abort: 
     offset += size;
   }
   parser.end();
-  tree.finish();
   return tree;
 }
 

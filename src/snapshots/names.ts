@@ -38,3 +38,8 @@ export function refusedCall(call: string, path: ByteString, fact: string): Engin
 export function shown(path: ByteString): string {
   return JSON.stringify(utf8FromBytes(path.slice(0, 300)));
 }
+
+/** For a snapshot that is to be of limited size where none can be had. */
+export function noSizeLimit(key: string, why: string): EngineError {
+  return new EngineError('failed-precondition', `snapshot ${key}: its size cannot be limited: ${why}`);
+}

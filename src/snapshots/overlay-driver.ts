@@ -4,19 +4,30 @@ import { bytesFromUtf8 } from '#archive';
 import { inSlices, KeyedLock } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { log } from '#log';
-import { CountedMounts, mountMappedOverlay, mountOverlay, mountsBelow, readMountTable, unmount } from '#mount';
+import {
+  CountedMounts,
+  mountMappedOverlay,
+  mountOverlay,
+  mountsBelow,
+  readMountTable,
+  unmount,
+  unmountBelow,
+} from '#mount';
 import type { ChainID, DiffID } from '#oci';
 import type { ByteSource } from '#streams';
 import { writeAttributes } from './attributes.ts';
 import { hasChanges, listChanges } from './changes.ts';
 import type { Upper } from './compare-upper.ts';
 import { diffTar } from './diff-tar.ts';
+import { Disks } from './disks.ts';
 import { InitLayers } from './init-layers.ts';
 import type { HeldLayers, LayerStore } from './layer-store.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
 import { removeMountPoint } from './mount-point.ts';
+import { noSizeLimit } from './names.ts';
 import { type SnapshotRecord, SnapshotRecords, snapshotID } from './records.ts';
-
+import { missingTools } from './tools.ts';
+import type { Attributes } from './tree.ts';
 import type {
   Chain,
   Change,
@@ -54,10 +65,11 @@ export class OverlayDriver implements SnapshotDriver {
   readonly #layers: LayerStore;
   readonly #records: SnapshotRecords;
   readonly #inits: InitLayers;
+  readonly #disks: Disks;
   readonly #locks = new KeyedLock();
   readonly #mounts: CountedMounts;
-  /** Layers under each mounted snapshot, by its target. */
-  readonly #held = new Map<string, HeldLayers>();
+  /** What each mounted snapshot stands on, by its target. */
+  readonly #held = new Map<string, { readonly layers: HeldLayers; readonly writable: Writable }>();
   readonly #removals = new Set<Promise<void>>();
 
   private constructor(options: OverlayDriverOptions) {
@@ -66,6 +78,7 @@ export class OverlayDriver implements SnapshotDriver {
     this.#layers = options.layers;
     this.#records = new SnapshotRecords(join(options.root, 'snapshots'));
     this.#inits = new InitLayers(join(options.root, 'layers', 'init'));
+    this.#disks = new Disks(join(options.runRoot, 'disks'));
     this.#mounts = new CountedMounts({ unmount: (target) => this.#unmountTarget(target) });
   }
 
@@ -73,6 +86,7 @@ export class OverlayDriver implements SnapshotDriver {
     const driver = new OverlayDriver(options);
     await driver.#records.load();
     await driver.#inits.load();
+    await driver.#disks.load();
     await mkdir(driver.#mountsFolder, { recursive: true, mode: 0o711 });
     for (const empty of driver.#emptyFolders) await mkdir(empty, { recursive: true, mode: 0o755 });
     return driver;
@@ -103,17 +117,21 @@ export class OverlayDriver implements SnapshotDriver {
     return this.#layers.verify(layers, options);
   }
 
+  sizeLimitRefusal(): string | undefined {
+    return missingTools(['mkfs.ext4', 'losetup']);
+  }
+
   async prepare(key: string, chain: Chain, options: PrepareOptions = {}): Promise<void> {
     this.#requireDepth(key, chain);
+    const { ephemeral = false, mountPoints = [], sizeLimitBytes } = options;
+    const refusal = sizeLimitBytes === undefined ? undefined : this.sizeLimitRefusal();
+    if (refusal !== undefined) throw noSizeLimit(key, refusal);
     await using layers = await this.#layers.hold(chain);
-    const init = await this.#inits.ensure(chain, layers.folders, options.mountPoints ?? []);
-    const snapshot = { key, chain, kind: 'active', ephemeral: options.ephemeral ?? false, init } as const;
-    await this.#records.create(snapshot, async (folder) => {
-      const upper = join(folder, 'upper');
-      await Promise.all([mkdir(upper, { mode: 0o755 }), mkdir(join(folder, 'work'), { mode: 0o700 })]);
-      // The merged root is the upper folder: it starts as the chain's root is.
-      writeAttributes(bytesFromUtf8(upper), layers.rootAttributes());
-    });
+    const init = await this.#inits.ensure(chain, layers.folders, mountPoints);
+    const fill = (folder: string) => makeWritable(folder, layers.rootAttributes());
+    await this.#records.create({ key, chain, kind: 'active', ephemeral, init, sizeLimitBytes }, (folder) =>
+      sizeLimitBytes === undefined ? fill(folder) : this.#disks.make(folder, sizeLimitBytes, fill),
+    );
   }
 
   persist(key: string): Promise<void> {
@@ -143,39 +161,40 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   async #mountFresh(record: SnapshotRecord, target: string, { userNamespace }: MountOptions): Promise<void> {
-    const layers = await this.#layers.hold(record.chain);
-    try {
-      await mkdir(target, { recursive: true, mode: 0o755 });
-      await this.#forgetVolatile(record);
-      const overlay = this.#overlayOf(record, this.#stack(record, layers), target);
-      if (userNamespace === undefined) mountOverlay(overlay);
-      else await mountMappedOverlay(overlay, { userNamespace, staging: join(dirname(target), 'ids') });
-      this.#held.set(target, layers);
-    } catch (error) {
-      await layers[Symbol.asyncDispose]();
-      throw error;
-    }
+    await using held = new AsyncDisposableStack();
+    const layers = held.use(await this.#layers.hold(record.chain));
+    const writable = held.use(await this.#writable(record));
+    await mkdir(target, { recursive: true, mode: 0o755 });
+    await forgetVolatile(record, writable);
+    const overlay = this.#overlayOf(record, this.#stack(record, layers), { ...writable, target });
+    if (userNamespace === undefined) mountOverlay(overlay);
+    else await mountMappedOverlay(overlay, { userNamespace, staging: join(dirname(target), 'ids') });
+    this.#held.set(target, { layers, writable });
+    held.move();
   }
 
-  #overlayOf(record: SnapshotRecord, folders: readonly string[], target: string) {
+  #overlayOf(record: SnapshotRecord, folders: readonly string[], at: WritableFolders & { readonly target: string }) {
+    const { upper, work, target } = at;
     if (record.kind === 'view') {
       // overlayfs wants two lower folders where nothing is writable.
       const lowers = folders.length > 1 ? folders : [...folders, ...this.#emptyFolders].slice(0, 2);
       return { lowers, target };
     }
-    const writable = {
-      upper: this.#records.path(record.id, 'upper'),
-      work: this.#records.path(record.id, 'work'),
-      volatile: record.ephemeral,
-    };
+    const writable = { upper, work, volatile: record.ephemeral };
     return { lowers: folders.length > 0 ? folders : this.#emptyFolders.slice(0, 1), writable, target };
   }
 
-  /** overlayfs refuses a second volatile mount, for after a power cut; while the machine is up nothing was lost. */
-  async #forgetVolatile(record: SnapshotRecord): Promise<void> {
-    if (!record.ephemeral) return;
-    const mark = this.#records.path(record.id, 'work', 'work', 'incompat', 'volatile');
-    await rm(mark, { recursive: true, force: true });
+  /** Where a snapshot keeps what is written to it, there until disposed. */
+  async #writable(record: SnapshotRecord): Promise<Writable> {
+    const folders = this.#writableFolders(record);
+    if (record.sizeLimitBytes === undefined) return { ...folders, [Symbol.asyncDispose]: async () => {} };
+    const disk = await this.#disks.hold(record.id, this.#records.path(record.id));
+    return { ...folders, [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose]() };
+  }
+
+  #writableFolders({ id, sizeLimitBytes }: SnapshotRecord): WritableFolders {
+    const folder = sizeLimitBytes === undefined ? this.#records.path(id) : this.#disks.path(id);
+    return { upper: join(folder, 'upper'), work: join(folder, 'work') };
   }
 
   async unmount(key: string): Promise<void> {
@@ -188,13 +207,14 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   async adopt(key: string): Promise<MountedSnapshot> {
-    const { id, chain } = this.#records.get(key);
-    using _ = await this.#locks.acquire(id);
-    const target = this.#target(id);
+    const record = this.#records.get(key);
+    using _ = await this.#locks.acquire(record.id);
+    const target = this.#target(record.id);
     if (!this.#mounts.has(target)) {
       if (!readMountTable().some((mount) => mount.target === target))
         throw new EngineError('not-found', `adopt snapshot ${key}: nothing is mounted on ${target}`);
-      this.#held.set(target, await this.#layers.hold(chain));
+      const layers = await this.#layers.hold(record.chain);
+      this.#held.set(target, { layers, writable: await this.#writable(record) });
     }
     await this.#mounts.hold(target, () => {});
     return { root: target };
@@ -204,22 +224,25 @@ export class OverlayDriver implements SnapshotDriver {
     const record = this.#records.get(key);
     if (record.kind === 'view') return [];
     await using layers = await this.#layers.hold(record.chain);
-    return await listChanges(this.#upper(record.id), this.#below(record, layers));
+    await using writable = await this.#writable(record);
+    return await listChanges(upperOf(writable), this.#below(record, layers));
   }
 
   async isChanged(key: string): Promise<boolean> {
     const record = this.#records.get(key);
     if (record.kind === 'view') return false;
     await using layers = await this.#layers.hold(record.chain);
-    return await hasChanges(this.#upper(record.id), this.#below(record, layers));
+    await using writable = await this.#writable(record);
+    return await hasChanges(upperOf(writable), this.#below(record, layers));
   }
 
   async *diff(key: string, options: DiffOptions = {}): ByteSource {
     const record = this.#records.get(key);
     if (record.kind === 'view') throw new EngineError('failed-precondition', `diff snapshot ${key}: it is a view`);
     await using layers = await this.#layers.hold(record.chain);
+    await using writable = await this.#writable(record);
     const below = this.#below(record, layers);
-    yield* diffTar(this.#upper(record.id), { below, root: layers.rootAttributes() }, options);
+    yield* diffTar(upperOf(writable), { below, root: layers.rootAttributes() }, options);
   }
 
   /** What a snapshot stands on, top first. */
@@ -231,18 +254,15 @@ export class OverlayDriver implements SnapshotDriver {
     return mergedRoot(this.#stack(record, layers).map(bytesFromUtf8));
   }
 
-  #upper(id: string): Upper {
-    return { root: bytesFromUtf8(this.#records.path(id, 'upper')), form: 'overlay' };
-  }
-
   async folders(key: string): Promise<Readonly<Record<string, string>>> {
     const record = this.#records.get(key);
     const { id, kind } = record;
-    const layers = this.#held.get(this.#target(id)) ?? { folders: await this.#places(record.chain) };
+    const layers = this.#held.get(this.#target(id))?.layers ?? { folders: await this.#places(record.chain) };
     const lower = this.#stack(record, layers).join(':');
     const merged = { ...(lower === '' ? {} : { LowerDir: lower }), MergedDir: this.#target(id) };
     if (kind === 'view') return merged;
-    return { ...merged, UpperDir: this.#records.path(id, 'upper'), WorkDir: this.#records.path(id, 'work') };
+    const { upper, work } = this.#writableFolders(record);
+    return { ...merged, UpperDir: upper, WorkDir: work };
   }
 
   /** None where a layer is damaged: who looks at something learns the rest. */
@@ -262,10 +282,11 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   async usage(key: string): Promise<SnapshotUsage> {
-    const { id, kind } = this.#records.get(key);
+    const record = this.#records.get(key);
     let usage: SnapshotUsage = { sizeBytes: 0, inodes: 0 };
-    if (kind === 'view') return usage;
-    for await (const sum of inSlices(treeUsage(this.#upper(id).root))) usage = sum;
+    if (record.kind === 'view') return usage;
+    await using writable = await this.#writable(record);
+    for await (const sum of inSlices(treeUsage(upperOf(writable).root))) usage = sum;
     return usage;
   }
 
@@ -276,14 +297,16 @@ export class OverlayDriver implements SnapshotDriver {
     const target = this.#target(id);
     if (this.#mounts.has(target)) await this.#mounts.force(target);
     await this.#letGo(target);
+    await this.#disks.remove(id);
     const folder = await this.#records.detach(id);
     if (folder) this.#removeLater(folder);
   }
 
   async #letGo(target: string): Promise<void> {
-    const layers = this.#held.get(target);
+    const held = this.#held.get(target);
     this.#held.delete(target);
-    await layers?.[Symbol.asyncDispose]();
+    await held?.writable[Symbol.asyncDispose]();
+    await held?.layers[Symbol.asyncDispose]();
     await removeMountPoint(target);
   }
 
@@ -316,10 +339,12 @@ export class OverlayDriver implements SnapshotDriver {
       await this.#unmountTarget(target);
       await removeMountPoint(target);
     }
+    await this.#disks.recover(new Set([...keep.mounted].map(snapshotID)));
     for (const { key } of this.#records.list()) {
       if (!keep.snapshots.has(key)) await this.remove(key);
     }
     for (const folder of await this.#records.leftovers(keep.snapshots)) {
+      await unmountBelow(folder);
       await rm(folder, { recursive: true, force: true });
     }
     await this.#inits.recover(new Set(this.#records.list().flatMap(({ init }) => init ?? [])));
@@ -366,6 +391,30 @@ export class OverlayDriver implements SnapshotDriver {
   #target(id: string): string {
     return join(this.#mountsFolder, id, 'merged');
   }
+}
+
+interface WritableFolders {
+  readonly upper: string;
+  readonly work: string;
+}
+
+type Writable = WritableFolders & AsyncDisposable;
+
+async function makeWritable(folder: string, root: Attributes): Promise<void> {
+  const upper = join(folder, 'upper');
+  await Promise.all([mkdir(upper, { mode: 0o755 }), mkdir(join(folder, 'work'), { mode: 0o700 })]);
+  // The merged root is the upper folder: it starts as the chain's root is.
+  writeAttributes(bytesFromUtf8(upper), root);
+}
+
+function upperOf({ upper }: WritableFolders): Upper {
+  return { root: bytesFromUtf8(upper), form: 'overlay' };
+}
+
+/** overlayfs refuses a second volatile mount, for after a power cut; while the machine is up nothing was lost. */
+async function forgetVolatile(record: SnapshotRecord, { work }: WritableFolders): Promise<void> {
+  if (!record.ephemeral) return;
+  await rm(join(work, 'work', 'incompat', 'volatile'), { recursive: true, force: true });
 }
 
 async function holdsFewer(folder: string, limit: number): Promise<boolean> {

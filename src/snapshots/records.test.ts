@@ -22,7 +22,14 @@ test('a record is read back by the next process, and a broken one is left out', 
   await using folder = await temporaryFolder();
   const records = new SnapshotRecords(folder.path);
   await records.load();
-  const snapshot = { key: 'a/b', kind: 'active', chain: [], ephemeral: true, init: 'none-0123' } as const;
+  const snapshot = {
+    key: 'a/b',
+    kind: 'active',
+    chain: [],
+    ephemeral: true,
+    init: 'none-0123',
+    sizeLimitBytes: 4096,
+  } as const;
   await records.create(snapshot, async (path) => mkdirSync(join(path, 'upper')));
   mkdirSync(join(folder.path, 'broken'));
   writeFileSync(join(folder.path, 'broken', 'snapshot.json'), '{"version":1,"key":"other"');

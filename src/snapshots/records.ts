@@ -20,6 +20,8 @@ export interface SnapshotRecord extends SnapshotInfo {
   readonly ephemeral: boolean;
   /** Folder of mount points it stands on, above its chain. */
   readonly init?: string | undefined;
+  /** What its writable part may hold. */
+  readonly sizeLimitBytes?: number | undefined;
 }
 
 /** A key that is a safe file name is its own ID; any other is hashed. */
@@ -135,18 +137,22 @@ function exists(key: string): EngineError {
   return new EngineError('already-exists', `snapshot ${key} already exists`);
 }
 
-function encodeRecord({ key, kind, chain, ephemeral, init }: SnapshotRecord): string {
-  return JSON.stringify({ version: 1, key, kind, chain, ephemeral, init });
+function encodeRecord({ key, kind, chain, ephemeral, init, sizeLimitBytes }: SnapshotRecord): string {
+  return JSON.stringify({ version: 1, key, kind, chain, ephemeral, init, sizeLimitBytes });
 }
 
 function decodeRecord(id: string, text: string): SnapshotRecord {
   const value = JSON.parse(text) as Partial<Record<string, unknown>> | null;
-  const { version, key, kind, chain, ephemeral, init } = value ?? {};
+  const { version, key, kind, chain, ephemeral, init, sizeLimitBytes } = value ?? {};
   const isWhole =
     version === 1 && typeof key === 'string' && snapshotID(key) === id && Array.isArray(chain) && chain.every(isText);
   if (!isWhole || (kind !== 'active' && kind !== 'view'))
     throw new EngineError('data-loss', `read ${recordName} of ${id}: not a snapshot record`);
-  const more = { ephemeral: ephemeral === true, init: isText(init) && /^[a-z0-9-]+$/.test(init) ? init : undefined };
+  const more = {
+    ephemeral: ephemeral === true,
+    init: isText(init) && /^[a-z0-9-]+$/.test(init) ? init : undefined,
+    sizeLimitBytes: typeof sizeLimitBytes === 'number' ? sizeLimitBytes : undefined,
+  };
   return { id, key, kind, chain: chain.map(parseDiffID), ...more };
 }
 

@@ -11,7 +11,6 @@ function treeOf(items: readonly Item[], below?: BelowLookup): LayerTree {
   const parser = new TarParser({ entry: (entry) => tree.add(entry) });
   parser.write(tarOf(items));
   parser.end();
-  tree.finish();
   return tree;
 }
 

@@ -93,18 +93,6 @@ export class LayerTree {
     else this.#put(parent, name, entry);
   }
 
-  /**
-   * To be called after the last entry. A hardlink to a file below brings that file into the layer under its own name too, as a link
-   * made on an overlay does: both names stay one file.
-   */
-  finish(): void {
-    for (const inode of this.linksBelow) {
-      const name = inode.path.at(-1)!;
-      const parent = this.#folder(inode.path.slice(0, -1));
-      if (!parent.children.has(name)) parent.children.set(name, inode);
-    }
-  }
-
   /** Where a path leads, its last name not followed; undefined where its parents lead nowhere or the layer hides them. */
   resolve(
     parts: readonly ByteString[],
@@ -164,12 +152,14 @@ export class LayerTree {
     return this.#linkBelow([...walk.path, name!], entry);
   }
 
+  /** The file comes into the layer under its own name too, as a link made on an overlay does: both names stay one file. */
   #linkBelow(path: readonly ByteString[], header: LinkHeader): Inode {
     const key = path.join('/');
     const known = this.#linksByPath.get(key);
     if (known) return known;
     const inode: Extract<Inode, { from: 'below' }> = { from: 'below', path, header };
     this.#linksByPath.set(key, inode);
+    this.#folder(path.slice(0, -1)).children.set(path.at(-1)!, inode);
     return inode;
   }
 

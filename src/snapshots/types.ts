@@ -79,6 +79,8 @@ export interface PrepareOptions {
    * writing it out on fsync and unmount, which is most of what an unmount costs. A crash of the daemon loses nothing.
    */
   readonly ephemeral?: boolean;
+  /** What may be written; more is answered as a full disk. @throws `failed-precondition` from a driver that {@link SnapshotDriver.sizeLimitRefusal | cannot}. */
+  readonly sizeLimitBytes?: number | undefined;
 }
 
 export interface VerifyOptions {
@@ -118,6 +120,8 @@ export interface SnapshotDriver extends AsyncDisposable {
    */
   layerIndexes(chain: Chain, options?: { signal?: AbortSignal | undefined }): Promise<readonly string[]>;
 
+  /** Why snapshots of a limited size cannot be had here; undefined where they can. */
+  sizeLimitRefusal(): string | undefined;
   /** A new writable snapshot above the chain. @throws `already-exists`. The chain must be unpacked. */
   prepare(key: string, chain: Chain, options?: PrepareOptions): Promise<void>;
   /** After it a power cut leaves the snapshot as it is now, or newer. @throws `not-found`. */

@@ -16,6 +16,7 @@ import { diffTar } from './diff-tar.ts';
 import { InitLayers, treeOf } from './init-layers.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
 import { removeMountPoint } from './mount-point.ts';
+import { noSizeLimit } from './names.ts';
 import { SnapshotRecords, snapshotID } from './records.ts';
 
 import type {
@@ -95,7 +96,12 @@ export class VfsDriver implements SnapshotDriver {
     return this.#layers.verify(layers, options);
   }
 
-  prepare(key: string, chain: Chain, options: PrepareOptions = {}): Promise<void> {
+  sizeLimitRefusal(): string {
+    return 'the vfs driver makes plain copies';
+  }
+
+  async prepare(key: string, chain: Chain, options: PrepareOptions = {}): Promise<void> {
+    if (options.sizeLimitBytes !== undefined) throw noSizeLimit(key, this.sizeLimitRefusal());
     return this.#create({ key, chain, kind: 'active' }, options.mountPoints ?? []);
   }
 
@@ -215,7 +221,7 @@ export class VfsDriver implements SnapshotDriver {
   }
 
   async remove(key: string): Promise<void> {
-    const target = this.#target(key);
+    const target = join(this.#mountsFolder, snapshotID(key), 'merged');
     if (this.#mounts.has(target)) {
       await this.#mounts.force(target);
       await removeMountPoint(target);

@@ -65,10 +65,17 @@ test('limits of a container, its init and its runtime', async (t) => {
     );
   });
 
-  await t.test('a size of the root is refused, and why', async () => {
-    const words =
-      /^--storage-opt is supported only for overlay over xfs with 'pquota' mount option: the storage driver/;
-    assert.match(await message(['--storage-opt', 'size=1G']), words);
+  await t.test('a size of the root: written so much and no more, shown by df and inspect', async () => {
+    const script = 'dd if=/dev/zero of=/big bs=1M count=90 2>&1; df -m / | tail -1; rm /big; echo again > /small';
+    const { stdout } = await run(['--storage-opt', 'size=30M'], ['sh', '-c', script]);
+    assert.match(stdout, /No space left on device/);
+    const [, sizeMB] = /^overlay +(\d+) /m.exec(stdout) ?? [];
+    assert.ok(Number(sizeMB) >= 28 && Number(sizeMB) <= 40, stdout);
+    const id = await docker.ok('create', '--storage-opt', 'size=30M', 'base', 'true');
+    assert.equal(await docker.ok('inspect', '-f', '{{.HostConfig.StorageOpt.size}}', id), '30M\n');
+    await docker.ok('rm', id);
+    assert.match(await message(['--storage-opt', 'size=abc']), /invalid size: 'abc'/);
+    assert.match(await message(['--storage-opt', 'bogus=1']), /Unknown option bogus/);
   });
 
   await t.test('--init: first, reaps, hands on signals and exit codes', async () => {

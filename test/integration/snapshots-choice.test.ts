@@ -86,6 +86,41 @@ test('retired and unknown drivers are refused in words that help', async (t) => 
   });
 });
 
+test('how layers are mounted can be asked for, and what no driver knows is refused', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  const options = optionsIn(folder.path);
+  for (const [backing, words] of [
+    ['file', 'file-backed'],
+    ['loop', 'through loop devices'],
+  ] as const) {
+    const refusal = await probeErofs(folder.path, backing);
+    const chosen = chooseDriver({ ...options, requested: 'erofs', storageOptions: { 'erofs.backing': backing } });
+    if (refusal !== undefined) {
+      await assert.rejects(chosen, { kind: 'failed-precondition' });
+      continue;
+    }
+    await using driver = (await chosen).driver;
+    assert.match((await chosen).reason, /as asked for/);
+    assert.match(driver.status().find(([name]) => name === 'Layer Format')![1], new RegExp(words));
+  }
+  for (const [requested, storageOptions, message] of [
+    ['erofs', { 'erofs.backing': 'floppy' }, 'storage option erofs.backing=floppy: want file or loop'],
+    ['overlay2', { 'erofs.backing': 'loop' }, 'overlay2: unknown option erofs.backing'],
+    ['erofs', { 'overlay2.size': '1G' }, 'erofs: unknown option overlay2.size'],
+    ['vfs', { 'vfs.size': '1G' }, 'vfs: unknown option vfs.size'],
+    ['erofs', { 'erofs.size': 'much' }, "storage option erofs.size: invalid size: 'much'"],
+  ] as const) {
+    await assert.rejects(chooseDriver({ ...options, requested, storageOptions }), {
+      kind: 'invalid-argument',
+      message,
+    });
+  }
+  const limited = await chooseDriver({ ...options, requested: 'overlay2', storageOptions: { 'overlay2.size': '2G' } });
+  await using _ = limited.driver;
+  assert.equal(limited.sizeLimitBytes, 2 ** 31);
+});
+
 test('layers mount through loop devices where files cannot be mounted, and no device is left', async (t) => {
   if (!requireRoot(t)) return;
   const refusal = await (async () => {

@@ -105,6 +105,7 @@ export function completeHostConfig(given: HostConfig, runtimeName: string, cgrou
     PublishAllPorts: given.PublishAllPorts ?? false,
     ReadonlyRootfs: given.ReadonlyRootfs ?? false,
     SecurityOpt: securityOptions(given),
+    ...(Object.keys(given.StorageOpt ?? {}).length > 0 ? { StorageOpt: given.StorageOpt } : {}),
     ...(given.Tmpfs ? { Tmpfs: given.Tmpfs } : {}),
     UTSMode: given.UTSMode ?? '',
     UsernsMode: given.UsernsMode ?? '',

@@ -74,7 +74,7 @@ async function createAs(
   try {
     await ctx.snapshots.unpack(image.diffIDs);
     await unpackImageMounts(ctx, decided.mounts);
-    await traced('prepare', id, () => ctx.snapshots.prepare(id, image.diffIDs, writableLayer(draft.hostConfig)));
+    await traced('prepare', id, () => ctx.snapshots.prepare(id, image.diffIDs, writableLayer(ctx, draft.hostConfig)));
     const plan = await planVolumes(ctx, new Container(id, name, { ...draft, mounts: decided.mounts }), decided);
     await populateVolumes(ctx, id, plan);
     await mkdir(containerPaths(ctx, id).folder, { recursive: true, mode: 0o710 });

@@ -8,7 +8,8 @@ import { lacksForwarding } from './forwarding.ts';
 import { readLimitSupport, withoutUnsupported } from './limit-support.ts';
 import { completeLogConfig } from './log-config.ts';
 import { checkNamespaceModes, donorByID } from './namespaces.ts';
-import { checkStorageOptions, readResourceSupport, settleResources } from './resources.ts';
+import { readResourceSupport, settleResources } from './resources.ts';
+import { sizeLimitOf } from './size-limit.ts';
 
 /** What a container's host configuration comes to on this machine, complete, and what of it had to be left out. */
 export interface SettledOptions {
@@ -25,7 +26,7 @@ export function settleOptions(
   checkNamespaceModes(given, create);
   checkIsolation(given.Isolation ?? '');
   checkUserNamespace(ctx, given);
-  checkStorageOptions(given, ctx.snapshots.name);
+  sizeLimitOf(given, ctx.snapshots);
   if (given.Runtime && !ctx.runtime.runtimes.has(given.Runtime)) {
     throw new EngineError('invalid-argument', `unknown or invalid runtime name: ${given.Runtime}`);
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { HostConfig } from '#api-types';
 import { temporaryFolder } from '#testing';
-import { blockLimits, checkStorageOptions, readResourceSupport, settleResources } from './resources.ts';
+import { blockLimits, readResourceSupport, settleResources } from './resources.ts';
 
 const everything = {
   blkioWeight: true,
@@ -63,13 +63,6 @@ test('what is no limit is refused', () => {
   assert.throws(() => settleResources({ CpuRealtimeRuntime: 1 }, nothing), {
     message: 'kernel does not support CPU real-time scheduler',
   });
-  assert.throws(() => checkStorageOptions({ StorageOpt: { bogus: '1' } }, 'erofs'), {
-    message: 'Unknown option bogus',
-  });
-  assert.throws(
-    () => checkStorageOptions({ StorageOpt: { size: '1G' } }, 'erofs'),
-    /only for overlay over xfs .* erofs/,
-  );
 });
 
 test('what a kernel supports is read from its control groups', async () => {

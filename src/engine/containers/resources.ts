@@ -111,14 +111,3 @@ export function blockLimits(host: HostConfig): BlockLimits | undefined {
   const { weight, ...lists } = limits;
   return weight > 0 || Object.values(lists).some((list) => list.length > 0) ? limits : undefined;
 }
-
-/** @throws `internal`, as dockerd's storage drivers without quotas. */
-export function checkStorageOptions(host: HostConfig, driver: string): void {
-  for (const name of Object.keys(host.StorageOpt ?? {})) {
-    if (name.toLowerCase() !== 'size') throw new EngineError('internal', `Unknown option ${name}`);
-    throw new EngineError(
-      'internal',
-      `--storage-opt is supported only for overlay over xfs with 'pquota' mount option: the storage driver ${driver} cannot limit a container's size, nor can another of this engine`,
-    );
-  }
-}

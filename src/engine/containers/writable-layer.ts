@@ -5,10 +5,12 @@ import { dockerMountPoints, type PrepareOptions } from '#snapshots';
 import type { EngineContext } from '../context.ts';
 import type { Container } from './container.ts';
 import { containerPaths } from './paths.ts';
+import { sizeLimitOf } from './size-limit.ts';
 
 /** How the writable layer of a container is made. */
-export function writableLayer({ AutoRemove }: HostConfig): PrepareOptions {
-  return { ephemeral: AutoRemove ?? false, mountPoints: dockerMountPoints };
+export function writableLayer(ctx: EngineContext, hostConfig: HostConfig): PrepareOptions {
+  const sizeLimitBytes = sizeLimitOf(hostConfig, ctx.snapshots) ?? ctx.sizeLimitBytes;
+  return { ephemeral: hostConfig.AutoRemove ?? false, mountPoints: dockerMountPoints, sizeLimitBytes };
 }
 
 /**
@@ -25,7 +27,7 @@ export async function restoreWritableLayers(ctx: EngineContext, containers: read
       if (keys.has(container.id)) continue;
       await ctx.snapshots.remove(container.id);
       await ctx.snapshots.unpack(chain);
-      await ctx.snapshots.prepare(container.id, chain, writableLayer(hostConfig));
+      await ctx.snapshots.prepare(container.id, chain, writableLayer(ctx, hostConfig));
       log.warn('the writable layer of a container was lost before anything was in it; it is made anew', {
         container: container.id,
       });

@@ -115,6 +115,27 @@ export const stacks: readonly Stack[] = [
     ],
   },
   {
+    name: 'a folder in the place of a file in the place of what was hidden is empty',
+    layers: [
+      [folder('d'), file('d/old'), file('linked')],
+      [
+        whiteout('d'),
+        file('d', 'x'),
+        folder('d'),
+        hardlink('link', 'linked'),
+        whiteout('linked'),
+        file('linked', 'new'),
+      ],
+    ],
+  },
+  {
+    name: 'a symlink below that entries went through before the layer replaced it',
+    layers: [
+      [symlink('s', 'a'), symlink('t', 'b')],
+      [file('s/x'), file('s', 'now a file'), file('t/x'), folder('t', { mode: 0o700 }), file('t/y')],
+    ],
+  },
+  {
     name: 'opaque folders',
     layers: [
       [folder('d'), file('d/a'), folder('d/sub'), file('d/sub/x'), file('kept')],

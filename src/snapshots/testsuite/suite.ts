@@ -1,6 +1,7 @@
 import type { OpenDriver } from './bench.ts';
 import { layerTests } from './layer-tests.ts';
 import { lifecycleTests } from './lifecycle-tests.ts';
+import { limitTests } from './limit-tests.ts';
 import { recoveryTests } from './recovery-tests.ts';
 import { writableTests } from './writable-tests.ts';
 
@@ -19,4 +20,5 @@ export function snapshotSuite(driver: DriverUnderTest): void {
   writableTests(driver);
   lifecycleTests(driver);
   recoveryTests(driver);
+  limitTests(driver);
 }
