@@ -3,7 +3,7 @@ import { mkdir, open, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedLock, Semaphore } from '#concurrency';
 import { EngineError, isErrno } from '#errdefs';
-import { fsyncFolder, readBounded, removeIfPresent } from '#files';
+import { fsyncFolder, type MakeRoom, readBounded, removeIfPresent, withRoom } from '#files';
 import { type Digest, digestAlgorithm, digestOf } from '#oci';
 import type { ByteSource } from '#streams';
 import { algorithms, digestOfName, isIngestName, isStageName, Layout } from './layout.ts';
@@ -16,32 +16,35 @@ import { IngestWriter } from './writer.ts';
 /** Descriptors held by readers and by writers; each has its own so that copying one blob to another can't wait for itself. */
 const maxReaders = 512;
 const maxWriters = 128;
+const noRoom: MakeRoom = async () => false;
 
 /**
  * Opens (and makes, when new) the store in the folder `root`: `<data root>/content`. Staged files of an earlier process are removed;
  * broken-off ingests stay for a resume. The caller owns the data root.
  */
-export async function openContentStore(options: { root: string }): Promise<FileContentStore> {
+export async function openContentStore(options: { root: string; makeRoom?: MakeRoom }): Promise<FileContentStore> {
   const layout = new Layout(options.root);
   for (const algorithm of algorithms) await mkdir(layout.algorithmFolder(algorithm), { recursive: true, mode: 0o700 });
   await mkdir(layout.ingestFolder, { recursive: true, mode: 0o700 });
   for (const name of await readdir(layout.ingestFolder)) {
     if (isStageName(name)) await removeIfPresent(join(layout.ingestFolder, name));
   }
-  return new FileContentStore(layout, await Removals.open(layout.removedFolder));
+  return new FileContentStore(layout, await Removals.open(layout.removedFolder), options.makeRoom ?? noRoom);
 }
 
 /** The content store on a local filesystem; made by {@link openContentStore}. Disposing waits until removed blobs have freed their blocks. */
 export class FileContentStore implements ContentStore, Inspection, AsyncDisposable {
   readonly #layout: Layout;
   readonly #removals: Removals;
+  readonly #makeRoom: MakeRoom;
   readonly #readers = new Semaphore(maxReaders);
   readonly #writers = new Semaphore(maxWriters);
   readonly #keys = new KeyedLock();
   readonly #digests = new KeyedLock();
   readonly #recent = new RecentlyStored();
 
-  constructor(layout: Layout, removals: Removals) {
+  constructor(layout: Layout, removals: Removals, makeRoom: MakeRoom) {
+    this.#makeRoom = makeRoom;
     this.#layout = layout;
     this.#removals = removals;
   }
@@ -82,6 +85,7 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
         path: this.#layout.ingestOf(options.key),
         expected: options.expected ?? {},
         signal: options.signal,
+        makeRoom: this.#makeRoom,
         store: (path, blob) => this.#store(path, blob),
         release,
       });
@@ -99,9 +103,11 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
     await using staged = await this.stage();
     using _place = await this.#writers.acquire();
     if (await this.#holds(bytes, blob)) return blob;
-    await using file = await open(staged.path, 'wx', 0o600);
-    await file.writeFile(bytes);
-    await file.sync();
+    await withRoom(this.#makeRoom, async () => {
+      await using file = await open(staged.path, 'w', 0o600);
+      await file.writeFile(bytes);
+      await file.sync();
+    });
     await this.#place(staged.path, blob);
     return blob;
   }

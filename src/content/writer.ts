@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import { EngineError } from '#errdefs';
-import { removeIfPresent } from '#files';
+import { type MakeRoom, removeIfPresent, withRoom } from '#files';
 import { type Digest, type DigestAlgorithm, digestAlgorithm } from '#oci';
 import { digestOfHash, hashFile } from './hashing.ts';
 import type { BlobInfo, Writer, WriterOptions } from './types.ts';
@@ -14,6 +14,8 @@ export interface IngestWriterOptions {
   readonly path: string;
   readonly expected: Expected;
   readonly signal: AbortSignal | undefined;
+  /** For a write that finds no space. */
+  readonly makeRoom: MakeRoom;
   /** Moves a finished file to its blob's place, durably. */
   readonly store: (path: string, blob: BlobInfo) => Promise<void>;
   /** Gives back the key and the descriptor's place. */
@@ -65,7 +67,7 @@ export class IngestWriter implements Writer {
       throw new EngineError('data-loss', `write blob ${this.#subject()}: more than its ${limit} bytes`);
     }
     for (let written = 0; written < chunk.byteLength; ) {
-      const { bytesWritten } = await this.#file.write(chunk, written);
+      const { bytesWritten } = await withRoom(this.#options.makeRoom, () => this.#file.write(chunk, written));
       this.#hash.update(chunk.subarray(written, written + bytesWritten));
       this.#offset += bytesWritten;
       written += bytesWritten;

@@ -1,9 +1,19 @@
 import { Worker } from 'node:worker_threads';
 import { workerEntry } from '#concurrency';
 import { EngineError } from '#errdefs';
-import { type Digested, type FromWorker, type StartMessage, slotBytes, slotCount, type ToWorker } from './protocol.ts';
+import type { MakeRoom } from '#files';
+import { log } from '#log';
+import {
+  type Digested,
+  type FromWorker,
+  roomAnswers,
+  type StartMessage,
+  slotBytes,
+  slotCount,
+  type ToWorker,
+} from './protocol.ts';
 
-export type JobOptions = Omit<StartMessage, 'type' | 'job' | 'ring'>;
+export type JobOptions = Omit<StartMessage, 'type' | 'job' | 'ring' | 'room'>;
 
 /** A worker thread with its ring of slots; runs one {@link IngestJob} at a time. */
 export class IngestThread {
@@ -25,12 +35,13 @@ export class IngestThread {
     return this.#dead;
   }
 
-  begin(options: JobOptions): IngestJob {
+  begin(options: JobOptions, makeRoom: MakeRoom): IngestJob {
     const job = ++this.#jobs;
     this.#worker.ref();
     const send = (message: ToWorker) => this.#worker.postMessage(message);
-    this.#job = new IngestJob(job, this.#ring, send);
-    send({ type: 'start', job, ring: this.#ring, ...options });
+    const room = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+    this.#job = new IngestJob(job, this.#ring, { send, room, makeRoom });
+    send({ type: 'start', job, ring: this.#ring, room, ...options });
     return this.#job;
   }
 
@@ -50,11 +61,19 @@ export class IngestThread {
   }
 }
 
+interface JobLinks {
+  readonly send: (message: ToWorker) => void;
+  readonly room: SharedArrayBuffer;
+  readonly makeRoom: MakeRoom;
+}
+
 /** One layer on its way through a thread, seen from the main thread. */
 export class IngestJob {
   readonly #job: number;
   readonly #ring: Buffer;
   readonly #send: (message: ToWorker) => void;
+  readonly #room: Int32Array<SharedArrayBuffer>;
+  readonly #makeRoom: MakeRoom;
   readonly #free: number[] = Array.from({ length: slotCount }, (_, slot) => slot);
   #waiting: (() => void)[] = [];
   #failure: Error | undefined;
@@ -64,10 +83,12 @@ export class IngestJob {
   #filledBytes = 0;
   writtenBytes = 0;
 
-  constructor(job: number, ring: SharedArrayBuffer, send: (message: ToWorker) => void) {
+  constructor(job: number, ring: SharedArrayBuffer, { send, room, makeRoom }: JobLinks) {
     this.#job = job;
     this.#ring = Buffer.from(ring);
     this.#send = send;
+    this.#room = new Int32Array(room);
+    this.#makeRoom = makeRoom;
   }
 
   /** Copies the bytes into slots; waits while all are in use. @throws what the worker found wrong. */
@@ -109,8 +130,19 @@ export class IngestJob {
       this.writtenBytes = message.writtenBytes;
     } else if (message.type === 'digested') this.#digested = message;
     else if (message.type === 'closed') this.#closed = true;
+    else if (message.type === 'short') void this.#answerShort();
     else this.#failure ??= new EngineError(message.kind, message.message);
     this.#wake();
+  }
+
+  /** The thread waits: it is answered whatever happens. */
+  async #answerShort(): Promise<void> {
+    const made = await this.#makeRoom().catch((error: unknown) => {
+      log.warn('ingest layer: could not make room', { error });
+      return false;
+    });
+    Atomics.store(this.#room, 0, made ? roomAnswers.made : roomAnswers.none);
+    Atomics.notify(this.#room, 0);
   }
 
   die(error: Error): void {

@@ -3,7 +3,7 @@ import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { EngineError, kindOf, messageOf } from '#errdefs';
 import { LayerPass } from './pass.ts';
-import { type FromWorker, type StartMessage, slotBytes, type ToWorker } from './protocol.ts';
+import { type FromWorker, roomAnswers, type StartMessage, slotBytes, type ToWorker } from './protocol.ts';
 
 const port = parentPort;
 if (!port) throw new Error('ingest.worker.ts is a worker thread');
@@ -29,6 +29,14 @@ function send(message: FromWorker): void {
   port!.postMessage(message);
 }
 
+/** Blocks until the other thread has made room, or has none; answers which. */
+function askForRoom({ job, room }: StartMessage): boolean {
+  const answer = new Int32Array(room);
+  send({ type: 'short', job });
+  Atomics.wait(answer, 0, roomAnswers.open);
+  return Atomics.exchange(answer, 0, roomAnswers.open) === roomAnswers.made;
+}
+
 async function handle(message: ToWorker): Promise<void> {
   if (message.type === 'abort') return close(message.job);
   if (message.type !== 'start' && (current?.start.job !== message.job || current.failed)) return;
@@ -43,7 +51,7 @@ async function handle(message: ToWorker): Promise<void> {
 async function step(message: Exclude<ToWorker, { type: 'abort' }>): Promise<void> {
   if (message.type === 'start') {
     if (current) throw new EngineError('internal', 'ingest layer: the thread is busy');
-    current = { start: message, pass: new LayerPass(message), failed: false };
+    current = { start: message, pass: new LayerPass(message, () => askForRoom(message)), failed: false };
     return;
   }
   const { start, pass } = current!;

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { Semaphore } from '#concurrency';
 import type { Ingester } from '#content';
 import { EngineError, isErrno } from '#errdefs';
-import { fsyncFolder, removeIfPresent } from '#files';
+import { fsyncFolder, type MakeRoom, removeIfPresent } from '#files';
 import { type DiffID, digestAlgorithm, parseDiffID, parseDigest } from '#oci';
 import type { ByteSource } from '#streams';
 import { type IngestJob, IngestThread } from './ingest-thread.ts';
@@ -19,6 +19,8 @@ export interface LayerIngesterOptions {
   /** Layers in work at once; each has a thread. */
   readonly maxThreads?: number;
   readonly limits?: Partial<IngestLimits>;
+  /** For a layer that finds no space. */
+  readonly makeRoom?: MakeRoom;
 }
 
 /** Deflate and zstd reach about 1,000 on zeros, and layers of zeros exist: by default only the disk is a limit. */
@@ -77,12 +79,15 @@ class ThreadedIngester implements LayerIngester {
   async #inThread(source: ByteSource, options: IngestOptions): Promise<IngestedLayer> {
     await using staged = await this.#options.content.stage();
     const thread = this.#take();
-    const job = thread.begin({
-      tarPath: staged.path,
-      algorithm: algorithmOf(options.expected?.digest),
-      tarAlgorithm: algorithmOf(options.expected?.diffID),
-      limits: this.#limits,
-    });
+    const job = thread.begin(
+      {
+        tarPath: staged.path,
+        algorithm: algorithmOf(options.expected?.digest),
+        tarAlgorithm: algorithmOf(options.expected?.diffID),
+        limits: this.#limits,
+      },
+      this.#options.makeRoom ?? (async () => false),
+    );
     let indexPath: string | undefined;
     try {
       await feed(job, source, options);

@@ -3,6 +3,7 @@ import type { Transform } from 'node:stream';
 import { createDecompressor, inflateError, sniffCompression, TarParser } from '#archive';
 import { type DataSource, encodeIndex, fileSource, LayerIndexer } from '#erofs';
 import { EngineError } from '#errdefs';
+import { isNoSpace } from '#files';
 import { createDigester, type Digester } from '#oci';
 import { sys } from '#sys';
 import type { Digested, StartMessage } from './protocol.ts';
@@ -22,6 +23,7 @@ const expansionFreeBytes = 16 << 20;
  */
 export class LayerPass implements Disposable {
   readonly #start: StartMessage;
+  readonly #askForRoom: () => boolean;
   readonly #fd: number;
   readonly #tar: DataSource;
   readonly #raw: Digester;
@@ -35,8 +37,10 @@ export class LayerPass implements Disposable {
   #writebackFrom = 0;
   #checkSpaceAt = 0;
 
-  constructor(start: StartMessage) {
+  /** `askForRoom` is asked when there is no space to write to, and blocks until it knows. */
+  constructor(start: StartMessage, askForRoom: () => boolean) {
     this.#start = start;
+    this.#askForRoom = askForRoom;
     this.#fd = openSync(start.tarPath, 'w+', 0o600);
     this.#tar = fileSource(this.#fd, '');
     this.#raw = createDigester(start.algorithm);
@@ -79,12 +83,24 @@ export class LayerPass implements Disposable {
 
   /** Writes and syncs the index; after {@link finish}. */
   writeIndex(path: string): void {
-    const fd = openSync(path, 'wx', 0o600);
+    this.#retried(() => {
+      const fd = openSync(path, 'w', 0o600);
+      try {
+        encodeIndex(this.#indexer).writeTo(fd);
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+    });
+  }
+
+  /** Once more when there was no space and some could be made. */
+  #retried<T>(write: () => T): T {
     try {
-      encodeIndex(this.#indexer).writeTo(fd);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
+      return write();
+    } catch (error) {
+      if (!isNoSpace(error) || !this.#askForRoom()) throw error;
+      return write();
     }
   }
 
@@ -109,8 +125,10 @@ export class LayerPass implements Disposable {
     this.#guard(this.#writtenBytes + bytes.length);
     this.#inflated?.update(bytes);
     this.#parser.write(bytes);
-    for (let done = 0; done < bytes.length; )
-      done += writeSync(this.#fd, bytes, done, bytes.length - done, this.#writtenBytes + done);
+    for (let done = 0; done < bytes.length; ) {
+      const at = this.#writtenBytes + done;
+      done += this.#retried(() => writeSync(this.#fd, bytes, done, bytes.length - done, at));
+    }
     this.#writtenBytes += bytes.length;
     if (this.#writtenBytes - this.#writebackFrom < writebackBytes) return;
     sys.startWriteback(this.#fd, this.#writebackFrom, this.#writtenBytes - this.#writebackFrom);
@@ -124,8 +142,11 @@ export class LayerPass implements Disposable {
     if (sizeBytes > expansionFreeBytes && sizeBytes > this.#readBytes * maxExpansion)
       throw tooLarge(`it inflates to more than ${maxExpansion} times its size`);
     if (sizeBytes < this.#checkSpaceAt) return;
-    const { bavail, bsize } = statfsSync(this.#start.tarPath);
-    if (bavail * bsize < reserveBytes + spaceCheckBytes)
+    const isShort = () => {
+      const { bavail, bsize } = statfsSync(this.#start.tarPath);
+      return bavail * bsize < reserveBytes + spaceCheckBytes;
+    };
+    if (isShort() && !(this.#askForRoom() && !isShort()))
       throw tooLarge(`it would leave less than ${reserveBytes} bytes free on the disk`);
     this.#checkSpaceAt = sizeBytes + spaceCheckBytes;
   }

@@ -23,6 +23,8 @@ export interface StartMessage {
   readonly algorithm: DigestAlgorithm;
   readonly tarAlgorithm: DigestAlgorithm;
   readonly limits: IngestLimits;
+  /** One number: what the other side found out about room, see {@link roomAnswers}. */
+  readonly room: SharedArrayBuffer;
 }
 
 export type ToWorker =
@@ -47,8 +49,13 @@ export interface Digested {
   readonly standsAlone: boolean;
 }
 
+/** What stands in a job's `room`: nothing yet, some was made, none could be made. */
+export const roomAnswers = { open: 0, made: 1, none: 2 } as const;
+
 export type FromWorker =
   | { readonly type: 'free'; readonly job: number; readonly slot: number; readonly writtenBytes: number }
   | Digested
   | { readonly type: 'failed'; readonly job: number; readonly kind: ErrorKind; readonly message: string }
-  | { readonly type: 'closed'; readonly job: number };
+  | { readonly type: 'closed'; readonly job: number }
+  /** There is no space to write to: the thread waits for an answer in the job's `room`. */
+  | { readonly type: 'short'; readonly job: number };

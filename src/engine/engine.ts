@@ -1,4 +1,5 @@
 import type { Engine } from '#api-types';
+import { withRoom } from '#files';
 import { parseReference, withDefaultTag } from '#reference';
 import { fromBytes } from '#streams';
 import { pruneBuildCache } from './build-cache.ts';
@@ -47,6 +48,7 @@ import { createVolume, inspectVolume, listVolumes, pruneVolumes, removeVolume } 
 /** The engine's parts behind the one interface. `held` is let go of when the engine is disposed. */
 export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisposable): Engine {
   const execs = new ExecTable(ctx);
+  const roomy = <T>(work: () => Promise<T>) => withRoom(() => ctx.trash.makeRoom(), work);
   return {
     images: {
       list: async (options) => listImages(ctx, options),
@@ -71,7 +73,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
     },
     containers: {
       list: (options) => listContainers(ctx, options),
-      create: (config, options) => createContainer(ctx, config, options),
+      create: (config, options) => roomy(() => createContainer(ctx, config, options)),
       inspect: (id, options) => inspectContainer(ctx, id, options),
       start: (id) => startContainer(ctx, id),
       stop: (id, options) => stopContainer(ctx, id, options),
@@ -104,7 +106,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
     networks: {
       list: async (options) => listNetworks(ctx, options),
       inspect: async (id) => inspectNetwork(ctx, id),
-      create: (config) => createNetwork(ctx, config),
+      create: (config) => roomy(() => createNetwork(ctx, config)),
       remove: (id) => removeNetwork(ctx, id),
       connect: (id, config) => connectContainer(ctx, id, config),
       disconnect: (id, config) => disconnectContainer(ctx, id, config),
@@ -112,7 +114,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
     },
     volumes: {
       list: async (options) => listVolumes(ctx, options),
-      create: (config) => createVolume(ctx, config),
+      create: (config) => roomy(() => createVolume(ctx, config)),
       inspect: async (name) => inspectVolume(ctx, name),
       remove: (name, options) => removeVolume(ctx, name, options),
       prune: (options) => pruneVolumes(ctx, options),

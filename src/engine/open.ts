@@ -6,6 +6,7 @@ import { ContextMemory, FileLists, ImagesInUse } from '#builder';
 import { KeyedLock } from '#concurrency';
 import { openContentStore } from '#content';
 import { createLayerIngester } from '#diff';
+import type { MakeRoom } from '#files';
 import { log } from '#log';
 import { lockDataRoot, type Metadata, openMetadata } from '#metadata';
 import { type NetworkSpec, openNetworks } from '#network';
@@ -36,7 +37,7 @@ import { networkSpecs } from './networks/store.ts';
 import type { EngineOptions } from './options.ts';
 import { openRemap } from './remap/index.ts';
 import { removeStrayFolders } from './system/stray-folders.ts';
-import { asideVolumes, TrashKeeper, TrashPolicy } from './trash/index.ts';
+import { asideVolumes, Ballast, TrashKeeper, TrashPolicy } from './trash/index.ts';
 
 /**
  * Opens an engine over a data root, made when missing: lock → stores → driver by probing → runtime → network → what an earlier engine left.
@@ -75,7 +76,10 @@ async function openContext(
   const instance = instanceOf(root);
   const seccomp = await openDefaultSeccomp(options.seccompProfile);
   await mkdir(execRoot, { recursive: true, mode: 0o711 });
-  const content = held.use(await openContentStore({ root: join(root, 'content') }));
+  const room: { make: MakeRoom } = { make: async () => false };
+  const makeRoom = () => room.make();
+  const ballast = await Ballast.open(root);
+  const content = held.use(await openContentStore({ root: join(root, 'content'), makeRoom }));
   const chosen = await chooseDriver({
     root,
     runRoot: execRoot,
@@ -88,7 +92,9 @@ async function openContext(
   const remap = held.use(await openRemap(options.usernsRemap, { root, execRoot, overlay: snapshots.name !== 'vfs' }));
   const policy = new TrashPolicy(root, options.trash);
   const keeps = () => policy.keeps();
-  const metadata = held.use(await openMetadata({ root, content, driver: snapshots, keeps }));
+  const metadata = held.use(
+    await openMetadata({ root, content, driver: snapshots, keeps, spare: () => ballast.release() }),
+  );
   const volumes = await openVolumes({ root: join(root, 'volumes'), table: metadata.volumes });
   const [runtime, networks] = await Promise.all([
     openRuntime({
@@ -106,9 +112,13 @@ async function openContext(
   const layers = held.use(
     createLayerIngester({
       content,
+      makeRoom,
       ...(snapshots.name === 'erofs' ? { index: { path: (diffID) => layerIndexPath(root, diffID) } } : {}),
     }),
   );
+  const stores = { root, content, metadata, snapshots, volumes, ballast };
+  const trash = held.use(new TrashKeeper(stores, policy));
+  room.make = () => trash.makeRoom();
   return {
     options,
     root,
@@ -126,7 +136,7 @@ async function openContext(
     seccomp,
     networks,
     volumes,
-    trash: held.use(new TrashKeeper({ root, content, metadata, snapshots, volumes }, policy)),
+    trash,
     contextMemory: new ContextMemory(join(root, 'contexts')),
     fileLists: new FileLists(join(root, 'build-files')),
     cacheMounts: await CacheMounts.open(join(root, 'cache-mounts'), metadata.buildCache),

@@ -59,6 +59,8 @@ export class HttpClient implements Disposable {
     const sending = this.#send(outgoing, options.body);
     try {
       const response = await Promise.race([arrived, sending.then(() => arrived)]);
+      // Who refuses a body may not have read it: the connection ends with the answer, and is not used again.
+      if ((response.statusCode ?? 0) >= 400 && options.body !== undefined) outgoing.shouldKeepAlive = false;
       return { status: response.statusCode ?? 0, headers: flatten(response), body: bodyOf(response) };
     } catch (error) {
       outgoing.destroy();

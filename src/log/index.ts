@@ -1,3 +1,5 @@
+import { fstatSync, writeSync } from 'node:fs';
+
 /** Structured log lines on standard error. Imports nothing; a sink can be put in its place for tests and embedders. */
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
@@ -35,7 +37,7 @@ export const log = {
 export function writeJson({ time, level, message, fields }: Parameters<Sink>[0]): void {
   const shown = Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? value.message : value]);
   const line = { ...Object.fromEntries(shown), level, msg: message, time: time.toISOString() };
-  process.stderr.write(`${JSON.stringify(line)}\n`);
+  writeLine(`${JSON.stringify(line)}\n`);
 }
 
 function writeLogfmt(line: Parameters<Sink>[0]): void {
@@ -43,5 +45,20 @@ function writeLogfmt(line: Parameters<Sink>[0]): void {
   for (const [key, value] of Object.entries(line.fields)) {
     text += ` ${key}=${value instanceof Error ? JSON.stringify(value.message) : JSON.stringify(value)}`;
   }
-  process.stderr.write(`${text}\n`);
+  writeLine(`${text}\n`);
+}
+
+const stderrFd = 2;
+let isFile: boolean | undefined;
+
+/** A line that finds no room in a file is lost, and later ones are not: a stream would fail the program, and take no line any more. */
+function writeLine(text: string): void {
+  isFile ??= fstatSync(stderrFd).isFile();
+  if (!isFile) {
+    process.stderr.write(text);
+    return;
+  }
+  try {
+    writeSync(stderrFd, text);
+  } catch {}
 }

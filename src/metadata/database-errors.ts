@@ -4,6 +4,8 @@ import { EngineError, type ErrorKind, kindOf, messageOf } from '#errdefs';
 export interface WireError {
   readonly kind: ErrorKind;
   readonly message: string;
+  /** The disk is full. */
+  readonly noSpace?: boolean;
 }
 
 /** SQLite's result codes, https://www.sqlite.org/rescode.html, by their low byte. */
@@ -17,10 +19,14 @@ const kinds: Readonly<Record<number, ErrorKind>> = {
 };
 const uniqueCodes: ReadonlySet<number> = new Set([1555, 2067, 2579]);
 const constraintCode = 19;
+const fullCode = 13;
 
 export function toWireError(error: unknown): WireError {
   const code = (error as { errcode?: unknown } | undefined)?.errcode;
-  if (typeof code === 'number') return { kind: kindOfCode(code), message: `write database: ${messageOf(error)}` };
+  if (typeof code === 'number') {
+    const noSpace = (code & 0xff) === fullCode;
+    return { kind: kindOfCode(code), message: `write database: ${messageOf(error)}`, noSpace };
+  }
   return { kind: error instanceof EngineError ? error.kind : kindOf(error), message: messageOf(error) };
 }
 
@@ -31,5 +37,6 @@ function kindOfCode(code: number): ErrorKind {
 }
 
 export function fromWireError(error: WireError): EngineError {
-  return new EngineError(error.kind, error.message);
+  const cause = error.noSpace ? { cause: Object.assign(new Error('no space left'), { code: 'ENOSPC' }) } : {};
+  return new EngineError(error.kind, error.message, cause);
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { workerEntry } from '#concurrency';
 import { EngineError, messageOf } from '#errdefs';
+import { type MakeRoom, withRoom } from '#files';
 import { fromWireError } from './database-errors.ts';
 import type { FromDatabase, ToDatabase, WriteAnswer } from './protocol.ts';
 import type { WriteInput, WriteName, WriteResult } from './writes/index.ts';
@@ -14,12 +15,14 @@ interface Waiting {
 /** This side of the database thread. The thread keeps the process alive only while a write is under way. */
 export class DatabaseWriter implements AsyncDisposable {
   readonly #worker: Worker;
+  readonly #spare: MakeRoom;
   readonly #waiting = new Map<number, Waiting>();
   #nextID = 1;
   #ended: EngineError | undefined;
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, spare: MakeRoom) {
     this.#worker = worker;
+    this.#spare = spare;
     worker.on('message', (message: FromDatabase) => {
       if (message.kind === 'answers') this.#settle(message.answers);
     });
@@ -27,8 +30,8 @@ export class DatabaseWriter implements AsyncDisposable {
     worker.on('exit', () => this.#end('the database is closed'));
   }
 
-  /** Starts the thread; resolves when the database is open and migrated. */
-  static async open(path: string): Promise<DatabaseWriter> {
+  /** Starts the thread; resolves when the database is open and migrated. `spare` gives space on a full disk. */
+  static async open(path: string, spare: MakeRoom = async () => false): Promise<DatabaseWriter> {
     const worker = new Worker(workerEntry(import.meta.url, './database.worker.ts'), {
       workerData: { path },
       resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 2 },
@@ -39,15 +42,22 @@ export class DatabaseWriter implements AsyncDisposable {
       throw fromWireError(message.error);
     }
     worker.unref();
-    return new DatabaseWriter(worker);
+    return new DatabaseWriter(worker, spare);
   }
 
-  /** Runs one operation as one transaction; when it resolves, every connection sees it. */
+  /**
+   * Runs one operation as one transaction; when it resolves, every connection sees it. On a full disk it is tried again with the space that was set
+   * aside for that.
+   */
   run<K extends WriteName>(
     name: K,
     input: WriteInput<K>,
     options: { durable?: boolean } = {},
   ): Promise<WriteResult<K>> {
+    return withRoom(this.#spare, () => this.#run(name, input, options));
+  }
+
+  #run<K extends WriteName>(name: K, input: WriteInput<K>, options: { durable?: boolean }): Promise<WriteResult<K>> {
     if (this.#ended) return Promise.reject(this.#ended);
     const id = this.#nextID++;
     return new Promise<unknown>((resolve, reject) => {

@@ -12,6 +12,8 @@ export class Leases {
   readonly #context: StoreContext;
   readonly session = randomBytes(12).toString('hex');
   readonly #held = new Map<string, number>();
+  /** Nobody holds them any more, but a full disk kept their rows. */
+  readonly #unended = new Set<string>();
   /** Told when a lease has ended. */
   onEnd: () => void = () => {};
 
@@ -48,7 +50,9 @@ export class Leases {
       [Symbol.asyncDispose]: async () => {
         if (!this.#held.delete(id)) return;
         await cleanup(`lease ${id}`, async () => {
+          this.#unended.add(id);
           await writer.run('leases.remove', id, quick);
+          this.#unended.delete(id);
           await this.#removeUnrecorded(named);
         });
         this.onEnd();
@@ -91,5 +95,9 @@ export class Leases {
       now.nowMs,
     );
     if (dead) await this.#context.writer.run('leases.expire', now);
+    for (const id of [...this.#unended]) {
+      await this.#context.writer.run('leases.remove', id, quick);
+      this.#unended.delete(id);
+    }
   }
 }

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedLock } from '#concurrency';
 import type { ContentStore, Inspection } from '#content';
+import type { MakeRoom } from '#files';
 import type { SnapshotDriver } from '#snapshots';
 import { SqliteBuildCacheTable } from './build-cache-table.ts';
 import { Collector } from './collector.ts';
@@ -25,6 +26,8 @@ export interface OpenMetadataOptions {
   readonly driver?: Pick<SnapshotDriver, 'removeLayer' | 'verify'>;
   /** Whether what is removed now is kept in the journal; never when absent. */
   readonly keeps?: () => boolean;
+  /** Gives space to a write that finds none. */
+  readonly spare?: MakeRoom;
 }
 
 /**
@@ -34,7 +37,7 @@ export interface OpenMetadataOptions {
 export async function openMetadata(options: OpenMetadataOptions): Promise<MetadataStore> {
   await mkdir(options.root, { recursive: true });
   const path = join(options.root, 'wherry.db');
-  const writer = await DatabaseWriter.open(path);
+  const writer = await DatabaseWriter.open(path, options.spare);
   try {
     return new MetadataStore(options, writer, new Connection(path, { readOnly: true }));
   } catch (error) {

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { EngineError, isErrno, messageOf } from '#errdefs';
-import { mountAttr, mountFlags, sys } from '#sys';
+import { mountAttr, mountFlags, sys, umountFlags } from '#sys';
 import { withShortPaths } from './short-paths.ts';
 import type { OverlaySpec } from './types.ts';
 
@@ -33,10 +35,19 @@ export function mountOverlay(spec: OverlaySpec): void {
   }
   try {
     mountStack(spec);
+    requireWritable(spec);
   } catch (error) {
     if (error instanceof EngineError) throw error;
     throw new EngineError('internal', `mount overlay on ${spec.target}: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** Where the kernel cannot make its work folder it mounts all the same, to be read only: a container would find that out. */
+function requireWritable({ writable, target }: OverlaySpec): void {
+  if (!writable || existsSync(join(writable.work, 'work'))) return;
+  sys.umount(target, umountFlags.detach);
+  const reason = 'the kernel could make no work folder: no space left on device, or the file system is read-only';
+  throw new EngineError('unavailable', `mount overlay on ${target}: ${reason}`);
 }
 
 function mountStack(spec: OverlaySpec): void {

@@ -66,8 +66,13 @@ class LocalVolumes implements Volumes {
     if (existing) return existing;
     checkDriverOptions(name, wish.options ?? {});
     const volume = this.#describe(name, wish);
-    await this.#makeFolder(name);
-    await this.#table.put(encodeVolume(volume));
+    try {
+      await this.#makeFolder(name);
+      await this.#table.put(encodeVolume(volume));
+    } catch (error) {
+      await this.#dropUnfinished(name);
+      throw error;
+    }
     return volume;
   }
 

@@ -7,6 +7,7 @@ import type { DroppedEntry, JournalEntry, Metadata } from '#metadata';
 import type { Digest } from '#oci';
 import type { SnapshotDriver } from '#snapshots';
 import type { Volumes } from '#volume';
+import type { Ballast } from './ballast.ts';
 import { derivedSizes } from './derived.ts';
 import type { TrashPolicy } from './policy.ts';
 
@@ -21,6 +22,7 @@ export interface TrashStores {
   readonly metadata: Metadata;
   readonly snapshots: SnapshotDriver;
   readonly volumes: Volumes;
+  readonly ballast: Ballast;
 }
 
 /** Keeps what was removed within its limits: measures it, and drops what is past its time or too much, oldest first. */
@@ -54,7 +56,9 @@ export class TrashKeeper implements AsyncDisposable {
   /** Whether a look is worth it: most of the time nothing has happened. */
   #glance(): void {
     const { journal } = this.#stores.metadata;
-    if (this.#closed || journal.isEmpty) return;
+    if (this.#closed) return;
+    void this.#stores.ballast.refill();
+    if (journal.isEmpty) return;
     const isShort = this.#policy.shortOfBytes() > 0 || this.#lastBytes > this.#policy.maxBytes();
     if (isShort || this.#policy.countExpired(journal.list(), Date.now()) > 0) this.#look();
   }
@@ -90,6 +94,17 @@ export class TrashKeeper implements AsyncDisposable {
     await this.#drop(this.#stores.metadata.journal.list());
     await this.#settled();
     return bytes;
+  }
+
+  /** For a write that found no space: drops all of it. Answers whether there was any. */
+  async makeRoom(): Promise<boolean> {
+    using _turn = await this.#turn.acquire();
+    const entries = this.#stores.metadata.journal.list();
+    if (entries.length === 0) return false;
+    log.info('trash: emptied for a write that found no space', { calls: entries.length });
+    await this.#drop(entries);
+    await this.#settled();
+    return true;
   }
 
   /** One at a time, and not while something is dropped. */

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { test } from 'node:test';
+import type { Engine } from '#api-types';
+import { connect } from '#client';
+import { messageOf } from '#errdefs';
+import { requireRoot } from '#testing';
+import { baseImageTar } from '../../scripts/base-image.ts';
+import { TestDaemon } from '../support/daemon.ts';
+import { SmallDisk } from '../support/small-disk.ts';
+import { absentIsFine, drain, inPieces, noise, randomOf, tarOf } from './crash-fixture.ts';
+
+/** More are worth it now and then: WHERRY_DISK_FULL=200. */
+const rounds = Number(process.env['WHERRY_DISK_FULL'] ?? 5);
+const seed = Number(process.env['WHERRY_SEED'] ?? randomInt(2 ** 31));
+const sizeBytes = 420 << 20;
+
+type Call = readonly [name: string, run: (engine: Engine) => Promise<unknown>];
+
+/** Everything that writes, each on names of its own. */
+function calls(archive: Buffer): Call[] {
+  const context = (n: number) =>
+    tarOf({ Dockerfile: 'FROM base\nCOPY data /data\nRUN echo made > /made\n', data: noise(n) });
+  return [
+    ['load', (engine) => drain(engine.images.load(inPieces(archive)))],
+    ['build', (engine) => drain(engine.build(inPieces(context(300_000)), { t: ['built'], networkmode: 'none' }))],
+    ['import', (engine) => drain(engine.images.import(inPieces(baseImageTar()), { repo: 'imported' }))],
+    ['tag', (engine) => engine.images.tag('base', 'tagged', 'latest')],
+    [
+      'create',
+      (engine) => engine.containers.create({ Image: 'base', Cmd: ['true'], Volumes: { '/v': {} } }, { name: 'new' }),
+    ],
+    ['volume', (engine) => engine.volumes.create({ Name: 'new' })],
+    ['cp', (engine) => engine.containers.putArchive('kept', '/', inPieces(tarOf({ copied: noise(400_000) })))],
+    [
+      'commit',
+      (engine) => engine.containers.inspect('kept').then(() => engine.images.commit('kept', { repo: 'committed' })),
+    ],
+    [
+      'rename',
+      (engine) => engine.containers.rename('kept', 'other').then(() => engine.containers.rename('other', 'kept')),
+    ],
+    ['rmi', (engine) => engine.images.remove('spare')],
+  ];
+}
+
+async function clean(engine: Engine): Promise<void> {
+  for (const name of ['built', 'imported', 'tagged', 'committed', 'loaded'])
+    await engine.images.remove(name).catch(absentIsFine);
+  await engine.containers.remove('new', { volumes: true }).catch(absentIsFine);
+  await engine.volumes.remove('new').catch(absentIsFine);
+  await engine.pruneBuildCache({ all: true });
+  await engine.images.tag('base', 'spare', 'latest');
+  await engine.trash.empty();
+}
+
+/** Said in words that tell what is the matter. */
+const clear = /no space left on device|database or disk is full|bytes free on the disk/i;
+
+test('on a full disk a call fails and says so; the rest goes on, and nothing is half there', async (t) => {
+  if (!requireRoot(t)) return;
+  t.diagnostic(`WHERRY_SEED=${seed}`);
+  const random = randomOf(seed);
+  await using disk = await SmallDisk.make(sizeBytes);
+  await using daemon = await TestDaemon.start({ folder: disk.path, flags: ['--bridge=none', '--iptables=false'] });
+  await using engine = connect(daemon.host);
+  await drain(engine.images.import(inPieces(baseImageTar()), { repo: 'base', changes: ['ENV PATH=/bin'] }));
+  await drain(
+    engine.build(inPieces(tarOf({ Dockerfile: 'FROM base\nCOPY d /d\n', d: noise(500_000) })), { t: ['loaded'] }),
+  );
+  const archive = Buffer.concat(await Array.fromAsync(engine.images.save(['loaded'])));
+  await engine.containers.create({ Image: 'base', Cmd: ['true'] }, { name: 'kept' });
+  await clean(engine);
+  const failed = new Map<string, number>();
+  for (let round = 0; round < rounds; round++) {
+    disk.fill([0, 4096, 1 << random(20), random(1 << 20), (128 << 20) + random(1 << 20)][random(5)]!);
+    for (const [name, run] of calls(archive)) {
+      try {
+        await run(engine);
+      } catch (error) {
+        assert.match(messageOf(error), clear, `${name}: ${messageOf(error)}\n${daemon.log.slice(-3000)}`);
+        failed.set(name, (failed.get(name) ?? 0) + 1);
+      }
+      if (random(3) === 0) disk.fill(random(4) * 4096);
+    }
+    assert.equal((await engine.containers.inspect('kept')).Name, '/kept');
+    disk.clear();
+    assert.deepEqual(await Array.fromAsync(engine.system.verify()), []);
+    await clean(engine);
+    for (const [name, run] of calls(archive)) {
+      await run(engine).catch((error) =>
+        assert.fail(`${name}: ${messageOf(error)}
+${daemon.log.slice(-3000)}`),
+      );
+    }
+    await clean(engine);
+  }
+  t.diagnostic(`failed: ${JSON.stringify(Object.fromEntries(failed))}`);
+  assert.deepEqual(await Array.fromAsync(engine.system.verify()), []);
+});
+
+/** What a layer finds at least, or is not begun. */
+const reserveBytes = 128 << 20;
+
+test('a write that finds no space gets that of what could be brought back', async (t) => {
+  if (!requireRoot(t)) return;
+  await using disk = await SmallDisk.make(sizeBytes);
+  await using daemon = await TestDaemon.start({ folder: disk.path, flags: ['--bridge=none', '--iptables=false'] });
+  await using engine = connect(daemon.host);
+  await drain(engine.images.import(inPieces(baseImageTar()), { repo: 'base' }));
+  await drain(engine.images.import(inPieces(tarOf({ big: noise(10 << 20) })), { repo: 'big' }));
+  await engine.images.remove('big');
+  assert.equal((await engine.trash.list()).length, 1);
+  disk.fill(reserveBytes - (5 << 20));
+  assert.equal((await engine.trash.list()).length, 1);
+  await drain(engine.images.import(inPieces(tarOf({ small: noise(1 << 20) })), { repo: 'small' }));
+  assert.deepEqual(await engine.trash.list(), []);
+  assert.deepEqual(await Array.fromAsync(engine.system.verify()), []);
+
+  disk.fill(reserveBytes - (5 << 20));
+  await assert.rejects(drain(engine.images.import(inPieces(tarOf({ more: noise(1 << 20) })))), clear);
+});
+
+test('on a disk without a byte left things can still be removed', async (t) => {
+  if (!requireRoot(t)) return;
+  await using disk = await SmallDisk.make(sizeBytes);
+  await using daemon = await TestDaemon.start({ folder: disk.path, flags: ['--bridge=none', '--iptables=false'] });
+  await using engine = connect(daemon.host);
+  await drain(engine.images.import(inPieces(baseImageTar()), { repo: 'base' }));
+  await engine.containers.create({ Image: 'base', Cmd: ['true'], Volumes: { '/v': {} } }, { name: 'box' });
+  for (let at = 0; at < 4; at++) disk.fill(0);
+  await engine.containers.remove('box', { volumes: true });
+  await engine.images.remove('base');
+  disk.clear();
+  assert.deepEqual(await engine.images.list(), []);
+  assert.deepEqual(await Array.fromAsync(engine.system.verify()), []);
+});
