@@ -5,6 +5,7 @@ import { type Access, openAccess } from './access/access.ts';
 import { ApiError } from './api-error.ts';
 import { dispatch } from './dispatch.ts';
 import type { Facts } from './exchange.ts';
+import { kindOfPath } from './operations/metrics.ts';
 import type { Service } from './service.ts';
 
 /** Answers one request, whatever becomes of it, and accounts for it. Never rejects. */
@@ -23,6 +24,7 @@ export async function answer(service: Service, request: IncomingMessage, respons
   } catch (error) {
     refuse(error, request, response);
   }
+  await announce(service, facts, access);
   account(service, { request, response, access, facts, address, tookMs: performance.now() - startedMs });
 }
 
@@ -74,6 +76,16 @@ function refusalOf(error: unknown, request: IncomingMessage): ApiError {
   return new ApiError('UNKNOWN', 'unknown error');
 }
 
+/** The answer has been given: what cannot be noted down is lost, and said to be. */
+async function announce({ webhooks }: Service, { event }: Facts, access: Access): Promise<void> {
+  if (!webhooks || !event) return;
+  try {
+    await webhooks.add(event, access.user);
+  } catch (error) {
+    log.error('noting a webhook down failed', { kind: event.kind, repository: event.repository, error });
+  }
+}
+
 interface Answered {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -90,6 +102,7 @@ function account(service: Service, { request, response, access, facts, address, 
   const fields = { method, url, status, address, user: access.user, tookMs: Math.round(tookMs) };
   if (status >= 500) log.warn('registry answered', fields);
   else log.debug('registry answered', fields);
+  service.metrics.observe({ method, kind: kindOfPath(url), status, tookMs });
   const isNoted = status === 401 || status === 403 || status === 429 || isWorthNoting(request, facts);
   if (!service.audit || !isNoted) return;
   service.audit.add({

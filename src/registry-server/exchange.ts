@@ -17,8 +17,10 @@ export interface Facts {
   event?: RegistryEvent;
 }
 
+export const eventKinds = ['manifest-pushed', 'manifest-deleted', 'tag-deleted', 'blob-deleted', 'restored'] as const;
+
 export interface RegistryEvent {
-  readonly kind: 'manifest-pushed' | 'manifest-deleted' | 'tag-deleted' | 'blob-deleted' | 'restored';
+  readonly kind: (typeof eventKinds)[number];
   readonly repository: string;
   readonly digest?: Digest;
   readonly mediaType?: string;

@@ -23,6 +23,8 @@ export async function manage(registry: Registry, exchange: Exchange, path: strin
     else throw unsupported();
   } else if (path === 'deleted' && method === 'GET') {
     await listDeleted(registry, exchange);
+  } else if (path === 'scrub' && (method === 'GET' || method === 'POST')) {
+    scrub(registry, exchange, method);
   } else if (path === 'restore' && method === 'POST') {
     await restore(registry, exchange);
   } else {
@@ -59,6 +61,14 @@ async function star({ meta }: Registry, exchange: Exchange, name: string, method
   exchange.access.require('pull', name);
   if (!(await meta.star(name, exchange.access.user ?? nobody, method === 'PUT'))) throw unknownName(name);
   sendEmpty(exchange, 204);
+}
+
+/** Who may delete everywhere may have all of it looked through, and see what came of it. */
+function scrub({ scrub }: Registry, exchange: Exchange, method: string): void {
+  exchange.access.require('delete', '*');
+  if (method === 'POST') scrub.start();
+  const answer = { isRunning: scrub.isRunning, last: scrub.last ?? null };
+  sendJson(exchange, method === 'POST' ? 202 : 200, JSON.stringify(answer));
 }
 
 async function listDeleted({ meta, retention }: Registry, exchange: Exchange): Promise<void> {

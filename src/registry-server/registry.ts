@@ -2,6 +2,7 @@ import type { KeyedLock } from '#concurrency';
 import type { Claims } from './claims.ts';
 import type { Collector } from './collector.ts';
 import type { PullCounter } from './hub/pull-counter.ts';
+import type { Scrub } from './operations/scrub.ts';
 import type { BlobStore } from './store/blob-store.ts';
 import type { MetaStore } from './store/meta-store.ts';
 import type { Uploads } from './uploads.ts';
@@ -39,6 +40,7 @@ export interface Registry extends Stores {
   readonly uploads: Uploads;
   readonly pulls: PullCounter;
   readonly collector: Collector;
+  readonly scrub: Scrub;
   /** Absent where no repository is a copy. */
   readonly upstreams: PullThrough | undefined;
 }

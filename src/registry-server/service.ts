@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Accounts, openAccounts } from './access/open-access.ts';
 import { RateLimiter } from './access/rate-limiter.ts';
-import { AuditLog } from './audit-log.ts';
 import type { RegistryConfig } from './config/config.ts';
 import { type OpenRegistry, openRegistry } from './open-registry.ts';
+import { AuditLog } from './operations/audit-log.ts';
+import { Metrics } from './operations/metrics.ts';
+import { Webhooks } from './operations/webhooks.ts';
 import type { Limits, Retention } from './registry.ts';
 
 export interface ServiceOptions {
@@ -23,6 +25,8 @@ export interface Service extends AsyncDisposable {
   readonly accounts: Accounts;
   readonly limiter: RateLimiter | undefined;
   readonly audit: AuditLog | undefined;
+  readonly webhooks: Webhooks | undefined;
+  readonly metrics: Metrics;
   readonly before: ServiceOptions['before'];
   /** `https://hub.example.org`: how the client that sent this reaches us. */
   readonly originOf: (request: IncomingMessage) => string;
@@ -36,15 +40,28 @@ export async function openService(options: ServiceOptions): Promise<Service> {
       retention: { ...config.retention, ...options.retention },
       limits: { ...config.limits, ...options.limits },
       upstreams: config.upstreams,
+      scrubEveryMs: config.scrubEveryMs,
     }),
   );
   const originOf = originFinder(config);
   const accounts = opened.use(await openAccounts(config.access, { meta: registry.meta, originOf }));
   const audit = config.auditLog === undefined ? undefined : opened.use(new AuditLog(config.auditLog));
   await audit?.open();
+  const hooks = config.webhooks;
+  const source = config.publicURL ?? 'urn:wherry:registry';
+  const webhooks = hooks && opened.use(new Webhooks(hooks, { deliveries: registry.meta, source }));
   const limiter = config.rateLimit && new RateLimiter(config.rateLimit);
   const held = opened.move();
-  const parts = { registry, accounts, limiter, audit, before: options.before, originOf };
+  const parts = {
+    registry,
+    accounts,
+    limiter,
+    audit,
+    webhooks,
+    metrics: new Metrics(),
+    before: options.before,
+    originOf,
+  };
   return { ...parts, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 

@@ -3,6 +3,8 @@ import { EngineError, messageOf } from '#errdefs';
 import { readBounded } from '#files';
 import { actions } from '../access/access.ts';
 import type { Rule } from '../access/policy.ts';
+import { eventKinds } from '../exchange.ts';
+import type { Webhook } from '../operations/webhooks.ts';
 import type { Limits, Retention } from '../registry.ts';
 import type { PullThroughOptions } from '../upstream/pull-through.ts';
 import { checkRule, type UpstreamRule } from '../upstream/rules.ts';
@@ -43,6 +45,10 @@ export interface RegistryConfig {
   readonly retention?: Partial<Retention>;
   /** Repositories that are copies of others elsewhere. */
   readonly upstreams?: PullThroughOptions;
+  /** Who is told what happens. */
+  readonly webhooks?: readonly Webhook[];
+  /** How often all blobs are rehashed; zero is never. */
+  readonly scrubEveryMs?: number;
   /** Path of a file that gets a line of JSON for each change, pull, refusal. */
   readonly auditLog?: string;
 }
@@ -89,6 +95,8 @@ export function decodeConfig(value: unknown, { what, folder }: { what: string; f
         }),
       ),
       upstreams: decodeUpstreams(fields, path),
+      webhooks: decodeWebhooks(fields),
+      scrubEveryMs: toMs(fields.number('scrubEverySeconds')),
       auditLog: path(fields.text('auditLog')),
     }),
   );
@@ -142,6 +150,23 @@ function decodeUpstreams(
   });
   const certsDir = path(fields.text('certsDir'));
   return rules.length === 0 ? undefined : { rules, insecure: hosts, certsDir };
+}
+
+function decodeWebhooks(fields: Fields): readonly Webhook[] | undefined {
+  const hooks = fields.objects('webhooks', (hook): Webhook => {
+    const url = hook.need('url', hook.text('url'));
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) hook.refuse('url: want http://… or https://…');
+    const named = hook.texts('events') ?? eventKinds;
+    const unknown = named.find((name) => !(eventKinds as readonly string[]).includes(name));
+    if (unknown !== undefined) hook.refuse(`unknown event ${JSON.stringify(unknown)}`);
+    return {
+      url,
+      kinds: eventKinds.filter((kind) => named.includes(kind)),
+      repositories: hook.texts('repositories') ?? [],
+      secret: hook.text('secret'),
+    };
+  });
+  return hooks.length === 0 ? undefined : hooks;
 }
 
 function toMs(seconds: number | undefined): number | undefined {

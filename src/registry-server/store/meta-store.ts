@@ -103,6 +103,8 @@ export interface Collection {
   /** Forgets what may be forgotten; answers blobs that no repository has any more, which the caller then asks about with `isHeld`. */
   collect(options: CollectOptions): Promise<readonly Digest[]>;
   isHeld(digest: Digest): Promise<boolean>;
+  /** Blobs that some repository has, sorted. */
+  heldBlobs(page: Page): Promise<readonly Digest[]>;
   /** Repositories, with the tags and manifests in them, that a damaged blob hurts. */
   affected(digest: Digest): Promise<readonly { repository: string; manifest: Digest; tags: readonly string[] }[]>;
 }
@@ -142,6 +144,23 @@ export interface Hub {
   addPulls(counts: ReadonlyMap<string, number>): Promise<void>;
 }
 
+export interface Delivery {
+  readonly id: number;
+  readonly url: string;
+  readonly body: string;
+  readonly createdMs: number;
+  readonly tries: number;
+}
+
+/** Messages for others, until they have been taken. */
+export interface Deliveries {
+  addDeliveries(deliveries: readonly { url: string; body: string }[]): Promise<void>;
+  /** Oldest first. */
+  dueDeliveries(nowMs: number, limit: number): Promise<readonly Delivery[]>;
+  postponeDelivery(id: number, untilMs: number): Promise<void>;
+  endDelivery(id: number): Promise<void>;
+}
+
 /** Small facts that all servers on one store share. */
 export interface Settings {
   /** Keeps the value unless there is one already; answers the one that is kept. */
@@ -159,5 +178,6 @@ export interface MetaStore
     Tags,
     Collection,
     Hub,
+    Deliveries,
     Settings,
     AsyncDisposable {}

@@ -70,6 +70,13 @@ const migrations: readonly string[] = [
   END;
   CREATE INDEX repositories_by_rank ON repositories (is_official DESC, stars DESC, pulls DESC, name);
   `,
+  `
+  CREATE TABLE deliveries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, url TEXT NOT NULL, body TEXT NOT NULL, created_ms INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL, tries INTEGER NOT NULL
+  );
+  CREATE INDEX deliveries_by_time ON deliveries (due_ms);
+  `,
 ];
 
 /** Brings the database to this program's schema. @throws `failed-precondition` when a newer program has moved it on. */

@@ -4,6 +4,7 @@ import { Database, text } from './database.ts';
 import type { MetaStore } from './meta-store.ts';
 import { MetaWriter } from './meta-writer.ts';
 import { collectionOf } from './sqlite/collection.ts';
+import { deliveriesOf } from './sqlite/deliveries.ts';
 import { hubOf } from './sqlite/hub.ts';
 import { blobLinksOf, catalogOf } from './sqlite/links.ts';
 import { manifestsOf } from './sqlite/manifests.ts';
@@ -27,6 +28,7 @@ export async function openSqliteMeta(root: string, options: { now?: () => number
     ...tagsOf(tables),
     ...collectionOf(tables),
     ...hubOf(tables),
+    ...deliveriesOf(tables),
     async keepSetting(key, value) {
       await writer.run([statement('INSERT OR IGNORE INTO settings (key, value) VALUES (?, ?)', key, value)]);
       return text(reader.get('SELECT value FROM settings WHERE key = ?', key)!, 'value');

@@ -2,7 +2,7 @@ import { type Digest, parseDigest } from '#oci';
 import { integer, type Row, text } from '../database.ts';
 import type { Statement } from '../meta-protocol.ts';
 import type { Collection, CollectOptions, Deleted } from '../meta-store.ts';
-import { statement, type Tables } from './tables.ts';
+import { statement, type Tables, unlimited } from './tables.ts';
 
 /** Bounds how long one collection keeps other writers waiting; the next one goes on. */
 const maxSuspects = 2000;
@@ -25,6 +25,14 @@ export function collectionOf(tables: Tables): Collection {
     },
     collect: (options) => collect(tables, options),
     isHeld: async (digest) => reader.get('SELECT 1 FROM links WHERE digest = ? LIMIT 1', digest) !== undefined,
+    async heldBlobs({ after = '', limit = unlimited }) {
+      const rows = reader.all(
+        'SELECT DISTINCT digest FROM links WHERE digest > ? ORDER BY digest LIMIT ?',
+        after,
+        limit,
+      );
+      return rows.map((row) => parseDigest(text(row, 'digest')));
+    },
     affected: async (digest) => affected(tables, digest),
   };
 }

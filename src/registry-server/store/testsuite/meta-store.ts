@@ -231,6 +231,33 @@ export function testMetaStore(
     assert.equal(await store.keepSetting('key', 'two'), 'one');
   });
 
+  check('a message is due until it has been taken', async (store, clock) => {
+    await store.addDeliveries([
+      { url: 'http://a', body: 'one' },
+      { url: 'http://b', body: 'two' },
+    ]);
+    const due = async () => (await store.dueDeliveries(clock.nowMs, 10)).map(({ body, tries }) => [body, tries]);
+    assert.deepEqual(await due(), [
+      ['one', 0],
+      ['two', 0],
+    ]);
+    const [first, second] = await store.dueDeliveries(clock.nowMs, 10);
+    await store.postponeDelivery(first!.id, 5000);
+    await store.endDelivery(second!.id);
+    assert.deepEqual(await due(), []);
+    clock.nowMs = 5000;
+    assert.deepEqual(await due(), [['one', 1]]);
+  });
+
+  check('the blobs that repositories have are listed in pages', async (store) => {
+    const digests = ['a', 'b', 'c'].map((text) => digestOf(text)).sort();
+    for (const digest of [...digests].reverse()) {
+      for (const name of ['x', 'y']) await store.linkBlob(name, { digest, sizeBytes: 1 }, 0);
+    }
+    assert.deepEqual(await store.heldBlobs({ limit: 2 }), digests.slice(0, 2));
+    assert.deepEqual(await store.heldBlobs({ after: digests[1], limit: 2 }), digests.slice(2));
+  });
+
   check('many writers at once lose nothing', async (store) => {
     const texts = Array.from({ length: 200 }, (_, at) => `m${at}`);
     await Promise.all(texts.map((text) => put(store, 'app', text, { blobs: ['layer', text], tags: [text] })));
