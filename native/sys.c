@@ -869,6 +869,37 @@ static napi_value do_fallocate_punch(napi_env env, napi_callback_info info) {
   return result < 0 ? throw_errno(env, errno, "fallocate", NULL) : NULL;
 }
 
+/* Answers the bytes shared; less than asked for where the contents part. The kernel compares them under its own locks. */
+static napi_value do_dedupe_range(napi_env env, napi_callback_info info) {
+  napi_value args[5];
+  int source, target, result;
+  int64_t source_offset, target_offset, length;
+  if (!get_args(env, info, 5, args) || !get_fd(env, args[0], &source) ||
+      !get_int(env, args[1], "sourceOffset", &source_offset) || !get_fd(env, args[2], &target) ||
+      !get_int(env, args[3], "targetOffset", &target_offset) || !get_int(env, args[4], "length", &length))
+    return NULL;
+  union {
+    struct file_dedupe_range range;
+    char room[sizeof(struct file_dedupe_range) + sizeof(struct file_dedupe_range_info)];
+  } request = {.room = {0}};
+  int64_t done = 0;
+  while (done < length) {
+    request.range.src_offset = (uint64_t)(source_offset + done);
+    request.range.src_length = (uint64_t)(length - done);
+    request.range.dest_count = 1;
+    struct file_dedupe_range_info *there = &request.range.info[0];
+    memset(there, 0, sizeof *there);
+    there->dest_fd = target;
+    there->dest_offset = (uint64_t)(target_offset + done);
+    RETRY(result, ioctl(source, FIDEDUPERANGE, &request.range));
+    if (result < 0) return throw_errno(env, errno, "ioctl", NULL);
+    if (there->status < 0) return throw_errno(env, -there->status, "ioctl", NULL);
+    if (there->status == FILE_DEDUPE_RANGE_DIFFERS || there->bytes_deduped == 0) break;
+    done += (int64_t)there->bytes_deduped;
+  }
+  return make_number(env, (double)done);
+}
+
 static napi_value do_syncfs(napi_env env, napi_callback_info info) {
   napi_value args[1];
   int fd;
@@ -1563,6 +1594,7 @@ static const struct {
     {"openInRoot", do_open_in_root},
     {"writeNewFile", do_write_new_file},
     {"copyRange", do_copy_range},
+    {"dedupeRange", do_dedupe_range},
     {"fallocatePunch", do_fallocate_punch},
     {"spreadSubfolders", do_spread_subfolders},
     {"syncfs", do_syncfs},

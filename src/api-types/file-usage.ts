@@ -10,7 +10,7 @@ export interface FileUsage {
   readonly duplicateBytes: number;
   /** Of these, whole blocks of the disk that lie alike in their layers' tars: what a file system could share. */
   readonly sharableBytes: number;
-  /** What it shares; null where nobody asked it to. */
+  /** What it was made to share by `--dedup=files`; null where that is off. */
   readonly sharedBytes: number | null;
   /** The contents that take most by being there several times. */
   readonly groups: readonly DuplicateFiles[];

@@ -33,6 +33,8 @@ export interface DaemonConfig {
   readonly logFormat: 'text' | 'json';
   readonly storageDriver: string | undefined;
   readonly storageOptions: Readonly<Record<string, string>>;
+  /** Equal files of layers share their blocks. */
+  readonly dedup: 'files' | undefined;
   /** Whose subordinate IDs containers get. */
   readonly usernsRemap: string | undefined;
   /** How long what is removed can be brought back; nothing while less of the disk is free. */
@@ -185,6 +187,7 @@ function buildConfig(values: Values): DaemonConfig {
     logFormat: logFormat(text('log-format')),
     storageDriver: storageDriver(text('storage-driver')),
     storageOptions: storageOptions(list('storage-opt')),
+    dedup: dedup(text('dedup')),
     usernsRemap: text('userns-remap'),
     undoGraceMs: parseGraceMs(text('undo-grace')),
     undoMinFreePercent: percent(count(values, 'undo-min-free', 'undo min free', 15)),
@@ -283,6 +286,12 @@ function logLevel(text: string | undefined, debug: boolean): LogLevel {
 function logFormat(format = 'text'): DaemonConfig['logFormat'] {
   if (format === 'text' || format === 'json') return format;
   throw new EngineError('invalid-argument', `invalid log format: ${format}`);
+}
+
+function dedup(mode = 'none'): DaemonConfig['dedup'] {
+  if (mode === 'none') return undefined;
+  if (mode === 'files') return mode;
+  throw new EngineError('invalid-argument', `invalid dedup: ${mode}: it is none or files`);
 }
 
 const retiredDrivers = ['aufs', 'devicemapper', 'overlay'];

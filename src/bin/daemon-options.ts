@@ -54,6 +54,12 @@ export const daemonOptions: readonly OptionSpec[] = [
   },
   { flag: 'debug', short: 'D', key: 'debug', kind: 'bool', help: 'Enable debug mode' },
   {
+    flag: 'dedup',
+    key: 'dedup',
+    kind: 'string',
+    help: 'What shares blocks on the disk: "none", or "files" for equal files of layers (btrfs, XFS)',
+  },
+  {
     flag: 'default-address-pool',
     key: 'default-address-pools',
     kind: 'pools',

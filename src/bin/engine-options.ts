@@ -11,6 +11,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     ...(config.execRoot ? { execRoot: config.execRoot } : {}),
     ...(config.storageDriver ? { storageDriver: config.storageDriver } : {}),
     storageOptions: config.storageOptions,
+    dedup: config.dedup,
     ...(config.usernsRemap ? { usernsRemap: config.usernsRemap } : {}),
     ...(config.runtimePath ? { runtimePath: config.runtimePath } : {}),
     ...(config.runtimeName ? { runtimeName: config.runtimeName } : {}),

@@ -15,6 +15,7 @@ import type { ContainerRegistry } from './containers/registry.ts';
 import type { EventLog } from './events.ts';
 import type { EngineOptions } from './options.ts';
 import type { Remap } from './remap/index.ts';
+import type { FileSharing } from './system/file-sharing.ts';
 import type { TrashKeeper } from './trash/index.ts';
 
 /** Everything the engine's parts share: the stores, and what is alive in this process. */
@@ -56,5 +57,7 @@ export interface EngineContext {
   readonly buildFolders: Set<string>;
   /** One pull of a reference at a time, say. */
   readonly locks: KeyedLock;
+  /** Where equal files of layers share their blocks. */
+  readonly sharing: FileSharing | undefined;
   readonly startedAt: Date;
 }

@@ -36,6 +36,7 @@ import { EventLog } from './events.ts';
 import { networkSpecs } from './networks/store.ts';
 import type { EngineOptions } from './options.ts';
 import { openRemap } from './remap/index.ts';
+import { FileSharing } from './system/file-sharing.ts';
 import { removeStrayFolders } from './system/stray-folders.ts';
 import { asideVolumes, Ballast, TrashKeeper, TrashPolicy } from './trash/index.ts';
 
@@ -56,6 +57,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const ctx = await openContext({ root, execRoot }, options, held);
     held.defer(() => closeContainers(ctx));
     await takeOver(ctx);
+    if (ctx.sharing) held.use(ctx.sharing.start(ctx));
     return engineOver(ctx, await engineID(ctx.metadata), held.move());
   } catch (error) {
     await held.disposeAsync();
@@ -150,6 +152,7 @@ async function openContext(
     buildImages: new ImagesInUse(),
     buildFolders: new Set(),
     locks: new KeyedLock(),
+    sharing: options.dedup === 'files' ? FileSharing.open(root) : undefined,
     startedAt: new Date(),
   };
 }

@@ -89,6 +89,8 @@ export interface EngineOptions {
   readonly reproducibleBuilds?: boolean;
   /** What is removed can be brought back for a day, unless told otherwise. */
   readonly trash?: TrashOptions;
+  /** `files`: equal files of layers share their blocks, where the data root's file system can. Off when absent. */
+  readonly dedup?: 'files' | undefined;
   readonly debug?: boolean;
   /** What `docker info` and `docker version` tell clients, which then offer what they call experimental. */
   readonly experimental?: boolean;

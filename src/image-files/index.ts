@@ -10,4 +10,5 @@ export { ImageTree, type ImageTreeOptions, openImageTree } from './image-tree.ts
 export { listFiles } from './list.ts';
 export type { FilesJob, TreeSource } from './protocol.ts';
 export { readFileOf } from './read.ts';
+export { requireSharing, type SharedLayer, sharedBefore } from './share.ts';
 export { walkInThread } from './walk.ts';

@@ -4,6 +4,7 @@ import { findDuplicates } from './duplicates.ts';
 import { FileBytes } from './file-bytes.ts';
 import { openImageTree } from './image-tree.ts';
 import type { FilesJob, TreeSource } from './protocol.ts';
+import { shareFiles } from './share.ts';
 
 /** What a job finds, as it finds it. Blocking. */
 export function* runFilesJob(job: FilesJob): Generator<unknown> {
@@ -16,6 +17,9 @@ export function* runFilesJob(job: FilesJob): Generator<unknown> {
       return;
     case 'duplicates':
       yield findDuplicates(job.layers, job.maxGroups);
+      return;
+    case 'share':
+      yield* shareFiles(job.layers);
       return;
     default:
       job satisfies never;

@@ -21,6 +21,8 @@ export type FilesJob =
     }
   /** Finds one item for each layer. */
   | { readonly kind: 'blame'; readonly image: TreeSource; readonly maxFiles: number }
+  /** Finds one item for each layer that was not done before. */
+  | { readonly kind: 'share'; readonly layers: readonly UsageLayer[] }
   /** Finds one item: the whole report. */
   | { readonly kind: 'duplicates'; readonly layers: readonly UsageLayer[]; readonly maxGroups: number };
 

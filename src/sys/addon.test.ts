@@ -315,6 +315,23 @@ test('limits, umask, statfs and reap answer what the kernel knows', async () => 
   assert.throws(() => sys.reap(-1), { code: 'EINVAL' });
 });
 
+test('equal blocks are shared where the file system can, unequal ones never', async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, 'file');
+  writeFileSync(path, Buffer.concat([Buffer.alloc(1 << 16, 1), Buffer.alloc(1 << 16, 1), Buffer.alloc(1 << 16, 2)]));
+  await using file = await open(path, 'r');
+  await file.sync();
+  try {
+    assert.equal(sys.dedupeRange(file.fd, 0, file.fd, 1 << 16, 1 << 16), 1 << 16);
+    assert.equal(sys.dedupeRange(file.fd, 0, file.fd, 1 << 17, 1 << 16), 0);
+  } catch (error) {
+    // Most file systems cannot.
+    if (!['ENOTSUP', 'EOPNOTSUPP', 'ENOTTY', 'EINVAL'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      throw error;
+  }
+  assert.equal(readFileSync(path)[1 << 17], 2);
+});
+
 test('a hole gives blocks back and reads as zeros', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'file');

@@ -103,6 +103,12 @@ export interface Sys {
    * bytes copied. Blocking: call it in a worker.
    */
   copyRange(fdIn: number, offsetIn: number, fdOut: number, offsetOut: number, length: number): number;
+  /**
+   * FIDEDUPERANGE: lets a range of the target share the source's blocks where the kernel finds both equal; what is read stays the same. Offsets and
+   * length are whole blocks of the file system. Answers the bytes shared, fewer where the contents differ; ENOTSUP or ENOTTY where the file system
+   * cannot, EXDEV across two of them. Blocking: call it in a worker.
+   */
+  dedupeRange(sourceFd: number, sourceOffset: number, targetFd: number, targetOffset: number, length: number): number;
   /** Gives the blocks of a range back; it then reads as zeros and the file keeps its size. */
   fallocatePunch(fd: number, offset: number, length: number): void;
   /** Sets FS_TOPDIR_FL (`chattr +T`) on a folder: ext4 then puts each of its subfolders where it has room. ENOTTY or EOPNOTSUPP where there is no such flag. */

@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CallOptions, FileUsage, FileUsageOptions } from '#api-types';
 import { isErrno } from '#errdefs';
-import { type FoundUsage, type UsageLayer, walkInThread } from '#image-files';
+import { type FoundUsage, sharedBefore, type UsageLayer, walkInThread } from '#image-files';
 import { type DiffID, digestHex } from '#oci';
 import type { EngineContext } from '../context.ts';
 import { familiarNames } from '../images/list.ts';
@@ -22,7 +22,12 @@ export async function fileUsage(ctx: EngineContext, options: FileUsageOptions & 
     ...group,
     files: files.map((file) => ({ ...file, images: images.get(file.layer)!.slice(0, maxImages) })),
   }));
-  return { ...found!, sharedBytes: null, groups };
+  return { ...found!, sharedBytes: ctx.sharing ? sharedBytesOf(layers) : null, groups };
+}
+
+/** Blocks that layers of images were found to have in common when they were looked at. */
+function sharedBytesOf(layers: readonly UsageLayer[]): number {
+  return layers.reduce((sum, layer) => sum + (sharedBefore(layer) ?? 0), 0);
 }
 
 export function usageLayer(ctx: EngineContext, diffID: DiffID): UsageLayer {
