@@ -91,7 +91,13 @@ async function openContext(
   });
   const snapshots = held.use(chosen.driver);
   log.info('storage driver chosen', { driver: snapshots.name, reason: chosen.reason });
-  const remap = held.use(await openRemap(options.usernsRemap, { root, execRoot, overlay: snapshots.name !== 'vfs' }));
+  const remap = held.use(
+    await openRemap(options.usernsRemap, {
+      root,
+      execRoot,
+      overlay: snapshots.name === 'erofs' || snapshots.name === 'overlay2',
+    }),
+  );
   const policy = new TrashPolicy(root, options.trash);
   const keeps = () => policy.keeps();
   const metadata = held.use(

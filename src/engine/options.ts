@@ -8,9 +8,9 @@ export interface EngineOptions {
   readonly root: string;
   /** Run root: sockets, pid and exit files, mounts. Default `/run/wherry/<instance>`, from the data root. */
   readonly execRoot?: string;
-  /** `erofs`, `overlay2`, `vfs`; chosen by probing when absent. */
+  /** `erofs`, `overlay2`, `btrfs`, `vfs`; chosen by probing when absent. */
   readonly storageDriver?: string;
-  /** `--storage-opt`, by `driver.option`: `erofs.backing`, `erofs.size`, `overlay2.size`. */
+  /** `--storage-opt`, by `driver.option`: `erofs.backing`, `erofs.size`, `overlay2.size`, `btrfs.size`. */
   readonly storageOptions?: Readonly<Record<string, string>>;
   /** `--userns-remap`: `default`, or a user (`user[:group]`, `uid[:gid]`) whose subordinate IDs containers get. Off when absent or empty. */
   readonly usernsRemap?: string;

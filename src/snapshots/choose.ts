@@ -4,8 +4,8 @@ import { EngineError, isErrno } from '#errdefs';
 import { readBounded, writeAtomic } from '#files';
 import { type ErofsBacking, overlayDepthLimit } from '#mount';
 import { sys } from '#sys';
-import { openErofs, openOverlay2, openVfs } from './drivers.ts';
-import { probeErofs, probeOverlay, removeTrials } from './probe.ts';
+import { openBtrfs, openErofs, openOverlay2, openVfs } from './drivers.ts';
+import { probeBtrfs, probeErofs, probeOverlay, removeTrials } from './probe.ts';
 import { readStorageOptions } from './storage-options.ts';
 import type { DriverOptions, SnapshotDriver } from './types.ts';
 
@@ -23,7 +23,7 @@ interface ChooseOptions extends DriverOptions {
   readonly storageOptions?: Readonly<Record<string, string>>;
 }
 
-const known = ['erofs', 'overlay2', 'vfs'] as const;
+const known = ['erofs', 'overlay2', 'btrfs', 'vfs'] as const;
 type Known = (typeof known)[number];
 
 /** Docker had these once; their data is of no use to any driver of today. */
@@ -31,7 +31,7 @@ const retired = ['aufs', 'devicemapper', 'overlay'];
 
 /**
  * Opens the driver that is asked for, or else the one this data root has been used with, or else the best that works here:
- * found out by mounting, not by kernel version. Order: erofs, overlay2, vfs.
+ * found out by mounting, not by kernel version. Order: erofs, overlay2, btrfs, vfs.
  * @throws `failed-precondition` for a retired driver, one that this machine cannot do, or one that cannot use the snapshots that are
  * there; `invalid-argument` for an unknown name, in Docker's words.
  */
@@ -101,11 +101,16 @@ async function tryUnpacked(
   if (name === 'vfs') {
     return { driver: await openVfs(options, statusRows(options.root)), reason: 'plain copies work everywhere' };
   }
-  const refusal = await probeOverlay(options.root);
-  if (refusal === undefined)
-    return { driver: await openOverlay2(options, overlayRows(options.root)), reason: 'the kernel stacks folders here' };
-  refusals.push(`overlay2: ${refusal}`);
-  return undefined;
+  const refusal = name === 'btrfs' ? await probeBtrfs(options.root) : await probeOverlay(options.root);
+  if (refusal !== undefined) {
+    refusals.push(`${name}: ${refusal}`);
+    return undefined;
+  }
+  if (name === 'btrfs') {
+    const rows = [['Btrfs', ''] as const, ...statusRows(options.root)];
+    return { driver: await openBtrfs(options, rows), reason: 'the file system clones folders' };
+  }
+  return { driver: await openOverlay2(options, overlayRows(options.root)), reason: 'the kernel stacks folders here' };
 }
 
 async function tryErofs(
@@ -176,12 +181,17 @@ async function remember(root: string, chosen: ChosenDriver): Promise<ChosenDrive
 
 /** Copies and overlays keep a container's files in different places; the overlay drivers read each other's. */
 async function refuseStranded(root: string, previous: Known | undefined, requested: Known): Promise<void> {
-  if (previous === undefined || (previous === 'vfs') === (requested === 'vfs')) return;
+  if (previous === undefined || formOf(previous) === formOf(requested)) return;
   if (!(await hasSnapshots(root))) return;
   throw new EngineError(
     'failed-precondition',
     `storage driver ${requested} cannot use the containers that ${previous} keeps in ${root}: remove them or choose ${previous}`,
   );
+}
+
+/** Drivers that stack by overlayfs keep the writable part in the same place. */
+function formOf(name: Known): string {
+  return name === 'erofs' || name === 'overlay2' ? 'overlay' : name;
 }
 
 async function hasSnapshots(root: string): Promise<boolean> {

@@ -1,12 +1,15 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ErofsBacking } from '#mount';
+import { BtrfsTrees } from './btrfs-trees.ts';
 import { ErofsLayers } from './erofs-layers.ts';
 import { IndexStore } from './index-store.ts';
 import { OverlayDriver } from './overlay-driver.ts';
+import { TreeDriver } from './tree-driver.ts';
+import { CopiedTrees, type Trees } from './trees.ts';
 import type { DriverOptions, SnapshotDriver } from './types.ts';
 import { UnpackedLayers } from './unpacked-layers.ts';
-import { VfsDriver } from './vfs-driver.ts';
+
 import { SnapshotWorkers } from './workers.ts';
 
 type Status = readonly (readonly [string, string])[];
@@ -36,14 +39,28 @@ export async function openOverlay2(options: DriverOptions, status: Status = []):
 /** Plain copies. */
 export async function openVfs(options: DriverOptions, status: Status = []): Promise<SnapshotDriver> {
   const workers = new SnapshotWorkers();
-  const layers = await unpackedLayers(options, 'vfs', 'plain', workers);
-  return await VfsDriver.open({ status, root: options.root, runRoot: options.runRoot, layers, workers });
+  return await openTrees(options, status, { workers, trees: new CopiedTrees(workers) });
+}
+
+/** Subvolumes and their snapshots. */
+export async function openBtrfs(options: DriverOptions, status: Status = []): Promise<SnapshotDriver> {
+  const workers = new SnapshotWorkers();
+  return await openTrees(options, status, { workers, trees: new BtrfsTrees(options.root, workers) });
+}
+
+async function openTrees(
+  options: DriverOptions,
+  status: Status,
+  { workers, trees }: { workers: SnapshotWorkers; trees: Trees },
+): Promise<SnapshotDriver> {
+  const layers = await unpackedLayers(options, trees.name, trees, workers);
+  return await TreeDriver.open({ status, root: options.root, runRoot: options.runRoot, layers, workers, trees });
 }
 
 async function unpackedLayers(
   { root, contentPath }: DriverOptions,
   name: string,
-  form: 'overlay' | 'plain',
+  form: 'overlay' | Trees,
   workers: SnapshotWorkers,
 ): Promise<UnpackedLayers> {
   await mkdir(root, { recursive: true, mode: 0o711 });

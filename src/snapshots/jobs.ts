@@ -1,5 +1,5 @@
-import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
-import { type ByteString, bytesFromUtf8, bytesOf } from '#archive';
+import { closeSync, constants, openSync } from 'node:fs';
+import { type ByteString, bytesFromUtf8 } from '#archive';
 import { mergeIndexes } from '#erofs';
 import { sys, umountFlags } from '#sys';
 import type { AbortFlag } from './abort-flag.ts';
@@ -82,16 +82,12 @@ function unpackOverlay(job: JobOf<'unpack-overlay'>, abort: AbortFlag): JobResul
 
 function unpackPlain(job: JobOf<'unpack-plain'>, abort: AbortFlag): JobResult {
   const target = bytesFromUtf8(job.target);
-  const staging = `${target}.links`;
-  mkdirSync(bytesOf(staging), 0o700);
-  if (job.parent !== undefined) copyTree(bytesFromUtf8(job.parent), target, abort);
-  withFile(job.tar, (tarFd) => {
+  const added = withFile(job.tar, (tarFd) => {
     const tree = readLayerTree(tarFd, mergedRoot([target]), abort);
-    writePlainLayer({ tree, tarFd, abort }, { root: target, staging, isBottom: job.parent === undefined });
+    writePlainLayer({ tree, tarFd, abort }, { root: target, isBottom: job.isBottom });
+    return tree.usage();
   });
-  removeTree(staging);
-  syncFileSystem(job.target);
-  return measured(target);
+  return job.counts === 'layer' ? { ...nothing, ...added } : measured(target);
 }
 
 /** One call for many files: what is renamed into place afterwards has its data whatever happens to the machine. */

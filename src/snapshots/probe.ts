@@ -15,13 +15,18 @@ import {
 import { sys } from '#sys';
 import { AbortFlag } from './abort-flag.ts';
 import { statOf } from './attributes.ts';
+import { BtrfsTrees } from './btrfs-trees.ts';
 import { indexLayer } from './index-layer.ts';
 import { isWhiteout } from './merged.ts';
+import { missingTools } from './tools.ts';
+import { SnapshotWorkers } from './workers.ts';
 
 /** A kernel's answer to a trial: undefined when it works, else why not. */
 export type Refusal = string | undefined;
 
 const content = 'probe';
+/** BTRFS_SUPER_MAGIC, of statfs(2). */
+const btrfsMagic = 0x9123683e;
 
 /** Mounts an index over its tar inside the data root, and an overlay with an upper folder above both. */
 export async function probeErofs(root: string, backing: ErofsBacking): Promise<Refusal> {
@@ -43,6 +48,23 @@ export async function probeOverlay(root: string): Promise<Refusal> {
     await mkdir(layer);
     await writeFile(join(layer, 'file'), content);
     await tryOverlay(folder, layer);
+  });
+}
+
+/** Makes a subvolume inside the data root, clones it and removes both. */
+export async function probeBtrfs(root: string): Promise<Refusal> {
+  if (sys.statfs(root).type !== btrfsMagic) return 'the data root is not on btrfs';
+  const missing = missingTools(['btrfs']);
+  if (missing !== undefined) return missing;
+  return await tryIn(root, async (folder) => {
+    await using workers = new SnapshotWorkers();
+    const trees = new BtrfsTrees(root, workers);
+    await trees.create(join(folder, 'tree'));
+    await writeFile(join(folder, 'tree', 'file'), content);
+    await trees.clone(join(folder, 'tree'), join(folder, 'clone'));
+    const read = await readFile(join(folder, 'clone', 'file'), 'utf8');
+    await trees.remove(folder);
+    if (read !== content) throw new Error('a file reads wrong in a clone');
   });
 }
 

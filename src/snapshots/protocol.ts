@@ -11,12 +11,13 @@ export type Job =
       readonly target: string;
       readonly below: readonly string[];
     }
-  /** Fills the empty folder `target` with a copy of `parent` and applies a layer to it. */
+  /** Applies a layer to `target`, which holds the chain below it. What is counted is the layer's files, or all. */
   | {
       readonly kind: 'unpack-plain';
       readonly tar: string;
       readonly target: string;
-      readonly parent: string | undefined;
+      readonly isBottom: boolean;
+      readonly counts: 'layer' | 'tree';
     }
   | { readonly kind: 'copy-tree'; readonly source: string; readonly target: string }
   | { readonly kind: 'remove-tree'; readonly path: string }

@@ -2,6 +2,7 @@ import type { ByteString, SparseSegment, TarEntry, TarEntryType, TarTime } from 
 import type { EngineError } from '#errdefs';
 import { overlayPrefix } from './attributes.ts';
 import { auxiliaryPrefix, invalidPath, opaqueName, refusedCall, splitPath, whiteoutPrefix } from './names.ts';
+import type { SnapshotUsage } from './types.ts';
 
 export type FileType = Exclude<TarEntryType, 'hardlink'> | 'socket';
 
@@ -77,6 +78,22 @@ export class LayerTree {
   /** Hardlinks whose target is not in the layer itself. */
   get linksBelow(): readonly Extract<Inode, { from: 'below' }>[] {
     return [...this.#linksByPath.values()];
+  }
+
+  /** Of the files the layer brings, the root aside; each once. */
+  usage(): SnapshotUsage {
+    let [sizeBytes, inodes] = [0, 0];
+    const seen = new Set<Inode>();
+    const pending = [this.root];
+    for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+      for (const child of folder.children.values()) {
+        if (isFolder(child)) pending.push(child);
+        else if (seen.has(child)) continue;
+        else if (seen.add(child) && child.from === 'tar') sizeBytes += child.attributes.sizeBytes;
+        inodes++;
+      }
+    }
+    return { sizeBytes, inodes };
   }
 
   add(entry: TarEntry): void {

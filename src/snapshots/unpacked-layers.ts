@@ -14,6 +14,7 @@ import { digestName } from './digest-name.ts';
 import type { IndexStore } from './index-store.ts';
 import type { HeldLayers, LayerStore } from './layer-store.ts';
 import type { JobResult } from './protocol.ts';
+import type { Trees } from './trees.ts';
 import type { Chain, SnapshotUsage, VerifyOptions } from './types.ts';
 import type { SnapshotWorkers } from './workers.ts';
 
@@ -23,8 +24,8 @@ const maxRecordBytes = 1 << 20;
 export interface UnpackedLayersOptions {
   /** The driver's own folder below the data root. */
   readonly folder: string;
-  /** `overlay`: each layer's own files, to be stacked. `plain`: a full copy of each chain. */
-  readonly form: 'overlay' | 'plain';
+  /** `overlay`: each layer's own files, to be stacked. Trees: all of each chain. */
+  readonly form: 'overlay' | Trees;
   readonly contentPath: (diffID: DiffID) => string;
   readonly workers: SnapshotWorkers;
   /** Made only for those who look into an image. */
@@ -47,7 +48,7 @@ export class UnpackedLayers implements LayerStore {
   constructor(options: UnpackedLayersOptions) {
     this.#options = options;
     // One folder of the stack is kept for mount points.
-    this.maxDepth = options.form === 'plain' ? Number.POSITIVE_INFINITY : overlayDepthLimit - 1;
+    this.maxDepth = options.form === 'overlay' ? overlayDepthLimit - 1 : Number.POSITIVE_INFINITY;
   }
 
   async load(): Promise<void> {
@@ -84,7 +85,7 @@ export class UnpackedLayers implements LayerStore {
   /** Top first. A plain tree holds its whole chain. */
   #folders(chain: Chain): string[] {
     const ids = chainIDs(chain);
-    const used = this.#options.form === 'plain' ? ids.slice(-1) : ids.toReversed();
+    const used = this.#options.form === 'overlay' ? ids.toReversed() : ids.slice(-1);
     return used.map((id) => join(this.#path(id), 'diff'));
   }
 
@@ -113,13 +114,17 @@ export class UnpackedLayers implements LayerStore {
     const diffID = chain.at(-1)!;
     const tar = contentPath(diffID);
     await requireTar(diffID, tar);
+    await mkdir(temporary, { mode: 0o700 });
     const target = join(temporary, 'diff');
-    await mkdir(target, { recursive: true, mode: 0o700 });
     const below = this.#folders(chain.slice(0, -1));
-    const job =
-      form === 'overlay'
-        ? ({ kind: 'unpack-overlay', tar, target, below } as const)
-        : ({ kind: 'unpack-plain', tar, target, parent: below[0] } as const);
+    if (form === 'overlay') {
+      await mkdir(target, { mode: 0o700 });
+      return await workers.run({ kind: 'unpack-overlay', tar, target, below }, { signal });
+    }
+    const [parent] = below;
+    if (parent === undefined) await form.create(target);
+    else await form.clone(parent, target, { signal });
+    const job = { kind: 'unpack-plain', tar, target, isBottom: parent === undefined, counts: countsOf(form) } as const;
     return await workers.run(job, { signal });
   }
 
@@ -148,7 +153,9 @@ export class UnpackedLayers implements LayerStore {
   }
 
   async #removeTree(path: string): Promise<void> {
-    await this.#options.workers.run({ kind: 'remove-tree', path });
+    const { form, workers } = this.#options;
+    if (form === 'overlay') await workers.run({ kind: 'remove-tree', path });
+    else await form.remove(path);
   }
 
   async usage(diffID: DiffID): Promise<SnapshotUsage> {
@@ -212,6 +219,7 @@ export class UnpackedLayers implements LayerStore {
   }
 }
 
+const countsOf = (trees: Trees) => (trees.shares ? 'layer' : 'tree');
 const chainOf = (name: string) => name.replace('-', ':') as ChainID;
 
 /** @throws `data-loss` when the content store has lost a layer. */

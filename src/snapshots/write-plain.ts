@@ -3,27 +3,37 @@ import { type ByteString, bytesOf } from '#archive';
 import { dropOtherXattrs, readAttributes, statOf, typeOfStat, writeAttributes } from './attributes.ts';
 import { applying, createFile, defaultFolder, linkFile, removeTree, tarData } from './create.ts';
 import { listNames } from './merged.ts';
+import { auxiliaryPrefix } from './names.ts';
 import { type Inode, isFolder, type LayerFolder, linkedAttributes } from './tree.ts';
 import { type LayerSource, noLinkTarget } from './write-overlay.ts';
 
 /**
- * Applies a layer to a full copy of the chain below it, or to an empty folder when there is none. `staging` is an empty folder on the same filesystem, used while this
- * runs. Every step is a name in a folder that was seen to be one, so a symlink of the chain leads nowhere. Blocking.
+ * Applies a layer to a tree that holds the chain below it, or to an empty one when there is none. Every step is a name in a folder that
+ * was seen to be one, so a symlink of the chain leads nowhere. Blocking.
  */
 export function writePlainLayer(
   source: LayerSource,
-  { root, staging, isBottom }: { root: ByteString; staging: ByteString; isBottom: boolean },
+  { root, isBottom }: { root: ByteString; isBottom: boolean },
 ): void {
-  const writer = new PlainWriter(source, stageLinks(source, root, staging));
-  writer.folder(source.tree.root, root, !isBottom);
+  const before = isBottom ? defaultFolder : readAttributes(root);
+  const staging = `${root}/${auxiliaryPrefix}links`;
+  const staged = stageLinks(source, root, staging);
+  new PlainWriter(source, staged).folder(source.tree.root, root, !isBottom);
+  if (staged.size === 0) return;
+  removeTree(staging);
+  writeAttributes(root, source.tree.root.attributes ?? before);
 }
 
-/** Files below that the layer links to keep a name of their own, so that it may replace the one they have. */
+/**
+ * Files below that the layer links to keep a name of their own, so that it may replace the one they have: in the tree, since a link may not
+ * leave it, under a name that no layer can bring.
+ */
 function stageLinks(source: LayerSource, root: ByteString, staging: ByteString): Map<Inode, ByteString> {
   const staged = new Map<Inode, ByteString>();
   for (const inode of source.tree.linksBelow) {
     const origin = findPlain(root, inode.path);
     if (origin === undefined) throw noLinkTarget(inode.path);
+    if (staged.size === 0) mkdirSync(bytesOf(staging), 0o700);
     const path = `${staging}/${staged.size}`;
     linkFile(origin, path);
     writeAttributes(path, linkedAttributes(readAttributes(path), inode.header));
@@ -94,6 +104,6 @@ class PlainWriter {
 
 /** Whiteouts and opaque folders hide what is below, never what the layer itself brings: they come first. */
 function clear(folder: LayerFolder, path: ByteString): void {
-  const hidden = folder.opaque ? listNames(path) : folder.whiteouts;
+  const hidden = folder.opaque ? listNames(path).filter((name) => !name.startsWith(auxiliaryPrefix)) : folder.whiteouts;
   for (const name of hidden) applying(`${path}/${name}`, () => removeTree(`${path}/${name}`));
 }

@@ -69,6 +69,16 @@ test('a requested driver is taken, and the next start without a wish keeps it wh
   assert.equal(driver.name, 'erofs');
 });
 
+test('a driver that needs a file system of its own says so', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  if (sys.statfs(folder.path).type === 0x9123683e) return t.skip('the temporary folder is on btrfs');
+  await assert.rejects(chooseDriver({ ...optionsIn(folder.path), requested: 'btrfs' }), {
+    kind: 'failed-precondition',
+    message: 'storage driver btrfs does not work here (requested): btrfs: the data root is not on btrfs',
+  });
+});
+
 test('retired and unknown drivers are refused in words that help', async (t) => {
   if (!requireRoot(t)) return;
   await using folder = await temporaryFolder();

@@ -1,4 +1,3 @@
-import { mkdirSync, rmdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bytesFromUtf8 } from '#archive';
@@ -18,7 +17,7 @@ import { type MergedFile, mergedRoot } from './merged.ts';
 import { removeMountPoint } from './mount-point.ts';
 import { noSizeLimit } from './names.ts';
 import { SnapshotRecords, snapshotID } from './records.ts';
-
+import type { Trees } from './trees.ts';
 import type {
   Chain,
   Change,
@@ -37,34 +36,41 @@ import type { UnpackedLayers } from './unpacked-layers.ts';
 import type { SnapshotWorkers } from './workers.ts';
 import { writePlainLayer } from './write-plain.ts';
 
-export interface VfsDriverOptions {
+export interface TreeDriverOptions {
   readonly status: readonly (readonly [string, string])[];
   readonly root: string;
   readonly runRoot: string;
   /** In plain form. */
   readonly layers: UnpackedLayers;
   readonly workers: SnapshotWorkers;
+  readonly trees: Trees;
 }
 
-/** Snapshots as full copies of their chain: works everywhere, costs the most, and is what every other driver is compared with. */
-export class VfsDriver implements SnapshotDriver {
-  readonly name = 'vfs';
-  readonly #options: VfsDriverOptions;
+/**
+ * Snapshots as trees of their own that hold all of their chain. As plain copies that works everywhere, costs the most, and is what every
+ * other driver is compared with; a file system that clones makes it cheap.
+ */
+export class TreeDriver implements SnapshotDriver {
+  readonly name: Trees['name'];
+  readonly #options: TreeDriverOptions;
+  readonly #trees: Trees;
   readonly #layers: UnpackedLayers;
   readonly #records: SnapshotRecords;
   readonly #inits: InitLayers;
   /** Those that are shown under other IDs. */
   readonly #mounts = new CountedMounts();
 
-  private constructor(options: VfsDriverOptions) {
+  private constructor(options: TreeDriverOptions) {
+    this.name = options.trees.name;
     this.#options = options;
+    this.#trees = options.trees;
     this.#layers = options.layers;
     this.#records = new SnapshotRecords(join(options.root, 'snapshots'));
     this.#inits = new InitLayers(join(options.root, 'layers', 'init'));
   }
 
-  static async open(options: VfsDriverOptions): Promise<VfsDriver> {
-    const driver = new VfsDriver(options);
+  static async open(options: TreeDriverOptions): Promise<TreeDriver> {
+    const driver = new TreeDriver(options);
     await driver.#records.load();
     await driver.#inits.load();
     await mkdir(driver.#mountsFolder, { recursive: true, mode: 0o711 });
@@ -96,13 +102,14 @@ export class VfsDriver implements SnapshotDriver {
     return this.#layers.verify(layers, options);
   }
 
-  sizeLimitRefusal(): string {
-    return 'the vfs driver makes plain copies';
+  sizeLimitRefusal(): string | undefined {
+    return this.#trees.sizeLimitRefusal();
   }
 
-  async prepare(key: string, chain: Chain, options: PrepareOptions = {}): Promise<void> {
-    if (options.sizeLimitBytes !== undefined) throw noSizeLimit(key, this.sizeLimitRefusal());
-    return this.#create({ key, chain, kind: 'active' }, options.mountPoints ?? []);
+  async prepare(key: string, chain: Chain, { mountPoints = [], sizeLimitBytes }: PrepareOptions = {}): Promise<void> {
+    const refusal = sizeLimitBytes === undefined ? undefined : this.sizeLimitRefusal();
+    if (refusal !== undefined) throw noSizeLimit(key, refusal);
+    await this.#create({ key, chain, kind: 'active', sizeLimitBytes }, mountPoints);
   }
 
   /** All of it is a copy that was made just now. */
@@ -114,15 +121,21 @@ export class VfsDriver implements SnapshotDriver {
     return this.#create({ key, chain, kind: 'view' }, []);
   }
 
-  async #create(snapshot: SnapshotInfo, points: readonly MountPoint[]): Promise<void> {
+  async #create(
+    snapshot: SnapshotInfo & { readonly sizeLimitBytes?: number | undefined },
+    points: readonly MountPoint[],
+  ): Promise<void> {
     const source = await this.#chainFolder(snapshot.chain);
     const init = await this.#inits.ensure(snapshot.chain, source ? [source] : [], points);
     await this.#records.create({ ...snapshot, ephemeral: false, init }, async (folder) => {
       const target = join(folder, 'root');
-      await mkdir(target, { mode: 0o755 });
-      if (source) await this.#options.workers.run({ kind: 'copy-tree', source, target });
-      else writeAttributes(bytesFromUtf8(target), defaultFolder);
-      if (init !== undefined) putMountPoints(target, points, join(folder, 'links'));
+      if (source) await this.#trees.clone(source, target);
+      else {
+        await this.#trees.create(target);
+        writeAttributes(bytesFromUtf8(target), defaultFolder);
+      }
+      if (init !== undefined) putMountPoints(target, points);
+      if (snapshot.sizeLimitBytes !== undefined) await this.#trees.limit(target, snapshot.sizeLimitBytes);
     });
   }
 
@@ -227,12 +240,11 @@ export class VfsDriver implements SnapshotDriver {
       await removeMountPoint(target);
     }
     const path = await this.#records.detach(snapshotID(key));
-    if (path) await this.#options.workers.run({ kind: 'remove-tree', path });
+    if (path) await this.#trees.remove(path);
   }
 
-  /** Removing waits for it here. */
   settled(): Promise<void> {
-    return Promise.resolve();
+    return this.#trees.settled();
   }
 
   list(): Promise<readonly SnapshotInfo[]> {
@@ -250,7 +262,7 @@ export class VfsDriver implements SnapshotDriver {
       if (!keep.snapshots.has(key)) await this.remove(key);
     }
     for (const path of await this.#records.leftovers(keep.snapshots)) {
-      await this.#options.workers.run({ kind: 'remove-tree', path });
+      await this.#trees.remove(path);
     }
     await this.#inits.recover(new Set(this.#records.list().flatMap(({ init }) => init ?? [])));
     await this.#layers.recover(keep.layers);
@@ -262,10 +274,8 @@ export class VfsDriver implements SnapshotDriver {
 }
 
 /** Into the copy itself, as applying the folder of mount points would. A handful of files. */
-function putMountPoints(root: string, points: readonly MountPoint[], staging: string): void {
+function putMountPoints(root: string, points: readonly MountPoint[]): void {
   const target = bytesFromUtf8(root);
-  mkdirSync(staging, { mode: 0o700 });
   const source = { tree: treeOf(points, mergedRoot([target])), tarFd: -1, abort: new AbortFlag() };
-  writePlainLayer(source, { root: target, staging: bytesFromUtf8(staging), isBottom: false });
-  rmdirSync(staging);
+  writePlainLayer(source, { root: target, isBottom: false });
 }
