@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { KeyedLock, Semaphore } from '#concurrency';
 import { EngineError, isErrno } from '#errdefs';
 import { fsyncFolder, type MakeRoom, readBounded, removeIfPresent, withRoom } from '#files';
 import { type Digest, digestAlgorithm, digestOf } from '#oci';
 import type { ByteSource } from '#streams';
 import { algorithms, digestOfName, isIngestName, isStageName, Layout } from './layout.ts';
+import { PartialFile } from './partial.ts';
 import { readBlob } from './reader.ts';
 import { RecentlyStored } from './recently-stored.ts';
 import { Removals } from './removals.ts';
-import type { BlobInfo, ContentStore, Inspection, StagedFile, Writer, WriterOptions } from './types.ts';
+import type { BlobInfo, ContentStore, Inspection, PartialBlob, StagedFile, Writer, WriterOptions } from './types.ts';
 import { IngestWriter } from './writer.ts';
 
 /** Descriptors held by readers and by writers; each has its own so that copying one blob to another can't wait for itself. */
@@ -42,6 +43,8 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
   readonly #keys = new KeyedLock();
   readonly #digests = new KeyedLock();
   readonly #recent = new RecentlyStored();
+  /** Names of the ingests that are being written. */
+  readonly #open = new Set<string>();
 
   constructor(layout: Layout, removals: Removals, makeRoom: MakeRoom) {
     this.#makeRoom = makeRoom;
@@ -75,7 +78,10 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
     const waiting = { signal: options.signal };
     const key = await this.#keys.acquire(options.key, waiting);
     let place: Disposable | undefined;
+    const name = basename(this.#layout.ingestOf(options.key));
+    this.#open.add(name);
     const release = () => {
+      this.#open.delete(name);
       place?.[Symbol.dispose]();
       key[Symbol.dispose]();
     };
@@ -89,6 +95,22 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
         store: (path, blob) => this.#store(path, blob),
         release,
       });
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async partial(key: string, options: { signal?: AbortSignal | undefined } = {}): Promise<PartialBlob> {
+    const held = await this.#keys.acquire(key, options);
+    const path = this.#layout.ingestOf(key);
+    this.#open.add(basename(path));
+    const release = () => {
+      this.#open.delete(basename(path));
+      held[Symbol.dispose]();
+    };
+    try {
+      return await PartialFile.open(path, release);
     } catch (error) {
       release();
       throw error;
@@ -167,6 +189,11 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
     if (!isIngestName(name) && !isStageName(name))
       throw new EngineError('invalid-argument', `remove ingest ${JSON.stringify(name)}: not the name of one`);
     await removeIfPresent(join(this.#layout.ingestFolder, name));
+  }
+
+  async removeLeftIngests(): Promise<void> {
+    for (const { name } of await this.ingests())
+      if (isIngestName(name) && !this.#open.has(name)) await this.removeIngest(name);
   }
 
   storedSince(digest: Digest, moment: number): boolean {

@@ -37,6 +37,8 @@ export interface Ingester {
   writer(options: WriterOptions): Promise<Writer>;
   /** Small documents: write, verify, commit in one call. Already there: nothing is written. */
   put(bytes: Uint8Array, expected?: Digest): Promise<BlobInfo>;
+  /** An unverified part of a download, by key; a second caller of the same key waits for the first. Old ones end as broken-off writers do. */
+  partial(key: string, options?: { signal?: AbortSignal | undefined }): Promise<PartialBlob>;
   /**
    * A fresh file name on the store's filesystem for a worker thread that writes, hashes and fsyncs a blob by itself;
    * `adopt` renames it into place under the digest the worker computed. Unadopted files are removed at dispose or the next start.
@@ -63,6 +65,18 @@ export interface Manager {
   /** Ingests in flight (key hash, bytes, last write), for df and expiry. */
   ingests(): Promise<readonly { name: string; sizeBytes: number; modified: Date }[]>;
   removeIngest(name: string): Promise<void>;
+  /** Removes what earlier tries left, but not what is being written. */
+  removeLeftIngests(): Promise<void>;
+}
+
+/** Bytes of a download that is not whole yet; nothing about them is verified. Dispose keeps them for another try. */
+export interface PartialBlob extends AsyncDisposable {
+  /** There from earlier tries. */
+  readonly sizeBytes: number;
+  read(): ByteSource;
+  /** Best effort and not synced: what cannot be kept is not. The chunk must not change afterwards. */
+  append(chunk: Uint8Array): Promise<void>;
+  remove(): Promise<void>;
 }
 
 /** What a collector and a verifier ask beyond the store's everyday work. */

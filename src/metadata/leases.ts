@@ -47,6 +47,10 @@ export class Leases {
         for (const digest of digests) named.add(digest);
         await writer.run('leases.add', { id, digests, expiresMs: expiresMs() }, quick);
       },
+      leave: async (lifeMs) => {
+        await writer.run('leases.leave', { id, expiresMs: this.#context.nowMs() + lifeMs }, quick);
+        if (this.#held.delete(id)) this.onEnd();
+      },
       [Symbol.asyncDispose]: async () => {
         if (!this.#held.delete(id)) return;
         await cleanup(`lease ${id}`, async () => {
@@ -83,6 +87,19 @@ export class Leases {
     return new Set(rows.map((row) => row['digest'] as Digest));
   }
 
+  async dropLeft(digest?: Digest): Promise<void> {
+    const { reader, writer } = this.#context;
+    const named = reader.all(
+      `SELECT DISTINCT digest FROM lease_digests WHERE lease_id IN
+        (SELECT id FROM leases WHERE session <> ?1 AND (?2 IS NULL OR id IN (SELECT lease_id FROM lease_digests WHERE digest = ?2)))`,
+      this.session,
+      digest ?? null,
+    );
+    if (named.length === 0) return;
+    await writer.run('leases.dropLeft', { session: this.session, digest }, quick);
+    await this.#removeUnrecorded(new Set(named.map((row) => row['digest'] as Digest)));
+  }
+
   get anyRecorded(): boolean {
     return this.#context.reader.get('SELECT 1 FROM leases LIMIT 1') !== undefined;
   }
@@ -94,10 +111,21 @@ export class Leases {
       now.session,
       now.nowMs,
     );
-    if (dead) await this.#context.writer.run('leases.expire', now);
+    if (dead) await this.#endLeft(now);
     for (const id of [...this.#unended]) {
       await this.#context.writer.run('leases.remove', id, quick);
       this.#unended.delete(id);
     }
+  }
+
+  /** Those whose time is over, with the files that only they named. */
+  async #endLeft(now: { session: string; nowMs: number }): Promise<void> {
+    const named = this.#context.reader.all(
+      `SELECT DISTINCT digest FROM lease_digests WHERE lease_id IN
+        (SELECT id FROM leases WHERE session = '' AND expires_ms <= ?)`,
+      now.nowMs,
+    );
+    await this.#context.writer.run('leases.expire', now);
+    await this.#removeUnrecorded(new Set(named.map((row) => row['digest'] as Digest)));
   }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { KeyedLock } from '#concurrency';
 import type { ContentStore, Inspection } from '#content';
 import type { MakeRoom } from '#files';
+import type { Digest } from '#oci';
 import type { SnapshotDriver } from '#snapshots';
 import { SqliteBuildCacheTable } from './build-cache-table.ts';
 import { Collector } from './collector.ts';
@@ -90,6 +91,10 @@ export class MetadataStore implements Metadata {
     this.#leases = new Leases(context);
     this.#collector = new Collector(context, this.#leases, options.driver);
     this.#leases.onEnd = () => this.#collector.resume();
+  }
+
+  dropLeft(digest?: Digest): Promise<void> {
+    return this.#leases.dropLeft(digest);
   }
 
   lease(options: { ttlMs?: number } = {}): Promise<Lease> {

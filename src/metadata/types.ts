@@ -136,6 +136,8 @@ export interface BlobTable {
 export interface Lease extends AsyncDisposable {
   readonly id: string;
   add(...digests: readonly Digest[]): Promise<void>;
+  /** In place of ending: what was stored so far stays for the time given, restarts included, for another try. Disposing does nothing then. */
+  leave(lifeMs: number): Promise<void>;
 }
 
 /** JSON documents by id with a unique name. Values are plain JSON; the module that owns them decodes. */
@@ -271,6 +273,8 @@ export interface Metadata extends AsyncDisposable {
    * process resumes; without it a crash ends it.
    */
   lease(options?: { ttlMs?: number }): Promise<Lease>;
+  /** Ends leases that were left for another try: those that name the digest, or all. A collection takes what they kept. */
+  dropLeft(digest?: Digest): Promise<void>;
   /**
    * Deletes blobs, layers and derived files that no image, container, build cache record or live lease reaches. Beside everything
    * else: takes a digest's lock, drops the row, unlinks. Calls are serialised.

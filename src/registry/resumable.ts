@@ -10,7 +10,9 @@ export interface ResumeOptions {
   /** Tries in a row that bring nothing new. */
   readonly attempts?: number;
   readonly firstDelayMs?: number;
-  readonly onRetry?: (delayMs: number) => void;
+  /** Where the first connection begins: what comes before it is known. */
+  readonly offset?: number;
+  readonly onRetry?: (delayMs: number, why: Error) => void;
 }
 
 const defaultAttempts = 5;
@@ -23,9 +25,11 @@ export async function* resumable(
   options: ResumeOptions,
 ): AsyncGenerator<Uint8Array> {
   const { sizeBytes, signal, attempts = defaultAttempts, firstDelayMs = defaultFirstDelayMs } = options;
-  let offset = 0;
+  let { offset = 0 } = options;
+  if (offset > 0 && offset >= sizeBytes) return;
   for (let failures = 0; ; ) {
     const before = offset;
+    let why: Error;
     try {
       for await (const chunk of from(await open(offset), offset)) {
         offset += chunk.byteLength;
@@ -38,10 +42,11 @@ export async function* resumable(
     } catch (error) {
       signal?.throwIfAborted();
       failures = offset > before ? 1 : failures + 1;
-      if (!mayPass(error) || failures >= attempts) throw error;
+      if (!(error instanceof Error) || !mayPass(error) || failures >= attempts) throw error;
+      why = error;
     }
     const delayMs = Math.min(maxDelayMs, firstDelayMs * 2 ** (failures - 1)) * (0.5 + Math.random());
-    options.onRetry?.(delayMs);
+    options.onRetry?.(delayMs, why);
     await delay(delayMs, { signal });
   }
 }

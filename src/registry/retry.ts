@@ -1,15 +1,17 @@
 import { delay } from '#concurrency';
 import { RegistryError } from './errors.ts';
-import type { RetryOptions } from './types.ts';
+import type { CallOptions, RetryOptions } from './types.ts';
 
 const defaults = { attempts: 5, firstDelayMs: 200, maxDelayMs: 10_000 } as const;
 /** A registry that asks for more patience than this gets its error shown instead. */
 const maxRetryAfterMs = 30_000;
+/** The same where a user sees what is waited for. */
+const maxShownRetryAfterMs = 10 * 60_000;
 
 /** Tries again after failures that may pass: exponential back-off with jitter, or what the registry asked for. */
 export async function withRetries<T>(
   work: (attempt: number) => Promise<T>,
-  options: { retry?: RetryOptions | undefined; signal?: AbortSignal | undefined },
+  options: Pick<CallOptions, 'onRetry' | 'signal'> & { retry?: RetryOptions | undefined },
 ): Promise<T> {
   const { attempts, firstDelayMs, maxDelayMs } = { ...defaults, ...options.retry };
   for (let attempt = 1; ; attempt++) {
@@ -18,9 +20,12 @@ export async function withRetries<T>(
     } catch (error) {
       options.signal?.throwIfAborted();
       if (!(error instanceof RegistryError) || !error.retryable || attempt >= attempts) throw error;
-      if ((error.retryAfterMs ?? 0) > maxRetryAfterMs) throw error;
+      const patienceMs = options.onRetry ? maxShownRetryAfterMs : maxRetryAfterMs;
+      if ((error.retryAfterMs ?? 0) > patienceMs) throw error;
       const backoffMs = Math.min(firstDelayMs * 2 ** (attempt - 1), maxDelayMs) * (0.5 + Math.random());
-      await delay(Math.max(error.retryAfterMs ?? 0, backoffMs), { signal: options.signal });
+      const delayMs = Math.max(error.retryAfterMs ?? 0, backoffMs);
+      options.onRetry?.(delayMs, error);
+      await delay(delayMs, { signal: options.signal });
     }
   }
 }

@@ -9,7 +9,7 @@ import { goVerb, withoutQuery } from './network-errors.ts';
 import { withRetries } from './retry.ts';
 import { TokenCache, type TokenRequest } from './tokens.ts';
 import type { HttpAnswer, HttpRequest, Manner, Transport } from './transport.ts';
-import type { RegistryAuth, RetryOptions } from './types.ts';
+import type { CallOptions, RegistryAuth, RetryOptions } from './types.ts';
 
 const maxRedirects = 10;
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -26,6 +26,7 @@ export interface Call {
   readonly body?: HttpRequest['body'];
   /** Statuses that are answers; any other is thrown as a RegistryError. */
   readonly expect: readonly number[];
+  readonly onRetry?: CallOptions['onRetry'];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -49,7 +50,7 @@ export class Session {
   async call(host: Host, call: Call): Promise<HttpAnswer> {
     const once = () => this.#expect(host, call);
     if (isStream(call.body)) return await once();
-    return await withRetries(once, { retry: this.#retry, signal: call.signal });
+    return await withRetries(once, { retry: this.#retry, signal: call.signal, onRetry: call.onRetry });
   }
 
   /** The API's base, after asking which candidate answers. */

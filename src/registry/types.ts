@@ -38,6 +38,8 @@ export interface ManifestAnswer {
 
 export interface CallOptions {
   readonly auth?: RegistryAuth | undefined;
+  /** Told before each pause between tries. Whoever shows it lets a registry ask for more patience. */
+  readonly onRetry?: ((delayMs: number, why: Error) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

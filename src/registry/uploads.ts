@@ -55,7 +55,7 @@ export async function pushBlob(
         expect: [201, 202, 204],
       });
     },
-    { retry: target.retry, signal: call.signal },
+    { retry: target.retry, signal: call.signal, onRetry: call.onRetry },
   );
   return 'pushed';
 }
@@ -84,7 +84,7 @@ export async function pushStream(
         expect: [201, 204],
       });
     },
-    { retry: target.retry, signal: call.signal },
+    { retry: target.retry, signal: call.signal, onRetry: call.onRetry },
   );
 }
 

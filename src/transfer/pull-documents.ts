@@ -44,6 +44,8 @@ export interface PullCall {
   readonly lease: Lease;
   readonly auth: RegistryAuth | undefined;
   readonly signal: AbortSignal | undefined;
+  /** Pauses that concern the whole pull, not one layer. */
+  readonly onRetry: (delayMs: number, why: Error) => void;
 }
 
 /** The documents of the image chosen; all are in the content store, byte for byte. */
@@ -58,8 +60,8 @@ export interface PulledDocuments {
 
 /** The reference's target. A HEAD costs no rate limit, and what is here already is not fetched again. */
 export async function fetchTarget(call: PullCall): Promise<{ descriptor: Descriptor; document: Target }> {
-  const { stores, reference, auth, signal } = call;
-  const resolved = await stores.registry.resolve(reference, { auth, signal });
+  const { stores, reference, auth, signal, onRetry } = call;
+  const resolved = await stores.registry.resolve(reference, { auth, signal, onRetry });
   return await fetchDocument(call, resolved);
 }
 
@@ -67,14 +69,14 @@ async function fetchDocument(
   call: PullCall,
   descriptor: Descriptor,
 ): Promise<{ descriptor: Descriptor; document: Target }> {
-  const { stores, reference, auth, signal, lease } = call;
+  const { stores, reference, auth, signal, lease, onRetry } = call;
   await lease.add(descriptor.digest);
   if (await stores.content.stat(descriptor.digest)) {
     const bytes = await readDocument(stores.content, descriptor.digest, maxManifestBytes, 'manifest');
     return { descriptor, document: parseTarget(bytes, descriptor.mediaType || undefined) };
   }
   const { domain, path } = reference;
-  const answer = await stores.registry.manifest({ domain, path, digest: descriptor.digest }, { auth, signal });
+  const answer = await stores.registry.manifest({ domain, path, digest: descriptor.digest }, { auth, signal, onRetry });
   const document = parseTarget(answer.bytes, answer.descriptor.mediaType);
   await stores.content.put(answer.bytes, descriptor.digest);
   return { descriptor: { ...answer.descriptor, digest: descriptor.digest }, document };
@@ -141,8 +143,8 @@ async function configBytes(call: PullCall, digest: Digest, sizeBytes: number): P
   if (sizeBytes > maxConfigBytes) {
     throw new EngineError('invalid-argument', `pull image config ${digest}: larger than ${maxConfigBytes} bytes`);
   }
-  const { auth, signal } = call;
-  const source = resumable((offset) => registry.blob(call.reference, digest, { auth, signal, offset }), {
+  const { auth, signal, onRetry } = call;
+  const source = resumable((offset) => registry.blob(call.reference, digest, { auth, signal, offset, onRetry }), {
     what: `fetch image config ${digest}`,
     sizeBytes,
     signal,

@@ -5,8 +5,10 @@ import { fullName } from '#reference';
 import { resumable } from '#registry';
 import { type ProgressLine, progressLine, shortID } from './progress.ts';
 import type { PullCall } from './pull-documents.ts';
+import { withKeptPart } from './pull-part.ts';
 import { sharedLimits } from './pull-push-limits.ts';
 import { attemptsOf } from './pull-source.ts';
+import { retryText } from './retry-text.ts';
 import type { OnProgress } from './types.ts';
 
 interface LayerJob {
@@ -108,24 +110,25 @@ const waitingAfterMs = 5;
 /** Fetch, verify, inflate, hash, index, commit: one pass. Then the rows. */
 async function fetchLayer(call: PullCall, { descriptor, diffID, line }: LayerJob): Promise<void> {
   const { stores, reference, auth, signal } = call;
-  const source = resumable((offset) => stores.registry.blob(reference, descriptor.digest, { auth, signal, offset }), {
-    what: `fetch blob ${descriptor.digest}`,
-    sizeBytes: descriptor.size,
-    signal,
-    ...attemptsOf(stores),
-    onRetry: (delayMs) => line.status(retryText(delayMs)),
-  });
-  let isRead = false;
-  try {
-    const layer = await stores.layers.ingest(source, {
-      expected: { digest: descriptor.digest, compressedBytes: descriptor.size, diffID },
+  const onRetry = (delayMs: number, why: Error) => line.status(retryText(delayMs, why));
+  const read = (firstOffset: number) =>
+    resumable((offset) => stores.registry.blob(reference, descriptor.digest, { auth, signal, offset, onRetry }), {
+      what: `fetch blob ${descriptor.digest}`,
+      sizeBytes: descriptor.size,
+      offset: firstOffset,
       signal,
-      onProgress: (readBytes) => {
-        if (!isRead) line.bytes('Downloading', readBytes, descriptor.size);
-        if (!isRead && readBytes >= descriptor.size) line.status('Verifying Checksum');
-        isRead ||= readBytes >= descriptor.size;
-      },
+      ...attemptsOf(stores),
+      onRetry,
     });
+  const onProgress = (readBytes: number) => {
+    line.bytes('Downloading', readBytes, descriptor.size);
+    if (readBytes >= descriptor.size) line.status('Verifying Checksum');
+  };
+  try {
+    const expected = { digest: descriptor.digest, compressedBytes: descriptor.size, diffID };
+    const layer = await withKeptPart(stores.content, descriptor, { read, signal }, (source) =>
+      stores.layers.ingest(source, { expected, signal, onProgress: untilWhole(onProgress, descriptor.size) }),
+    );
     await stores.metadata.layers.put(
       { diffID, sizeBytes: layer.sizeBytes, createdMs: Date.now() },
       { diffID, descriptor: plain(descriptor), repository: fullName(reference) },
@@ -142,9 +145,14 @@ async function fetchLayer(call: PullCall, { descriptor, diffID, line }: LayerJob
   line.status('Download complete');
 }
 
-function retryText(delayMs: number): string {
-  const seconds = Math.max(1, Math.round(delayMs / 1000));
-  return `Retrying in ${seconds} second${seconds === 1 ? '' : 's'}`;
+/** Told once that all is there, and nothing after it. */
+function untilWhole(onProgress: (readBytes: number) => void, sizeBytes: number): (readBytes: number) => void {
+  let isWhole = false;
+  return (readBytes) => {
+    if (isWhole) return;
+    isWhole = readBytes >= sizeBytes;
+    onProgress(readBytes);
+  };
 }
 
 /** What names the compressed bytes, without what one manifest says about them. */

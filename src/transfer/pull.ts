@@ -1,11 +1,13 @@
 import { cleanup } from '#concurrency';
-import { EngineError } from '#errdefs';
+import { EngineError, type ErrorKind, kindOf } from '#errdefs';
+import { isNoSpace } from '#files';
 import { describeImage, platformOf } from '#image';
 import { type Digest, formatPlatform, type Platform, platformRank } from '#oci';
 import { familiarName, familiarString, formatReference, fullName, type Reference, withTag } from '#reference';
 import type { RegistryAuth } from '#registry';
 import { fetchConfig, fetchManifest, fetchTarget, type PullCall } from './pull-documents.ts';
 import { pullLayers } from './pull-layers.ts';
+import { retryText } from './retry-text.ts';
 import type { OnProgress, TransferredImage, TransferStores } from './types.ts';
 
 export interface PullOptions {
@@ -18,7 +20,7 @@ export interface PullOptions {
 
 /**
  * Pulls one image. A tag moves to it; a reference with a digest adds no tag, as in Docker. Progress is dockerd's, line by line.
- * Failure or abort leaves nothing behind.
+ * A failure that may pass, or an abort, leaves what has arrived for another try, for a day; any other leaves nothing.
  *
  * @throws `not-found`, `permission-denied`, RegistryError in Docker's words; `data-loss` for bytes that are not what their digest says.
  */
@@ -64,13 +66,37 @@ interface Pulled {
 async function pullOne(stores: TransferStores, reference: Reference, options: PullOptions): Promise<Pulled> {
   requirePullable(reference);
   try {
-    await using lease = await stores.metadata.lease();
+    await using lease = await stores.metadata.lease({ ttlMs: partMemoryMs });
     const { auth, signal } = options;
-    return await pullUnderLease({ stores, reference, lease, auth, signal }, options);
+    try {
+      const onRetry = (delayMs: number, why: Error) => options.onProgress({ status: retryText(delayMs, why) });
+      return await pullUnderLease({ stores, reference, lease, auth, signal, onRetry }, options);
+    } catch (error) {
+      if (mayGoOn(error)) await cleanup('after a pull that may go on', () => lease.leave(partMemoryMs));
+      throw error;
+    }
   } catch (error) {
     await cleanup('after a failed pull', (signal) => stores.metadata.collect({ signal }));
     throw error;
   }
+}
+
+/** What a pull that failed, was aborted or was killed has brought in is there for the next try, for so long. */
+const partMemoryMs = 24 * 3_600_000;
+
+/** Of these another try has nothing to expect; and a full disk wants its space back. */
+const finalKinds: ReadonlySet<ErrorKind> = new Set([
+  'data-loss',
+  'invalid-argument',
+  'not-found',
+  'not-implemented',
+  'out-of-range',
+  'permission-denied',
+  'unauthenticated',
+]);
+
+function mayGoOn(error: unknown): boolean {
+  return !finalKinds.has(kindOf(error)) && !isNoSpace(error);
 }
 
 async function pullUnderLease(call: PullCall, options: PullOptions): Promise<Pulled> {
@@ -95,6 +121,7 @@ async function pullUnderLease(call: PullCall, options: PullOptions): Promise<Pul
   const isNew = currentImage(stores, reference) !== id;
   const names = reference.digest || !reference.tag ? [] : [formatReference(reference)];
   const keep = stores.metadata.journal.keeping('pull', familiarString(reference));
+  await stores.metadata.dropLeft(documents.target.digest);
   await stores.metadata.images.put(description, names, [`${fullName(reference)}@${documents.target.digest}`], { keep });
   const warning = options.platform && mismatch(reference, platform, options.platform);
   return { image: { id, names: [formatReference(reference)] }, isNew, ...(warning ? { warning } : {}) };

@@ -192,6 +192,9 @@ export async function pruneImages(ctx: EngineContext, options: { filters?: Filte
     if (danglingOnly && image.names.length + image.repoDigests.length > 0) continue;
     await removal.prune(image);
   }
+  // What pulls that failed left for another try goes, too.
+  await ctx.metadata.dropLeft();
+  await ctx.content.removeLeftIngests();
   const freedBytes = await collectGarbage(ctx, keep);
   ctx.events.emit({ type: 'image', action: 'prune', id: '', attributes: { reclaimed: String(freedBytes) } });
   return { ImagesDeleted: removal.answer.length > 0 ? removal.answer : null, SpaceReclaimed: freedBytes };

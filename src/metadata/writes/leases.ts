@@ -22,6 +22,20 @@ export const leaseWrites = {
     database.run('DELETE FROM leases WHERE id = ?', id);
   },
 
+  /** Nobody holds it from now on; it ends by its time. */
+  'leases.leave'(database: Connection, lease: { id: string; expiresMs: number }): void {
+    database.run("UPDATE leases SET session = '', expires_ms = ? WHERE id = ?", lease.expiresMs, lease.id);
+  },
+
+  /** Ends leases that were left, by this process or an earlier one: all, or those that name the digest. */
+  'leases.dropLeft'(database: Connection, left: { session: string; digest: Digest | undefined }): void {
+    database.run(
+      'DELETE FROM leases WHERE session <> ?1 AND (?2 IS NULL OR id IN (SELECT lease_id FROM lease_digests WHERE digest = ?2))',
+      left.session,
+      left.digest ?? null,
+    );
+  },
+
   /** Ends what nobody holds: leases past their time, and those of earlier processes that promised no time. */
   'leases.expire'(database: Connection, now: { session: string; nowMs: number }): void {
     database.run(

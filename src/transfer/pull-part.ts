@@ -1,0 +1,49 @@
+import type { ContentStore } from '#content';
+import { isKind } from '#errdefs';
+import type { Descriptor } from '#oci';
+import type { ByteSource } from '#streams';
+
+/** Smaller blobs are quicker fetched again than kept. */
+const minKeptBytes = 1 << 20;
+
+/**
+ * Runs `work` over a blob's bytes, and keeps a copy of what arrived until it succeeds: an earlier try's part comes first, then `read` from where
+ * that ends. A part that turns out to be damaged is thrown away, and everything is read once more.
+ */
+export async function withKeptPart<T>(
+  content: Pick<ContentStore, 'partial'>,
+  descriptor: Descriptor,
+  options: { read: (offset: number) => ByteSource; signal: AbortSignal | undefined },
+  work: (source: ByteSource) => Promise<T>,
+): Promise<T> {
+  const { read, signal } = options;
+  if (descriptor.size < minKeptBytes) return await work(read(0));
+  for (let isFirst = true; ; isFirst = false) {
+    await using part = await content.partial(`pull ${descriptor.digest}`, { signal });
+    const isUsable = part.sizeBytes > 0 && part.sizeBytes <= descriptor.size;
+    if (part.sizeBytes > 0 && !isUsable) {
+      await part.remove();
+      continue;
+    }
+    try {
+      const result = await work(joined(part, read));
+      await part.remove();
+      return result;
+    } catch (error) {
+      if (!isKind(error, 'data-loss') && !isKind(error, 'invalid-argument')) throw error;
+      await part.remove();
+      if (!isFirst || !isUsable || signal?.aborted) throw error;
+    }
+  }
+}
+
+async function* joined(
+  part: { sizeBytes: number; read(): ByteSource; append(chunk: Uint8Array): Promise<void> },
+  read: (offset: number) => ByteSource,
+): AsyncGenerator<Uint8Array> {
+  if (part.sizeBytes > 0) yield* part.read();
+  for await (const chunk of read(part.sizeBytes)) {
+    await part.append(chunk);
+    yield chunk;
+  }
+}
