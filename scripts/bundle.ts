@@ -13,7 +13,7 @@ const fresh = join(root, `dist.${process.pid}.new`);
 const stale = join(root, `dist.${process.pid}.old`);
 
 const workers = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.worker.ts'))
+  .filter((path) => path.endsWith('.worker.ts') && !path.includes('testdata'))
   .map((path) => join(root, 'src', path));
 
 /**

@@ -5,7 +5,7 @@ import { join, relative } from 'node:path';
 import { test } from 'node:test';
 
 const levels: readonly (readonly string[])[] = [
-  ['errdefs', 'streams', 'files', 'concurrency', 'log', 'sys'],
+  ['errdefs', 'streams', 'files', 'concurrency', 'log', 'sys', 'sqlite'],
   ['oci', 'reference', 'archive', 'context-listing', 'erofs', 'dockerfile', 'api-types', 'http'],
   ['content', 'mount', 'snapshots', 'metadata', 'image'],
   ['registry', 'diff', 'transfer', 'remote', 'runtime', 'network', 'volume', 'image-files', 'builder'],
@@ -19,6 +19,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   files: ['errdefs'],
   concurrency: ['errdefs', 'log'],
   sys: ['errdefs'],
+  sqlite: ['errdefs', 'concurrency'],
   reference: ['oci'],
   'context-listing': ['archive'],
   erofs: ['archive'],
@@ -41,6 +42,7 @@ const surfaces: Readonly<Record<string, readonly string[]>> = {
     'files',
     'concurrency',
     'log',
+    'sqlite',
     'oci',
     'reference',
     'http',

@@ -1,4 +1,4 @@
-import { type Connection, integer, type Row, text } from './connection.ts';
+import { type Connection, integer, type Row, text } from '#sqlite';
 import { RecordCache } from './record-cache.ts';
 import type { StoreContext } from './store-context.ts';
 import type { BuildCacheRecord, BuildCacheTable, Keeping } from './types.ts';

@@ -2,7 +2,7 @@ import { Semaphore } from '#concurrency';
 import { log } from '#log';
 import type { DiffID, Digest } from '#oci';
 import type { SnapshotDriver } from '#snapshots';
-import { text } from './connection.ts';
+import { text } from '#sqlite';
 import type { Leases } from './leases.ts';
 import { lockDigests, type StoreContext } from './store-context.ts';
 import type { CollectResult } from './types.ts';

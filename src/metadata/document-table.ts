@@ -1,5 +1,5 @@
 import type { DiffID } from '#oci';
-import { type Connection, text } from './connection.ts';
+import { type Connection, text } from '#sqlite';
 import { RecordCache } from './record-cache.ts';
 import type { StoreContext } from './store-context.ts';
 import type { DocumentTable, NamedDocument } from './types.ts';

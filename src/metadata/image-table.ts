@@ -1,5 +1,5 @@
 import type { Digest } from '#oci';
-import { type Connection, integer, optionalInteger, optionalText, type Row, text } from './connection.ts';
+import { type Connection, integer, optionalInteger, optionalText, type Row, text } from '#sqlite';
 import { RecordCache } from './record-cache.ts';
 import { lockDigests, type StoreContext, vouchForBlobs } from './store-context.ts';
 import type { ExpectedImage, ImageRecord, ImageTable, Keeping, NewImage, RemoveImageOutcome } from './types.ts';

@@ -1,5 +1,5 @@
 import type { Digest } from '#oci';
-import { integer, optionalInteger, optionalText, type Row, text } from './connection.ts';
+import { integer, optionalInteger, optionalText, type Row, text } from '#sqlite';
 import type { StoreContext } from './store-context.ts';
 import type { DroppedEntry, Journal, JournalEntry, Keeping, KeptBlob, KeptKind, Restored } from './types.ts';
 

@@ -1,5 +1,5 @@
 import type { ChainID, Descriptor, DiffID, Digest } from '#oci';
-import { integer, optionalInteger, optionalText, type Row, text } from './connection.ts';
+import { integer, optionalInteger, optionalText, type Row, text } from '#sqlite';
 import { lockDigests, type StoreContext, vouchForBlob } from './store-context.ts';
 import type { BlobTable, BlobUse, LayerOrigin, LayerRecord, LayerTable } from './types.ts';
 

@@ -1,13 +1,10 @@
-import { EngineError } from '#errdefs';
-import { type Connection, integer } from './connection.ts';
-
 /**
  * One entry per schema version, run in order, each with its version in one transaction. Entries are never changed once released.
  *
  * `reached` is what the collector must keep. `image_blobs` refers to `blobs` so that SQLite itself refuses an image without its bytes and a
  * blob dropped under an image.
  */
-const migrations: readonly string[] = [
+export const migrations: readonly string[] = [
   `
   CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -111,31 +108,3 @@ const migrations: readonly string[] = [
     NOT EXISTS (SELECT 1 FROM journal_blobs WHERE journal_blobs.digest = unused.digest);
   `,
 ];
-
-/** The schema this program writes. */
-export const schemaVersion = migrations.length;
-
-/**
- * Brings the database to {@link schemaVersion}.
- * @throws `failed-precondition` when a newer program has already moved it on: this one would misread it.
- */
-export function migrate(database: Connection): void {
-  const found = integer(database.get('PRAGMA user_version')!, 'user_version');
-  if (found > schemaVersion) {
-    throw new EngineError(
-      'failed-precondition',
-      `open database: its schema is version ${found}, this program knows up to ${schemaVersion}: it was used by a newer wherry`,
-    );
-  }
-  for (let version = found; version < schemaVersion; version++) {
-    database.exec('BEGIN IMMEDIATE');
-    try {
-      database.exec(migrations[version]!);
-      database.exec(`PRAGMA user_version = ${version + 1}`);
-      database.exec('COMMIT');
-    } catch (error) {
-      if (database.inTransaction) database.exec('ROLLBACK');
-      throw error;
-    }
-  }
-}

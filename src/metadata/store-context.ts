@@ -2,7 +2,7 @@ import type { KeyedLock } from '#concurrency';
 import type { ContentStore, Inspection } from '#content';
 import { EngineError } from '#errdefs';
 import type { Digest } from '#oci';
-import type { Connection } from './connection.ts';
+import type { Connection } from '#sqlite';
 import type { DatabaseWriter } from './database-writer.ts';
 
 /** What the tables share. */

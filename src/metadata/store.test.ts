@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { EngineError, isKind } from '#errdefs';
 import type { ChainID, DiffID } from '#oci';
 import { chainID } from '#oci';
-import { schemaVersion } from './migrations.ts';
+import { migrations } from './migrations.ts';
 import { openMetadata } from './store.ts';
 import { addLayer, collectLines, makeImage, metadataFixture } from './testsuite.ts';
 
@@ -15,7 +15,7 @@ test('a database of a newer program is refused, and so is what is not a database
   const path = join(fixture.root, 'wherry.db');
   await fixture.metadata[Symbol.asyncDispose]();
   const database = new DatabaseSync(path);
-  database.exec(`PRAGMA user_version = ${schemaVersion + 1}`);
+  database.exec(`PRAGMA user_version = ${migrations.length + 1}`);
   database.close();
   await assert.rejects(
     openMetadata({ root: fixture.root, content: fixture.content }),

@@ -1,6 +1,6 @@
 import type { DiffID, Digest } from '#oci';
 import type { SnapshotDriver } from '#snapshots';
-import { integer, type Row, text } from './connection.ts';
+import { integer, type Row, text } from '#sqlite';
 import type { Leases } from './leases.ts';
 import { Rehasher } from './rehash.ts';
 import type { StoreContext } from './store-context.ts';

@@ -1,4 +1,4 @@
-import type { Connection } from '../connection.ts';
+import type { Connection } from '#sqlite';
 import type { BuildCacheRecord, Keeping } from '../types.ts';
 import { recordChains, requireLayers } from './images.ts';
 import { keepCacheRecord } from './journal.ts';

@@ -1,6 +1,6 @@
 import { EngineError } from '#errdefs';
 import type { DiffID, Digest } from '#oci';
-import { type Connection, text } from '../connection.ts';
+import { type Connection, text } from '#sqlite';
 import { recordChains, requireImage, requireLayers } from './images.ts';
 
 export type DocumentTableName = 'containers' | 'networks' | 'volumes';

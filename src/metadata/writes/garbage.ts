@@ -1,5 +1,5 @@
 import type { ChainID, Digest } from '#oci';
-import { type Connection, integer, text } from '../connection.ts';
+import { type Connection, integer, text } from '#sqlite';
 
 /** A row that is gone; its files are next. */
 export interface DroppedBlob {

@@ -1,6 +1,6 @@
 import { EngineError } from '#errdefs';
 import { chainIDs, type Digest } from '#oci';
-import { type Connection, text } from '../connection.ts';
+import { type Connection, text } from '#sqlite';
 import type { ExpectedImage, Keeping, NewImage, RemoveImageOutcome } from '../types.ts';
 import { keepImage, keepMovedName, keepNames } from './journal.ts';
 

@@ -21,3 +21,9 @@ export type Writes = typeof writes;
 export type WriteName = keyof Writes;
 export type WriteInput<K extends WriteName> = Parameters<Writes[K]>[1];
 export type WriteResult<K extends WriteName> = ReturnType<Writes[K]>;
+
+/** How one crosses to the thread. */
+export interface WriteRequest {
+  readonly name: WriteName;
+  readonly input: unknown;
+}

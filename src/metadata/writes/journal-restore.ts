@@ -1,6 +1,6 @@
 import { EngineError } from '#errdefs';
 import type { DiffID, Digest } from '#oci';
-import { type Connection, integer, type Row, text } from '../connection.ts';
+import { type Connection, integer, type Row, text } from '#sqlite';
 import type { ContainerDocument, DroppedEntry, Keeping, KeptKind, Restored } from '../types.ts';
 import { type ImageBody, recordChains } from './images.ts';
 import {

@@ -1,6 +1,6 @@
 import type { Digest } from '#oci';
-import type { Connection, Row } from '../connection.ts';
-import { text } from '../connection.ts';
+import type { Connection, Row } from '#sqlite';
+import { text } from '#sqlite';
 import type { Keeping, KeptKind } from '../types.ts';
 
 /** How what is removed is written down: called in the transaction that removes it, before it does. Without a keeping nothing is. */

@@ -1,6 +1,6 @@
 import { EngineError } from '#errdefs';
 import type { Digest } from '#oci';
-import type { Connection } from '../connection.ts';
+import type { Connection } from '#sqlite';
 import type { LayerOrigin, LayerRecord } from '../types.ts';
 
 export const layerWrites = {

@@ -1,6 +1,6 @@
 import { EngineError } from '#errdefs';
 import type { Digest } from '#oci';
-import type { Connection } from '../connection.ts';
+import type { Connection } from '#sqlite';
 
 export const leaseWrites = {
   'leases.create'(database: Connection, lease: { id: string; session: string; expiresMs: number | undefined }): void {

@@ -1,16 +1,15 @@
-import type { WireError } from './database-errors.ts';
-import type { WriteName } from './writes/index.ts';
+import type { WireError } from './wire-error.ts';
 
+/** Plain values, as threads pass them. */
 export interface WriteRequest {
   readonly kind: 'write';
   readonly id: number;
-  readonly name: WriteName;
-  readonly input: unknown;
+  readonly request: unknown;
   /** False: a power cut may lose it, a crash may not. */
   readonly durable: boolean;
 }
 
-export type ToDatabase = WriteRequest | { readonly kind: 'close' };
+export type ToThread = WriteRequest | { readonly kind: 'close' };
 
 export interface WriteAnswer {
   readonly id: number;
@@ -18,7 +17,7 @@ export interface WriteAnswer {
   readonly error?: WireError;
 }
 
-export type FromDatabase =
+export type FromThread =
   | { readonly kind: 'ready' }
   | { readonly kind: 'failed'; readonly error: WireError }
   | { readonly kind: 'answers'; readonly answers: readonly WriteAnswer[] };

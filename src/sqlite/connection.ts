@@ -1,6 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { EngineError } from '#errdefs';
 
+export type SqlValue = SQLInputValue;
 export type Row = Readonly<Record<string, unknown>>;
 
 /** One SQLite connection with its prepared statements, which live as long as it does. */
@@ -17,15 +18,16 @@ export class Connection {
     this.#database.exec(sql);
   }
 
-  run(sql: string, ...values: SQLInputValue[]): void {
-    this.#prepare(sql).run(...values);
+  /** Answers how many rows it changed. */
+  run(sql: string, ...values: SqlValue[]): number {
+    return Number(this.#prepare(sql).run(...values).changes);
   }
 
-  get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+  get(sql: string, ...values: SqlValue[]): Row | undefined {
     return this.#prepare(sql).get(...values) as Row | undefined;
   }
 
-  all(sql: string, ...values: SQLInputValue[]): readonly Row[] {
+  all(sql: string, ...values: SqlValue[]): readonly Row[] {
     return this.#prepare(sql).all(...values) as readonly Row[];
   }
 

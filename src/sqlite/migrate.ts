@@ -1,0 +1,27 @@
+import { EngineError } from '#errdefs';
+import { type Connection, integer } from './connection.ts';
+
+/**
+ * Brings a database to the schema after all `migrations`; how many it has seen is its `user_version`.
+ * @throws `failed-precondition` when a newer program has already moved it on: this one would misread it.
+ */
+export function migrate(database: Connection, migrations: readonly string[]): void {
+  const found = integer(database.get('PRAGMA user_version')!, 'user_version');
+  if (found > migrations.length) {
+    throw new EngineError(
+      'failed-precondition',
+      `open database: its schema is version ${found}, this program knows up to ${migrations.length}: it was used by a newer wherry`,
+    );
+  }
+  for (let version = found; version < migrations.length; version++) {
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      database.exec(migrations[version]!);
+      database.exec(`PRAGMA user_version = ${version + 1}`);
+      database.exec('COMMIT');
+    } catch (error) {
+      if (database.inTransaction) database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}
