@@ -38,6 +38,7 @@ test('answers come through as they are', async () => {
     'images.prune': { ImagesDeleted: null, SpaceReclaimed: 5 },
     'images.buildReport': [{ step: 2, text: 'RUN x', line: 2, outcome: 'run', causes: [{ kind: 'new' }] }],
     'images.history': [{ Comment: '', Created: 1, CreatedBy: 'x', Id: 'i', Size: 2, Tags: null }],
+    'images.blame': { id: 'sha256:x', sizeBytes: 3, sums: {}, layers: [] },
     'images.commit': { Id: 'sha256:x' },
     'containers.list': [{ Id: 'a', Names: ['/n'] }],
     'containers.create': { Id: 'a', Warnings: [] },
@@ -49,6 +50,7 @@ test('answers come through as they are', async () => {
     'volumes.list': { Volumes: [], Warnings: null },
     'volumes.create': { Name: 'v' },
     'system.version': { Version: '1' },
+    'system.fileUsage': { layers: 1, files: 2, groups: [] },
     'system.auth': { Status: 'Login Succeeded' },
     debugBuild: 'abc',
     pruneBuildCache: { CachesDeleted: null, SpaceReclaimed: 0 },
@@ -61,6 +63,7 @@ test('answers come through as they are', async () => {
     'images.prune': await images.prune({ filters }),
     'images.buildReport': await images.buildReport('host:5000/a/b:1'),
     'images.history': await images.history('a', { platform: 'linux/arm/v7' }),
+    'images.blame': await images.blame('host:5000/a/b:1', { files: 7 }),
     'images.commit': await images.commit('c', { repo: 'r', tag: 't', changes: ['CMD x'], config: { Cmd: ['a'] } }),
     'containers.list': await containers.list({ all: true, limit: 3, size: true, filters }),
     'containers.create': await containers.create({ Image: 'a', HostConfig: { Memory: 5 } }, { name: 'n' }),
@@ -72,6 +75,7 @@ test('answers come through as they are', async () => {
     'volumes.list': await volumes.list({ filters }),
     'volumes.create': await volumes.create({ Name: 'v', Labels: { a: 'b' } }),
     'system.version': await system.version(),
+    'system.fileUsage': await system.fileUsage({ groups: 2 }),
     'system.auth': await system.auth({ username: 'u', password: 'p' }),
     debugBuild: await pair.engine.debugBuild('a b', { command: ['sh', '-x'], tty: true }),
     pruneBuildCache: await pair.engine.pruneBuildCache({
@@ -86,6 +90,8 @@ test('answers come through as they are', async () => {
   assert.deepEqual(sent['images.remove'], ['a/b:1', { force: true, noPrune: true }]);
   assert.deepEqual(sent['images.buildReport'], ['host:5000/a/b:1']);
   assert.deepEqual(sent['images.history'], ['a', { platform: 'linux/arm/v7' }]);
+  assert.deepEqual(sent['images.blame'], ['host:5000/a/b:1', { files: 7 }]);
+  assert.deepEqual(sent['system.fileUsage'], [{ groups: 2 }]);
   assert.deepEqual(sent['images.commit'], [
     'c',
     { repo: 'r', tag: 't', pause: true, changes: ['CMD x'], config: { Cmd: ['a'] } },
@@ -159,6 +165,31 @@ test('transfers keep references, platforms and credentials; bytes go both ways',
   ]);
   assert.equal(loaded, 'archive');
   assert.equal((await readAll(images.save(['a', 'b']), 10)).toString(), 'tar');
+});
+
+test('files of images: names, paths of any letters, and bytes', async () => {
+  const facts = { mode: '0644', uid: 1, gid: 2, sizeBytes: 7, modified: '1970-01-01T00:00:00Z', layer: 0 };
+  const [listed, differing] = [[{ path: '/ä b', type: 'file' }], [{ kind: 'config', field: 'os' }]];
+  await using pair = await connected({
+    'images.files': () =>
+      (async function* () {
+        yield* listed;
+      })(),
+    'images.file': async () => ({ file: facts, content: fromBytes('con', 'tent') }),
+    'images.compare': () =>
+      (async function* () {
+        yield* differing;
+      })(),
+  });
+  const { images } = pair.engine;
+  const [name, path] = ['host:5000/a/file', '/ä b?&+%2F#'];
+  assert.deepEqual(await Array.fromAsync(images.files(name, { path, recursive: true })), listed);
+  assert.deepEqual(said(pair.api.lastArgs), [name, { path, recursive: true, self: false, noFollow: false }]);
+  const { file, content } = await images.file(name, path);
+  assert.deepEqual([file, (await readAll(content, 100)).toString()], [facts, 'content']);
+  assert.deepEqual(said(pair.api.lastArgs), [name, path, {}]);
+  assert.deepEqual(await Array.fromAsync(images.compare(name, 'b/files:1', { times: true })), differing);
+  assert.deepEqual(said(pair.api.lastArgs), [name, 'b/files:1', { times: true }]);
 });
 
 test('failures come back with their kind, before and inside a stream', async () => {

@@ -1,5 +1,5 @@
-import type { ByteString } from '#archive';
-import { IndexFile, type IndexInode, type MergedNode, MergedTree } from '#erofs';
+import { type ByteString, utf8FromBytes } from '#archive';
+import { IndexFile, type IndexInode, type MergedNode, MergedTree, type NamedNode } from '#erofs';
 import { EngineError, isErrno } from '#errdefs';
 import type { DiffID } from '#oci';
 import { layerTag } from '#snapshots';
@@ -107,11 +107,11 @@ export class ImageTree implements Disposable {
         if (name === '..' && way.length > 1) way.pop();
         continue;
       }
-      const node = this.#child(at.node, name);
-      if (!node) throw this.#missing(path);
-      const inode = this.inode(node);
+      const child = this.#child(at.node, name);
+      if (!child) throw this.#missing(path);
+      const inode = this.inode(child.node);
       if (inode.type !== 'symlink' || (pending.length === 0 && !follow)) {
-        way.push({ path: at.path === '' ? name : `${at.path}/${name}`, node });
+        way.push({ path: at.path === '' ? child.name : `${at.path}/${child.name}`, node: child.node });
         continue;
       }
       if (++symlinks > maxSymlinks) {
@@ -124,13 +124,13 @@ export class ImageTree implements Disposable {
   }
 
   /** A name that is not UTF-8 is also found as it is shown, unless several are shown so. */
-  #child(node: MergedNode, name: ByteString): MergedNode | undefined {
+  #child(node: MergedNode, name: ByteString): NamedNode | undefined {
     const exact = this.#merged.child(node, name);
-    if (exact || !name.includes(replacementBytes)) return exact;
-    const alike = [...this.#merged.children(node)].filter(
-      (child) => Buffer.from(child.name, 'latin1').toString('utf8') === Buffer.from(name, 'latin1').toString('utf8'),
-    );
-    return alike.length === 1 ? alike[0]!.node : undefined;
+    if (exact) return { name, node: exact };
+    if (!name.includes(replacementBytes)) return undefined;
+    const shown = utf8FromBytes(name);
+    const alike = [...this.#merged.children(node)].filter((child) => utf8FromBytes(child.name) === shown);
+    return alike.length === 1 ? alike[0] : undefined;
   }
 
   #missing(path: ByteString, fact?: string): EngineError {
