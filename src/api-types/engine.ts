@@ -39,6 +39,7 @@ import type {
   NetworkInspect,
   NetworksPruned,
   ProgressMessage,
+  RepairItem,
   SystemInfo,
   SystemVersion,
   TrashEmptied,
@@ -337,4 +338,6 @@ export interface System {
   events(options?: { since?: string; until?: string; filters?: Filters } & CallOptions): AsyncIterable<EventMessage>;
   /** Rehashes everything and cross-checks rows, files and references: one line per fault (`/wherry/v1/verify`). */
   verify(options?: CallOptions): AsyncIterable<string>;
+  /** The same for blobs and indexes, and brings back what is damaged: blobs from the registries they came from. */
+  repair(options?: CallOptions): AsyncIterable<RepairItem>;
 }

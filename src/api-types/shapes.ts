@@ -6,6 +6,7 @@ export * from './containers.ts';
 export * from './disk-account.ts';
 export * from './images.ts';
 export * from './networks.ts';
+export * from './repair.ts';
 export * from './stats.ts';
 export * from './system.ts';
 export * from './undo.ts';

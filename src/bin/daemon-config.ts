@@ -38,6 +38,8 @@ export interface DaemonConfig {
   /** Whose subordinate IDs containers get. */
   readonly usernsRemap: string | undefined;
   /** How long what is removed can be brought back; nothing while less of the disk is free. */
+  /** With `verify`. */
+  readonly repair: boolean;
   readonly undoGraceMs: number;
   readonly undoMinFreePercent: number;
   readonly insecureRegistries: readonly string[];
@@ -189,6 +191,7 @@ function buildConfig(values: Values): DaemonConfig {
     storageOptions: storageOptions(list('storage-opt')),
     dedup: dedup(text('dedup')),
     usernsRemap: text('userns-remap'),
+    repair: flag('repair'),
     undoGraceMs: parseGraceMs(text('undo-grace')),
     undoMinFreePercent: percent(count(values, 'undo-min-free', 'undo min free', 15)),
     insecureRegistries: list('insecure-registry'),

@@ -303,6 +303,7 @@ export const daemonOptions: readonly OptionSpec[] = [
     help: 'Preferred registry mirror',
     check: checkMirror,
   },
+  { flag: 'repair', kind: 'bool', help: 'With verify: bring damaged layers back from where they came' },
   {
     flag: 'reproducible-builds',
     key: 'reproducible-builds',

@@ -9,12 +9,13 @@ import { engineOptions } from './engine-options.ts';
 
 /**
  * `wherryd verify`: rehashes and cross-checks everything below the data root, through the daemon that owns it when one runs. One line per fault on
- * standard output. Answers the exit status: 0 only when all is well.
+ * standard output. `--repair` first brings back what it can. Answers the exit status: 0 only when all is well.
  */
 export async function verifyDataRoot(config: DaemonConfig): Promise<number> {
   setLevel('error');
   await requireFolder(config.dataRoot);
   await using engine = await reach(config);
+  if (config.repair) await repair(engine);
   let faults = 0;
   for await (const fault of engine.system.verify()) {
     process.stdout.write(`${fault}\n`);
@@ -22,6 +23,15 @@ export async function verifyDataRoot(config: DaemonConfig): Promise<number> {
   }
   process.stderr.write(faults === 0 ? 'everything is well\n' : `${faults} fault${faults === 1 ? '' : 's'} found\n`);
   return faults === 0 ? 0 : 1;
+}
+
+/** Tells what was brought back; what could not be is found again by the look that follows. */
+async function repair(engine: Engine): Promise<void> {
+  for await (const { Subject, Harm, RepairedFrom, Reason } of engine.system.repair()) {
+    const harm = Harm.length > 0 ? ` (${Harm.join(', ')})` : '';
+    const outcome = RepairedFrom === undefined ? `not repaired: ${Reason}` : `repaired from ${RepairedFrom}`;
+    process.stderr.write(`${Subject}${harm}: ${outcome}\n`);
+  }
 }
 
 async function requireFolder(path: string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { DiskUsage, EventMessage, Networks, System, Trash, Volumes } from '#api-types';
+import type { DiskUsage, EventMessage, Networks, RepairItem, System, Trash, Volumes } from '#api-types';
 import { readLines } from '#http';
 import { authHeader, filtersQuery, type Transport } from './transport.ts';
 
@@ -45,6 +45,10 @@ export function system(transport: Transport): System {
         query: { since: options.since, until: options.until, filters: filtersQuery(options.filters) },
         signal: options.signal,
       }),
+    async *repair(options = {}) {
+      const response = await transport.send('POST', '/wherry/v1/repair', { signal: options.signal });
+      for await (const line of readLines(response.body)) yield JSON.parse(line) as RepairItem;
+    },
     async *verify(options = {}) {
       const response = await transport.send('POST', '/wherry/v1/verify', { signal: options.signal });
       for await (const line of readLines(response.body)) yield (JSON.parse(line) as { fault: string }).fault;

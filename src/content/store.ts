@@ -45,6 +45,8 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
   readonly #recent = new RecentlyStored();
   /** Names of the ingests that are being written. */
   readonly #open = new Set<string>();
+  /** Their bytes are not what their names say. */
+  readonly #distrusted = new Set<Digest>();
 
   constructor(layout: Layout, removals: Removals, makeRoom: MakeRoom) {
     this.#makeRoom = makeRoom;
@@ -145,7 +147,20 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
     };
   }
 
+  distrust(digest: Digest): void {
+    this.#distrusted.add(digest);
+  }
+
+  trust(digest: Digest): void {
+    this.#distrusted.delete(digest);
+  }
+
+  distrusted(): readonly Digest[] {
+    return [...this.#distrusted].sort();
+  }
+
   async stat(digest: Digest): Promise<BlobInfo | undefined> {
+    if (this.#distrusted.has(digest)) return undefined;
     try {
       const found = await stat(this.path(digest));
       return found.isFile() ? { digest, sizeBytes: found.size } : undefined;
@@ -234,6 +249,7 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
     await rename(path, this.path(blob.digest));
     await fsyncFolder(this.#layout.algorithmFolder(digestAlgorithm(blob.digest)));
     this.#recent.mark(blob.digest);
+    this.#distrusted.delete(blob.digest);
   }
 
   /** True when the blob is already there with the right size; it then counts as just stored. */

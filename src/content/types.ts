@@ -85,6 +85,11 @@ export interface Inspection {
   strays(): Promise<readonly string[]>;
   /** True when this process stored the blob, or found it in place while storing it again, at or after `moment` (`performance.now()`). */
   storedSince(digest: Digest, moment: number): boolean;
+  /** Its bytes were found damaged: it counts as absent, until it is stored again, which replaces them. What has them open keeps them. */
+  distrust(digest: Digest): void;
+  /** Its bytes were found to be right after all. */
+  trust(digest: Digest): void;
+  distrusted(): readonly Digest[];
 }
 
 export interface ContentStore extends Provider, Ingester, Manager {}

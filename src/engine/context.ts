@@ -1,6 +1,6 @@
 import type { ContextMemory, FileLists, ImagesInUse } from '#builder';
 import type { KeyedLock } from '#concurrency';
-import type { ContentStore } from '#content';
+import type { ContentStore, Inspection } from '#content';
 import type { LayerIngester } from '#diff';
 import type { Metadata } from '#metadata';
 import type { Networks } from '#network';
@@ -24,7 +24,7 @@ export interface EngineContext {
   readonly root: string;
   readonly execRoot: string;
   readonly instance: string;
-  readonly content: ContentStore;
+  readonly content: ContentStore & Inspection;
   readonly metadata: Metadata;
   readonly layers: LayerIngester;
   readonly snapshots: SnapshotDriver;

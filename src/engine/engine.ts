@@ -41,6 +41,7 @@ import { diskAccount } from './system/account.ts';
 import { diskUsage } from './system/df.ts';
 import { fileUsage } from './system/file-usage.ts';
 import { systemInfo, systemVersion } from './system/info.ts';
+import { repairStore } from './system/repair.ts';
 import { verifyEngine } from './system/verify.ts';
 import { emptyTrash, listUndo, undo } from './trash/index.ts';
 import { createVolume, inspectVolume, listVolumes, pruneVolumes, removeVolume } from './volumes.ts';
@@ -132,6 +133,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       },
       events: (options) => ctx.events.follow(options),
       verify: (options) => verifyEngine(ctx, options),
+      repair: (options) => repairStore(ctx, options),
     },
     trash: {
       list: () => listUndo(ctx),

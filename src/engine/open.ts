@@ -36,6 +36,7 @@ import { EventLog } from './events.ts';
 import { networkSpecs } from './networks/store.ts';
 import type { EngineOptions } from './options.ts';
 import { openRemap } from './remap/index.ts';
+import { recallDamage } from './system/damage.ts';
 import { FileSharing } from './system/file-sharing.ts';
 import { removeStrayFolders } from './system/stray-folders.ts';
 import { asideVolumes, Ballast, TrashKeeper, TrashPolicy } from './trash/index.ts';
@@ -218,6 +219,7 @@ async function takeOver(ctx: EngineContext): Promise<void> {
     layers: new Set(ctx.metadata.layers.list().map((layer) => layer.diffID)),
   });
   await ctx.metadata.recover();
+  recallDamage(ctx);
   await restoreWritableLayers(ctx, containers);
   await ctx.volumes.recover(asideVolumes(ctx));
   await ctx.cacheMounts.recover();

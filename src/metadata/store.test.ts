@@ -311,3 +311,25 @@ test('a list of ten thousand images is quick once it is warm', async () => {
   assert.ok(elapsedMs < 250, `50 lists took ${elapsedMs.toFixed(1)} ms`);
   assert.equal(images.byName('docker.io/library/again:1')?.id, image.id);
 });
+
+test('verify names rows that a flipped byte has damaged', async () => {
+  await using fixture = await metadataFixture();
+  const { metadata, content, root } = fixture;
+  const layers = [await addLayer(fixture), await addLayer(fixture)] as const;
+  const rootfs = { type: 'layers', diff_ids: layers };
+  const config = await content.put(Buffer.from(JSON.stringify({ rootfs })));
+  const image = await makeImage(content, layers);
+  await metadata.images.put({ ...image, id: config.digest, references: [...image.references, config.digest] });
+  assert.deepEqual(await collectLines(metadata.verify()), []);
+  const database = new DatabaseSync(join(root, 'wherry.db'));
+  database.prepare('UPDATE images SET body = replace(body, ?, ?)').run(layers[0], layers[1]);
+  await fixture.reopen();
+  assert.deepEqual(await collectLines(fixture.metadata.verify()), [
+    `database: the row of image ${config.digest} names other layers than its config`,
+  ]);
+  database.prepare('UPDATE images SET body = replace(body, ?, ?)').run('{', '[');
+  assert.deepEqual(await collectLines(fixture.metadata.verify()), [
+    `database: the row of image ${config.digest} is damaged`,
+  ]);
+  database.close();
+});

@@ -16,8 +16,8 @@ import { SqliteBlobTable, SqliteLayerTable } from './layer-table.ts';
 import { Leases } from './leases.ts';
 import { type RecoverResult, recoverFiles } from './recovery.ts';
 import type { StoreContext } from './store-context.ts';
-import type { CollectResult, ContainerDocument, Lease, Metadata, NamedDocument } from './types.ts';
-import { verifyStore } from './verifier.ts';
+import type { CollectResult, ContainerDocument, DamagedBlob, Lease, Metadata, NamedDocument } from './types.ts';
+import { damagedBlobs, verifyStore } from './verifier.ts';
 
 export interface OpenMetadataOptions {
   /** The data root; the database is `wherry.db` in it. The caller holds {@link lockDataRoot}. */
@@ -118,6 +118,10 @@ export class MetadataStore implements Metadata {
 
   setSetting(key: string, value: string): Promise<void> {
     return this.#context.writer.run('settings.put', { key, value });
+  }
+
+  damagedBlobs(options: { signal?: AbortSignal | undefined } = {}): AsyncIterable<DamagedBlob> {
+    return damagedBlobs({ context: this.#context, images: this.images }, options);
   }
 
   verify(options: { signal?: AbortSignal | undefined } = {}): AsyncIterable<string> {

@@ -259,6 +259,13 @@ export interface CollectResult {
   readonly freedBytes: number;
 }
 
+export interface DamagedBlob {
+  readonly digest: Digest;
+  readonly fault: string;
+  /** What stands on it, as people name it. */
+  readonly harm: readonly string[];
+}
+
 export interface Metadata extends AsyncDisposable {
   readonly images: ImageTable;
   readonly layers: LayerTable;
@@ -287,6 +294,8 @@ export interface Metadata extends AsyncDisposable {
   /** A value that survives restarts: the daemon's ID, say. */
   setting(key: string): string | undefined;
   setSetting(key: string, value: string): Promise<void>;
+  /** Reads every blob: those whose bytes are not what their digest says, and what stands on them. They count as absent from then on. */
+  damagedBlobs(options?: { signal?: AbortSignal | undefined }): AsyncIterable<DamagedBlob>;
   /** Rehashes every blob, compares rows, files and references; one line per fault. */
   verify(options?: { signal?: AbortSignal | undefined }): AsyncIterable<string>;
 }

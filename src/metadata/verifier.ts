@@ -3,8 +3,9 @@ import type { SnapshotDriver } from '#snapshots';
 import { integer, type Row, text } from '#sqlite';
 import type { Leases } from './leases.ts';
 import { Rehasher } from './rehash.ts';
+import { damagedRows, imageRowFaults } from './row-check.ts';
 import type { StoreContext } from './store-context.ts';
-import type { ImageTable } from './types.ts';
+import type { DamagedBlob, ImageTable } from './types.ts';
 
 export interface VerifyParts {
   readonly context: StoreContext;
@@ -18,7 +19,13 @@ type Options = { readonly signal?: AbortSignal | undefined };
 /** Rehashes everything and cross-checks rows, files and references: one line per fault. May run beside work. */
 export async function* verifyStore(parts: VerifyParts, options: Options): AsyncGenerator<string> {
   yield* await parts.context.writer.run('database.check', undefined);
-  yield* rehashBlobs(parts.context, options);
+  for await (const { digest, fault, harm } of damagedBlobs(parts, options)) {
+    yield `blob ${digest}: ${fault}${harm.length > 0 ? `; hurts ${harm.join(', ')}` : ''}`;
+  }
+  const damaged = [...damagedRows(parts.context)];
+  yield* damaged;
+  // Nothing can be said of what cannot be read.
+  if (damaged.length > 0) return;
   yield* checkReferences(parts);
   yield* checkFiles(parts);
   const knownLayers = () =>
@@ -27,19 +34,47 @@ export async function* verifyStore(parts: VerifyParts, options: Options): AsyncG
   options.signal?.throwIfAborted();
 }
 
-async function* rehashBlobs(context: StoreContext, options: Options): AsyncGenerator<string> {
+/** Reads every blob, or those after one; what is damaged counts as absent from then on, and what was is trusted again where it is right. */
+export async function* damagedBlobs(
+  { context, images }: Pick<VerifyParts, 'context' | 'images'>,
+  options: Options,
+): AsyncGenerator<DamagedBlob> {
   await using rehasher = new Rehasher();
   for (const row of context.reader.all('SELECT digest, size FROM blobs ORDER BY digest')) {
     options.signal?.throwIfAborted();
     const blob = { digest: text(row, 'digest') as Digest, sizeBytes: integer(row, 'size') };
     const fault = await rehasher.faultOf(context.content.path(blob.digest), blob, options);
+    if (!fault) context.content.trust(blob.digest);
     // Collected meanwhile is no fault.
-    if (fault && hasRow(context, blob.digest)) yield `blob ${blob.digest}: ${fault}`;
+    if (!fault || !hasRow(context, blob.digest)) continue;
+    context.content.distrust(blob.digest);
+    yield { digest: blob.digest, fault, harm: harmOf(context, images, blob.digest) };
   }
 }
 
-function* checkReferences({ context, images }: VerifyParts): Generator<string> {
+/** What stands on a blob, as people name it. */
+function harmOf({ reader }: StoreContext, images: ImageTable, digest: Digest): string[] {
+  const keys = (sql: string) => reader.all(sql, digest).map((row) => text(row, 'key'));
+  const named = keys('SELECT image_id AS key FROM image_blobs WHERE digest = ?').map((id) => {
+    const image = images.get(id as Digest);
+    return `image ${image?.names[0] ?? image?.repoDigests[0] ?? id}`;
+  });
+  const containers = keys(
+    `SELECT name AS key FROM container_layers JOIN containers ON containers.id = container_id WHERE diff_id = ?`,
+  );
+  const cached = keys('SELECT key FROM build_cache_layers WHERE diff_id = ?');
+  const undos = keys('SELECT CAST(number AS TEXT) AS key FROM journal_blobs WHERE digest = ?');
+  return [
+    ...named,
+    ...containers.map((name) => `container ${name.replace(/^\//, '')}`),
+    ...(cached.length > 0 ? [`${cached.length} result${cached.length === 1 ? '' : 's'} of the build cache`] : []),
+    ...undos.map((number) => `undo ${number}`),
+  ];
+}
+
+async function* checkReferences({ context, images }: VerifyParts): AsyncGenerator<string> {
   for (const image of images.list()) {
+    yield* imageRowFaults(context, image);
     const wanted = [image.id, image.target.digest, image.manifest.digest, ...image.diffIDs];
     for (const digest of new Set(wanted)) {
       if (!hasRow(context, digest)) yield `image ${image.id}: ${digest} is not in the store`;

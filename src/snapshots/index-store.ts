@@ -290,11 +290,13 @@ export class IndexStore {
     for (const diffID of wanted) {
       const path = layerIndexPath(this.#options.root, diffID);
       if ((await fileSize(path)) === undefined) continue;
-      yield* this.#compare(diffID, path, (fresh) => this.#index(diffID, fresh, undefined, undefined));
+      yield* this.#compare({ diffID, path, options }, (fresh) => this.#index(diffID, fresh, undefined, undefined));
     }
     for (const { path, chain, kind } of await this.#chainIndexes()) {
       const diffID = chain.at(-1)!;
-      if (wanted.has(diffID)) yield* this.#compare(diffID, path, (fresh) => this.#remake(chain, kind, fresh));
+      if (wanted.has(diffID)) {
+        yield* this.#compare({ diffID, path, options }, (fresh) => this.#remake(chain, kind, fresh));
+      }
     }
   }
 
@@ -305,15 +307,19 @@ export class IndexStore {
   }
 
   async *#compare(
-    diffID: DiffID,
-    path: string,
+    { diffID, path, options }: { diffID: DiffID; path: string; options: VerifyOptions },
     make: (temporary: string) => Promise<JobResult>,
   ): AsyncGenerator<string> {
     const temporary = temporaryIndex(path);
     try {
       await make(temporary);
       const { faults } = await this.#options.workers.run({ kind: 'compare-files', left: path, right: temporary });
-      for (const fault of faults) yield `layer ${diffID}: ${basename(path)}: ${fault}`;
+      const isReplaced = options.repair === true && faults.length > 0;
+      // Who has the old one mounted keeps it until the next start.
+      if (isReplaced) await placeIndex(temporary, path);
+      for (const fault of faults) {
+        yield `layer ${diffID}: ${basename(path)}: ${fault}${isReplaced ? ': made anew' : ''}`;
+      }
     } catch (error) {
       if (isKind(error, 'canceled')) throw error;
       yield `layer ${diffID}: ${basename(path)}: ${messageOf(error)}`;

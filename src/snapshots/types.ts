@@ -84,6 +84,8 @@ export interface PrepareOptions {
 }
 
 export interface VerifyOptions {
+  /** Indexes that differ from what their layers give are replaced; the fault then ends in `made anew`. */
+  readonly repair?: boolean;
   /**
    * Every layer there is, asked for after the files were listed: files of any other are then faults too. Undefined while layers are being made, when a
    * file may be ahead of its row.

@@ -15,6 +15,7 @@ const batchBytes = 64 << 10;
 /** What Docker's API has no words for. */
 export const wherryRoutes: readonly ApiRoute[] = [
   ['POST', '/wherry/v1/verify', verify],
+  ['POST', '/wherry/v1/repair', repair],
   ['GET', '/wherry/v1/disk', async (call) => call.reply(200, await call.engine.system.account())],
   ['GET', '/wherry/v1/undo', async (call) => call.reply(200, await call.engine.trash.list())],
   ['POST', '/wherry/v1/undo', undo],
@@ -142,6 +143,11 @@ async function debugBuild(call: Call): Promise<void> {
 async function verify(call: Call): Promise<void> {
   const faults = call.engine.system.verify({ signal: call.signal });
   await call.stream('application/x-ndjson', lines(faultLines(faults)));
+}
+
+/** One line per damaged thing, see `RepairItem`. */
+async function repair(call: Call): Promise<void> {
+  await call.stream('application/x-ndjson', lines(call.engine.system.repair({ signal: call.signal })));
 }
 
 async function* faultLines(faults: AsyncIterable<string>): AsyncGenerator<{ readonly fault: string }> {

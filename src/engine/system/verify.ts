@@ -3,6 +3,7 @@ import { delay } from '#concurrency';
 import { mountsBelow } from '#mount';
 import type { EngineContext } from '../context.ts';
 import { asideVolumes } from '../trash/index.ts';
+import { rememberDamage } from './damage.ts';
 import { strayFolders } from './stray-folders.ts';
 
 /** Longer than a start or an exit takes. */
@@ -20,6 +21,7 @@ export async function* verifyEngine(
   options: { signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<string> {
   yield* ctx.metadata.verify(options);
+  await rememberDamage(ctx);
   yield* lasting(() => verifyHeld(ctx), options);
 }
 
