@@ -22,7 +22,7 @@ const awayMs = 30_000;
 /** A client over pooled connections, remembered endpoints and tokens. No I/O until the first call; dispose closes the connections. */
 export function createRegistryClient(options: RegistryOptions = {}): RegistryClient {
   const { certsDir, mirrors = [], retry } = options;
-  const transport = new Transport({ certsDir, userAgent: options.userAgent ?? 'wherry' });
+  const transport = new Transport({ certsDir, userAgent: options.userAgent ?? 'wherry', stallMs: options.stallMs });
   const insecure = insecureHosts(options.insecure ?? []);
   const session = new Session({ transport, insecure, retry });
   const book = new HostBook({ insecure, mirrors, certsDir });

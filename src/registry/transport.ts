@@ -42,8 +42,7 @@ export interface Manner {
 const connectTimeoutMs = 30_000;
 /** A registry may move a large upload to its storage before it answers. */
 const headersTimeoutMs = 300_000;
-/** A silent body is a broken one. */
-const bodyTimeoutMs = 60_000;
+const defaultStallMs = 60_000;
 const keepAliveMs = 15_000;
 const maxHeaderBytes = 64 << 10;
 /** An unread rest up to this size is read to keep the connection. */
@@ -54,9 +53,11 @@ export class Transport implements AsyncDisposable {
   readonly #agents = new Map<string, Promise<Dispatcher>>();
   readonly #certsDir: string | undefined;
   readonly #userAgent: string;
+  readonly #stallMs: number;
   #closed = false;
 
-  constructor(options: { certsDir?: string | undefined; userAgent: string }) {
+  constructor(options: { certsDir?: string | undefined; userAgent: string; stallMs?: number | undefined }) {
+    this.#stallMs = options.stallMs ?? defaultStallMs;
     this.#certsDir = options.certsDir;
     this.#userAgent = options.userAgent;
   }
@@ -75,7 +76,7 @@ export class Transport implements AsyncDisposable {
         body: (request.body as Dispatcher.DispatchOptions['body']) ?? null,
         signal: signal ?? null,
         headersTimeout: headersTimeoutMs,
-        bodyTimeout: bodyTimeoutMs,
+        bodyTimeout: this.#stallMs,
       });
       return toAnswer(request, answer);
     } catch (cause) {

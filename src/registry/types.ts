@@ -21,6 +21,8 @@ export interface RegistryOptions {
   /** Folder in Docker's `certs.d` form, and containerd's: `<host>/hosts.toml`. Read anew for each call. */
   readonly certsDir?: string;
   readonly retry?: RetryOptions;
+  /** A body that brings nothing for so long is a broken one; a minute when left out. */
+  readonly stallMs?: number;
 }
 
 /** Tries of one request that failed in passing: exponential back-off with jitter between them. */

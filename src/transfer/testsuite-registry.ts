@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { type Descriptor, type Digest, digestOf, mediaTypes, type Platform } from '#oci';
 import { parseReference, type Reference } from '#reference';
-import { createRegistryClient, type RegistryClient } from '#registry';
+import { createRegistryClient, type RegistryClient, type RegistryOptions } from '#registry';
 import { serveRegistry } from '#registry-server';
 import { fromBytes } from '#streams';
 import { temporaryFolder } from '#testing';
@@ -29,7 +29,7 @@ export interface Machine extends AsyncDisposable {
   readonly fixture: TransferFixture;
 }
 
-export async function registryFixture(): Promise<RegistryFixture> {
+export async function registryFixture(options: RegistryOptions = {}): Promise<RegistryFixture> {
   const folder = await temporaryFolder();
   const requests: string[] = [];
   const server = await serveRegistry({
@@ -40,7 +40,7 @@ export async function registryFixture(): Promise<RegistryFixture> {
       return registry.before(request, response);
     },
   });
-  const client = createRegistryClient({ retry: { firstDelayMs: 1, maxDelayMs: 5 } });
+  const client = createRegistryClient({ retry: { firstDelayMs: 1, maxDelayMs: 5 }, ...options });
   const registry: RegistryFixture = {
     address: server.address,
     client,
