@@ -69,7 +69,6 @@ export const commandTable: readonly Command[] = [
   trashListCommand,
   trashEmptyCommand,
   registryServeCommand,
-  systemDfCommand,
   versionCommand,
   infoCommand,
 ];
