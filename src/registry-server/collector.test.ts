@@ -6,7 +6,7 @@ import { digestOf } from '#oci';
 import { type Call, pushBlob, pushImage, withServer } from './testsuite/fixture.ts';
 
 /** Short times, so that a test sees the end of them. */
-const retention = { unclaimedMs: 60_000, askedMs: 0, undoMs: 0 };
+const retention = { unclaimedMs: 60_000, askedMs: 0, quietMs: 0, undoMs: 0 };
 
 const files = (root: string) => readdir(join(root, 'blobs', 'sha256'));
 

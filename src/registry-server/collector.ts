@@ -3,8 +3,6 @@ import type { Digest } from '#oci';
 import type { Stores } from './registry.ts';
 
 const intervalMs = 5_000;
-/** What clients asked about before a restart is forgotten: they get a moment to come back with their manifest. */
-const quietMs = 30_000;
 
 export interface Collected {
   readonly blobs: number;
@@ -33,8 +31,7 @@ export class Collector implements AsyncDisposable {
   }
 
   async #tick(): Promise<void> {
-    const quiet = Math.min(quietMs, this.#stores.retention.askedMs);
-    if (Date.now() - this.#startedMs < quiet) return;
+    if (Date.now() - this.#startedMs < this.#stores.retention.quietMs) return;
     try {
       await this.collect();
     } catch (error) {

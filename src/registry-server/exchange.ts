@@ -1,8 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream/promises';
-import { isErrno } from '#errdefs';
 import { type Digest, isDigest } from '#oci';
-import { type ByteSource, toNodeReadable } from '#streams';
+import type { ByteSource } from '#streams';
 import type { Access, Action } from './access/access.ts';
 import { ApiError } from './api-error.ts';
 import type { Page } from './store/meta-store.ts';
@@ -64,11 +62,23 @@ export async function sendStream(
   source: ByteSource,
 ): Promise<void> {
   response.writeHead(status, headers);
-  try {
-    await pipeline(toNodeReadable(source), response);
-  } catch (error) {
-    if (!isErrno(error, 'ERR_STREAM_PREMATURE_CLOSE')) throw error;
+  for await (const chunk of source) {
+    if (response.destroyed) return;
+    if (!response.write(chunk)) await drained(response);
   }
+  response.end();
+}
+
+/** Room for more, or nobody there any more. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
+    if (response.destroyed) done();
+  });
 }
 
 /** The digest of a path or query. @throws ApiError `DIGEST_INVALID`. */

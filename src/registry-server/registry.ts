@@ -20,6 +20,8 @@ export interface Retention {
   readonly unclaimedMs: number;
   /** A blob that a client has asked about waits this long for the manifest. */
   readonly askedMs: number;
+  /** What clients asked about before a restart is forgotten: nothing is collected for so long after a start. */
+  readonly quietMs: number;
   /** What was deleted can be restored for so long. */
   readonly undoMs: number;
 }

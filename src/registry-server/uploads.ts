@@ -68,7 +68,9 @@ export class Uploads implements AsyncDisposable {
     using _ = await locks.acquire(digest);
     const named = url.searchParams.get('from');
     const holders = named === null ? await meta.holders(digest) : [named];
-    const from = holders.find((holder) => access.may('pull', holder));
+    // A token names the repository that is pushed to: what its user may read elsewhere is for the rules to say.
+    const isReadable = access.visible() ?? (() => true);
+    const from = holders.find(isReadable);
     const sizeBytes = from === undefined ? undefined : await meta.blob(from, digest);
     if (sizeBytes === undefined) return false;
     const untilMs = Date.now() + retention.unclaimedMs;

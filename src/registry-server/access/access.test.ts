@@ -129,6 +129,10 @@ test('a blob is mounted only from what the client may read', () =>
     for (const from of ['&from=bob/secret', '']) {
       assert.equal((await as('ada')('POST', `/v2/ada/app/blobs/uploads/?mount=${digest}${from}`)).status, 202);
     }
+    const scope = encodeURIComponent('repository:admin/app:pull,push');
+    const { token } = JSON.parse((await as('admin')('GET', `/wherry/registry/token?scope=${scope}`)).text);
+    const headers = { authorization: `Bearer ${token}` };
+    assert.equal((await as()('POST', `/v2/admin/app/blobs/uploads/?mount=${digest}`, { headers })).status, 201);
     assert.equal((await as('admin')('POST', `/v2/ada/app/blobs/uploads/?mount=${digest}`)).status, 201);
     assert.equal((await as('ada')('GET', `/v2/ada/app/blobs/${digestOf('secret')}`)).text, 'secret');
   }));

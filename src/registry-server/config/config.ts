@@ -92,6 +92,7 @@ export function decodeConfig(value: unknown, { what, folder }: { what: string; f
           undoMs: toMs(retention.number('undoSeconds')),
           unclaimedMs: toMs(retention.number('unclaimedSeconds')),
           askedMs: toMs(retention.number('askedSeconds')),
+          quietMs: toMs(retention.number('quietSeconds')),
         }),
       ),
       upstreams: decodeUpstreams(fields, path),

@@ -2,17 +2,19 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { EngineError, isErrno } from '#errdefs';
-import { fsyncFolder, removeIfPresent } from '#files';
+import { removeIfPresent } from '#files';
 import { type Digest, type DigestAlgorithm, digestAlgorithm, parseDigest } from '#oci';
 import { type ByteSource, coalesce } from '#streams';
 import type { Upload } from './blob-store.ts';
 
 const readChunkBytes = 1 << 20;
 const writeChunkBytes = 1 << 20;
+const writebackBytes = 16 << 20;
 
 /** Where finished blobs go. */
 export interface Places {
-  readonly folderOf: (digest: Digest) => string;
+  /** Resolves when what has been put in place before is there for good. */
+  readonly settle: (digest: Digest) => Promise<void>;
   readonly pathOf: (digest: Digest) => string;
 }
 
@@ -24,6 +26,9 @@ export class FileUpload implements Upload {
   readonly #algorithm: DigestAlgorithm;
   readonly #hash: Hash;
   #sizeBytes = 0;
+  #dirtyBytes = 0;
+  #isHashRight = true;
+  #writeback: Promise<void> | undefined;
 
   private constructor(file: FileHandle, path: string, algorithm: DigestAlgorithm, places: Places) {
     this.#file = file;
@@ -67,14 +72,41 @@ export class FileUpload implements Upload {
     if (failure) throw failure.error;
   }
 
+  /** Written by another thread while this one hashes. */
   async #write(chunk: Uint8Array): Promise<void> {
+    const writing = this.#writeAt(chunk, this.#sizeBytes);
+    this.#hash.update(chunk);
+    try {
+      await writing;
+    } catch (error) {
+      // The hash is ahead of the file from here on.
+      this.#isHashRight = false;
+      throw error;
+    }
+    this.#sizeBytes += chunk.byteLength;
+    this.#startWriteback(chunk.byteLength);
+  }
+
+  async #writeAt(chunk: Uint8Array, offset: number): Promise<void> {
     for (let written = 0; written < chunk.byteLength; ) {
       const left = chunk.byteLength - written;
-      const { bytesWritten } = await this.#file.write(chunk, written, left, this.#sizeBytes + written);
+      const { bytesWritten } = await this.#file.write(chunk, written, left, offset + written);
       written += bytesWritten;
     }
-    this.#hash.update(chunk);
-    this.#sizeBytes += chunk.byteLength;
+  }
+
+  /** While the rest still arrives, so that the sync at the end has little left to do. */
+  #startWriteback(writtenBytes: number): void {
+    this.#dirtyBytes += writtenBytes;
+    if (this.#dirtyBytes < writebackBytes || this.#writeback) return;
+    this.#dirtyBytes = 0;
+    this.#writeback = this.#file
+      .datasync()
+      // The sync at the end tells.
+      .catch(() => {})
+      .finally(() => {
+        this.#writeback = undefined;
+      });
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
@@ -85,7 +117,7 @@ export class FileUpload implements Upload {
 
   async digest(algorithm: DigestAlgorithm): Promise<Digest> {
     let hash = this.#hash.copy();
-    if (algorithm !== this.#algorithm) {
+    if (algorithm !== this.#algorithm || !this.#isHashRight) {
       hash = createHash(algorithm);
       for await (const chunk of bytesOf(this.#path)) hash.update(chunk);
     }
@@ -101,7 +133,7 @@ export class FileUpload implements Upload {
     await this.#file.sync();
     await this.#file.close();
     await rename(this.#path, this.#places.pathOf(digest));
-    await fsyncFolder(this.#places.folderOf(digest));
+    await this.#places.settle(digest);
   }
 
   async abort(): Promise<void> {

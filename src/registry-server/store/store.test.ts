@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { digestOf, mediaTypes } from '#oci';
 import { temporaryFolder } from '#testing';
 import { openDirectoryBlobs } from './directory-blobs.ts';
+import { FolderSync } from './folder-sync.ts';
 import { importDirectory } from './import-directory.ts';
 import { openSqliteMeta } from './sqlite-meta.ts';
 import { testBlobStore } from './testsuite/blob-store.ts';
@@ -61,4 +62,18 @@ test('repositories that were kept as folders are taken over, once', async () => 
   assert.equal(Buffer.from((await meta.manifestBytes(digestOf(image))) ?? []).toString(), image);
   assert.equal(await meta.blob('team/app', digestOf('layer')), 5);
   assert.ok((await readdir(folder.path)).includes('repositories.imported'));
+});
+
+test('who waits for a sync of a folder gets one that began after', async () => {
+  await using folder = await temporaryFolder();
+  const sync = new FolderSync(folder.path);
+  const [first, second, third] = [sync.sync(), sync.sync(), sync.sync()];
+  assert.equal(second, third, 'one for all who wait');
+  await first;
+  const later = sync.sync();
+  assert.notEqual(later, first);
+  await Promise.all([second, later]);
+  const gone = new FolderSync(join(folder.path, 'gone'));
+  await assert.rejects(gone.sync(), { code: 'ENOENT' });
+  await assert.rejects(gone.sync(), { code: 'ENOENT' }, 'a failure is for those who waited for it');
 });
