@@ -1,4 +1,5 @@
 import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { EngineError } from '#errdefs';
 import { sys } from '#sys';
 import { diskBlockBytes } from './share-blocks.ts';
 
@@ -26,15 +27,43 @@ export function renewRest(tar: string, shared: readonly ByteRange[], scratch: st
   const source = resources.adopt(openSync(tar, 'r'), closeSync);
   const fresh = resources.adopt(openSync(scratch, 'wx+', 0o600), closeSync);
   let end = 0;
-  for (const { offset, lengthBytes } of restOf(fstatSync(source).size, shared)) {
-    const bytes = Buffer.allocUnsafeSlow(lengthBytes);
-    if (readSync(source, bytes, 0, lengthBytes, offset) < lengthBytes) return;
-    writeSync(fresh, bytes, 0, lengthBytes, end);
+  for (const batch of batches(restOf(fstatSync(source).size, shared))) {
+    const written = batch.map((range) => {
+      const at = end;
+      copy(source, range, fresh, at);
+      end = Math.ceil((at + range.lengthBytes) / diskBlockBytes) * diskBlockBytes;
+      return { ...range, at };
+    });
     // A flush of its own makes an extent of its own.
     fdatasyncSync(fresh);
-    sys.dedupeRange(fresh, end, source, offset, lengthBytes);
-    end = Math.ceil((end + lengthBytes) / diskBlockBytes) * diskBlockBytes;
+    for (const { at, offset, lengthBytes } of written) sys.dedupeRange(fresh, at, source, offset, lengthBytes);
   }
+}
+
+/** Byte by byte: a copy that shared blocks would be none. */
+function copy(source: number, { offset, lengthBytes }: ByteRange, target: number, at: number): void {
+  const bytes = Buffer.allocUnsafeSlow(lengthBytes);
+  for (let done = 0; done < lengthBytes; ) {
+    const length = readSync(source, bytes, done, lengthBytes - done, offset + done);
+    if (length === 0) throw new EngineError('data-loss', 'share files: a tar is shorter than it was');
+    done += length;
+  }
+  for (let done = 0; done < lengthBytes; ) done += writeSync(target, bytes, done, lengthBytes - done, at + done);
+}
+
+/** Ranges that make an extent together. */
+function* batches(ranges: Iterable<ByteRange>): Generator<ByteRange[]> {
+  let batch: ByteRange[] = [];
+  let sizeBytes = 0;
+  for (const range of ranges) {
+    batch.push(range);
+    sizeBytes += range.lengthBytes;
+    if (sizeBytes < extentBytes) continue;
+    yield batch;
+    batch = [];
+    sizeBytes = 0;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** What lies between ordered ranges, in pieces. Only the last may end within a block, where the file ends. */
