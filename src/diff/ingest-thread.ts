@@ -13,6 +13,9 @@ import {
   type ToWorker,
 } from './protocol.ts';
 
+/** Entries of a layer live as long as the layer's work, or not at all: more room for the young would only be memory. */
+const maxYoungGenerationSizeMb = 12;
+
 export type JobOptions = Omit<StartMessage, 'type' | 'job' | 'ring' | 'room'>;
 
 /** A worker thread with its ring of slots; runs one {@link IngestJob} at a time. */
@@ -24,7 +27,9 @@ export class IngestThread {
   #dead = false;
 
   constructor() {
-    this.#worker = new Worker(workerEntry(import.meta.url, './ingest.worker.ts'));
+    this.#worker = new Worker(workerEntry(import.meta.url, './ingest.worker.ts'), {
+      resourceLimits: { maxYoungGenerationSizeMb },
+    });
     this.#worker.on('message', (message: FromWorker) => this.#job?.receive(message));
     this.#worker.on('error', (error) => this.#end(error));
     this.#worker.on('exit', () => this.#end(new Error('the thread ended')));

@@ -53,20 +53,19 @@ export class InodeTable {
     this.mtimeNsec[inode] = fields.mtimeNsec;
   }
 
+  /** The narrow columns are given back at once: waiting for the garbage collector would double what a large layer takes. */
   #grow(): void {
-    const length = this.mode.length * 2;
-    this.mode = widen(new Uint32Array(length), this.mode);
-    this.uid = widen(new Uint32Array(length), this.uid);
-    this.gid = widen(new Uint32Array(length), this.gid);
-    this.mtimeSec = widen(new Float64Array(length), this.mtimeSec);
-    this.mtimeNsec = widen(new Uint32Array(length), this.mtimeNsec);
-    this.sizeBytes = widen(new Float64Array(length), this.sizeBytes);
-    this.data = widen(new Float64Array(length), this.data);
-    this.device = widen(new Uint16Array(length), this.device);
+    this.mode = new Uint32Array(widened(this.mode));
+    this.uid = new Uint32Array(widened(this.uid));
+    this.gid = new Uint32Array(widened(this.gid));
+    this.mtimeSec = new Float64Array(widened(this.mtimeSec));
+    this.mtimeNsec = new Uint32Array(widened(this.mtimeNsec));
+    this.sizeBytes = new Float64Array(widened(this.sizeBytes));
+    this.data = new Float64Array(widened(this.data));
+    this.device = new Uint16Array(widened(this.device));
   }
 }
 
-function widen<T extends Uint16Array | Uint32Array | Float64Array>(wide: T, narrow: T): T {
-  wide.set(narrow);
-  return wide;
+function widened({ buffer }: { readonly buffer: ArrayBuffer }): ArrayBuffer {
+  return buffer.transfer(buffer.byteLength * 2);
 }

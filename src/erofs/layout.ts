@@ -20,15 +20,14 @@ import { xattrBytes } from './xattrs.ts';
 /** Where everything of an index goes. Arrays are by inode number. */
 export interface Layout {
   /** Inodes in the order they lie: a directory's children together. */
-  readonly order: readonly number[];
-  readonly names: ReadonlyMap<number, readonly ByteString[]>;
+  readonly order: Uint32Array;
   readonly links: Uint32Array;
-  readonly offsets: Float64Array;
+  /** Places in the index, in slots. */
+  readonly nids: Uint32Array;
   readonly kinds: Uint8Array;
   /** First block of directory and symlink data that is not inline. */
-  readonly startBlocks: Float64Array;
+  readonly startBlocks: Uint32Array;
   readonly plans: ReadonlyMap<number, ChunkPlan>;
-  readonly metaBytes: number;
   /** Blocks of the index itself, copied chunks included. */
   readonly primaryBlocks: number;
   /** First unified block of each device. */
@@ -53,12 +52,13 @@ class Planner {
   readonly #tree: LayerTree;
   readonly #devices: readonly DataSource[];
   readonly #xattrsOf: XattrsOf;
-  readonly #order: number[] = [rootInode];
-  readonly #names = new Map<number, readonly ByteString[]>();
+  /** As far as {@link #met}. */
+  readonly #order: Uint32Array;
+  #met = 0;
   readonly #links: Uint32Array;
-  readonly #offsets: Float64Array;
+  readonly #nids: Uint32Array;
   readonly #kinds: Uint8Array;
-  readonly #startBlocks: Float64Array;
+  readonly #startBlocks: Uint32Array;
   readonly #plans = new Map<number, ChunkPlan>();
   #cursor = 0;
   #metaBytes = 0;
@@ -69,20 +69,22 @@ class Planner {
     this.#devices = devices;
     this.#xattrsOf = xattrsOf;
     this.#links = new Uint32Array(length);
-    this.#offsets = new Float64Array(length);
+    this.#order = new Uint32Array(length);
+    this.#nids = new Uint32Array(length);
     this.#kinds = new Uint8Array(length);
-    this.#startBlocks = new Float64Array(length);
+    this.#startBlocks = new Uint32Array(length);
   }
 
   /** Breadth first; counts links as it goes. What was replaced while indexing is not reached. */
   walk(): void {
     const { directories, inodes } = this.#tree;
     this.#links[rootInode] = 2;
-    for (const inode of this.#order) {
+    this.#order[this.#met++] = rootInode;
+    for (let at = 0; at < this.#met; at++) {
+      const inode = this.#order[at]!;
       const directory = directories.get(inode);
       if (directory === undefined) continue;
       const names = sortedNames(directory.entries);
-      this.#names.set(inode, names);
       inodes.sizeBytes[inode] = directoryBytes(names);
       for (const name of names) {
         const child = directory.entries.get(name);
@@ -91,8 +93,12 @@ class Planner {
     }
   }
 
+  get #inOrder(): Uint32Array {
+    return this.#order.subarray(0, this.#met);
+  }
+
   #meet(parent: number, child: number): void {
-    if (this.#links[child] === 0) this.#order.push(child);
+    if (this.#links[child] === 0) this.#order[this.#met++] = child;
     if (this.#tree.isDirectory(child)) {
       this.#links[child] = 2;
       this.#links[parent]!++;
@@ -101,7 +107,7 @@ class Planner {
 
   placeInodes(start: number): void {
     this.#cursor = alignUp(start, slotBytes);
-    for (const inode of this.#order) this.#placeInode(inode);
+    for (const inode of this.#inOrder) this.#placeInode(inode);
   }
 
   #placeInode(inode: number): void {
@@ -151,7 +157,7 @@ class Planner {
     for (let at = this.#cursor; at < this.#cursor + blockBytes; at += slotBytes) {
       if ((at % blockBytes) + inodeBytes > blockBytes) continue;
       if (tailBytes > 0 && ((at + bodyBytes) % blockBytes) + tailBytes > blockBytes) continue;
-      this.#offsets[inode] = at;
+      this.#nids[inode] = at / slotBytes;
       this.#cursor = alignUp(at + bodyBytes + tailBytes, slotBytes);
       return true;
     }
@@ -161,7 +167,7 @@ class Planner {
   /** Whole blocks of directories and long symlinks lie behind the inodes. */
   placeBlocks(): void {
     let block = Math.ceil(this.#cursor / blockBytes);
-    for (const inode of this.#order) {
+    for (const inode of this.#inOrder) {
       if (!this.#hasOwnData(inode)) continue;
       const sizeBytes = this.#tree.inodes.sizeBytes[inode]!;
       const count =
@@ -186,14 +192,12 @@ class Planner {
     }
     if (block >= nullBlock) throw new EngineError('invalid-argument', 'layer: tars beyond 2 TiB cannot be indexed');
     return {
-      order: this.#order,
-      names: this.#names,
+      order: this.#inOrder,
       links: this.#links,
-      offsets: this.#offsets,
+      nids: this.#nids,
       kinds: this.#kinds,
       startBlocks: this.#startBlocks,
       plans: this.#plans,
-      metaBytes: this.#metaBytes,
       primaryBlocks,
       deviceBlocks,
     };

@@ -1,7 +1,7 @@
-import { ftruncateSync, writeSync } from 'node:fs';
+import { ftruncateSync } from 'node:fs';
 import type { ChunkPlan } from './chunks.ts';
 import { crc32c } from './crc32c.ts';
-import { type Dirent, writeDirectory } from './dirents.ts';
+import { type Dirent, sortedNames, writeDirectory } from './dirents.ts';
 import {
   blockBits,
   blockBytes,
@@ -25,9 +25,10 @@ import {
   tagBytes,
 } from './format.ts';
 import { alignUp, deviceTableOffset, type Layout, planLayout, type XattrsOf } from './layout.ts';
+import { GatheredWrites, writeFully } from './output.ts';
 import { type LayerTree, rootInode } from './tree.ts';
 import type { DataRun, DataSource } from './types.ts';
-import { writeXattrs, xattrBytes, xattrCount } from './xattrs.ts';
+import { encodeXattrs, xattrBytes, xattrCount } from './xattrs.ts';
 
 /** A finished index. */
 export interface IndexImage {
@@ -51,25 +52,23 @@ export interface IndexContents {
 }
 
 /**
- * Encodes what the indexer gathered; call after its `finish`, when the sources' tags and sizes are known. The same layer
- * gives the same bytes. @throws `invalid-argument` for what EROFS cannot describe.
+ * Plans the index of what the indexer gathered; call after its `finish`, when the sources' tags and sizes are known. It is encoded as it
+ * is written, so that it is never in memory whole. The same layer gives the same bytes. @throws `invalid-argument` for what EROFS cannot
+ * describe.
  */
 export function encodeIndex({ tree, devices }: IndexContents): IndexImage {
   const xattrsOf = attributesOf(tree);
   const layout = planLayout(tree, devices, xattrsOf);
-  const encoder = new Encoder(tree, layout, xattrsOf);
-  for (const inode of layout.order) encoder.inode(inode);
-  const { target, copies } = encoder;
-  writeDevices(target, layout, devices);
-  writeSuper(target, layout, devices.length);
+  const sizeBytes = layout.primaryBlocks * blockBytes;
   return {
-    sizeBytes: layout.primaryBlocks * blockBytes,
+    sizeBytes,
     devices: devices.map((device) => device.tag),
     inodes: layout.order.length,
     writeTo(fd) {
-      writeFully(fd, target, 0);
-      for (const copy of copies) writeCopy(fd, copy);
-      ftruncateSync(fd, layout.primaryBlocks * blockBytes);
+      const encoder = new Encoder(fd, tree, layout, xattrsOf);
+      for (const inode of layout.order) encoder.inode(inode);
+      encoder.finish(devices);
+      ftruncateSync(fd, sizeBytes);
     },
   };
 }
@@ -82,51 +81,74 @@ function attributesOf(tree: LayerTree): XattrsOf {
   };
 }
 
+/** Up to here an index is kept until the end: the superblock's checksum is over what lies around it. */
+const headBytes = superOffset + blockBytes;
+
 class Encoder {
-  readonly target: Buffer;
-  readonly copies: Copy[] = [];
+  readonly #fd: number;
   readonly #tree: LayerTree;
   readonly #layout: Layout;
   readonly #xattrsOf: XattrsOf;
   readonly #deviceStarts: readonly number[];
+  readonly #head = Buffer.alloc(headBytes);
+  /** Inodes, and blocks behind them: each lie in the order in which they are met. */
+  readonly #inodes: GatheredWrites;
+  readonly #blocks: GatheredWrites;
+  readonly #fieldBytes = Buffer.alloc(inodeBytes);
 
-  constructor(tree: LayerTree, layout: Layout, xattrsOf: XattrsOf) {
+  constructor(fd: number, tree: LayerTree, layout: Layout, xattrsOf: XattrsOf) {
+    this.#fd = fd;
     this.#tree = tree;
     this.#layout = layout;
     this.#xattrsOf = xattrsOf;
     this.#deviceStarts = [...layout.deviceBlocks.values()];
-    this.target = Buffer.alloc(layout.metaBytes);
+    this.#inodes = new GatheredWrites(fd);
+    this.#blocks = new GatheredWrites(fd);
   }
 
   inode(inode: number): void {
-    const { target } = this;
-    const at = this.#layout.offsets[inode]!;
+    const at = this.#layout.nids[inode]! * slotBytes;
     const xattrs = this.#xattrsOf(inode);
     const areaBytes = xattrBytes(xattrs);
-    this.#fields(inode, at, areaBytes);
-    if (xattrs !== undefined && areaBytes > 0) writeXattrs(target, at + inodeBytes, xattrs);
+    this.#put(at, this.#fields(inode, areaBytes));
+    if (xattrs !== undefined && areaBytes > 0) this.#put(at + inodeBytes, encodeXattrs(xattrs, areaBytes));
     const bodyEnd = at + inodeBytes + areaBytes;
     const link = this.#tree.inodes.links.get(inode);
     const plan = this.#layout.plans.get(inode);
     if (this.#tree.isDirectory(inode)) this.#data(inode, bodyEnd, this.#directory(inode));
     else if (link !== undefined) this.#data(inode, bodyEnd, Buffer.from(link, 'latin1'));
-    else if (plan !== undefined) this.#chunkMap(inode, alignUp(bodyEnd, chunkIndexBytes), plan);
+    else if (plan !== undefined) this.#put(alignUp(bodyEnd, chunkIndexBytes), this.#chunkMap(inode, plan));
   }
 
-  #fields(inode: number, at: number, areaBytes: number): void {
-    const { target } = this;
+  /** The superblock comes last: its checksum is over what is in the first block behind it as well. */
+  finish(devices: readonly DataSource[]): void {
+    this.#put(deviceTableOffset, encodeDevices(this.#layout, devices));
+    this.#inodes.flush();
+    this.#blocks.flush();
+    writeSuper(this.#head, this.#layout, devices.length);
+    writeFully(this.#fd, this.#head, 0);
+  }
+
+  #put(at: number, bytes: Buffer): void {
+    if (at < headBytes) bytes.copy(this.#head, at, 0, headBytes - at);
+    this.#inodes.write(at, bytes);
+  }
+
+  #fields(inode: number, areaBytes: number): Buffer {
+    const target = this.#fieldBytes;
     const { inodes } = this.#tree;
-    target.writeUInt16LE(1 | (this.#layout.kinds[inode]! << 1), at);
-    target.writeUInt16LE(xattrCount(areaBytes), at + 2);
-    target.writeUInt16LE(inodes.mode[inode]!, at + 4);
-    write64(target, at + 8, inodes.sizeBytes[inode]!);
-    target.writeUInt32LE(this.#location(inode), at + 16);
-    target.writeUInt32LE(inode, at + 20);
-    target.writeUInt32LE(inodes.uid[inode]!, at + 24);
-    target.writeUInt32LE(inodes.gid[inode]!, at + 28);
-    write64(target, at + 32, inodes.mtimeSec[inode]!);
-    target.writeUInt32LE(inodes.mtimeNsec[inode]!, at + 40);
-    target.writeUInt32LE(this.#layout.links[inode]!, at + 44);
+    target.writeUInt16LE(1 | (this.#layout.kinds[inode]! << 1), 0);
+    target.writeUInt16LE(xattrCount(areaBytes), 2);
+    target.writeUInt16LE(inodes.mode[inode]!, 4);
+    write64(target, 8, inodes.sizeBytes[inode]!);
+    target.writeUInt32LE(this.#location(inode), 16);
+    target.writeUInt32LE(inode, 20);
+    target.writeUInt32LE(inodes.uid[inode]!, 24);
+    target.writeUInt32LE(inodes.gid[inode]!, 28);
+    write64(target, 32, inodes.mtimeSec[inode]!);
+    target.writeUInt32LE(inodes.mtimeNsec[inode]!, 40);
+    target.writeUInt32LE(this.#layout.links[inode]!, 44);
+    return target;
   }
 
   /** i_u: what it holds depends on the kind of inode. */
@@ -146,10 +168,11 @@ class Encoder {
   #directory(inode: number): Buffer {
     const { inodes, directories } = this.#tree;
     const { entries, parent } = directories.get(inode)!;
-    const dirents: Dirent[] = this.#layout.names.get(inode)!.map((name) => {
+    // Sorted a second time: kept from the first, the names of all directories would be a tenth of what a layer takes.
+    const dirents: Dirent[] = sortedNames(entries).map((name) => {
       const child = name === '.' ? inode : name === '..' ? parent : entries.get(name)!;
       const type = direntTypes[inodes.mode[child]! >> 12]!;
-      return { name, nid: this.#layout.offsets[child]! / slotBytes, type };
+      return { name, nid: this.#layout.nids[child]!, type };
     });
     const blocks = Buffer.alloc(inodes.sizeBytes[inode]!);
     writeDirectory(blocks, 0, dirents);
@@ -160,27 +183,29 @@ class Encoder {
   #data(inode: number, bodyEnd: number, data: Buffer): void {
     const isInline = this.#layout.kinds[inode] === layouts.inline;
     const whole = isInline ? data.length - (data.length % blockBytes) : data.length;
-    data.copy(this.target, this.#layout.startBlocks[inode]! * blockBytes, 0, whole);
-    data.copy(this.target, bodyEnd, whole);
+    if (whole > 0) this.#blocks.write(this.#layout.startBlocks[inode]! * blockBytes, data.subarray(0, whole));
+    if (whole < data.length) this.#put(bodyEnd, data.subarray(whole));
   }
 
-  #chunkMap(inode: number, at: number, plan: ChunkPlan): void {
-    const { target } = this;
-    for (let i = 0; i < plan.count; i++) target.writeUInt32LE(nullBlock, at + i * chunkIndexBytes + 4);
+  /** Chunks that cannot be pointed at are copied as the map that names them is made. */
+  #chunkMap(inode: number, plan: ChunkPlan): Buffer {
+    const map = Buffer.alloc(plan.count * chunkIndexBytes);
+    for (let i = 0; i < plan.count; i++) map.writeUInt32LE(nullBlock, i * chunkIndexBytes + 4);
     let copyBlock = this.#layout.startBlocks[inode]!;
     const devices = [...this.#layout.deviceBlocks.keys()];
     for (const chunk of plan.chunks) {
-      const entry = at + chunk.number * chunkIndexBytes;
+      const entry = chunk.number * chunkIndexBytes;
       if ('copy' in chunk) {
-        target.writeUInt32LE(copyBlock, entry + 4);
+        map.writeUInt32LE(copyBlock, entry + 4);
         const start = copyBlock * blockBytes - chunk.number * plan.chunkBytes;
-        for (const run of chunk.copy) this.copies.push({ offset: start + run.offset, run });
+        for (const run of chunk.copy) writeCopy(this.#fd, { offset: start + run.offset, run });
         copyBlock += plan.chunkBytes / blockBytes;
       } else {
-        target.writeUInt16LE(devices.indexOf(chunk.source) + 1, entry + 2);
-        target.writeUInt32LE(chunk.sourceBlock, entry + 4);
+        map.writeUInt16LE(devices.indexOf(chunk.source) + 1, entry + 2);
+        map.writeUInt32LE(chunk.sourceBlock, entry + 4);
       }
     }
+    return map;
   }
 }
 
@@ -190,13 +215,15 @@ function write64(target: Buffer, at: number, value: number): void {
   target.writeInt32LE(high, at + 4);
 }
 
-function writeDevices(target: Buffer, layout: Layout, devices: readonly DataSource[]): void {
+function encodeDevices(layout: Layout, devices: readonly DataSource[]): Buffer {
+  const table = Buffer.alloc(devices.length * deviceSlotBytes);
   devices.forEach((device, i) => {
-    const at = deviceTableOffset + i * deviceSlotBytes;
-    target.write(device.tag, at, tagBytes, 'latin1');
-    target.writeUInt32LE(Math.ceil(device.sizeBytes / blockBytes), at + tagBytes);
-    target.writeUInt32LE(layout.deviceBlocks.get(device)!, at + tagBytes + 4);
+    const at = i * deviceSlotBytes;
+    table.write(device.tag, at, tagBytes, 'latin1');
+    table.writeUInt32LE(Math.ceil(device.sizeBytes / blockBytes), at + tagBytes);
+    table.writeUInt32LE(layout.deviceBlocks.get(device)!, at + tagBytes + 4);
   });
+  return table;
 }
 
 function writeSuper(target: Buffer, layout: Layout, deviceCount: number): void {
@@ -204,7 +231,7 @@ function writeSuper(target: Buffer, layout: Layout, deviceCount: number): void {
   target.writeUInt32LE(magic, at);
   target.writeUInt32LE(compatChecksum | compatMtime, at + 8);
   target[at + 12] = blockBits;
-  target.writeUInt16LE(layout.offsets[rootInode]! / slotBytes, at + 14);
+  target.writeUInt16LE(layout.nids[rootInode]!, at + 14);
   write64(target, at + 16, layout.order.length);
   target.writeUInt32LE(layout.primaryBlocks, at + 36);
   const chunked = layout.plans.size > 0 ? incompatChunkedFile : 0;
@@ -229,8 +256,4 @@ function writeCopy(fd: number, { offset, run }: Copy): void {
     run.source.read(part, run.sourceOffset + done);
     writeFully(fd, part, offset + done);
   }
-}
-
-function writeFully(fd: number, bytes: Buffer, offset: number): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
 }

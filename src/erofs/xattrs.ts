@@ -57,8 +57,9 @@ export function xattrCount(areaBytes: number): number {
   return areaBytes === 0 ? 0 : (areaBytes - xattrHeaderBytes) / 4 + 1;
 }
 
-export function writeXattrs(target: Buffer, offset: number, xattrs: Xattrs): void {
-  let at = offset + xattrHeaderBytes;
+export function encodeXattrs(xattrs: Xattrs, areaBytes: number): Buffer {
+  const target = Buffer.alloc(areaBytes);
+  let at = xattrHeaderBytes;
   for (const [name, value] of xattrs) {
     const [prefix, index] = prefixOf(name)!;
     const rest = name.slice(prefix.length);
@@ -69,6 +70,7 @@ export function writeXattrs(target: Buffer, offset: number, xattrs: Xattrs): voi
     target.set(value, at + 4 + rest.length);
     at += aligned(4 + rest.length + value.byteLength);
   }
+  return target;
 }
 
 /** Decodes an inline area. @throws `data-loss` when it is not one of ours. */

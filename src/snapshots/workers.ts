@@ -12,6 +12,8 @@ const maxUnmounts = 2;
 /** Nobody waits for files that are already out of sight: one thread at a time leaves the disk to others. */
 const maxRemovals = 1;
 const idleMs = 10_000;
+/** Entries of a layer live as long as the layer's work, or not at all: more room for the young would only be memory. */
+const maxYoungGenerationSizeMb = 12;
 
 /** Threads for work that would hold the event loop: started on demand, ended when idle for a while. */
 export class SnapshotWorkers implements AsyncDisposable {
@@ -74,7 +76,9 @@ export class SnapshotWorkers implements AsyncDisposable {
       clearTimeout(idle.timer);
       return idle.worker;
     }
-    const worker = new Worker(workerEntry(import.meta.url, './snapshot.worker.ts'));
+    const worker = new Worker(workerEntry(import.meta.url, './snapshot.worker.ts'), {
+      resourceLimits: { maxYoungGenerationSizeMb },
+    });
     this.#all.add(worker);
     worker.once('exit', () => this.#forget(worker));
     // A failure between jobs has nobody to tell; during one it also rejects the job.
