@@ -12,7 +12,7 @@ import { parseFlags, UsageError } from './daemon-flags.ts';
 import type { AddressPool, DriverOptions, NamedRuntime, OptionValue } from './daemon-option.ts';
 import { refuseUnsupported } from './daemon-refusals.ts';
 import { type Proxies, readProxies } from './proxies.ts';
-import { parseGraceMs } from './undo-options.ts';
+import { parseGraceMs, parseScrubIntervalMs } from './undo-options.ts';
 
 /** Everything the daemon is told, from flags and daemon.json, checked. */
 export interface DaemonConfig {
@@ -40,6 +40,8 @@ export interface DaemonConfig {
   /** How long what is removed can be brought back; nothing while less of the disk is free. */
   /** With `verify`. */
   readonly repair: boolean;
+  /** Every blob is read once in so much time; zero: never. */
+  readonly scrubIntervalMs: number;
   readonly undoGraceMs: number;
   readonly undoMinFreePercent: number;
   readonly insecureRegistries: readonly string[];
@@ -192,6 +194,7 @@ function buildConfig(values: Values): DaemonConfig {
     dedup: dedup(text('dedup')),
     usernsRemap: text('userns-remap'),
     repair: flag('repair'),
+    scrubIntervalMs: parseScrubIntervalMs(text('scrub-interval')),
     undoGraceMs: parseGraceMs(text('undo-grace')),
     undoMinFreePercent: percent(count(values, 'undo-min-free', 'undo min free', 15)),
     insecureRegistries: list('insecure-registry'),

@@ -12,7 +12,7 @@ import {
 import type { OptionSpec } from './daemon-option.ts';
 import { absentOptions } from './daemon-refusals.ts';
 import { checkProxy } from './proxies.ts';
-import { checkGrace } from './undo-options.ts';
+import { checkGrace, checkScrubInterval } from './undo-options.ts';
 
 /** Every option of the daemon, once: flag, key in daemon.json, kind, help. The names are dockerd's. */
 export const daemonOptions: readonly OptionSpec[] = [
@@ -309,6 +309,14 @@ export const daemonOptions: readonly OptionSpec[] = [
     key: 'reproducible-builds',
     kind: 'bool',
     help: 'Date what is built to the image it stands on, not to the clock (default true)',
+  },
+  {
+    flag: 'scrub-interval',
+    key: 'scrub-interval',
+    kind: 'string',
+    value: 'duration',
+    help: 'Read every layer in the background once in so much time, to find what the disk has damaged; 0 never (default 168h)',
+    check: checkScrubInterval,
   },
   {
     flag: 'seccomp-profile',

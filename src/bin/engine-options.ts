@@ -15,6 +15,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     ...(config.usernsRemap ? { usernsRemap: config.usernsRemap } : {}),
     ...(config.runtimePath ? { runtimePath: config.runtimePath } : {}),
     ...(config.runtimeName ? { runtimeName: config.runtimeName } : {}),
+    scrub: { intervalMs: config.scrubIntervalMs },
     trash: { graceMs: config.undoGraceMs, minFreePercent: config.undoMinFreePercent },
     runtimeArgs: config.runtimeArgs,
     runtimes: config.runtimes,

@@ -36,8 +36,9 @@ import { EventLog } from './events.ts';
 import { networkSpecs } from './networks/store.ts';
 import type { EngineOptions } from './options.ts';
 import { openRemap } from './remap/index.ts';
-import { recallDamage } from './system/damage.ts';
+import { recallDamage, rememberDamage } from './system/damage.ts';
 import { FileSharing } from './system/file-sharing.ts';
+import { Scrubber } from './system/scrub.ts';
 import { removeStrayFolders } from './system/stray-folders.ts';
 import { asideVolumes, Ballast, TrashKeeper, TrashPolicy } from './trash/index.ts';
 
@@ -58,6 +59,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const ctx = await openContext({ root, execRoot }, options, held);
     held.defer(() => closeContainers(ctx));
     await takeOver(ctx);
+    held.use(new Scrubber(ctx.metadata, options.scrub ?? {}, () => rememberDamage(ctx)));
     if (ctx.sharing) held.use(ctx.sharing.start(ctx));
     return engineOver(ctx, await engineID(ctx.metadata), held.move());
   } catch (error) {

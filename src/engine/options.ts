@@ -1,6 +1,7 @@
 import type { Platform } from '#oci';
 import type { ContainerDefaults } from './containers/container-defaults.ts';
 import type { LogDefaults } from './containers/log-config.ts';
+import type { ScrubOptions } from './system/scrub.ts';
 import type { TrashOptions } from './trash/index.ts';
 
 export interface EngineOptions {
@@ -89,6 +90,8 @@ export interface EngineOptions {
   readonly reproducibleBuilds?: boolean;
   /** What is removed can be brought back for a day, unless told otherwise. */
   readonly trash?: TrashOptions;
+  /** Blobs are read in the background, once a week unless told otherwise. */
+  readonly scrub?: ScrubOptions;
   /** `files`: equal files of layers share their blocks, where the data root's file system can. Off when absent. */
   readonly dedup?: 'files' | undefined;
   readonly debug?: boolean;

@@ -16,7 +16,15 @@ import { SqliteBlobTable, SqliteLayerTable } from './layer-table.ts';
 import { Leases } from './leases.ts';
 import { type RecoverResult, recoverFiles } from './recovery.ts';
 import type { StoreContext } from './store-context.ts';
-import type { CollectResult, ContainerDocument, DamagedBlob, Lease, Metadata, NamedDocument } from './types.ts';
+import type {
+  CollectResult,
+  ContainerDocument,
+  DamagedBlob,
+  DamagedBlobsOptions,
+  Lease,
+  Metadata,
+  NamedDocument,
+} from './types.ts';
 import { damagedBlobs, verifyStore } from './verifier.ts';
 
 export interface OpenMetadataOptions {
@@ -120,7 +128,7 @@ export class MetadataStore implements Metadata {
     return this.#context.writer.run('settings.put', { key, value });
   }
 
-  damagedBlobs(options: { signal?: AbortSignal | undefined } = {}): AsyncIterable<DamagedBlob> {
+  damagedBlobs(options: DamagedBlobsOptions = {}): AsyncIterable<DamagedBlob> {
     return damagedBlobs({ context: this.#context, images: this.images }, options);
   }
 

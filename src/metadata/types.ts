@@ -259,6 +259,14 @@ export interface CollectResult {
   readonly freedBytes: number;
 }
 
+export interface DamagedBlobsOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Only those after this one, in the order of their digests. */
+  readonly after?: Digest;
+  /** Called after each that was read, and waited for. */
+  readonly onRead?: (digest: Digest, sizeBytes: number) => Promise<void>;
+}
+
 export interface DamagedBlob {
   readonly digest: Digest;
   readonly fault: string;
@@ -295,7 +303,7 @@ export interface Metadata extends AsyncDisposable {
   setting(key: string): string | undefined;
   setSetting(key: string, value: string): Promise<void>;
   /** Reads every blob: those whose bytes are not what their digest says, and what stands on them. They count as absent from then on. */
-  damagedBlobs(options?: { signal?: AbortSignal | undefined }): AsyncIterable<DamagedBlob>;
+  damagedBlobs(options?: DamagedBlobsOptions): AsyncIterable<DamagedBlob>;
   /** Rehashes every blob, compares rows, files and references; one line per fault. */
   verify(options?: { signal?: AbortSignal | undefined }): AsyncIterable<string>;
 }

@@ -5,7 +5,7 @@ import type { Leases } from './leases.ts';
 import { Rehasher } from './rehash.ts';
 import { damagedRows, imageRowFaults } from './row-check.ts';
 import type { StoreContext } from './store-context.ts';
-import type { DamagedBlob, ImageTable } from './types.ts';
+import type { DamagedBlob, DamagedBlobsOptions, ImageTable } from './types.ts';
 
 export interface VerifyParts {
   readonly context: StoreContext;
@@ -37,18 +37,24 @@ export async function* verifyStore(parts: VerifyParts, options: Options): AsyncG
 /** Reads every blob, or those after one; what is damaged counts as absent from then on, and what was is trusted again where it is right. */
 export async function* damagedBlobs(
   { context, images }: Pick<VerifyParts, 'context' | 'images'>,
-  options: Options,
+  options: DamagedBlobsOptions,
 ): AsyncGenerator<DamagedBlob> {
   await using rehasher = new Rehasher();
-  for (const row of context.reader.all('SELECT digest, size FROM blobs ORDER BY digest')) {
+  for (const row of context.reader.all(
+    'SELECT digest, size FROM blobs WHERE digest > ? ORDER BY digest',
+    options.after ?? '',
+  )) {
     options.signal?.throwIfAborted();
     const blob = { digest: text(row, 'digest') as Digest, sizeBytes: integer(row, 'size') };
+    const began = performance.now();
     const fault = await rehasher.faultOf(context.content.path(blob.digest), blob, options);
     if (!fault) context.content.trust(blob.digest);
-    // Collected meanwhile is no fault.
-    if (!fault || !hasRow(context, blob.digest)) continue;
-    context.content.distrust(blob.digest);
-    yield { digest: blob.digest, fault, harm: harmOf(context, images, blob.digest) };
+    // Collected or replaced meanwhile is no fault.
+    const isFault =
+      fault !== undefined && hasRow(context, blob.digest) && !context.content.storedSince(blob.digest, began);
+    if (isFault) context.content.distrust(blob.digest);
+    await options.onRead?.(blob.digest, blob.sizeBytes);
+    if (isFault) yield { digest: blob.digest, fault, harm: harmOf(context, images, blob.digest) };
   }
 }
 

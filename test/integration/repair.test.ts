@@ -7,7 +7,7 @@ import { serveRegistry } from '#registry-server';
 import { requireRoot, temporaryFolder } from '#testing';
 import { TestDaemon } from '../support/daemon.ts';
 import { drain, inPieces, noise, tarOf } from './crash-fixture.ts';
-import { wherryd, withBase } from './daemon-fixture.ts';
+import { eventually, wherryd, withBase } from './daemon-fixture.ts';
 
 /** Turns one bit of a file. */
 function flip(path: string, offset: number): void {
@@ -86,5 +86,22 @@ test('what no registry has is told so, and healed by a load, also by the next da
   assert.match(output, /not repaired: no registry/);
   await daemon.start();
   await drain(engine.images.load(inPieces(archive)));
+  assert.deepEqual(await faults(engine), []);
+});
+
+test('the daemon finds damage by itself, says so, and stops saying so when it is repaired', async (t) => {
+  if (!requireRoot(t)) return;
+  const flags = ['--bridge=none', '--iptables=false', '--scrub-interval=200ms'];
+  await using daemon = await TestDaemon.start({ flags });
+  await using engine = await withBase(daemon.host);
+  const { layer } = await stock(engine, 'app');
+  const archive = Buffer.concat(await Array.fromAsync(engine.images.save(['app'])));
+  const warned = async () => ((await engine.system.info()).Warnings ?? []).some((line) => /1 damaged blob/.test(line));
+  assert.equal(await warned(), false);
+  flip(blobPath(daemon, layer), 4000);
+  assert.equal(await eventually(warned), true);
+  assert.match(daemon.log, new RegExp(`a blob is damaged.*${layer}.*image docker.io/library/app:latest`));
+  await drain(engine.images.load(inPieces(archive)));
+  assert.equal(await warned(), false);
   assert.deepEqual(await faults(engine), []);
 });

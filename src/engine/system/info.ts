@@ -30,6 +30,7 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
   const support = readLimitSupport(runtime.cgroupVersion);
   const warnings = [
     ...supportWarnings(support, readResourceSupport(runtime.cgroupVersion), runtime.cgroupVersion),
+    ...damageWarnings(ctx),
     ...(lacksForwarding(ctx) ? ['WARNING: IPv4 forwarding is disabled'] : []),
   ];
   const folders = cdiFolders(ctx);
@@ -115,6 +116,13 @@ export function systemInfo(ctx: EngineContext, engineID: string): SystemInfo {
     ...(found.length > 0 ? { DiscoveredDevices: found } : {}),
     Warnings: warnings.length > 0 ? warnings : null,
   };
+}
+
+/** What a look at every blob has found. */
+function damageWarnings({ content }: EngineContext): string[] {
+  const { length } = content.distrusted();
+  if (length === 0) return [];
+  return [`WARNING: ${length} damaged blob${length === 1 ? '' : 's'}: run \`wherryd verify --repair\``];
 }
 
 /** Without the credentials in it. */
