@@ -1,14 +1,10 @@
-import { EngineError } from '#errdefs';
-import type { Database } from './database.ts';
-import { integer } from './database.ts';
-
 /**
  * One entry per schema version, run in order. Entries are never changed once released.
  *
  * What is deleted gets a `deleted_ms`, is invisible from then on, and goes for good in a collection later. `suspects` names the links a
  * collection has to look at, so that it never reads them all.
  */
-const migrations: readonly string[] = [
+export const migrations: readonly string[] = [
   `
   CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -78,25 +74,3 @@ const migrations: readonly string[] = [
   CREATE INDEX deliveries_by_time ON deliveries (due_ms);
   `,
 ];
-
-/** Brings the database to this program's schema. @throws `failed-precondition` when a newer program has moved it on. */
-export function migrate(database: Database): void {
-  const found = integer(database.get('PRAGMA user_version')!, 'user_version');
-  if (found > migrations.length) {
-    throw new EngineError(
-      'failed-precondition',
-      `open registry database: its schema is version ${found}, this program knows up to ${migrations.length}`,
-    );
-  }
-  for (let version = found; version < migrations.length; version++) {
-    database.exec('BEGIN IMMEDIATE');
-    try {
-      database.exec(migrations[version]!);
-      database.exec(`PRAGMA user_version = ${version + 1}`);
-      database.exec('COMMIT');
-    } catch (error) {
-      if (database.inTransaction) database.exec('ROLLBACK');
-      throw error;
-    }
-  }
-}

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Database, text } from './database.ts';
+import { Connection, text } from '#sqlite';
 import type { MetaStore } from './meta-store.ts';
 import { MetaWriter } from './meta-writer.ts';
 import { collectionOf } from './sqlite/collection.ts';
@@ -19,7 +19,7 @@ export async function openSqliteMeta(root: string, options: { now?: () => number
   await mkdir(root, { recursive: true });
   const path = join(root, 'registry.db');
   const writer = await MetaWriter.open(path);
-  const reader = new Database(path, { readOnly: true });
+  const reader = new Connection(path, { readOnly: true });
   const tables = { reader, writer, now: options.now ?? Date.now };
   return {
     ...catalogOf(tables),

@@ -1,7 +1,7 @@
 import { type Digest, parseDigest } from '#oci';
-import { integer, type Row, text } from '../database.ts';
-import type { Statement } from '../meta-protocol.ts';
+import { integer, type Row, text } from '#sqlite';
 import type { Collection, CollectOptions, Deleted } from '../meta-store.ts';
+import type { Statement } from '../meta-writer.ts';
 import { statement, type Tables, unlimited } from './tables.ts';
 
 /** Bounds how long one collection keeps other writers waiting; the next one goes on. */

@@ -1,4 +1,4 @@
-import { integer, text } from '../database.ts';
+import { integer, text } from '#sqlite';
 import type { Deliveries } from '../meta-store.ts';
 import { statement, type Tables } from './tables.ts';
 

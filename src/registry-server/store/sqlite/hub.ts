@@ -1,4 +1,4 @@
-import { integer, type Row, type SqlValue, text } from '../database.ts';
+import { integer, type Row, type SqlValue, text } from '#sqlite';
 import type { Hub, RepositoryEntry, SearchOptions } from '../meta-store.ts';
 import { statement, type Tables } from './tables.ts';
 

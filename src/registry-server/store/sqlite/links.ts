@@ -1,4 +1,4 @@
-import { integer, text } from '../database.ts';
+import { integer, text } from '#sqlite';
 import type { BlobLinks, RepositoryCatalog } from '../meta-store.ts';
 import { statement, type Tables, touchRepository, unlimited } from './tables.ts';
 

@@ -1,7 +1,7 @@
 import { type Descriptor, type Digest, decodeDescriptor } from '#oci';
-import { integer, type Row, text } from '../database.ts';
-import type { Statement } from '../meta-protocol.ts';
+import { integer, type Row, text } from '#sqlite';
 import type { Manifests, NewManifest, StoredManifest } from '../meta-store.ts';
+import type { Statement } from '../meta-writer.ts';
 import { statement, type Tables, touchRepository, wanting } from './tables.ts';
 import { putTagStatement } from './tags.ts';
 

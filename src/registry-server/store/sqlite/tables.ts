@@ -1,10 +1,9 @@
-import type { Database, SqlValue } from '../database.ts';
-import type { Statement } from '../meta-protocol.ts';
-import type { MetaWriter } from '../meta-writer.ts';
+import type { Connection, SqlValue } from '#sqlite';
+import type { MetaWriter, Statement } from '../meta-writer.ts';
 
 /** What the tables are read and written through. */
 export interface Tables {
-  readonly reader: Database;
+  readonly reader: Connection;
   readonly writer: MetaWriter;
   readonly now: () => number;
 }

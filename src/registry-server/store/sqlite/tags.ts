@@ -1,7 +1,7 @@
 import { parseDigest } from '#oci';
-import { integer, text } from '../database.ts';
-import type { Statement } from '../meta-protocol.ts';
+import { integer, text } from '#sqlite';
 import type { Tags } from '../meta-store.ts';
+import type { Statement } from '../meta-writer.ts';
 import { statement, type Tables, unlimited } from './tables.ts';
 
 export function tagsOf({ reader, writer, now }: Tables): Tags {
