@@ -53,8 +53,8 @@ export async function* damagedBlobs(
     const isFault =
       fault !== undefined && hasRow(context, blob.digest) && !context.content.storedSince(blob.digest, began);
     if (isFault) context.content.distrust(blob.digest);
-    await options.onRead?.(blob.digest, blob.sizeBytes);
     if (isFault) yield { digest: blob.digest, fault, harm: harmOf(context, images, blob.digest) };
+    await options.onRead?.(blob.digest, blob.sizeBytes);
   }
 }
 

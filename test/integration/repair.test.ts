@@ -100,7 +100,8 @@ test('the daemon finds damage by itself, says so, and stops saying so when it is
   assert.equal(await warned(), false);
   flip(blobPath(daemon, layer), 4000);
   assert.equal(await eventually(warned), true);
-  assert.match(daemon.log, new RegExp(`a blob is damaged.*${layer}.*image docker.io/library/app:latest`));
+  const told = new RegExp(`a blob is damaged.*${layer}.*image docker.io/library/app:latest`);
+  assert.equal(await eventually(() => told.test(daemon.log)), true);
   await drain(engine.images.load(inPieces(archive)));
   assert.equal(await warned(), false);
   assert.deepEqual(await faults(engine), []);
