@@ -122,7 +122,7 @@ function factsOf({ type, mode, uid, gid, sizeBytes, target = '', device = '0:0' 
 
 for (const driver of ['erofs', 'overlay2', 'vfs']) {
   test(`${driver}: every file of odd layers, as a container has them`, async (t) => {
-    await using setup = await imageSetup(t, [`--storage-driver=${driver}`]);
+    await using setup = await imageSetup(t, [`--storage-driver=${driver}`, '--undo-grace=0s']);
     if (!setup) return;
     await load(setup, { layers, tags: ['odd:latest'] });
     await using engine = connect(setup.daemon.host);
