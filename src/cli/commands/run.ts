@@ -97,9 +97,12 @@ async function createWithPull(context: CommandContext, config: ContainerCreateCo
   }
   const name = flags.text('name');
   const platform = flags.text('platform');
-  const create = async () =>
-    (await context.engine().containers.create(config, { ...(name ? { name } : {}), ...(platform ? { platform } : {}) }))
-      .Id;
+  const create = async () => {
+    const options = { ...(name ? { name } : {}), ...(platform ? { platform } : {}) };
+    const { Id, Warnings } = await context.engine().containers.create(config, options);
+    for (const warning of Warnings ?? []) terminal.stderr.write(`WARNING: ${warning}\n`);
+    return Id;
+  };
   const pull = () => pullImage(context, config.Image!, { quiet: flags.on('quiet'), onStderr: true, platform });
   if (policy === 'always') await pull();
   try {

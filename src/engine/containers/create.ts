@@ -3,10 +3,10 @@ import type { ContainerCreateConfig, ContainerCreated, ContainerCreateOptions, H
 import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { fsyncFolder, resolveInRoot } from '#files';
-import { readKnownConfig } from '#image';
+import { platformOf, readKnownConfig } from '#image';
 import type { ImageRecord } from '#metadata';
 import { parseExtraHost } from '#network';
-import type { ImageConfig, RunConfig } from '#oci';
+import { hostPlatform, type ImageConfig, type RunConfig } from '#oci';
 import type { EngineContext } from '../context.ts';
 import { newID, newName } from '../ids.ts';
 import { checkPlatform } from '../images/inspect.ts';
@@ -17,6 +17,7 @@ import { checkJoined, normalMode, requestedNetworks } from './attachments.ts';
 import { mergeConfig } from './config.ts';
 import { Container } from './container.ts';
 import { emitContainer } from './events.ts';
+import { foreignPlatformWarnings } from './foreign-platform.ts';
 import { checkHealthcheck } from './health-policy.ts';
 import { settleOptions } from './host-options.ts';
 import { resolveImageMounts, unpackImageMounts } from './image-mounts.ts';
@@ -94,7 +95,9 @@ async function createAs(
     throw error;
   }
   const isExperimental = draft.hostConfig.Mounts?.some((mount) => mount.Type === 'image');
-  return { Id: id, Warnings: [...settled.warnings, ...(isExperimental ? [imageMountWarning] : [])] };
+  const isWanted = options.platform !== undefined;
+  const foreign = await foreignPlatformWarnings(platformOf(imageConfig), hostPlatform(), { isWanted });
+  return { Id: id, Warnings: [...settled.warnings, ...foreign, ...(isExperimental ? [imageMountWarning] : [])] };
 }
 
 /** One that removes itself does not come back after a power cut, so nobody waits for the disk. */
