@@ -27,7 +27,8 @@ export interface PeerOptions {
 
 export async function openOurs(options: { registry: string | undefined }): Promise<Contender> {
   await using opened = new AsyncDisposableStack();
-  const daemon = opened.use(await TestDaemon.start());
+  // What a sample removes is gone: kept for an undo, the next load would find its layers and pull none.
+  const daemon = opened.use(await TestDaemon.start({ flags: ['--undo-grace=0'] }));
   const parts = await commonParts(opened, {
     host: daemon.host,
     registry: options.registry,

@@ -12,7 +12,7 @@ import { drain, inPieces, noise, randomOf, tarOf, verifies } from './crash-fixtu
 import { run, withBase } from './daemon-fixture.ts';
 
 /** More are worth it now and then: WHERRY_UNDO_OPERATIONS=500. */
-const operations = Number(process.env['WHERRY_UNDO_OPERATIONS'] ?? 45);
+const operations = Number(process.env['WHERRY_UNDO_OPERATIONS'] ?? 30);
 const seed = Number(process.env['WHERRY_SEED'] ?? randomInt(2 ** 31));
 const driver = process.env['WHERRY_STORAGE_DRIVER'];
 const longestRound = 20;
