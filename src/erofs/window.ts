@@ -3,6 +3,8 @@ import { EngineError } from '#errdefs';
 
 const pageBytes = 1 << 16;
 const maxPages = 64;
+/** Reading is synchronous, so one is enough for all. */
+const scratch = Buffer.alloc(pageBytes);
 
 /** Small reads at any place of a file through a few pages kept in memory. */
 export class FileWindow {
@@ -30,10 +32,10 @@ export class FileWindow {
   #page(number: number): Buffer {
     const known = this.#pages.get(number);
     if (known) return known;
-    const page = Buffer.alloc(pageBytes);
-    const lengthBytes = readSync(this.#fd, page, 0, pageBytes, number * pageBytes);
+    const lengthBytes = readSync(this.#fd, scratch, 0, pageBytes, number * pageBytes);
     if (this.#pages.size >= maxPages) this.#pages.delete(this.#pages.keys().next().value!);
-    const held = page.subarray(0, lengthBytes);
+    // Most indexes are a few kilobytes, and of a deep chain hundreds are open at once.
+    const held = Buffer.from(scratch.subarray(0, lengthBytes));
     this.#pages.set(number, held);
     return held;
   }

@@ -43,7 +43,7 @@ export function indexLayer(source: IndexSource, abort: AbortFlag): IndexedLayer 
   parse(tarFd, new TarParser({ entry: (entry) => indexer.add(entry) }), abort);
   const { impliedParents, outsideHardlinks } = indexer.finish();
   const leans = impliedParents || outsideHardlinks || indexer.tree.root.opaque;
-  if (lookup) settleWhiteouts(indexer.tree satisfies IndexTree, lookup, rootNames(source.lower ?? []));
+  if (lookup) settleWhiteouts(indexer.tree satisfies IndexTree, lookup, () => rootNames(source.lower ?? []));
   const image = encodeIndex(indexer);
   const indexFd = open(source.index, 'wx');
   image.writeTo(indexFd);

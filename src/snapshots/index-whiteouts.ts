@@ -22,10 +22,10 @@ interface IndexFolder {
 }
 
 /** Takes whiteouts that hide nothing out of a layer's tree, and turns an opaque root into whiteouts of what is below. */
-export function settleWhiteouts(tree: IndexTree, lookup: LowerLookup, namesBelow: ReadonlySet<ByteString>): void {
+export function settleWhiteouts(tree: IndexTree, lookup: LowerLookup, namesBelow: () => ReadonlySet<ByteString>): void {
   if (tree.root.opaque) {
     tree.root.opaque = false;
-    for (const name of namesBelow) {
+    for (const name of namesBelow()) {
       if (lookup(name) !== undefined) tree.whiteout(tree.root.inode, name);
     }
   }
