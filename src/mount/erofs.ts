@@ -10,21 +10,25 @@ import type { ErofsBacking, ErofsSpec } from './types.ts';
  */
 export async function mountErofs(spec: ErofsSpec, backing: ErofsBacking): Promise<void> {
   try {
-    if (backing === 'file') mountImage([spec.image, ...spec.devices], spec.target);
+    if (backing === 'file') mountImage([spec.image, ...spec.devices], spec);
     else {
       const files = [spec.image, ...spec.devices];
-      await withLoops(files, { readOnly: true }, (loops) => mountImage(loops, spec.target));
+      await withLoops(files, { readOnly: true }, (loops) => mountImage(loops, { target: spec.target }));
     }
   } catch (error) {
     throw new EngineError('internal', `mount erofs on ${spec.target}: ${messageOf(error)}`, { cause: error });
   }
 }
 
-function mountImage([image, ...devices]: readonly string[], target: string): void {
+function mountImage(
+  [image, ...devices]: readonly string[],
+  { target, directIO = false }: Pick<ErofsSpec, 'target' | 'directIO'>,
+): void {
   const options = [
     ['ro', null] as const,
     ['source', image!] as const,
     ...devices.map((device) => ['device', device] as const),
+    ...(directIO ? [['directio', null] as const] : []),
   ];
   sys.fsMount('erofs', options, target, mountAttr.readOnly);
 }

@@ -29,6 +29,8 @@ export interface ErofsSpec {
   readonly devices: readonly string[];
   /** An existing folder. */
   readonly target: string;
+  /** Read from files past the page cache, which then has each page once: the mount's (Linux 6.14). */
+  readonly directIO?: boolean;
 }
 
 /** How the kernel reads EROFS images: straight from files, or through loop devices. */

@@ -6,7 +6,7 @@ import { type ErofsBacking, overlayDepthLimit } from '#mount';
 import { sys } from '#sys';
 import { openBtrfs, openErofs, openOverlay2, openVfs } from './drivers.ts';
 import { probeBtrfs, probeErofs, probeOverlay, removeTrials } from './probe.ts';
-import { readStorageOptions } from './storage-options.ts';
+import { readStorageOptions, type StorageOptions } from './storage-options.ts';
 import type { DriverOptions, SnapshotDriver } from './types.ts';
 
 export interface ChosenDriver {
@@ -82,9 +82,9 @@ async function openNamed(options: ChooseOptions, name: Known, why: string): Prom
 }
 
 async function tryOpen(options: ChooseOptions, name: Known, refusals: string[]): Promise<ChosenDriver | undefined> {
-  const { backing, sizeLimitBytes } = readStorageOptions(options.storageOptions ?? {}, name);
+  const { sizeLimitBytes, ...wanted } = readStorageOptions(options.storageOptions ?? {}, name);
   const opened =
-    name === 'erofs' ? await tryErofs(options, backing, refusals) : await tryUnpacked(options, name, refusals);
+    name === 'erofs' ? await tryErofs(options, wanted, refusals) : await tryUnpacked(options, name, refusals);
   const refusal = sizeLimitBytes === undefined ? undefined : opened?.driver.sizeLimitRefusal();
   if (refusal === undefined) return opened && { ...opened, sizeLimitBytes };
   await opened?.driver[Symbol.asyncDispose]();
@@ -115,24 +115,25 @@ async function tryUnpacked(
 
 async function tryErofs(
   options: DriverOptions,
-  wanted: ErofsBacking | undefined,
+  { backing: wanted, directIO }: Pick<StorageOptions, 'backing' | 'directIO'>,
   refusals: string[],
 ): Promise<Opened | undefined> {
   for (const backing of wanted ? [wanted] : (['file', 'loop'] as const)) {
-    const refusal = await probeErofs(options.root, backing);
+    const refusal = await probeErofs(options.root, backing, directIO);
     if (refusal !== undefined) {
       refusals.push(`erofs from ${backing === 'file' ? 'files' : 'loop devices'}: ${refusal}`);
       continue;
     }
-    const rows = [...overlayRows(options.root), ['Layer Format', erofsFormat(backing)] as const];
+    const rows = [...overlayRows(options.root), ['Layer Format', erofsFormat(backing, directIO)] as const];
     const why = wanted ? ', as asked for' : '';
     const reason = `the kernel mounts layers as they stand, from ${backing === 'file' ? 'files' : 'loop devices'}${why}`;
-    return { driver: await openErofs(options, backing, rows), reason };
+    return { driver: await openErofs(options, backing, { status: rows, directIO }), reason };
   }
   return undefined;
 }
 
-function erofsFormat(backing: ErofsBacking): string {
+function erofsFormat(backing: ErofsBacking, directIO: boolean): string {
+  if (directIO) return 'EROFS index over tar, file-backed, direct I/O';
   return backing === 'file' ? 'EROFS index over tar, file-backed' : 'EROFS index over tar, through loop devices';
 }
 

@@ -18,10 +18,10 @@ type Status = readonly (readonly [string, string])[];
 export async function openErofs(
   options: DriverOptions,
   backing: ErofsBacking = 'file',
-  status: Status = [],
+  { status = [], directIO = false }: { status?: Status; directIO?: boolean } = {},
 ): Promise<SnapshotDriver> {
   const workers = new SnapshotWorkers();
-  const layers = new ErofsLayers({ ...options, backing, workers });
+  const layers = new ErofsLayers({ ...options, backing, directIO, workers });
   await mkdir(options.root, { recursive: true, mode: 0o711 });
   await layers.load();
   const { root, runRoot } = options;

@@ -15,6 +15,7 @@ export interface ErofsLayersOptions {
   readonly runRoot: string;
   readonly contentPath: (diffID: DiffID) => string;
   readonly backing: ErofsBacking;
+  readonly directIO?: boolean;
   readonly workers: SnapshotWorkers;
 }
 
@@ -81,7 +82,8 @@ export class ErofsLayers implements LayerStore {
   async #mount(index: LayerIndex, target: string): Promise<void> {
     const devices = index.devices.map(this.#options.contentPath);
     await mkdir(target, { recursive: true, mode: 0o755 });
-    await mountErofs({ image: index.path, devices, target }, this.#options.backing);
+    const { backing, directIO = false } = this.#options;
+    await mountErofs({ image: index.path, devices, target, directIO }, backing);
   }
 
   async remove(diffID: DiffID): Promise<void> {

@@ -29,14 +29,14 @@ const content = 'probe';
 const btrfsMagic = 0x9123683e;
 
 /** Mounts an index over its tar inside the data root, and an overlay with an upper folder above both. */
-export async function probeErofs(root: string, backing: ErofsBacking): Promise<Refusal> {
+export async function probeErofs(root: string, backing: ErofsBacking, directIO = false): Promise<Refusal> {
   return await tryIn(root, async (folder) => {
     const [tar, index, layer] = [join(folder, 'layer.tar'), join(folder, 'layer.erofs'), join(folder, 'layer')];
     const header = packHeader({ type: 'file', path: 'file', mode: 0o644, sizeBytes: content.length });
     await writeFile(tar, Buffer.concat([header, Buffer.from(content), packPadding(content.length), endOfArchive]));
     indexLayer({ tar, tag: 'probe', index }, new AbortFlag());
     await mkdir(layer);
-    await mountErofs({ image: index, devices: [tar], target: layer }, backing);
+    await mountErofs({ image: index, devices: [tar], target: layer, directIO }, backing);
     await tryOverlay(folder, layer);
   });
 }

@@ -114,7 +114,13 @@ test('how layers are mounted can be asked for, and what no driver knows is refus
     assert.match((await chosen).reason, /as asked for/);
     assert.match(driver.status().find(([name]) => name === 'Layer Format')![1], new RegExp(words));
   }
+  if ((await probeErofs(folder.path, 'file', true)) === undefined) {
+    const direct = await chooseDriver({ ...options, requested: 'erofs', storageOptions: { 'erofs.directio': 'true' } });
+    await using driver = direct.driver;
+    assert.match(driver.status().find(([name]) => name === 'Layer Format')![1], /direct I\/O/);
+  }
   for (const [requested, storageOptions, message] of [
+    ['erofs', { 'erofs.directio': 'maybe' }, 'storage option erofs.directio=maybe: want true or false'],
     ['erofs', { 'erofs.backing': 'floppy' }, 'storage option erofs.backing=floppy: want file or loop'],
     ['overlay2', { 'erofs.backing': 'loop' }, 'overlay2: unknown option erofs.backing'],
     ['erofs', { 'overlay2.size': '1G' }, 'erofs: unknown option overlay2.size'],
@@ -129,6 +135,20 @@ test('how layers are mounted can be asked for, and what no driver knows is refus
   const limited = await chooseDriver({ ...options, requested: 'overlay2', storageOptions: { 'overlay2.size': '2G' } });
   await using _ = limited.driver;
   assert.equal(limited.sizeLimitBytes, 2 ** 31);
+});
+
+test('layers that are read directly show the same', async (t) => {
+  if (!requireRoot(t)) return;
+  await using scratch = await temporaryFolder();
+  const refusal = await probeErofs(scratch.path, 'file', true);
+  if (refusal !== undefined) return t.skip(`this kernel does not read layers directly: ${refusal}`);
+  await using bench = await Bench.open((options) => openErofs(options, 'file', { directIO: true }), openVfs);
+  const odd = Buffer.from(Array.from({ length: 100_001 }, (_, i) => i & 0xff));
+  const chain = await bench.root.add(
+    [folder('d'), file('d/a', odd)],
+    [file('d/b', 'odd'), file('d/c', odd.subarray(7))],
+  );
+  assert.deepEqual(await bench.differencesFromCopies(chain), []);
 });
 
 test('layers mount through loop devices where files cannot be mounted, and no device is left', async (t) => {
