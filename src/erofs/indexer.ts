@@ -164,7 +164,12 @@ export class LayerIndexer {
     }
     if ('lower' in found && found.lower.type === 'directory') refuseLink(target, components, 'operation not permitted');
     const inode = 'inode' in found ? found.inode : this.#copyUpAt(found.path, found.lower);
-    if (this.tree.isDirectory(inode)) refuseLink(target, components, 'operation not permitted');
+    if (this.tree.isDirectory(inode)) {
+      if (this.#lower || !this.tree.leans) refuseLink(target, components, 'operation not permitted');
+      // Below it may be a symlink, which what made the directory here goes through.
+      this.#outsideHardlinks = true;
+      return;
+    }
     this.tree.put(this.tree.parentOf(components), components.at(-1)!, inode);
     this.#setLinked(inode, entry);
   }

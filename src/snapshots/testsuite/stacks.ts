@@ -136,6 +136,10 @@ export const stacks: readonly Stack[] = [
     ],
   },
   {
+    name: 'a hardlink to a symlink below that entries went through',
+    layers: [[symlink('b', 'a')], [file('b/x'), hardlink('l', 'b')]],
+  },
+  {
     name: 'opaque folders',
     layers: [
       [folder('d'), file('d/a'), folder('d/sub'), file('d/sub/x'), file('kept')],
