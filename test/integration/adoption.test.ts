@@ -167,6 +167,8 @@ test('a machine that went down takes containers along, and the daemon says so', 
   );
   await daemon.kill();
   await endMachine(daemon, pids);
+  // Nobody waited for the disk to have it.
+  await rm(join(daemon.dataRoot, 'snapshots', gone), { recursive: true });
   await daemon.start();
   const { State } = await engine.containers.inspect(id);
   assert.deepEqual([State.Status, State.ExitCode, State.Pid], ['exited', 255, 0]);

@@ -46,8 +46,18 @@ async function settleStopped(ctx: EngineContext, container: Container): Promise<
     await drainForward(container);
     await removeLocked(ctx, container, { volumes: true });
   } else if (Object.values(networks).some(({ endpoint }) => endpoint)) {
-    await releaseResources(ctx, container);
+    await releaseWhatIsLeft(ctx, container);
     await saveContainer(ctx, container);
+  }
+}
+
+/** A power cut takes the snapshot too of a container that removes itself: nobody waited for the disk to have it. */
+async function releaseWhatIsLeft(ctx: EngineContext, container: Container): Promise<void> {
+  try {
+    await releaseResources(ctx, container);
+  } catch (error) {
+    if (!isKind(error, 'not-found')) throw error;
+    log.warn('a container that ended is not whole', { container: container.id, error });
   }
 }
 
@@ -101,7 +111,7 @@ async function recordLoss(ctx: EngineContext, container: Container): Promise<voi
   endDebugging(container);
   container.setState({ status: 'exited', pid: 0, exitCode, finishedAt: formatMs(Date.now()) });
   emitContainer(ctx, container, 'die', { exitCode: String(exitCode), execDuration: '0' });
-  await releaseResources(ctx, container);
+  await releaseWhatIsLeft(ctx, container);
   await saveContainer(ctx, container);
   if (container.body.hostConfig.AutoRemove) await removeLocked(ctx, container, { volumes: true });
 }
