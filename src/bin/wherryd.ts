@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { apiServer } from '#api';
 import type { Engine } from '#api-types';
+import type { ReloadableEngine } from '#engine';
 import { EngineError, isKind, messageOf } from '#errdefs';
 import { hasGroup, type Listener, listen, requireFreeAddress, type ServerTls } from '#http';
 import { log, setLevel, setSink, writeJson } from '#log';
@@ -12,6 +13,7 @@ import { collectWhenIdle } from './idle-memory.ts';
 import type { MetricsServer } from './metrics/server.ts';
 import { claimPidFile } from './pid-file.ts';
 import { useProxies } from './proxies.ts';
+import { reload } from './reload.ts';
 import { verifyDataRoot } from './verify.ts';
 
 const product = 'Wherry/0.1.0';
@@ -36,7 +38,7 @@ async function main(args: readonly string[]): Promise<number> {
       case 'verify':
         return await verifyDataRoot(invocation.config);
       case 'run':
-        return await serve(invocation.config);
+        return await serve(invocation.config, args);
       default:
         return invocation satisfies never;
     }
@@ -57,13 +59,16 @@ function explain(error: unknown): number {
   return 1;
 }
 
-async function serve(config: DaemonConfig): Promise<number> {
+async function serve(config: DaemonConfig, args: readonly string[]): Promise<number> {
   setLevel(config.logLevel);
   if (config.logFormat === 'json') setSink(writeJson);
   if (process.getuid?.() !== 0) {
     throw new EngineError('permission-denied', 'wherryd needs to be started with root privileges: run it with sudo');
   }
   const stopped = nextSignal();
+  // From the beginning: without a listener the signal would end the process.
+  let running: ReloadableEngine | undefined;
+  process.on('SIGHUP', () => running && void reload(args, running));
   // Whatever can refuse does so before containers are touched: an engine that opens and closes again would stop those that live on.
   await using _pidFile = await claimPidFile(config.pidFile);
   const tls = await serverTls(config);
@@ -77,6 +82,7 @@ async function serve(config: DaemonConfig): Promise<number> {
   await using metrics = await metricsAt(config.metricsAddress);
   const engine = await openEngine(engineOptions(config));
   metrics?.tellOf(engine);
+  running = engine;
   let listeners: Listener[] = [];
   try {
     listeners = await listenAll(config, engine, tls);

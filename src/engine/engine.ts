@@ -41,13 +41,20 @@ import { diskAccount } from './system/account.ts';
 import { diskUsage } from './system/df.ts';
 import { fileUsage } from './system/file-usage.ts';
 import { systemInfo, systemVersion } from './system/info.ts';
+import { type ReloadableOptions, reloadEngine } from './system/reload.ts';
 import { repairStore } from './system/repair.ts';
 import { verifyEngine } from './system/verify.ts';
 import { emptyTrash, listUndo, undo } from './trash/index.ts';
 import { createVolume, inspectVolume, listVolumes, pruneVolumes, removeVolume } from './volumes.ts';
 
+/** An engine in this process. */
+export interface ReloadableEngine extends Engine {
+  /** Takes new settings over without a restart: for what begins from here on. */
+  reload(options: ReloadableOptions): void;
+}
+
 /** The engine's parts behind the one interface. `held` is let go of when the engine is disposed. */
-export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisposable): Engine {
+export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisposable): ReloadableEngine {
   const execs = new ExecTable(ctx);
   const roomy = <T>(work: () => Promise<T>) => withRoom(() => ctx.trash.makeRoom(), work);
   return {
@@ -145,6 +152,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       build(ctx, { context: fromBytes(), listed: { context, memory: ctx.contextMemory } }, options),
     debugBuild: (id, options) => debugStep(ctx, id, options),
     pruneBuildCache: (options) => pruneBuildCache(ctx, options),
+    reload: (options) => reloadEngine(ctx, engineID, options),
     async [Symbol.asyncDispose]() {
       await held[Symbol.asyncDispose]();
     },

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Engine } from '#api-types';
 import { ContextMemory, FileLists, ImagesInUse } from '#builder';
 import { KeyedLock } from '#concurrency';
 import { openContentStore } from '#content';
@@ -11,7 +10,7 @@ import { log } from '#log';
 import { lockDataRoot, type Metadata, openMetadata } from '#metadata';
 import { type NetworkSpec, openNetworks } from '#network';
 import { hostPlatform } from '#oci';
-import { createRegistryClient, type RegistryOptions } from '#registry';
+import { createRegistryClient } from '#registry';
 import { openRuntime } from '#runtime';
 import { chooseDriver, layerIndexPath } from '#snapshots';
 import { openVolumes } from '#volume';
@@ -31,13 +30,14 @@ import { loadContainers } from './containers/store.ts';
 import { volumesInUse } from './containers/volume-holds.ts';
 import { restoreWritableLayers } from './containers/writable-layer.ts';
 import type { EngineContext } from './context.ts';
-import { engineOver } from './engine.ts';
+import { engineOver, type ReloadableEngine } from './engine.ts';
 import { EventLog } from './events.ts';
 import { networkSpecs } from './networks/store.ts';
 import type { EngineOptions } from './options.ts';
 import { openRemap } from './remap/index.ts';
 import { recallDamage, rememberDamage } from './system/damage.ts';
 import { FileSharing } from './system/file-sharing.ts';
+import { defaultTransfers, registryOptions } from './system/reload.ts';
 import { Scrubber } from './system/scrub.ts';
 import { removeStrayFolders } from './system/stray-folders.ts';
 import { asideVolumes, Ballast, TrashKeeper, TrashPolicy } from './trash/index.ts';
@@ -48,7 +48,7 @@ import { asideVolumes, Ballast, TrashKeeper, TrashPolicy } from './trash/index.t
  *
  * @throws `conflict` naming the owner when another engine has the data root; `failed-precondition` when driver or runtime cannot work here.
  */
-export async function openEngine(options: EngineOptions): Promise<Engine> {
+export async function openEngine(options: EngineOptions): Promise<ReloadableEngine> {
   completeLogConfig(undefined, options.logDefaults);
   await mkdir(options.root, { recursive: true, mode: 0o710 });
   const root = await realpath(options.root);
@@ -57,6 +57,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const execRoot = options.execRoot ?? join('/run/wherry', instanceOf(root));
     held.use(await lockDataRoot(root, { sockets: options.sockets ?? [], execRoot }));
     const ctx = await openContext({ root, execRoot }, options, held);
+    held.defer(() => ctx.registry[Symbol.asyncDispose]());
     held.defer(() => closeContainers(ctx));
     await takeOver(ctx);
     held.use(new Scrubber(ctx.metadata, options.scrub ?? {}, () => rememberDamage(ctx)));
@@ -142,7 +143,7 @@ async function openContext(
     driverReason: chosen.reason,
     sizeLimitBytes: chosen.sizeLimitBytes,
     remap,
-    registry: held.use(createRegistryClient(registryOptions(options))),
+    registry: createRegistryClient(registryOptions(options)),
     runtime,
     seccomp,
     networks,
@@ -153,8 +154,8 @@ async function openContext(
     cacheMounts: await CacheMounts.open(join(root, 'cache-mounts'), metadata.buildCache),
     platform: options.platform ?? hostPlatform(),
     ...(options.maxDownloadAttempts ? { maxDownloadAttempts: options.maxDownloadAttempts } : {}),
-    maxConcurrentDownloads: options.maxConcurrentDownloads ?? 3,
-    maxConcurrentUploads: options.maxConcurrentUploads ?? 5,
+    maxConcurrentDownloads: options.maxConcurrentDownloads ?? defaultTransfers.downloads,
+    maxConcurrentUploads: options.maxConcurrentUploads ?? defaultTransfers.uploads,
     events: new EventLog(),
     containers: new ContainerRegistry(),
     buildSteps: new Set(),
@@ -164,10 +165,6 @@ async function openContext(
     sharing: options.dedup === 'files' ? FileSharing.open(root) : undefined,
     startedAt: new Date(),
   };
-}
-
-function registryOptions({ registry = {}, maxDownloadAttempts }: EngineOptions): RegistryOptions {
-  return { ...registry, ...(maxDownloadAttempts ? { retry: { attempts: maxDownloadAttempts } } : {}) };
 }
 
 async function startNetworks(

@@ -144,7 +144,8 @@ function defaultLogText(ctx: EngineContext): string {
 
 function registryConfig(ctx: EngineContext): RegistryServiceConfig {
   const insecure = ctx.options.registry?.insecure ?? [];
-  const mirrors = ctx.options.registry?.mirrors ?? [];
+  // As dockerd shows them.
+  const mirrors = (ctx.options.registry?.mirrors ?? []).map((mirror) => mirror.replace(/\/?$/, '/'));
   const hosts = insecure.filter((entry) => !entry.includes('/'));
   const indexes = Object.fromEntries(
     hosts.map((name) => [name, { Mirrors: [], Name: name, Official: false, Secure: false }]),
