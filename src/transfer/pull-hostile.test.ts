@@ -94,7 +94,11 @@ test('a body without end, or of another length than was said, is refused', async
       way(response);
       return true;
     };
-    await assert.rejects(pull(machine, reference), /verification failed|ended after \d+ of \d+ bytes/);
+    // Noise is no archive, too: whoever sees it first says so.
+    await assert.rejects(
+      pull(machine, reference),
+      /verification failed|ended after \d+ of \d+ bytes|invalid tar header/,
+    );
     assert.deepEqual(await machine.fixture.verify(), []);
   }
   registry.before = () => false;
