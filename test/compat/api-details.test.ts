@@ -206,6 +206,8 @@ test('the edges of the API', async (t) => {
     await docker.ok('wait', 'files');
     assert.deepEqual((await ask('GET', '/containers/files/json')).body.GraphDriver.Data, Data, 'mounted or not');
     await docker.ok('rm', '-f', 'files');
+    assert.equal(existsSync(Data.UpperDir), true, 'an undo would bring it back');
+    await ask('DELETE', '/wherry/v1/trash');
     assert.equal(existsSync(Data.UpperDir), false);
   });
 

@@ -68,8 +68,8 @@ export function removeLocked(ctx: EngineContext, container: Container, options: 
 async function forget(ctx: EngineContext, container: Container, options: RemoveLocked): Promise<void> {
   container.removing = true;
   container.failPending(new EngineError('not-found', `No such container: ${container.id}`));
-  // What asked to be removed when it ends holds nothing that anybody would want back.
-  const keep = container.body.hostConfig.AutoRemove ? undefined : options.keep;
+  // What asked to be removed when it ends holds nothing that anybody would want back, nor does a step that was looked into.
+  const keep = container.body.hostConfig.AutoRemove || container.body.step ? undefined : options.keep;
   if (keep) await setAside(ctx, container, { volumes: options.volumes, keep });
   else {
     if (options.volumes) await removeOwnVolumes(ctx, container);
