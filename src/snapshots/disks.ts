@@ -1,4 +1,4 @@
-import { mkdir, rmdir } from 'node:fs/promises';
+import { mkdir, open, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '#errdefs';
 import { log } from '#log';
@@ -45,6 +45,12 @@ export class Disks {
     } finally {
       await unmountDisk(target);
     }
+  }
+
+  /** After it a power cut leaves the disk in a snapshot's folder as it is now, or newer. */
+  async persist(folder: string): Promise<void> {
+    await using image = await open(join(folder, imageName), 'r');
+    await image.sync();
   }
 
   async hold(id: string, folder: string): Promise<HeldDisk> {

@@ -1,4 +1,4 @@
-import { mkdir, opendir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bytesFromUtf8 } from '#archive';
 import { inSlices, KeyedLock } from '#concurrency';
@@ -15,11 +15,10 @@ import {
 } from '#mount';
 import type { ChainID, DiffID } from '#oci';
 import type { ByteSource } from '#streams';
-import { writeAttributes } from './attributes.ts';
 import { hasChanges, listChanges } from './changes.ts';
-import type { Upper } from './compare-upper.ts';
 import { diffTar } from './diff-tar.ts';
 import { Disks } from './disks.ts';
+import { FolderRemovals } from './folder-removals.ts';
 import { InitLayers } from './init-layers.ts';
 import type { HeldLayers, LayerStore } from './layer-store.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
@@ -27,7 +26,6 @@ import { removeMountPoint } from './mount-point.ts';
 import { noSizeLimit } from './names.ts';
 import { type SnapshotRecord, SnapshotRecords, snapshotID } from './records.ts';
 import { missingTools } from './tools.ts';
-import type { Attributes } from './tree.ts';
 import type {
   Chain,
   Change,
@@ -44,6 +42,14 @@ import type {
 } from './types.ts';
 import { treeUsage } from './usage.ts';
 import type { SnapshotWorkers } from './workers.ts';
+import {
+  forgetVolatile,
+  makeWritable,
+  upperOf,
+  type Writable,
+  type WritableFolders,
+  writableIn,
+} from './writable-folders.ts';
 
 export interface OverlayDriverOptions {
   readonly name: DriverName;
@@ -54,9 +60,6 @@ export interface OverlayDriverOptions {
   readonly layers: LayerStore;
   readonly workers: SnapshotWorkers;
 }
-
-/** A thread costs more than the removal of so many. */
-const fewFiles = 256;
 
 /** Snapshots as overlays: layers from a {@link LayerStore}, the writable folder in `snapshots/<id>/upper`. */
 export class OverlayDriver implements SnapshotDriver {
@@ -70,7 +73,7 @@ export class OverlayDriver implements SnapshotDriver {
   readonly #mounts: CountedMounts;
   /** What each mounted snapshot stands on, by its target. */
   readonly #held = new Map<string, { readonly layers: HeldLayers; readonly writable: Writable }>();
-  readonly #removals = new Set<Promise<void>>();
+  readonly #removals: FolderRemovals;
 
   private constructor(options: OverlayDriverOptions) {
     this.name = options.name;
@@ -79,6 +82,7 @@ export class OverlayDriver implements SnapshotDriver {
     this.#records = new SnapshotRecords(join(options.root, 'snapshots'));
     this.#inits = new InitLayers(join(options.root, 'layers', 'init'));
     this.#disks = new Disks(join(options.runRoot, 'disks'));
+    this.#removals = new FolderRemovals(options.workers);
     this.#mounts = new CountedMounts({ unmount: (target) => this.#unmountTarget(target) });
   }
 
@@ -134,8 +138,10 @@ export class OverlayDriver implements SnapshotDriver {
     );
   }
 
-  persist(key: string): Promise<void> {
-    return this.#records.persist(key);
+  async persist(key: string): Promise<void> {
+    const { id, sizeLimitBytes } = this.#records.get(key);
+    if (sizeLimitBytes !== undefined) await this.#disks.persist(this.#records.path(id));
+    await this.#records.persist(key);
   }
 
   async view(key: string, chain: Chain): Promise<void> {
@@ -165,7 +171,7 @@ export class OverlayDriver implements SnapshotDriver {
     const layers = held.use(await this.#layers.hold(record.chain));
     const writable = held.use(await this.#writable(record));
     await mkdir(target, { recursive: true, mode: 0o755 });
-    await forgetVolatile(record, writable);
+    if (record.ephemeral) await forgetVolatile(writable);
     const overlay = this.#overlayOf(record, this.#stack(record, layers), { ...writable, target });
     if (userNamespace === undefined) mountOverlay(overlay);
     else await mountMappedOverlay(overlay, { userNamespace, staging: join(dirname(target), 'ids') });
@@ -193,8 +199,7 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   #writableFolders({ id, sizeLimitBytes }: SnapshotRecord): WritableFolders {
-    const folder = sizeLimitBytes === undefined ? this.#records.path(id) : this.#disks.path(id);
-    return { upper: join(folder, 'upper'), work: join(folder, 'work') };
+    return writableIn(sizeLimitBytes === undefined ? this.#records.path(id) : this.#disks.path(id));
   }
 
   async unmount(key: string): Promise<void> {
@@ -299,7 +304,8 @@ export class OverlayDriver implements SnapshotDriver {
     await this.#letGo(target);
     await this.#disks.remove(id);
     const folder = await this.#records.detach(id);
-    if (folder) this.#removeLater(folder);
+    // The snapshot is gone as soon as its folder is renamed.
+    if (folder) this.#removals.begin(folder);
   }
 
   async #letGo(target: string): Promise<void> {
@@ -310,22 +316,8 @@ export class OverlayDriver implements SnapshotDriver {
     await removeMountPoint(target);
   }
 
-  /** The snapshot is gone as soon as its folder is renamed; its files follow while others go on. */
-  #removeLater(folder: string): void {
-    const removal = this.#removeFiles(folder)
-      .catch((error: unknown) => log.warn('remove snapshot files failed', { folder, error }))
-      .finally(() => this.#removals.delete(removal));
-    this.#removals.add(removal);
-  }
-
-  /** Many files in the pool's threads would keep every other file operation of the daemon waiting: they get a thread of their own. */
-  async #removeFiles(folder: string): Promise<void> {
-    if (await holdsFewer(folder, fewFiles)) await rm(folder, { recursive: true, force: true });
-    else await this.#options.workers.run({ kind: 'remove-tree', path: folder });
-  }
-
-  async settled(): Promise<void> {
-    await Promise.all(this.#removals);
+  settled(): Promise<void> {
+    return this.#removals.settled();
   }
 
   list(): Promise<readonly SnapshotInfo[]> {
@@ -357,7 +349,7 @@ export class OverlayDriver implements SnapshotDriver {
 
   /** Mounts that somebody holds stay for the next daemon to adopt; everything else goes. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#removals);
+    await this.#removals.settled();
     await this.#layers[Symbol.asyncDispose]();
     await this.#options.workers[Symbol.asyncDispose]();
   }
@@ -391,34 +383,4 @@ export class OverlayDriver implements SnapshotDriver {
   #target(id: string): string {
     return join(this.#mountsFolder, id, 'merged');
   }
-}
-
-interface WritableFolders {
-  readonly upper: string;
-  readonly work: string;
-}
-
-type Writable = WritableFolders & AsyncDisposable;
-
-async function makeWritable(folder: string, root: Attributes): Promise<void> {
-  const upper = join(folder, 'upper');
-  await Promise.all([mkdir(upper, { mode: 0o755 }), mkdir(join(folder, 'work'), { mode: 0o700 })]);
-  // The merged root is the upper folder: it starts as the chain's root is.
-  writeAttributes(bytesFromUtf8(upper), root);
-}
-
-function upperOf({ upper }: WritableFolders): Upper {
-  return { root: bytesFromUtf8(upper), form: 'overlay' };
-}
-
-/** overlayfs refuses a second volatile mount, for after a power cut; while the machine is up nothing was lost. */
-async function forgetVolatile(record: SnapshotRecord, { work }: WritableFolders): Promise<void> {
-  if (!record.ephemeral) return;
-  await rm(join(work, 'work', 'incompat', 'volatile'), { recursive: true, force: true });
-}
-
-async function holdsFewer(folder: string, limit: number): Promise<boolean> {
-  let found = 0;
-  for await (const _ of await opendir(folder, { recursive: true })) if (++found >= limit) return false;
-  return true;
 }
