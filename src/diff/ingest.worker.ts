@@ -2,14 +2,14 @@
 import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { EngineError, kindOf, messageOf } from '#errdefs';
+import { bulkNice } from './digest-protocol.ts';
+import { DigestThread } from './file-digest.ts';
 import { LayerPass } from './pass.ts';
 import { type FromWorker, roomAnswers, type StartMessage, slotBytes, type ToWorker } from './protocol.ts';
 
 const port = parentPort;
 if (!port) throw new Error('ingest.worker.ts is a worker thread');
 
-/** Where every core is busy the API's thread comes first. Linux counts this for the calling thread alone (setpriority(2), differences from POSIX). */
-const bulkNice = 5;
 setPriority(0, bulkNice);
 
 interface Job {
@@ -18,6 +18,7 @@ interface Job {
   failed: boolean;
 }
 
+const digests = new DigestThread();
 let current: Job | undefined;
 let turn: Promise<void> = Promise.resolve();
 
@@ -51,7 +52,7 @@ async function handle(message: ToWorker): Promise<void> {
 async function step(message: Exclude<ToWorker, { type: 'abort' }>): Promise<void> {
   if (message.type === 'start') {
     if (current) throw new EngineError('internal', 'ingest layer: the thread is busy');
-    current = { start: message, pass: new LayerPass(message, () => askForRoom(message)), failed: false };
+    current = { start: message, pass: new LayerPass(message, digests, () => askForRoom(message)), failed: false };
     return;
   }
   const { start, pass } = current!;

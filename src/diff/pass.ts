@@ -6,6 +6,7 @@ import { EngineError } from '#errdefs';
 import { isNoSpace } from '#files';
 import { createDigester, type Digester } from '#oci';
 import { sys } from '#sys';
+import { type DigestThread, FileDigest } from './file-digest.ts';
 import type { Digested, StartMessage } from './protocol.ts';
 
 /** Write-back starts while the rest still arrives, so that the sync at the end has little left to do. */
@@ -16,8 +17,8 @@ const spaceCheckBytes = 64 << 20;
 const expansionFreeBytes = 16 << 20;
 
 /**
- * One pass over a layer's bytes: hash, inflate, hash, write, parse, index. Lives in a worker thread and blocks it; `write` resolves when the
- * bytes given may be overwritten. Close it always; the file it wrote is the caller's.
+ * One pass over a layer's bytes: hash, inflate, write, parse, index; the tar is hashed behind the writing, in a thread of its own. Lives in a worker
+ * thread and blocks it; `write` resolves when the bytes given may be overwritten. Close it always; the file it wrote is the caller's.
  *
  * @throws EngineError `invalid-argument` for what is no tar, no whole compressed stream, or hostile; `out-of-range` beyond the limits.
  */
@@ -26,8 +27,9 @@ export class LayerPass implements Disposable {
   readonly #askForRoom: () => boolean;
   readonly #fd: number;
   readonly #tar: DataSource;
-  readonly #raw: Digester;
-  #inflated: Digester | undefined;
+  /** Of what arrives, where that is not the tar itself. */
+  #raw: Digester | undefined;
+  readonly #tarDigest: FileDigest;
   readonly #indexer: LayerIndexer;
   readonly #parser: TarParser;
   #compression: Digested['compression'] | undefined;
@@ -38,12 +40,12 @@ export class LayerPass implements Disposable {
   #checkSpaceAt = 0;
 
   /** `askForRoom` is asked when there is no space to write to, and blocks until it knows. */
-  constructor(start: StartMessage, askForRoom: () => boolean) {
+  constructor(start: StartMessage, digests: DigestThread, askForRoom: () => boolean) {
     this.#start = start;
     this.#askForRoom = askForRoom;
     this.#fd = openSync(start.tarPath, 'w+', 0o600);
     this.#tar = fileSource(this.#fd, '');
-    this.#raw = createDigester(start.algorithm);
+    this.#tarDigest = new FileDigest(start.tarPath, start.tarAlgorithm, digests);
     this.#indexer = new LayerIndexer(this.#tar);
     this.#parser = new TarParser({ entry: (entry) => this.#indexer.add(entry) });
   }
@@ -54,7 +56,7 @@ export class LayerPass implements Disposable {
 
   async write(bytes: Buffer): Promise<void> {
     this.#compression ??= this.#sniff(bytes);
-    this.#raw.update(bytes);
+    this.#raw?.update(bytes);
     this.#readBytes += bytes.length;
     if (this.#inflater) await this.#inflater.write(bytes);
     else this.#take(bytes);
@@ -64,11 +66,11 @@ export class LayerPass implements Disposable {
     await this.#inflater?.end();
     this.#parser.end();
     const needs = this.#indexer.finish();
-    const rawDigest = this.#raw.digest();
-    const tarDigest = this.#inflated?.digest() ?? rawDigest;
+    fsyncSync(this.#fd);
+    const tarDigest = await this.#tarDigest.finish();
+    const rawDigest = this.#raw?.digest() ?? tarDigest;
     this.#tar.tag = hexOf(tarDigest).slice(0, 64);
     this.#tar.sizeBytes = this.#writtenBytes;
-    fsyncSync(this.#fd);
     return {
       type: 'digested',
       job: this.#start.job,
@@ -106,6 +108,7 @@ export class LayerPass implements Disposable {
 
   [Symbol.dispose](): void {
     this.#inflater?.destroy();
+    this.#tarDigest[Symbol.dispose]();
     closeSync(this.#fd);
   }
 
@@ -115,7 +118,7 @@ export class LayerPass implements Disposable {
       throw new EngineError('not-implemented', `ingest layer: ${compression} layers are not supported`);
     // A second digest is needed whenever the tar's is another: other bytes, or another algorithm.
     const { algorithm, tarAlgorithm } = this.#start;
-    if (compression !== 'none' || algorithm !== tarAlgorithm) this.#inflated = createDigester(tarAlgorithm);
+    if (compression !== 'none' || algorithm !== tarAlgorithm) this.#raw = createDigester(algorithm);
     if (compression !== 'none') this.#inflater = new Inflater(compression, (bytes) => this.#take(bytes));
     return compression;
   }
@@ -123,13 +126,13 @@ export class LayerPass implements Disposable {
   /** Takes bytes of the tar. */
   #take(bytes: Buffer): void {
     this.#guard(this.#writtenBytes + bytes.length);
-    this.#inflated?.update(bytes);
     this.#parser.write(bytes);
     for (let done = 0; done < bytes.length; ) {
       const at = this.#writtenBytes + done;
       done += this.#retried(() => writeSync(this.#fd, bytes, done, bytes.length - done, at));
     }
     this.#writtenBytes += bytes.length;
+    this.#tarDigest.advance(this.#writtenBytes);
     if (this.#writtenBytes - this.#writebackFrom < writebackBytes) return;
     sys.startWriteback(this.#fd, this.#writebackFrom, this.#writtenBytes - this.#writebackFrom);
     this.#writebackFrom = this.#writtenBytes;
