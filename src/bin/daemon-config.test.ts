@@ -243,3 +243,22 @@ test('values that cannot be used, retired drivers, and what is not honoured', as
   ];
   for (const [args, message] of cases) await assert.rejects(config(args), message, args.join(' '));
 });
+
+test('what is kept of layers', async () => {
+  const retain = async (args: readonly string[], file?: string) => (await config(args, file)).retain;
+  assert.deepEqual(await retain([]), []);
+  assert.equal(await retain(['--retain=both', '--retain-repository=ghcr.io/team']), 'both');
+  const repositories = ['docker.io', 'localhost/a/b_c', '127.0.0.1:5000/a', '[::1]:5000/x', 'host:5000'];
+  assert.deepEqual(await retain(repositories.map((one) => `--retain-repository=${one}`)), repositories);
+  assert.deepEqual(await retain([], '{"retain":"uncompressed","retain-repositories":["ghcr.io"]}'), ['ghcr.io']);
+  await assert.rejects(config(['--retain=tar']), { message: 'invalid retain: tar: it is uncompressed or both' });
+  for (const bad of [
+    'busybox',
+    'library/busybox',
+    'ghcr.io/team:1',
+    'ghcr.io/Team',
+    'ghcr.io//x',
+    'ghcr.io/x@sha256:0',
+  ])
+    await assert.rejects(config([`--retain-repository=${bad}`]), /invalid repository to retain: /);
+});

@@ -12,6 +12,7 @@ import { parseFlags, UsageError } from './daemon-flags.ts';
 import type { AddressPool, DriverOptions, NamedRuntime, OptionValue } from './daemon-option.ts';
 import { refuseUnsupported } from './daemon-refusals.ts';
 import { type Proxies, readProxies } from './proxies.ts';
+import { type Retain, readRetain } from './retain-options.ts';
 import { parseGraceMs, parseScrubIntervalMs } from './undo-options.ts';
 
 /** Everything the daemon is told, from flags and daemon.json, checked. */
@@ -35,6 +36,7 @@ export interface DaemonConfig {
   readonly storageOptions: Readonly<Record<string, string>>;
   /** Equal files of layers share their blocks. */
   readonly dedup: 'files' | undefined;
+  readonly retain: Retain;
   /** Whose subordinate IDs containers get. */
   readonly usernsRemap: string | undefined;
   /** How long what is removed can be brought back; nothing while less of the disk is free. */
@@ -192,6 +194,7 @@ function buildConfig(values: Values): DaemonConfig {
     storageDriver: storageDriver(text('storage-driver')),
     storageOptions: storageOptions(list('storage-opt')),
     dedup: dedup(text('dedup')),
+    retain: readRetain(text('retain'), list('retain-repository')),
     usernsRemap: text('userns-remap'),
     repair: flag('repair'),
     scrubIntervalMs: parseScrubIntervalMs(text('scrub-interval')),

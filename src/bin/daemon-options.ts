@@ -12,6 +12,7 @@ import {
 import type { OptionSpec } from './daemon-option.ts';
 import { absentOptions } from './daemon-refusals.ts';
 import { checkProxy } from './proxies.ts';
+import { checkRetainedRepository } from './retain-options.ts';
 import { checkGrace, checkScrubInterval } from './undo-options.ts';
 
 /** Every option of the daemon, once: flag, key in daemon.json, kind, help. The names are dockerd's. */
@@ -304,6 +305,20 @@ export const daemonOptions: readonly OptionSpec[] = [
     check: checkMirror,
   },
   { flag: 'repair', kind: 'bool', help: 'With verify: bring damaged layers back from where they came' },
+  {
+    flag: 'retain',
+    key: 'retain',
+    kind: 'string',
+    help: 'What is kept of layers: "uncompressed", or "both" for the compressed bytes beside them',
+  },
+  {
+    flag: 'retain-repository',
+    key: 'retain-repositories',
+    kind: 'list',
+    value: 'host/path',
+    help: 'Repository, or all below it, whose layers are also kept compressed',
+    check: checkRetainedRepository,
+  },
   {
     flag: 'reproducible-builds',
     key: 'reproducible-builds',

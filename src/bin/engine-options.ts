@@ -12,6 +12,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     ...(config.storageDriver ? { storageDriver: config.storageDriver } : {}),
     storageOptions: config.storageOptions,
     dedup: config.dedup,
+    retain: config.retain,
     ...(config.usernsRemap ? { usernsRemap: config.usernsRemap } : {}),
     ...(config.runtimePath ? { runtimePath: config.runtimePath } : {}),
     ...(config.runtimeName ? { runtimeName: config.runtimeName } : {}),

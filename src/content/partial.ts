@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, statfs } from 'node:fs/promises';
-import { removeIfPresent } from '#files';
+import { EngineError } from '#errdefs';
+import { type MakeRoom, removeIfPresent, withRoom } from '#files';
 import type { ByteSource } from '#streams';
-import type { PartialBlob } from './types.ts';
+import type { BlobInfo, PartialBlob } from './types.ts';
 
 /** Written in pieces of this size: a kill loses one at most. */
 const pieceBytes = 1 << 20;
@@ -10,10 +11,20 @@ const pieceBytes = 1 << 20;
 const reserveBytes = 1 << 30;
 const spaceCheckBytes = 64 << 20;
 
+export interface PartialFileOptions {
+  readonly path: string;
+  /** Bytes that cannot be kept are a failure. */
+  readonly isNeeded: boolean;
+  readonly makeRoom: MakeRoom;
+  /** Moves a finished file to its blob's place, durably. */
+  readonly store: (path: string, blob: BlobInfo) => Promise<void>;
+  readonly release: () => void;
+}
+
 /** A file that grows while a download does. */
 export class PartialFile implements PartialBlob {
+  readonly #options: PartialFileOptions;
   readonly #path: string;
-  readonly #release: () => void;
   readonly #file: FileHandle;
   readonly sizeBytes: number;
   #waiting: Uint8Array[] = [];
@@ -22,20 +33,21 @@ export class PartialFile implements PartialBlob {
   #checkSpaceAt = 0;
   #writing: Promise<void> = Promise.resolve();
   #isGivenUp = false;
+  #failure: unknown;
   #isClosed = false;
 
-  private constructor(path: string, file: FileHandle, sizeBytes: number, release: () => void) {
-    this.#path = path;
+  private constructor(options: PartialFileOptions, file: FileHandle, sizeBytes: number) {
+    this.#options = options;
+    this.#path = options.path;
     this.#file = file;
     this.sizeBytes = sizeBytes;
     this.#writtenBytes = sizeBytes;
-    this.#release = release;
   }
 
-  static async open(path: string, release: () => void): Promise<PartialFile> {
-    const file = await open(path, 'a', 0o600);
+  static async open(options: PartialFileOptions): Promise<PartialFile> {
+    const file = await open(options.path, 'a', 0o600);
     try {
-      return new PartialFile(path, file, (await file.stat()).size, release);
+      return new PartialFile(options, file, (await file.stat()).size);
     } catch (error) {
       await file.close();
       throw error;
@@ -48,6 +60,7 @@ export class PartialFile implements PartialBlob {
   }
 
   async append(chunk: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
     if (this.#isGivenUp) return;
     this.#waiting.push(chunk);
     this.#waitingBytes += chunk.byteLength;
@@ -62,7 +75,24 @@ export class PartialFile implements PartialBlob {
     this.#isGivenUp = true;
     await this.#close();
     await removeIfPresent(this.#path);
-    this.#release();
+    this.#options.release();
+  }
+
+  async adopt(blob: BlobInfo): Promise<void> {
+    await this.#writing;
+    await this.#flush();
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#isGivenUp || this.#writtenBytes !== blob.sizeBytes) {
+      const fact = `${this.#isGivenUp ? 0 : this.#writtenBytes} bytes, want ${blob.sizeBytes}`;
+      throw new EngineError('data-loss', `keep blob ${blob.digest}: ${fact}`);
+    }
+    await this.#file.sync();
+    await this.#close();
+    try {
+      await this.#options.store(this.#path, blob);
+    } finally {
+      this.#options.release();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -71,7 +101,7 @@ export class PartialFile implements PartialBlob {
     await this.#flush();
     await this.#close();
     if (this.#isGivenUp || this.#writtenBytes === 0) await removeIfPresent(this.#path);
-    this.#release();
+    this.#options.release();
   }
 
   async #flush(): Promise<void> {
@@ -81,15 +111,31 @@ export class PartialFile implements PartialBlob {
     const sizeBytes = this.#waitingBytes;
     this.#waitingBytes = 0;
     try {
-      await this.#checkSpace();
-      const { bytesWritten } = await this.#file.writev(piece);
-      if (bytesWritten !== sizeBytes) throw new Error('short write');
+      if (this.#options.isNeeded) await withRoom(this.#options.makeRoom, () => this.#write(piece, sizeBytes));
+      else {
+        await this.#checkSpace();
+        await this.#write(piece, sizeBytes);
+      }
       this.#writtenBytes += sizeBytes;
-    } catch {
-      // A full disk, say: the download goes on without.
+    } catch (error) {
+      // A full disk, say: the download goes on without, unless it is for the copy as well.
       this.#isGivenUp = true;
+      if (this.#options.isNeeded) this.#failure = error;
       await removeIfPresent(this.#path);
     }
+  }
+
+  /** Whole or not at all: what was begun of a piece is taken back. */
+  async #write(piece: readonly Uint8Array[], sizeBytes: number): Promise<void> {
+    try {
+      const { bytesWritten } = await this.#file.writev(piece);
+      if (bytesWritten === sizeBytes) return;
+      await this.#file.truncate(this.#writtenBytes);
+    } catch (error) {
+      await this.#file.truncate(this.#writtenBytes);
+      throw error;
+    }
+    throw Object.assign(new Error('write: no space left on device'), { code: 'ENOSPC' });
   }
 
   async #checkSpace(): Promise<void> {

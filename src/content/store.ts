@@ -103,7 +103,10 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
     }
   }
 
-  async partial(key: string, options: { signal?: AbortSignal | undefined } = {}): Promise<PartialBlob> {
+  async partial(
+    key: string,
+    options: { signal?: AbortSignal | undefined; isNeeded?: boolean } = {},
+  ): Promise<PartialBlob> {
     const held = await this.#keys.acquire(key, options);
     const path = this.#layout.ingestOf(key);
     this.#open.add(basename(path));
@@ -112,7 +115,13 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
       held[Symbol.dispose]();
     };
     try {
-      return await PartialFile.open(path, release);
+      return await PartialFile.open({
+        path,
+        isNeeded: options.isNeeded ?? false,
+        makeRoom: this.#makeRoom,
+        store: (from, blob) => this.#store(from, blob),
+        release,
+      });
     } catch (error) {
       release();
       throw error;

@@ -153,6 +153,28 @@ export function contentStoreSuite(name: string, open: () => Promise<ContentFixtu
     await held.abort();
   });
 
+  check(
+    'a part becomes a blob, or stays for another try, but not when it is less than was said',
+    async (store, fixture) => {
+      const bytes = randomBytes(3 << 20);
+      const blob = { digest: digest(bytes), sizeBytes: bytes.length };
+      {
+        await using part = await store.partial('k', { isNeeded: true });
+        await part.append(bytes.subarray(0, 2_000_000));
+        await assert.rejects(part.adopt(blob), (error) => isKind(error, 'data-loss'));
+      }
+      const next = await fixture.reopen();
+      await using part = await next.partial('k', { isNeeded: true });
+      assert.equal(part.sizeBytes, 2_000_000);
+      await part.append(bytes.subarray(part.sizeBytes));
+      await part.adopt(blob);
+      assert.deepEqual(await readAll(next.open(blob.digest), limitBytes), bytes);
+      assert.deepEqual(await next.ingests(), []);
+      await using again = await next.partial('k', { isNeeded: true });
+      assert.equal(again.sizeBytes, 0);
+    },
+  );
+
   check('staged files are adopted or forgotten', async (store, fixture) => {
     const bytes = randomBytes(500);
     const blob = { digest: digest(bytes), sizeBytes: 500 };

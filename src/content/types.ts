@@ -37,8 +37,11 @@ export interface Ingester {
   writer(options: WriterOptions): Promise<Writer>;
   /** Small documents: write, verify, commit in one call. Already there: nothing is written. */
   put(bytes: Uint8Array, expected?: Digest): Promise<BlobInfo>;
-  /** An unverified part of a download, by key; a second caller of the same key waits for the first. Old ones end as broken-off writers do. */
-  partial(key: string, options?: { signal?: AbortSignal | undefined }): Promise<PartialBlob>;
+  /**
+   * An unverified part of a download, by key; a second caller of the same key waits for the first. Old ones end as broken-off writers do.
+   * `isNeeded`: it is to become a blob, so bytes that cannot be kept are a failure of `append` or `adopt`.
+   */
+  partial(key: string, options?: { signal?: AbortSignal | undefined; isNeeded?: boolean }): Promise<PartialBlob>;
   /**
    * A fresh file name on the store's filesystem for a worker thread that writes, hashes and fsyncs a blob by itself;
    * `adopt` renames it into place under the digest the worker computed. Unadopted files are removed at dispose or the next start.
@@ -74,8 +77,10 @@ export interface PartialBlob extends AsyncDisposable {
   /** There from earlier tries. */
   readonly sizeBytes: number;
   read(): ByteSource;
-  /** Best effort and not synced: what cannot be kept is not. The chunk must not change afterwards. */
+  /** Best effort (unless it is needed) and not synced: what cannot be kept is not. The chunk must not change afterwards. */
   append(chunk: Uint8Array): Promise<void>;
+  /** Syncs it and renames it into place. The caller vouches that what was read and appended has this digest. @throws `data-loss` when not all was kept. */
+  adopt(blob: BlobInfo): Promise<void>;
   remove(): Promise<void>;
 }
 

@@ -32,6 +32,7 @@ import { restoreWritableLayers } from './containers/writable-layer.ts';
 import type { EngineContext } from './context.ts';
 import { engineOver, type ReloadableEngine } from './engine.ts';
 import { EventLog } from './events.ts';
+import { releaseUnretained } from './images/retention.ts';
 import { networkSpecs } from './networks/store.ts';
 import type { EngineOptions } from './options.ts';
 import { openRemap } from './remap/index.ts';
@@ -61,6 +62,7 @@ export async function openEngine(options: EngineOptions): Promise<ReloadableEngi
     held.defer(() => closeContainers(ctx));
     await takeOver(ctx);
     held.use(new Scrubber(ctx.metadata, options.scrub ?? {}, () => rememberDamage(ctx)));
+    await releaseUnretained(ctx);
     if (ctx.sharing) held.use(ctx.sharing.start(ctx));
     return engineOver(ctx, await engineID(ctx.metadata), held.move());
   } catch (error) {

@@ -94,6 +94,8 @@ export interface EngineOptions {
   readonly scrub?: ScrubOptions;
   /** `files`: equal files of layers share their blocks, where the data root's file system can. Off when absent. */
   readonly dedup?: 'files' | undefined;
+  /** Compressed forms of layers stay beside the layers: `both`, or of what came from or went to these repositories (`host` or `host/path`). None when absent. */
+  readonly retain?: 'both' | readonly string[];
   readonly debug?: boolean;
   /** What `docker info` and `docker version` tell clients, which then offer what they call experimental. */
   readonly experimental?: boolean;

@@ -90,6 +90,25 @@ export class SqliteImageTable implements ImageTable {
     this.#cache.changed(await this.#context.writer.run('images.addRepoDigest', { id, name }));
   }
 
+  retained(): readonly { imageID: Digest; digest: Digest }[] {
+    return this.#reader
+      .all(
+        `SELECT DISTINCT image_id, digest FROM image_blobs JOIN origins ON compressed = digest
+         WHERE digest NOT IN (SELECT diff_id FROM layers) ORDER BY image_id, digest`,
+      )
+      .map((row) => ({ imageID: text(row, 'image_id') as Digest, digest: text(row, 'digest') as Digest }));
+  }
+
+  async keepBlobs(id: Digest, digests: readonly Digest[]): Promise<void> {
+    using _held = await lockDigests(this.#context.digests, digests);
+    const newBlobs = await vouchForBlobs(this.#context, digests);
+    await this.#context.writer.run('images.keepBlobs', { id, digests, newBlobs, nowMs: this.#context.nowMs() });
+  }
+
+  async releaseBlobs(id: Digest, digests: readonly Digest[]): Promise<void> {
+    await this.#context.writer.run('images.releaseBlobs', { id, digests });
+  }
+
   async remove(id: Digest, expected?: ExpectedImage, keep?: Keeping): Promise<RemoveImageOutcome> {
     const outcome = await this.#context.writer.run('images.remove', { id, expected, keep });
     this.#cache.changed([id]);

@@ -70,6 +70,12 @@ export interface ImageTable {
   /** Names and digested names of this image; absent ones, and those that meanwhile point elsewhere, are fine. */
   untag(id: Digest, names: readonly string[], keep?: Keeping): Promise<void>;
   addRepoDigest(id: Digest, name: string): Promise<void>;
+  /** Compressed forms of layers that images keep beside the layers themselves. */
+  retained(): readonly { readonly imageID: Digest; readonly digest: Digest }[];
+  /** The image keeps these from now on, which a lease has to name; nothing happens when the image is gone. */
+  keepBlobs(id: Digest, digests: readonly Digest[]): Promise<void>;
+  /** The image keeps these no longer: for what {@link retained} answered. */
+  releaseBlobs(id: Digest, digests: readonly Digest[]): Promise<void>;
   /**
    * Removes image, names and repo digests in one step, if it is still what the caller decided about: a pull, tag, build or create that came
    * in between is not undone. Without `expected`, whatever it is by now. Its blobs and layers become garbage when nothing else reaches them.

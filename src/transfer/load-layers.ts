@@ -1,3 +1,4 @@
+import { peek, sniffBytes, sniffCompression } from '#archive';
 import { Semaphore } from '#concurrency';
 import type { ContentStore } from '#content';
 import type { IngestedLayer, LayerIngester } from '#diff';
@@ -5,6 +6,7 @@ import { EngineError } from '#errdefs';
 import type { Lease, Metadata } from '#metadata';
 import { type DiffID, type Digest, mediaTypes } from '#oci';
 import { type ByteSource, fromBytes } from '#streams';
+import { KeptCopy } from './kept-copy.ts';
 import type { OnLayer } from './load-archive.ts';
 import { progressLine, shortID } from './progress.ts';
 import type { OnProgress } from './types.ts';
@@ -19,9 +21,11 @@ export interface LoadedLayer {
 
 export interface LoadLayersOptions {
   readonly metadata: Metadata;
-  readonly content: Pick<ContentStore, 'stat'>;
+  readonly content: Pick<ContentStore, 'stat' | 'partial'>;
   readonly ingester: LayerIngester;
   readonly lease: Lease;
+  /** Compressed forms stay beside the layers. */
+  readonly retain: boolean;
   readonly onProgress: OnProgress | undefined;
   readonly signal: AbortSignal;
   /** Starts work beside the reading; its failure aborts the load. */
@@ -34,6 +38,7 @@ export class LoadLayers {
   readonly #unfinished = new Semaphore(maxUnfinished);
   readonly #byName = new Map<string, LoadedLayer>();
   readonly #byDigest = new Map<Digest, LoadedLayer>();
+  readonly #retained = new Map<DiffID, Set<Digest>>();
 
   constructor(options: LoadLayersOptions) {
     this.#options = options;
@@ -46,6 +51,11 @@ export class LoadLayers {
   /** By the digest of the bytes in the archive, compressed or not. */
   byDigest(digest: Digest): LoadedLayer | undefined {
     return this.#byDigest.get(digest);
+  }
+
+  /** The compressed forms of these layers that stay in the store. */
+  retained(diffIDs: readonly DiffID[]): readonly Digest[] {
+    return [...new Set(diffIDs.flatMap((diffID) => [...(this.#retained.get(diffID) ?? [])]))];
   }
 
   /** Returns once the body has passed; the rest goes on beside the reading. */
@@ -86,6 +96,10 @@ export class LoadLayers {
     const origin = metadata.layers.byOrigin(digest);
     if (!origin) return undefined;
     await lease.add(origin.diffID);
+    if (this.#options.retain) {
+      if (!metadata.blobs.has(digest) || !(await this.#options.content.stat(digest))) return undefined;
+      this.#noteRetained(origin.diffID, digest);
+    }
     return this.#stored(origin.diffID);
   }
 
@@ -100,15 +114,41 @@ export class LoadLayers {
   async #ingest(layer: Parameters<OnLayer>[0]): Promise<void> {
     const { ingester, onProgress, signal } = this.#options;
     const line = onProgress && progressLine(onProgress, shownID(layer.digest, layer.name));
-    const ingested = await ingester.ingest(layer.body, {
+    await using copied = await this.#copied(layer.body);
+    const ingested = await ingester.ingest(copied.source, {
       ...(layer.digest ? { expected: { digest: layer.digest } } : {}),
       ...(line ? { onProgress: (readBytes) => line.bytes('Loading layer', readBytes, layer.sizeBytes) } : {}),
       signal,
     });
     await this.#record(ingested);
+    if (copied.copy) await this.#retain(copied.copy, ingested);
     const loaded = { diffID: ingested.diffID, sizeBytes: ingested.sizeBytes };
     this.#byDigest.set(ingested.diffID, loaded);
     this.#remember(layer.name, layer.digest ?? ingested.digest, loaded);
+  }
+
+  /** What is compressed is copied as it passes, if it is to stay. */
+  async #copied(body: ByteSource): Promise<{ source: ByteSource; copy?: KeptCopy } & AsyncDisposable> {
+    if (!this.#options.retain) return { source: body, [Symbol.asyncDispose]: async () => {} };
+    const { start, rest } = await peek(body, sniffBytes);
+    const copy = sniffCompression(start) === 'none' ? undefined : new KeptCopy(this.#options.content);
+    return {
+      source: copy ? copy.of(rest) : rest,
+      ...(copy ? { copy } : {}),
+      [Symbol.asyncDispose]: async () => copy?.[Symbol.asyncDispose](),
+    };
+  }
+
+  async #retain(copy: KeptCopy, { diffID, digest, compressedBytes }: IngestedLayer): Promise<void> {
+    const { lease, metadata } = this.#options;
+    await lease.add(digest);
+    await copy.keep({ digest, sizeBytes: compressedBytes });
+    await metadata.blobs.put(digest, compressedBytes);
+    this.#noteRetained(diffID, digest);
+  }
+
+  #noteRetained(diffID: DiffID, digest: Digest): void {
+    this.#retained.set(diffID, (this.#retained.get(diffID) ?? new Set()).add(digest));
   }
 
   /** Every file in the store gets its row, whatever comes next: what has a row can be collected. */

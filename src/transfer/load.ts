@@ -20,7 +20,7 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-type Stores = Pick<TransferStores, 'content' | 'metadata' | 'layers' | 'snapshots' | 'platform'>;
+type Stores = Pick<TransferStores, 'content' | 'metadata' | 'layers' | 'snapshots' | 'platform' | 'retains'>;
 
 /**
  * `docker load`: lease → read (once, front to back: layers are ingested as they pass, documents held) → find the images → unpack → record →
@@ -37,7 +37,7 @@ export async function loadImages(
   const lease = await stores.metadata.lease();
   try {
     const context = await readArchive(stores, lease, source, options);
-    const images = await findImages(context);
+    const images = (await findImages(context)).map((image) => withRetained(image, context.layers));
     for (const { description } of images) {
       await lease.add(...description.references);
       await stores.snapshots.unpack(description.diffIDs, { signal: options.signal });
@@ -68,6 +68,7 @@ async function readArchive(
         content: stores.content,
         ingester: stores.layers,
         lease,
+        retain: stores.retains?.(undefined) ?? false,
         onProgress: options.quiet ? undefined : options.onProgress,
         signal: group.signal,
         run: (work) => group.run(work),
@@ -78,6 +79,13 @@ async function readArchive(
     },
     { signal: options.signal },
   );
+}
+
+/** Compressed forms that stay are kept by the images that they came for. */
+function withRetained(image: LoadableImage, layers: LoadLayers): LoadableImage {
+  const { description } = image;
+  const references = [...new Set([...description.references, ...layers.retained(description.diffIDs)])];
+  return { ...image, description: { ...description, references } };
 }
 
 /** Ends the reading when a layer has failed. */

@@ -27,7 +27,8 @@ export async function pullLayers(
   diffIDs: readonly DiffID[],
   onProgress: OnProgress,
 ): Promise<number> {
-  await call.lease.add(...new Set(diffIDs));
+  const kept = retainedLayers(call, manifest, diffIDs).map(({ digest }) => digest);
+  await call.lease.add(...new Set(diffIDs), ...new Set(kept));
   await withTaskGroup(
     async (group) => {
       const arrivals = await startLayers(call, group, manifest, diffIDs, onProgress);
@@ -36,6 +37,21 @@ export async function pullLayers(
     { signal: call.signal },
   );
   return diffIDs.reduce((sum, diffID) => sum + (call.stores.metadata.layers.get(diffID)?.sizeBytes ?? 0), 0);
+}
+
+/** The compressed forms that stay in the store beside the layers. */
+export function retainedLayers(
+  { stores, reference }: Pick<PullCall, 'stores' | 'reference'>,
+  manifest: Manifest,
+  diffIDs: readonly DiffID[],
+): readonly Descriptor[] {
+  if (!stores.retains?.(fullName(reference))) return [];
+  return manifest.layers.filter((layer, position) => isOtherForm(layer, diffIDs[position]!));
+}
+
+/** A layer may come as it is kept anyway. */
+function isOtherForm({ digest }: Descriptor, diffID: DiffID): boolean {
+  return (digest as string) !== diffID;
 }
 
 interface Arrival {
@@ -58,7 +74,7 @@ async function startLayers(
   for (const [position, descriptor] of manifest.layers.entries()) {
     const diffID = diffIDs[position]!;
     const line = progressLine(onProgress, shortID(descriptor.digest));
-    const isHere = await isPresent(call, diffID);
+    const isHere = await isPresent(call, descriptor, diffID);
     if (!isHere) line.status('Pulling fs layer');
     else if (!isKnown) line.status('Already exists');
     if (isHere) await noteRepository(call, descriptor, diffID);
@@ -81,9 +97,15 @@ async function noteRepository({ stores, reference }: PullCall, descriptor: Descr
   await stores.metadata.layers.addOrigin({ diffID, descriptor: plain(descriptor), repository });
 }
 
-async function isPresent(call: PullCall, diffID: DiffID): Promise<boolean> {
+async function isPresent(call: PullCall, descriptor: Descriptor, diffID: DiffID): Promise<boolean> {
   const { metadata, content } = call.stores;
-  return metadata.layers.get(diffID) !== undefined && (await content.stat(diffID)) !== undefined;
+  if (metadata.layers.get(diffID) === undefined || (await content.stat(diffID)) === undefined) return false;
+  if (!isRetained(call, descriptor, diffID)) return true;
+  return metadata.blobs.has(descriptor.digest) && (await content.stat(descriptor.digest)) !== undefined;
+}
+
+function isRetained({ stores, reference }: PullCall, descriptor: Descriptor, diffID: DiffID): boolean {
+  return stores.retains?.(fullName(reference)) === true && isOtherForm(descriptor, diffID);
 }
 
 async function pullLayer(call: PullCall, job: LayerJob): Promise<void> {
@@ -91,7 +113,7 @@ async function pullLayer(call: PullCall, job: LayerJob): Promise<void> {
   const waiting = setTimeout(() => job.line.status('Waiting'), waitingAfterMs);
   try {
     using _layer = await layers.acquire(job.diffID, { signal: call.signal });
-    if (await isPresent(call, job.diffID)) {
+    if (await isPresent(call, job.descriptor, job.diffID)) {
       await noteRepository(call, job.descriptor, job.diffID);
       job.line.status('Download complete');
       return;
@@ -126,13 +148,15 @@ async function fetchLayer(call: PullCall, { descriptor, diffID, line }: LayerJob
   };
   try {
     const expected = { digest: descriptor.digest, compressedBytes: descriptor.size, diffID };
-    const layer = await withKeptPart(stores.content, descriptor, { read, signal }, (source) =>
+    const retain = isRetained(call, descriptor, diffID);
+    const layer = await withKeptPart(stores.content, descriptor, { read, signal, retain }, (source) =>
       stores.layers.ingest(source, { expected, signal, onProgress: untilWhole(onProgress, descriptor.size) }),
     );
     await stores.metadata.layers.put(
       { diffID, sizeBytes: layer.sizeBytes, createdMs: Date.now() },
       { diffID, descriptor: plain(descriptor), repository: fullName(reference) },
     );
+    if (retain) await stores.metadata.blobs.put(descriptor.digest, descriptor.size);
   } catch (cause) {
     signal?.throwIfAborted();
     if (!isKind(cause, 'data-loss')) throw cause;

@@ -8,18 +8,19 @@ const minKeptBytes = 1 << 20;
 
 /**
  * Runs `work` over a blob's bytes, and keeps a copy of what arrived until it succeeds: an earlier try's part comes first, then `read` from where
- * that ends. A part that turns out to be damaged is thrown away, and everything is read once more.
+ * that ends. A part that turns out to be damaged is thrown away, and everything is read once more. With `retain` the copy stays, as the blob
+ * that a lease has to name; `work` has to verify its digest.
  */
 export async function withKeptPart<T>(
   content: Pick<ContentStore, 'partial'>,
   descriptor: Descriptor,
-  options: { read: (offset: number) => ByteSource; signal: AbortSignal | undefined },
+  options: { read: (offset: number) => ByteSource; signal: AbortSignal | undefined; retain: boolean },
   work: (source: ByteSource) => Promise<T>,
 ): Promise<T> {
-  const { read, signal } = options;
-  if (descriptor.size < minKeptBytes) return await work(read(0));
+  const { read, signal, retain } = options;
+  if (!retain && descriptor.size < minKeptBytes) return await work(read(0));
   for (let isFirst = true; ; isFirst = false) {
-    await using part = await content.partial(`pull ${descriptor.digest}`, { signal });
+    await using part = await content.partial(`pull ${descriptor.digest}`, { signal, isNeeded: retain });
     const isUsable = part.sizeBytes > 0 && part.sizeBytes <= descriptor.size;
     if (part.sizeBytes > 0 && !isUsable) {
       await part.remove();
@@ -27,7 +28,8 @@ export async function withKeptPart<T>(
     }
     try {
       const result = await work(joined(part, read));
-      await part.remove();
+      if (retain) await part.adopt({ digest: descriptor.digest, sizeBytes: descriptor.size });
+      else await part.remove();
       return result;
     } catch (error) {
       if (!isKind(error, 'data-loss') && !isKind(error, 'invalid-argument')) throw error;

@@ -6,7 +6,7 @@ import { type Digest, formatPlatform, type Platform, platformRank } from '#oci';
 import { familiarName, familiarString, formatReference, fullName, type Reference, withTag } from '#reference';
 import type { RegistryAuth } from '#registry';
 import { fetchConfig, fetchManifest, fetchTarget, type PullCall } from './pull-documents.ts';
-import { pullLayers } from './pull-layers.ts';
+import { pullLayers, retainedLayers } from './pull-layers.ts';
 import { retryText } from './retry-text.ts';
 import type { OnProgress, TransferredImage, TransferStores } from './types.ts';
 
@@ -111,11 +111,12 @@ async function pullUnderLease(call: PullCall, options: PullOptions): Promise<Pul
   const config = await fetchConfig(call, documents.manifest);
   const diffIDs = config.rootfs.diff_ids;
   const sizeBytes = await pullLayers(call, documents.manifest, diffIDs, onProgress);
+  const retained = retainedLayers(call, documents.manifest, diffIDs).map(({ digest }) => digest);
   onProgress({ status: `Digest: ${documents.target.digest}` });
   const platform = platformOf(config);
   const description = describeImage(
     { ...documents, config, diffIDs, platform },
-    { sizeBytes, documents: documents.kept },
+    { sizeBytes, documents: [...documents.kept, ...retained] },
   );
   const { id } = description;
   const isNew = currentImage(stores, reference) !== id;

@@ -1,12 +1,13 @@
 import { withTaskGroup } from '#concurrency';
-import { compressLayer } from '#diff';
+import { type CompressedBlob, compressLayer } from '#diff';
 import { isKind } from '#errdefs';
 import { log } from '#log';
 import type { Lease } from '#metadata';
-import { type Descriptor, type DiffID, isForeignLayer, mediaTypes } from '#oci';
+import { type Descriptor, type DiffID, type Digest, isForeignLayer, mediaTypes } from '#oci';
 import { fullName, parseReference, type Reference } from '#reference';
 import { type RegistryAuth, RegistryError, resumable } from '#registry';
 import type { ByteSource } from '#streams';
+import { KeptCopy } from './kept-copy.ts';
 import { type ProgressLine, progressLine, shortID } from './progress.ts';
 import { sharedLimits } from './pull-push-limits.ts';
 import { attemptsOf } from './pull-source.ts';
@@ -18,6 +19,7 @@ export interface PushCall {
   readonly stores: TransferStores;
   /** With the tag it goes under. */
   readonly reference: Reference;
+  readonly imageID: Digest;
   readonly lease: Lease;
   readonly auth: RegistryAuth | undefined;
   readonly signal: AbortSignal | undefined;
@@ -180,12 +182,13 @@ async function isReadable(
   }
 }
 
-/** Compresses while it sends; digest and size are known at the end. */
+/** Compresses while it sends; digest and size are known at the end. What is sent stays here where that is asked for. */
 async function sendCompressed(call: PushCall, job: LayerPush): Promise<Descriptor> {
   const { stores, reference, auth, signal } = call;
   const { diffID, line } = job;
   const totalBytes = (await stores.content.stat(diffID))?.sizeBytes ?? 0;
   let compressed = compressLayer(stores.content.open(diffID));
+  await using copy = stores.retains?.(fullName(reference)) ? new KeptCopy(stores.content) : undefined;
   const open = () => {
     let readBytes = 0;
     const counted = (async function* () {
@@ -196,15 +199,23 @@ async function sendCompressed(call: PushCall, job: LayerPush): Promise<Descripto
       }
     })();
     compressed = compressLayer(counted);
-    return compressed;
+    return copy ? copy.of(compressed) : compressed;
   };
   await stores.registry.pushStream(reference, open, () => compressed.result, { auth, signal });
   line.status('Pushed');
   const { digest, sizeBytes } = compressed.result;
+  if (copy) await retain(call, copy, { digest, sizeBytes });
   const mediaType = isCompressed(job.descriptor) ? gzipTypeLike(job.descriptor) : mediaTypes.dockerLayerGzip;
   const descriptor: Descriptor = { mediaType, digest, size: sizeBytes };
   await stores.metadata.layers.addOrigin({ diffID, descriptor, repository: '' });
   return descriptor;
+}
+
+async function retain({ stores, lease, imageID }: PushCall, copy: KeptCopy, blob: CompressedBlob): Promise<void> {
+  await lease.add(blob.digest);
+  await copy.keep(blob);
+  await stores.metadata.blobs.put(blob.digest, blob.sizeBytes);
+  await stores.metadata.images.keepBlobs(imageID, [blob.digest]);
 }
 
 function gzipTypeLike(descriptor: Descriptor): string {

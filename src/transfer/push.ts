@@ -92,7 +92,7 @@ async function pushOne(
   const { auth, signal, onProgress, platform } = options;
   await using lease: Lease = await stores.metadata.lease();
   await lease.add(image.target.digest, image.manifest.digest, image.id, ...new Set(image.diffIDs));
-  const call: PushCall = { stores, reference, lease, auth, signal, onProgress };
+  const call: PushCall = { stores, reference, imageID: image.id, lease, auth, signal, onProgress };
   const chosen = platform
     ? (await resolveTarget(stores.content, image.target, platform)).manifestDescriptor
     : image.manifest;

@@ -19,6 +19,8 @@ export interface TransferStores {
   readonly maxDownloadAttempts?: number;
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;
+  /** Whether compressed forms of layers are kept, of this repository (`host/path`) or, without one, of archives. Never when absent. */
+  readonly retains?: ((repository: string | undefined) => boolean) | undefined;
 }
 
 /**

@@ -30,6 +30,7 @@ import { progressStream } from '../progress-stream.ts';
 import { collectGarbage } from './collect.ts';
 import { checkPlatform } from './inspect.ts';
 import { findImage, resolveImage } from './resolve.ts';
+import { retains } from './retention.ts';
 import { targetReference } from './tag.ts';
 
 interface Waiting {
@@ -43,9 +44,14 @@ export interface PullOptions {
 }
 
 export function storesOf(ctx: EngineContext): TransferStores {
-  const { content, metadata, layers, snapshots, registry, platform, maxConcurrentDownloads, maxConcurrentUploads } =
-    ctx;
-  return { content, metadata, layers, snapshots, registry, platform, maxConcurrentDownloads, maxConcurrentUploads };
+  const { content, metadata, layers, snapshots, registry, platform } = ctx;
+  const { maxDownloadAttempts, maxConcurrentDownloads, maxConcurrentUploads } = ctx;
+  return {
+    ...{ content, metadata, layers, snapshots, registry, platform },
+    ...{ maxConcurrentDownloads, maxConcurrentUploads },
+    ...(maxDownloadAttempts === undefined ? {} : { maxDownloadAttempts }),
+    retains: retains(ctx.options),
+  };
 }
 
 /** `POST /images/create?fromImage=`. */

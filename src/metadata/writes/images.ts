@@ -24,13 +24,9 @@ export type ImageBody = Pick<
 export const imageWrites = {
   'images.put'(database: Connection, put: PutImage): Digest[] {
     const { image, nowMs } = put;
-    for (const blob of put.newBlobs) {
-      database.run('INSERT INTO blobs VALUES (?, ?, ?) ON CONFLICT DO NOTHING', blob.digest, blob.sizeBytes, nowMs);
-    }
+    addBlobs(database, put.newBlobs, nowMs);
     upsert(database, put);
-    for (const digest of new Set(image.references)) {
-      database.run('INSERT INTO image_blobs VALUES (?, ?) ON CONFLICT DO NOTHING', image.id, digest);
-    }
+    refer(database, image.id, image.references);
     for (const digest of new Set([image.target.digest, image.manifest.digest])) {
       database.run(
         `INSERT INTO image_targets VALUES (?1, ?2, (SELECT coalesce(max(set_number), 0) + 1 FROM image_targets WHERE digest = ?1))
@@ -74,6 +70,18 @@ export const imageWrites = {
     return [id];
   },
 
+  'images.keepBlobs'(
+    database: Connection,
+    { id, digests, newBlobs, nowMs }: { id: Digest; digests: readonly Digest[] } & Pick<PutImage, 'newBlobs' | 'nowMs'>,
+  ): void {
+    addBlobs(database, newBlobs, nowMs);
+    if (database.get('SELECT 1 FROM images WHERE id = ?', id)) refer(database, id, digests);
+  },
+
+  'images.releaseBlobs'(database: Connection, { id, digests }: { id: Digest; digests: readonly Digest[] }): void {
+    for (const digest of digests) database.run('DELETE FROM image_blobs WHERE image_id = ? AND digest = ?', id, digest);
+  },
+
   'images.remove'(
     database: Connection,
     { id, expected, keep }: { id: Digest; expected: ExpectedImage | undefined; keep: Keeping | undefined },
@@ -85,6 +93,16 @@ export const imageWrites = {
     return { kind: 'removed' };
   },
 };
+
+function addBlobs(database: Connection, blobs: PutImage['newBlobs'], nowMs: number): void {
+  for (const { digest, sizeBytes } of blobs)
+    database.run('INSERT INTO blobs VALUES (?, ?, ?) ON CONFLICT DO NOTHING', digest, sizeBytes, nowMs);
+}
+
+function refer(database: Connection, id: Digest, digests: readonly Digest[]): void {
+  for (const digest of new Set(digests))
+    database.run('INSERT INTO image_blobs VALUES (?, ?) ON CONFLICT DO NOTHING', id, digest);
+}
 
 /**
  * An image that is known already keeps the target it was pulled by when the newcomer (a load, a commit, a build) has no registry to speak
