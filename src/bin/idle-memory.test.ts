@@ -9,10 +9,10 @@ test('one collection follows each stretch of work, and none comes while work goe
   using _idle = collectWhenIdle({ usedMs: () => used, collect: () => void collections++ });
 
   used += 400;
-  t.mock.timers.tick(1000);
+  t.mock.timers.tick(250);
   assert.equal(collections, 0, 'still starting');
-  t.mock.timers.tick(1000);
-  assert.equal(collections, 1, 'a second of rest after the start');
+  t.mock.timers.tick(250);
+  assert.equal(collections, 1, 'a moment of rest after the start');
   t.mock.timers.tick(120_000);
   assert.equal(collections, 1, 'nothing was done since');
 
@@ -20,9 +20,9 @@ test('one collection follows each stretch of work, and none comes while work goe
   t.mock.timers.tick(30_000);
   assert.equal(collections, 1, 'too little to be worth it');
 
-  for (let second = 0; second < 60; second++) {
-    used += 900;
-    t.mock.timers.tick(1000);
+  for (let quarter = 0; quarter < 240; quarter++) {
+    used += 200;
+    t.mock.timers.tick(250);
   }
   assert.equal(collections, 1, 'a build runs');
   t.mock.timers.tick(1000);

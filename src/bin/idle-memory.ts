@@ -1,13 +1,13 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Less processor time than this in a look's interval is idleness. */
-const idleMs = 20;
+/** Less processor time than this between two looks is idleness. */
+const idleMs = 10;
 /** Work that leaves enough behind to be worth a collection. */
 const worthMs = 200;
-const lookMs = 1000;
+const lookMs = 250;
 /** How often a daemon that has nothing to give back looks whether it worked meanwhile. */
-const restMs = 30_000;
+const restMs = 1000;
 
 export interface IdleMemoryOptions {
   /** Processor time of this process since its start, in milliseconds. */
@@ -17,7 +17,7 @@ export interface IdleMemoryOptions {
 
 /**
  * Gives memory back once work is done: V8 keeps what its start or a build took, and collects only when more is asked for. One full
- * collection follows each stretch of work, a second after its end, when nobody waits for an answer. Ends with its disposal.
+ * collection follows each stretch of work, a moment after its end, when nobody waits for an answer. Ends with its disposal.
  */
 export function collectWhenIdle(options: IdleMemoryOptions = {}): Disposable {
   const { usedMs = processorMs, collect = fullCollection() } = options;
