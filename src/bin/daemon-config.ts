@@ -10,7 +10,7 @@ import { type ContainerDefaults, readContainerDefaults } from './container-defau
 import { readDaemonJson } from './daemon-file.ts';
 import { parseFlags, UsageError } from './daemon-flags.ts';
 import type { AddressPool, DriverOptions, NamedRuntime, OptionValue } from './daemon-option.ts';
-import { refuseUnsupported } from './daemon-refusals.ts';
+import { notices, refuseUnsupported } from './daemon-refusals.ts';
 import { type Proxies, readProxies } from './proxies.ts';
 import { type Retain, readRetain } from './retain-options.ts';
 import { parseGraceMs, parseScrubIntervalMs } from './undo-options.ts';
@@ -30,6 +30,8 @@ export interface DaemonConfig {
   readonly debug: boolean;
   /** Clients of Docker offer what Docker calls experimental: `--squash`. */
   readonly experimental: boolean;
+  /** For the log: what was asked for and is done another way. */
+  readonly notices: readonly string[];
   readonly logLevel: LogLevel;
   readonly logFormat: 'text' | 'json';
   readonly storageDriver: string | undefined;
@@ -181,6 +183,7 @@ function buildConfig(values: Values): DaemonConfig {
   refuseTwoOfAFamily(list('host-gateway-ip'));
   const tls = tlsFiles(values);
   return {
+    notices: notices(values),
     hosts: hosts(list('host'), tls !== undefined, text('group') ?? defaultGroup),
     tls,
     dataRoot: text('data-root') ?? defaultDataRoot,

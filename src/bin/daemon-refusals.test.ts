@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readDaemonJson } from './daemon-file.ts';
 import { parseFlags, usage } from './daemon-flags.ts';
-import { refuseUnsupported } from './daemon-refusals.ts';
+import { notices, refuseUnsupported } from './daemon-refusals.ts';
 
 const onCommandLine = (...args: string[]) => refuseUnsupported(parseFlags(args).given);
 const inFile = (text: string) => refuseUnsupported(readDaemonJson(text));
@@ -31,7 +31,7 @@ test('what dockerd has and this daemon has not is refused by name, with the reas
     ],
   ];
   for (const [flag, message] of faults) assert.throws(() => onCommandLine(flag), { message }, flag);
-  assert.throws(() => inFile('{"features":{"buildkit":true}}'), { message: 'feature buildkit is not supported' });
+  assert.throws(() => inFile('{"features":{"time":true}}'), { message: 'feature time is not supported' });
   assert.throws(
     () => inFile('{"builder":{"gc":{"enabled":true}}}'),
     /builder is not supported: the build cache is not/,
@@ -43,6 +43,16 @@ test('values that ask for nothing, and for what is so anyway, pass', () => {
   onCommandLine('--network-control-plane-mtu=1500', '--raw-logs', '--ip-forward-no-drop');
   inFile('{"builder":{"gc":{"enabled":false}},"allow-nondistributable-artifacts":[]}');
   inFile('{"selinux-enabled":false,"authorization-plugins":[],"features":{"buildkit":false},"cpu-rt-period":0}');
+});
+
+test('features that are had another way are told of, and stop nobody', () => {
+  const text = '{"features":{"buildkit":true,"containerd-snapshotter":true}}';
+  inFile(text);
+  assert.deepEqual(
+    notices(readDaemonJson(text)).map((line) => line.split(':')[0]),
+    ['feature buildkit makes no difference', 'feature containerd-snapshotter makes no difference'],
+  );
+  assert.deepEqual(notices(readDaemonJson('{"features":{"buildkit":false}}')), []);
 });
 
 test('the help does not offer them', () => {

@@ -41,7 +41,7 @@ export function refuseUnsupported(values: Values): void {
     throw new EngineError('not-implemented', `${flag}${shown} is not supported: ${why}`);
   }
   for (const option of (values.get('exec-opt') as readonly string[] | undefined) ?? []) checkExecOption(option);
-  checkFeatures(values.get('feature') as Readonly<Record<string, boolean>> | undefined);
+  checkFeatures(values.get('feature') as Features | undefined);
   if (values.get('ip-forward-no-drop') === false) {
     const why = 'the policy of the FORWARD chain is left alone';
     throw new EngineError('not-implemented', `ip-forward-no-drop=false is not supported: ${why}`);
@@ -65,9 +65,28 @@ function checkExecOption(option: string): void {
   throw new EngineError('not-implemented', `exec-opt ${option} is not supported: use native.cgroupdriver=cgroupfs`);
 }
 
-function checkFeatures(features: Readonly<Record<string, boolean>> = {}): void {
+type Features = Readonly<Record<string, boolean>>;
+
+/** How dockerd gets to results that are had here another way: files written for it turn these on, and lose nothing. */
+const otherwise: Readonly<Record<string, string>> = {
+  buildkit:
+    "the daemon's own builder speaks BuildKit's language over the classic protocol; BuildKit's sessions are not there",
+  cdi: 'devices by CDI are always to be had',
+  'containerd-snapshotter': 'images and their layers are kept by the daemon itself',
+};
+
+/** Lines for the log about what was asked for and is done another way. */
+export function notices(values: Values): readonly string[] {
+  const features = (values.get('feature') ?? {}) as Features;
+  return Object.entries(otherwise)
+    .filter(([name]) => features[name] === true)
+    .map(([name, how]) => `feature ${name} makes no difference: ${how}`);
+}
+
+function checkFeatures(features: Features = {}): void {
   for (const [name, wanted] of Object.entries(features)) {
-    if (wanted) throw new EngineError('not-implemented', `feature ${name} is not supported`);
+    if (wanted && !Object.hasOwn(otherwise, name))
+      throw new EngineError('not-implemented', `feature ${name} is not supported`);
   }
 }
 

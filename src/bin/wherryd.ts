@@ -65,6 +65,7 @@ async function serve(config: DaemonConfig, args: readonly string[]): Promise<num
   if (process.getuid?.() !== 0) {
     throw new EngineError('permission-denied', 'wherryd needs to be started with root privileges: run it with sudo');
   }
+  for (const notice of config.notices) log.warn(notice);
   const stopped = nextSignal();
   // From the beginning: without a listener the signal would end the process.
   let running: ReloadableEngine | undefined;
