@@ -869,6 +869,16 @@ static napi_value do_fallocate_punch(napi_env env, napi_callback_info info) {
   return result < 0 ? throw_errno(env, errno, "fallocate", NULL) : NULL;
 }
 
+static napi_value do_fallocate_beyond(napi_env env, napi_callback_info info) {
+  napi_value args[2];
+  int fd, result;
+  int64_t length;
+  if (!get_args(env, info, 2, args) || !get_fd(env, args[0], &fd) || !get_int(env, args[1], "length", &length))
+    return NULL;
+  RETRY(result, fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, length));
+  return result < 0 ? throw_errno(env, errno, "fallocate", NULL) : NULL;
+}
+
 /* Answers the bytes shared; less than asked for where the contents part. The kernel compares them under its own locks. */
 static napi_value do_dedupe_range(napi_env env, napi_callback_info info) {
   napi_value args[5];
@@ -1595,6 +1605,7 @@ static const struct {
     {"writeNewFile", do_write_new_file},
     {"copyRange", do_copy_range},
     {"dedupeRange", do_dedupe_range},
+    {"fallocateBeyond", do_fallocate_beyond},
     {"fallocatePunch", do_fallocate_punch},
     {"spreadSubfolders", do_spread_subfolders},
     {"syncfs", do_syncfs},

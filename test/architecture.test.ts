@@ -19,7 +19,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   files: ['errdefs'],
   concurrency: ['errdefs', 'log'],
   sys: ['errdefs'],
-  sqlite: ['errdefs', 'concurrency'],
+  sqlite: ['errdefs', 'concurrency', 'log', 'sys'],
   reference: ['oci'],
   'context-listing': ['archive'],
   erofs: ['archive'],

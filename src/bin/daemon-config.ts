@@ -46,6 +46,8 @@ export interface DaemonConfig {
   readonly repair: boolean;
   /** Every blob is read once in so much time; zero: never. */
   readonly scrubIntervalMs: number;
+  /** No layer is begun that would leave less of the disk free. */
+  readonly layerReserveBytes: number | undefined;
   readonly undoGraceMs: number;
   readonly undoMinFreePercent: number;
   readonly insecureRegistries: readonly string[];
@@ -201,6 +203,7 @@ function buildConfig(values: Values): DaemonConfig {
     usernsRemap: text('userns-remap'),
     repair: flag('repair'),
     scrubIntervalMs: parseScrubIntervalMs(text('scrub-interval')),
+    layerReserveBytes: values.get('layer-reserve') as number | undefined,
     undoGraceMs: parseGraceMs(text('undo-grace')),
     undoMinFreePercent: percent(count(values, 'undo-min-free', 'undo min free', 15)),
     insecureRegistries: list('insecure-registry'),

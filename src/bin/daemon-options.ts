@@ -238,6 +238,13 @@ export const daemonOptions: readonly OptionSpec[] = [
   { flag: 'iptables', key: 'iptables', kind: 'bool', help: 'Enable addition of firewall rules (default true)' },
   { flag: 'ipv6', key: 'ipv6', kind: 'bool', help: 'Enable IPv6 networking for the default bridge network' },
   { flag: 'label', key: 'labels', kind: 'list', help: 'Set key=value labels to the daemon', check: checkLabel },
+  {
+    flag: 'layer-reserve',
+    key: 'layer-reserve',
+    kind: 'bytes',
+    value: 'size',
+    help: 'Begin no layer that would leave less of the disk free; 0 uses it to the last byte (default 64MiB)',
+  },
   { flag: 'live-restore', key: 'live-restore', kind: 'bool', help: 'Keep containers running while the daemon is away' },
   {
     flag: 'log-driver',

@@ -16,6 +16,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     ...(config.usernsRemap ? { usernsRemap: config.usernsRemap } : {}),
     ...(config.runtimePath ? { runtimePath: config.runtimePath } : {}),
     ...(config.runtimeName ? { runtimeName: config.runtimeName } : {}),
+    ...(config.layerReserveBytes === undefined ? {} : { layerReserveBytes: config.layerReserveBytes }),
     scrub: { intervalMs: config.scrubIntervalMs },
     trash: { graceMs: config.undoGraceMs, minFreePercent: config.undoMinFreePercent },
     runtimeArgs: config.runtimeArgs,

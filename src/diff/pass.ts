@@ -145,9 +145,11 @@ export class LayerPass implements Disposable {
     if (sizeBytes > expansionFreeBytes && sizeBytes > this.#readBytes * maxExpansion)
       throw tooLarge(`it inflates to more than ${maxExpansion} times its size`);
     if (sizeBytes < this.#checkSpaceAt) return;
+    // What comes before the next look may not eat the reserve either; where there is none, the disk itself says when it is full.
+    const wantedBytes = reserveBytes === 0 ? 0 : reserveBytes + spaceCheckBytes;
     const isShort = () => {
       const { bavail, bsize } = statfsSync(this.#start.tarPath);
-      return bavail * bsize < reserveBytes + spaceCheckBytes;
+      return bavail * bsize < wantedBytes;
     };
     if (isShort() && !(this.#askForRoom() && !isShort()))
       throw tooLarge(`it would leave less than ${reserveBytes} bytes free on the disk`);

@@ -127,6 +127,7 @@ async function openContext(
     createLayerIngester({
       content,
       makeRoom,
+      ...(options.layerReserveBytes === undefined ? {} : { limits: { reserveBytes: options.layerReserveBytes } }),
       ...(snapshots.name === 'erofs' ? { index: { path: (diffID) => layerIndexPath(root, diffID) } } : {}),
     }),
   );

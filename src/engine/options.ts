@@ -88,6 +88,8 @@ export interface EngineOptions {
   readonly logDefaults?: LogDefaults;
   /** Builds that give no SOURCE_DATE_EPOCH take the time of the images they stand on. On unless false. */
   readonly reproducibleBuilds?: boolean;
+  /** No layer is begun that would leave less of the disk free. 64 MiB unless set. */
+  readonly layerReserveBytes?: number;
   /** What is removed can be brought back for a day, unless told otherwise. */
   readonly trash?: TrashOptions;
   /** Blobs are read in the background, once a week unless told otherwise. */

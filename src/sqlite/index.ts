@@ -1,6 +1,6 @@
 /**
  * SQLite through `node:sqlite`: connections with typed columns, migrations, and a thread that writes for everybody. Knows no table. Imports
- * errdefs, concurrency.
+ * errdefs, concurrency, log, sys.
  *
  * ```ts
  * // store.worker.ts

@@ -3,13 +3,20 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { Connection } from './connection.ts';
 import { migrate } from './migrate.ts';
 import type { FromThread, ToThread, WriteAnswer, WriteRequest } from './protocol.ts';
-import { toWireError } from './wire-error.ts';
+import { DatabaseSpace } from './space.ts';
+import { isFull, toWireError } from './wire-error.ts';
 
 export interface WriteService {
   /** SQL of each schema version, oldest first. */
   readonly migrations: readonly string[];
   /** Does one request inside a transaction of its own; what it throws takes back that one alone. */
   readonly run: (database: Connection, request: unknown) => unknown;
+}
+
+interface Commits {
+  readonly database: Connection;
+  readonly space: DatabaseSpace;
+  readonly service: WriteService;
 }
 
 /** Bounds how long the first write of a batch waits for the last. */
@@ -23,14 +30,16 @@ export function serveWrites(service: WriteService): void {
   const port = parentPort!;
   const answer = (message: FromThread) => port.postMessage(message);
   try {
-    const database = openDatabase((workerData as { path: string }).path, service.migrations);
+    const { path } = workerData as { path: string };
+    const database = openDatabase(path, service.migrations);
+    const space = new DatabaseSpace(path, database);
+    const commits = { database, space, service };
     port.on('message', (first: ToThread) => {
       const batch = takeBatch(first);
       const requests = batch.filter((message) => message.kind === 'write');
-      if (requests.length > 0) answer({ kind: 'answers', answers: commitBatch(database, service, requests) });
+      if (requests.length > 0) answer({ kind: 'answers', answers: commitBatch(commits, requests) });
       if (batch.some((message) => message.kind === 'close')) {
-        database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-        database.close();
+        end(commits);
         port.close();
       }
     });
@@ -38,6 +47,17 @@ export function serveWrites(service: WriteService): void {
   } catch (error) {
     answer({ kind: 'failed', error: toWireError(error) });
   }
+}
+
+/** What a full disk keeps from being checkpointed, the next one to open the database finds in the log. */
+function end({ database, space }: Commits): void {
+  try {
+    database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  } catch (error) {
+    if (!isFull(error)) throw error;
+  }
+  database.close();
+  space[Symbol.dispose]();
 }
 
 function openDatabase(path: string, migrations: readonly string[]): Connection {
@@ -61,17 +81,34 @@ function takeBatch(first: ToThread): ToThread[] {
   return batch;
 }
 
-function commitBatch(database: Connection, service: WriteService, requests: readonly WriteRequest[]): WriteAnswer[] {
+/** On a full disk once more behind a checkpoint, after which the log begins anew in the space it has. */
+function commitBatch(commits: Commits, requests: readonly WriteRequest[]): WriteAnswer[] {
+  try {
+    return commit(commits, requests);
+  } catch (error) {
+    try {
+      if (!isFull(error)) throw error;
+      commits.database.exec('PRAGMA wal_checkpoint(RESTART)');
+      return commit(commits, requests);
+    } catch (last) {
+      const wire = toWireError(last);
+      return requests.map(({ id }) => ({ id, error: wire }));
+    }
+  }
+}
+
+/** All of them in one transaction. @throws when none of them is written. */
+function commit({ database, space, service }: Commits, requests: readonly WriteRequest[]): WriteAnswer[] {
   try {
     setDurability(database, requests);
     database.exec('BEGIN IMMEDIATE');
     const answers = requests.map((request) => runOne(database, service, request));
+    space.take(database);
     database.exec('COMMIT');
     return answers;
   } catch (error) {
     if (database.inTransaction) database.exec('ROLLBACK');
-    const wire = toWireError(error);
-    return requests.map(({ id }) => ({ id, error: wire }));
+    throw error;
   }
 }
 
@@ -88,7 +125,7 @@ function runOne(database: Connection, { run }: WriteService, { id, request }: Wr
     database.exec('RELEASE one');
     return { id, result };
   } catch (error) {
-    if (!database.inTransaction) throw error;
+    if (!database.inTransaction || isFull(error)) throw error;
     database.exec('ROLLBACK TO one; RELEASE one');
     return { id, error: toWireError(error) };
   }

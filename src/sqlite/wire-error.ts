@@ -1,4 +1,4 @@
-import { EngineError, type ErrorKind, kindOf, messageOf } from '#errdefs';
+import { EngineError, type ErrorKind, isErrno, kindOf, messageOf } from '#errdefs';
 
 /** How an error crosses from the database thread: an EngineError's kind and message, or a bug's stack. */
 export interface WireError {
@@ -21,12 +21,21 @@ const uniqueCodes: ReadonlySet<number> = new Set([1555, 2067, 2579]);
 const constraintCode = 19;
 const fullCode = 13;
 
+/** True when there was no space on the disk. */
+export function isFull(error: unknown): boolean {
+  const code = (error as { errcode?: unknown } | undefined)?.errcode;
+  return (
+    (typeof code === 'number' && (code & 0xff) === fullCode) || isErrno(error, 'ENOSPC') || isErrno(error, 'EDQUOT')
+  );
+}
+
 export function toWireError(error: unknown): WireError {
   const code = (error as { errcode?: unknown } | undefined)?.errcode;
   if (typeof code === 'number') {
-    const noSpace = (code & 0xff) === fullCode;
+    const noSpace = isFull(error);
     return { kind: kindOfCode(code), message: `write database: ${messageOf(error)}`, noSpace };
   }
+  if (isFull(error)) return { kind: 'unavailable', message: `write database: ${messageOf(error)}`, noSpace: true };
   return { kind: error instanceof EngineError ? error.kind : kindOf(error), message: messageOf(error) };
 }
 

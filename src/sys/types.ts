@@ -109,6 +109,11 @@ export interface Sys {
    * cannot, EXDEV across two of them. Blocking: call it in a worker.
    */
   dedupeRange(sourceFd: number, sourceOffset: number, targetFd: number, targetOffset: number, length: number): number;
+  /**
+   * Blocks for the first `length` bytes of a file, also beyond its end, which stays where it is: what is written there later finds space. EOPNOTSUPP where
+   * the file system has no such thing.
+   */
+  fallocateBeyond(fd: number, length: number): void;
   /** Gives the blocks of a range back; it then reads as zeros and the file keeps its size. */
   fallocatePunch(fd: number, offset: number, length: number): void;
   /** Sets FS_TOPDIR_FL (`chattr +T`) on a folder: ext4 then puts each of its subfolders where it has room. ENOTTY or EOPNOTSUPP where there is no such flag. */

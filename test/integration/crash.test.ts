@@ -6,7 +6,7 @@ import { serveRegistry } from '#registry-server';
 import { requireRoot, temporaryFolder } from '#testing';
 import { TestDaemon } from '../support/daemon.ts';
 import { Clients, randomOf, verifies } from './crash-fixture.ts';
-import { builds, lives, loads, networks, pulls, runs, tags, undos } from './crash-jobs.ts';
+import { builds, lives, loads, networks, prunes, pulls, runs, tags, undos } from './crash-jobs.ts';
 import { stock } from './crash-stock.ts';
 
 /** More are worth it now and then: WHERRY_CRASHES=150. */
@@ -29,7 +29,18 @@ test('a daemon killed at any moment keeps what is finished, loses what is not, a
     mounts: driver !== 'vfs' || remap !== undefined,
     remapped: remap !== undefined,
   });
-  const jobs = [loads(archives), pulls(references), builds, tags, undos, lives('a'), lives('b'), runs, networks];
+  const jobs = [
+    loads(archives),
+    pulls(references),
+    builds,
+    tags,
+    undos,
+    lives('a'),
+    lives('b'),
+    runs,
+    networks,
+    prunes,
+  ];
   clients.start([]);
   await clients.tag('import', 'base:latest', async () => base);
 

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Engine } from '#api-types';
 import { connect } from '#client';
 import { messageOf } from '#errdefs';
+import { Connection, text, WriteThread } from '#sqlite';
 import { requireRoot } from '#testing';
 import { baseImageTar } from '../../scripts/base-image.ts';
 import { TestDaemon } from '../support/daemon.ts';
@@ -119,6 +121,33 @@ test('a write that finds no space gets that of what could be brought back', asyn
 
   disk.fill(reserveBytes - (5 << 20));
   await assert.rejects(drain(engine.images.import(inPieces(tarOf({ more: noise(1 << 20) })))), clear);
+});
+
+test('a database goes on for a while on a disk without a byte left, and ends whole', async (t) => {
+  if (!requireRoot(t)) return;
+  await using disk = await SmallDisk.make(64 << 20);
+  const path = join(disk.path, 'notes.db');
+  const entry = new URL('../../src/sqlite/testdata/notes.worker.ts', import.meta.url);
+  const note = (n: number) => ({ text: `${n} ${'x'.repeat(300)}` });
+  const written: string[] = [];
+  {
+    await using thread = await WriteThread.open(entry, path);
+    for (let n = 0; n < 20; n++) await thread.run(note(n)).then(() => written.push(note(n).text));
+    for (let at = 0; at < 4; at++) disk.fill(0);
+    for (let n = 20; n < 60; n++) await thread.run(note(n)).then(() => written.push(note(n).text));
+    await assert.rejects(async () => {
+      for (let n = 60; n < 10_000; n++) await thread.run(note(n)).then(() => written.push(note(n).text));
+    }, clear);
+  }
+  disk.clear();
+  {
+    await using thread = await WriteThread.open(entry, path);
+    await thread.run({ text: 'last' });
+  }
+  const reader = new Connection(path, { readOnly: true });
+  const found = reader.all('SELECT text FROM notes ORDER BY rowid').map((row) => text(row, 'text'));
+  reader.close();
+  assert.deepEqual(found, [...written, 'last']);
 });
 
 test('on a disk without a byte left things can still be removed', async (t) => {

@@ -8,7 +8,7 @@ import { sys } from '#sys';
 
 const sizeBytes = 1 << 20;
 /** With less free it is not put back. */
-const plentyBytes = 64 << 20;
+const plentyBytes = 8 << 20;
 
 /**
  * A file that is only there to be removed: on a full disk even the row that forgets a container or an image needs a few pages. Its bytes are random, as a
