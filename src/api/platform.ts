@@ -24,7 +24,9 @@ export function platformFromJson(text: string): string | undefined {
   if (!value.os || !value.architecture) {
     throw new EngineError('invalid-argument', 'both OS and Architecture must be provided');
   }
-  return formatPlatform({ ...value, os: value.os, architecture: value.architecture });
+  const version = value['os.version'];
+  const os = version && !/[()+/]/.test(version) ? `${value.os}(${version})` : value.os;
+  return formatPlatform({ ...value, os, architecture: value.architecture });
 }
 
 function read(text: string) {

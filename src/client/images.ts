@@ -3,8 +3,10 @@ import { authHeader, decode, filtersQuery, type Transport } from './transport.ts
 
 const platformJson = (platform: string | undefined) => {
   if (platform === undefined) return undefined;
-  const [os = '', architecture = '', variant] = platform.split('/');
-  return JSON.stringify({ os, architecture, ...(variant === undefined ? {} : { variant }) });
+  const [system = '', architecture = '', variant] = platform.split('/');
+  const [, os = '', version] = /^([^(]*)(?:\(([^)+]*)\)$)?/.exec(system) ?? [];
+  const osVersion = version ? { 'os.version': version } : {};
+  return JSON.stringify({ os, architecture, ...osVersion, ...(variant === undefined ? {} : { variant }) });
 };
 
 /** Names keep their slashes: the daemon's routes take them whole. */

@@ -29,7 +29,7 @@ import { compareImages } from './images/compare.ts';
 import { distributionInspect, searchImages } from './images/distribution.ts';
 import { imageFile, imageFiles } from './images/files.ts';
 import { imageHistory, inspectImage } from './images/inspect.ts';
-import { listImages } from './images/list.ts';
+import { listImagesWithManifests } from './images/list.ts';
 import { pruneImages, removeImage } from './images/remove.ts';
 import { tagImage } from './images/tag.ts';
 import { importRootfs, load, pull, push, save } from './images/transfers.ts';
@@ -59,7 +59,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
   const roomy = <T>(work: () => Promise<T>) => withRoom(() => ctx.trash.makeRoom(), work);
   return {
     images: {
-      list: async (options) => listImages(ctx, options),
+      list: (options) => listImagesWithManifests(ctx, options),
       inspect: (name, options) => inspectImage(ctx, name, options),
       buildReport: (name) => buildReport(ctx, name),
       history: (name, options) => imageHistory(ctx, name, options),

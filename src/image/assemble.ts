@@ -1,7 +1,15 @@
 import type { Ingester } from '#content';
 import { EngineError } from '#errdefs';
-import { type Descriptor, type Digest, type ImageConfig, type Manifest, mediaTypes, parseConfig } from '#oci';
-import { requireSameLength } from './resolve.ts';
+import {
+  type Descriptor,
+  type Digest,
+  type ImageConfig,
+  type Manifest,
+  mediaTypes,
+  normalisePlatform,
+  parseConfig,
+} from '#oci';
+import { platformOf, requireSameLength } from './resolve.ts';
 import type { ImageDescription, ImageView, StoredLayer } from './types.ts';
 
 export interface NewImageParts {
@@ -34,6 +42,7 @@ export async function assembleImage(content: Pick<Ingester, 'put'>, parts: NewIm
     id,
     target: manifest,
     manifest,
+    platform: platformOf(config),
     diffIDs,
     sizeBytes: parts.layers.reduce((sum, layer) => sum + layer.sizeBytes, 0),
     createdMs: parts.madeMs ?? createdMsOf(config),
@@ -54,6 +63,8 @@ export function describeImage(
     id: manifest.config.digest,
     target,
     manifest: manifestDescriptor,
+    // Of variants only an index tells reliably: what its entry says comes first.
+    platform: manifestDescriptor.platform?.os ? normalisePlatform(manifestDescriptor.platform) : view.platform,
     diffIDs,
     sizeBytes: facts.sizeBytes,
     createdMs: createdMsOf(config),

@@ -16,9 +16,9 @@ import { readConfig, readTarget } from './documents.ts';
 import type { ImageView } from './types.ts';
 
 /** Indexes within indexes: real ones go two deep. */
-const maxDepth = 4;
+export const maxIndexDepth = 4;
 /** Manifests looked at for one target; the largest real indexes have a few dozen. */
-const maxCandidates = 1024;
+export const maxIndexEntries = 1024;
 
 export type ImageSource = Pick<Provider, 'open'> & Pick<Manager, 'stat'>;
 
@@ -98,8 +98,8 @@ class IndexWalk {
 
   async visit(index: Index, depth: number): Promise<void> {
     for (const child of index.manifests) {
-      if (this.present.length + this.absent.length >= maxCandidates)
-        throw new EngineError('invalid-argument', `resolve index: more than ${maxCandidates} manifests`);
+      if (this.present.length + this.absent.length >= maxIndexEntries)
+        throw new EngineError('invalid-argument', `resolve index: more than ${maxIndexEntries} manifests`);
       if (!(await this.#content.stat(child.digest))) this.absent.push(child);
       else if (isIndex(child.mediaType)) await this.#descend(child, depth);
       else this.present.push(child);
@@ -107,7 +107,8 @@ class IndexWalk {
   }
 
   async #descend(child: Descriptor, depth: number): Promise<void> {
-    if (depth >= maxDepth) throw new EngineError('invalid-argument', `resolve index: nested deeper than ${maxDepth}`);
+    if (depth >= maxIndexDepth)
+      throw new EngineError('invalid-argument', `resolve index: nested deeper than ${maxIndexDepth}`);
     const document = await readTarget(this.#content, child);
     if (document.kind !== 'index') return;
     this.indexes.push(child);

@@ -23,6 +23,7 @@ export interface ImageDescription {
   readonly id: Digest;
   readonly target: Descriptor;
   readonly manifest: Descriptor;
+  readonly platform: Platform;
   readonly diffIDs: readonly DiffID[];
   readonly sizeBytes: number;
   readonly createdMs: number;

@@ -1,8 +1,16 @@
-import type { Digest } from '#oci';
+import type { Descriptor, Digest } from '#oci';
 import { type Connection, integer, optionalInteger, optionalText, type Row, text } from '#sqlite';
 import { RecordCache } from './record-cache.ts';
 import { lockDigests, type StoreContext, vouchForBlobs } from './store-context.ts';
-import type { ExpectedImage, ImageRecord, ImageTable, Keeping, NewImage, RemoveImageOutcome } from './types.ts';
+import type {
+  ExpectedImage,
+  ImageRecord,
+  ImageTable,
+  Keeping,
+  NewImage,
+  PutOptions,
+  RemoveImageOutcome,
+} from './types.ts';
 import type { ImageBody } from './writes/images.ts';
 
 const columns = 'id, body, parent, stored_ms, last_tagged_ms';
@@ -36,6 +44,14 @@ export class SqliteImageTable implements ImageTable {
     );
   }
 
+  members(target: Digest): readonly ImageRecord[] {
+    const rows = this.#reader.all(
+      `SELECT id FROM image_targets JOIN images ON images.id = image_id WHERE digest = ? ORDER BY number`,
+      target,
+    );
+    return rows.flatMap((row) => this.#cache.get(text(row, 'id')) ?? []);
+  }
+
   byRepoDigest(name: string): ImageRecord | undefined {
     return this.#first(
       `SELECT repo_digests.image_id AS id FROM repo_digests JOIN images ON images.id = image_id
@@ -67,17 +83,18 @@ export class SqliteImageTable implements ImageTable {
     image: NewImage,
     names: readonly string[] = [],
     repoDigests: readonly string[] = [],
-    { keep }: { readonly keep?: Keeping | undefined } = {},
+    { keep, holder }: PutOptions = {},
   ): Promise<void> {
     using _held = await lockDigests(this.#context.digests, image.references);
     const newBlobs = await vouchForBlobs(this.#context, image.references);
     const nowMs = this.#context.nowMs();
-    const put = { image, names, repoDigests, newBlobs, nowMs, keep };
+    const put = { image, names, repoDigests, newBlobs, nowMs, keep, holder };
     this.#cache.changed(await this.#context.writer.run('images.put', put));
   }
 
-  async tag(id: Digest, name: string, keep?: Keeping): Promise<Digest | undefined> {
-    const changed = await this.#context.writer.run('images.tag', { id, name, nowMs: this.#context.nowMs(), keep });
+  async tag(id: Digest, name: string, keep?: Keeping, target?: Descriptor): Promise<Digest | undefined> {
+    const nowMs = this.#context.nowMs();
+    const changed = await this.#context.writer.run('images.tag', { id, name, nowMs, keep, target });
     this.#cache.changed(changed);
     return changed[1];
   }
@@ -126,20 +143,31 @@ export class SqliteImageTable implements ImageTable {
   }
 }
 
+/** What stands about an image in other tables than its own. */
+interface Around {
+  readonly names: readonly Row[];
+  readonly repoDigests: readonly Row[];
+  readonly targets: readonly Row[];
+}
+
 function loadOne(reader: Connection, id: string): ImageRecord | undefined {
   const row = reader.get(`SELECT ${columns} FROM images WHERE id = ?`, id);
   if (!row) return undefined;
-  const names = reader.all('SELECT name FROM names WHERE image_id = ? ORDER BY name', id);
-  const digests = reader.all('SELECT name FROM repo_digests WHERE image_id = ? ORDER BY name', id);
-  return decode(row, names.map(nameOf), digests.map(nameOf));
+  return decode(row, {
+    names: reader.all('SELECT name, target FROM names WHERE image_id = ? ORDER BY name', id),
+    repoDigests: reader.all('SELECT name FROM repo_digests WHERE image_id = ? ORDER BY name', id),
+    targets: reader.all('SELECT digest FROM image_targets WHERE image_id = ? ORDER BY digest', id),
+  });
 }
 
 function* loadAll(reader: Connection): Generator<readonly [string, ImageRecord]> {
-  const names = grouped(reader.all('SELECT image_id, name FROM names ORDER BY name'));
+  const names = grouped(reader.all('SELECT image_id, name, target FROM names ORDER BY name'));
   const digests = grouped(reader.all('SELECT image_id, name FROM repo_digests ORDER BY name'));
+  const targets = grouped(reader.all('SELECT image_id, digest FROM image_targets ORDER BY digest'));
   for (const row of reader.all(`SELECT ${columns} FROM images ORDER BY number`)) {
     const id = text(row, 'id');
-    yield [id, decode(row, names.get(id) ?? [], digests.get(id) ?? [])];
+    const of = (groups: Map<string, Row[]>) => groups.get(id) ?? [];
+    yield [id, decode(row, { names: of(names), repoDigests: of(digests), targets: of(targets) })];
   }
 }
 
@@ -147,17 +175,17 @@ function nameOf(row: Row): string {
   return text(row, 'name');
 }
 
-function grouped(rows: readonly Row[]): Map<string, string[]> {
+function grouped(rows: readonly Row[]): Map<string, Row[]> {
   return rows.reduce((groups, row) => {
     const id = text(row, 'image_id');
     const group = groups.get(id);
-    if (group) group.push(nameOf(row));
-    else groups.set(id, [nameOf(row)]);
+    if (group) group.push(row);
+    else groups.set(id, [row]);
     return groups;
-  }, new Map<string, string[]>());
+  }, new Map<string, Row[]>());
 }
 
-function decode(row: Row, names: readonly string[], repoDigests: readonly string[]): ImageRecord {
+function decode(row: Row, { names, repoDigests, targets }: Around): ImageRecord {
   const parent = optionalText(row, 'parent') as Digest | undefined;
   const lastTaggedMs = optionalInteger(row, 'last_tagged_ms');
   return {
@@ -166,7 +194,14 @@ function decode(row: Row, names: readonly string[], repoDigests: readonly string
     ...(parent === undefined ? {} : { parent }),
     storedMs: integer(row, 'stored_ms'),
     ...(lastTaggedMs === undefined ? {} : { lastTaggedMs }),
-    names,
-    repoDigests,
+    names: names.map(nameOf),
+    nameTargets: Object.fromEntries(names.flatMap(targetOfName)),
+    repoDigests: repoDigests.map(nameOf),
+    targets: targets.map((target) => text(target, 'digest') as Digest),
   };
+}
+
+function targetOfName(row: Row): [string, Descriptor][] {
+  const target = optionalText(row, 'target');
+  return target === undefined ? [] : [[nameOf(row), JSON.parse(target) as Descriptor]];
 }

@@ -107,4 +107,8 @@ export const migrations: readonly string[] = [
   CREATE VIEW garbage AS SELECT digest, size FROM unused WHERE
     NOT EXISTS (SELECT 1 FROM journal_blobs WHERE journal_blobs.digest = unused.digest);
   `,
+  // What a name points at, where that is not its image's own target: several names of one image may be of different indexes.
+  `
+  ALTER TABLE names ADD COLUMN target TEXT;
+  `,
 ];

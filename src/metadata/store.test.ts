@@ -299,7 +299,7 @@ test('a list of ten thousand images is quick once it is warm', async () => {
   database.exec(`
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)
     INSERT INTO images (id, body, stored_ms) SELECT printf('sha256:%064x', i), (SELECT body FROM images LIMIT 1), i FROM n;
-    INSERT INTO names SELECT 'docker.io/library/n:' || number, id FROM images WHERE number > 1;`);
+    INSERT INTO names (name, image_id) SELECT 'docker.io/library/n:' || number, id FROM images WHERE number > 1;`);
   database.close();
   fixture.metadata = await openMetadata({ root: fixture.root, content });
   const { images } = fixture.metadata;

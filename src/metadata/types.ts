@@ -1,4 +1,4 @@
-import type { ChainID, Descriptor, DiffID, Digest } from '#oci';
+import type { ChainID, Descriptor, DiffID, Digest, Platform } from '#oci';
 import type { RecoverResult } from './recovery.ts';
 
 /** An image: a target (index or manifest) with the manifest and config of the platform chosen. */
@@ -9,6 +9,8 @@ export interface ImageRecord {
   readonly target: Descriptor;
   /** The platform's manifest (equal to `target` unless that is an index). */
   readonly manifest: Descriptor;
+  /** What it runs on, as its index or its config says; undefined of one that was stored before this was noted. */
+  readonly platform?: Platform;
   readonly diffIDs: readonly DiffID[];
   /** Sum of the uncompressed layers, bytes. */
   readonly sizeBytes: number;
@@ -25,14 +27,27 @@ export interface ImageRecord {
   readonly labels: Readonly<Record<string, string>>;
   /** Full names with tag, `docker.io/library/busybox:latest`, sorted. */
   readonly names: readonly string[];
+  /** Of those names that point at another target than the image's own: at which. */
+  readonly nameTargets: Readonly<Record<string, Descriptor>>;
   /** Full digested names, `docker.io/library/busybox@sha256:…`, sorted. */
   readonly repoDigests: readonly string[];
+  /** Every target it came by, and its manifests there. Images that share an index are its platforms. */
+  readonly targets: readonly Digest[];
+}
+
+/** Where a name goes, when not simply to the image that is put. */
+export interface PutOptions {
+  /** Names taken from other images can be given back. */
+  readonly keep?: Keeping | undefined;
+  /** The names go to this image: another platform of the same target, which is here already. */
+  readonly holder?: Digest | undefined;
 }
 
 export interface NewImage {
   readonly id: Digest;
   readonly target: Descriptor;
   readonly manifest: Descriptor;
+  readonly platform?: Platform;
   readonly diffIDs: readonly DiffID[];
   readonly sizeBytes: number;
   readonly createdMs: number;
@@ -47,6 +62,8 @@ export interface ImageTable {
   get(id: Digest): ImageRecord | undefined;
   byName(name: string): ImageRecord | undefined;
   byTarget(digest: Digest): ImageRecord | undefined;
+  /** The platforms of an index that are here, in the order they came. */
+  members(target: Digest): readonly ImageRecord[];
   byRepoDigest(name: string): ImageRecord | undefined;
   /** Images whose config digest's hex starts with `hexPrefix`; at most two, to see an ambiguity. */
   byPrefix(hexPrefix: string): readonly ImageRecord[];
@@ -58,15 +75,9 @@ export interface ImageTable {
    * Referenced blobs without a row get one. A known image keeps its `createdMs`, and its target when it has repo digests and none are given.
    * @throws `failed-precondition` when the bytes of a referenced blob are not in the store.
    */
-  put(
-    image: NewImage,
-    names?: readonly string[],
-    repoDigests?: readonly string[],
-    /** `keep`: names taken from other images can be given back. */
-    options?: { readonly keep?: Keeping | undefined },
-  ): Promise<void>;
-  /** Points a name at an existing image. Answers the image that had it before. */
-  tag(id: Digest, name: string, keep?: Keeping): Promise<Digest | undefined>;
+  put(image: NewImage, names?: readonly string[], repoDigests?: readonly string[], options?: PutOptions): Promise<void>;
+  /** Points a name at an existing image, and at a target that is not its own when one is given. Answers the image that had it before. */
+  tag(id: Digest, name: string, keep?: Keeping, target?: Descriptor): Promise<Digest | undefined>;
   /** Names and digested names of this image; absent ones, and those that meanwhile point elsewhere, are fine. */
   untag(id: Digest, names: readonly string[], keep?: Keeping): Promise<void>;
   addRepoDigest(id: Digest, name: string): Promise<void>;

@@ -31,5 +31,5 @@ export {
   manifestMediaTypes,
 } from './media-types.ts';
 export { formatPlatform, hostPlatform, normalisePlatform, parsePlatform } from './platform.ts';
-export { choosePlatform, compatiblePlatforms, platformRank } from './platform-choice.ts';
+export { choosePlatform, compatiblePlatforms, isAttestation, platformRank } from './platform-choice.ts';
 export * from './types.ts';

@@ -74,9 +74,14 @@ export function choosePlatform(descriptors: readonly Descriptor[], wanted: Platf
   return best?.descriptor;
 }
 
+/** What says something about another entry of its index, as buildx writes it: no platform to run. */
+export function isAttestation({ annotations }: Descriptor): boolean {
+  return annotations?.['vnd.docker.reference.type'] === 'attestation-manifest';
+}
+
 function rankOf(descriptor: Descriptor, wanted: Platform): number | undefined {
   const { platform } = descriptor;
-  if (descriptor.annotations?.['vnd.docker.reference.type'] === 'attestation-manifest') return undefined;
+  if (isAttestation(descriptor)) return undefined;
   if (!platform || (platform.os === '' && platform.architecture === '')) return Number.MAX_SAFE_INTEGER;
   if (platform.os === 'unknown' || platform.architecture === 'unknown') return undefined;
   if (!hasFeatures(platform, wanted)) return undefined;
@@ -86,5 +91,5 @@ function rankOf(descriptor: Descriptor, wanted: Platform): number | undefined {
 /** Windows: the build must be the wanted one when a version was asked for. */
 function hasFeatures(offered: Platform, wanted: Platform): boolean {
   const version = wanted['os.version'];
-  return !version || !offered['os.version'] || offered['os.version'].startsWith(version);
+  return !version || !offered['os.version'] || `${offered['os.version']}.`.startsWith(`${version}.`);
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { zstdCompressSync } from 'node:zlib';
 import { isKind } from '#errdefs';
+import { targetOfName } from '#image';
 import { digestOf, hostPlatform, mediaTypes } from '#oci';
 import { formatReference, type Reference } from '#reference';
 import { temporaryFolder } from '#testing';
@@ -164,11 +165,54 @@ test('an index gives the platform, also from a nested one', async () => {
   assert.equal((await pull(machine, reference)).id, here.configDigest);
   assert.deepEqual(machine.fixture.metadata.images.get(here.configDigest)!.target, index);
   assert.equal((await pull(machine, reference, { platform: other })).id, there.configDigest);
-  assert.equal(machine.fixture.metadata.images.byName(formatReference(reference))!.id, there.configDigest);
+  assert.match(statuses(machine).at(-1)!, /^Status: Downloaded newer image/);
+  const { images } = machine.fixture.metadata;
+  assert.deepEqual(images.byName(formatReference(reference))!.id, here.configDigest);
+  assert.deepEqual(
+    images.members(index.digest).map(({ id, platform }) => [id, platform]),
+    [
+      [here.configDigest, hostPlatform()],
+      [there.configDigest, other],
+    ],
+  );
+  await pull(machine, reference, { platform: other });
+  assert.match(statuses(machine).at(-1)!, /^Status: Image is up to date/);
   await assert.rejects(pull(machine, reference, { platform: { os: 'linux', architecture: 'riscv64' } }), {
     kind: 'not-found',
     message: 'no matching manifest for linux/riscv64 in the manifest list entries',
   });
+  assert.deepEqual(await machine.fixture.verify(), []);
+});
+
+test('the name goes to the platform of this machine, whatever came first, and two tags of one config keep their own indexes', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const { client } = registry;
+  const [old, young] = [registry.reference('multi:1'), registry.reference('multi:2')];
+  const scratch = registry.reference('multi:scratch');
+  const here = await publish(client, scratch, [await randomLayer()]);
+  const there = await publish(client, scratch, [await randomLayer()], { platform: other });
+  const entries = [
+    { ...there.descriptor, platform: other },
+    { ...here.descriptor, platform: hostPlatform() },
+  ];
+  const oldIndex = await publishIndex(client, old, entries);
+  const youngIndex = await publishIndex(client, young, entries.toReversed());
+  const { images } = machine.fixture.metadata;
+  await pull(machine, old, { platform: other });
+  assert.equal(images.byName(formatReference(old))!.id, there.configDigest);
+  await pull(machine, old);
+  assert.equal(images.byName(formatReference(old))!.id, here.configDigest);
+  assert.deepEqual(images.get(there.configDigest)!.names, []);
+  await pull(machine, young);
+  const image = images.get(here.configDigest)!;
+  assert.deepEqual(image.names, [formatReference(old), formatReference(young)]);
+  assert.deepEqual(targetOfName(image, formatReference(old)), oldIndex);
+  assert.deepEqual(targetOfName(image, formatReference(young)), youngIndex);
+  assert.deepEqual(
+    images.members(youngIndex.digest).map(({ id }) => id),
+    [here.configDigest],
+  );
   assert.deepEqual(await machine.fixture.verify(), []);
 });
 

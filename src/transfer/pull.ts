@@ -1,8 +1,8 @@
 import { cleanup } from '#concurrency';
 import { EngineError, type ErrorKind, kindOf } from '#errdefs';
 import { isNoSpace } from '#files';
-import { describeImage, platformOf } from '#image';
-import { type Digest, formatPlatform, type Platform, platformRank } from '#oci';
+import { chooseMember, describeImage, type ImageDescription, platformOf, targetOfName } from '#image';
+import { type Digest, formatPlatform, isIndex, type Platform, platformRank } from '#oci';
 import { familiarName, familiarString, formatReference, fullName, type Reference, withTag } from '#reference';
 import type { RegistryAuth } from '#registry';
 import { fetchConfig, fetchManifest, fetchTarget, type PullCall } from './pull-documents.ts';
@@ -119,21 +119,34 @@ async function pullUnderLease(call: PullCall, options: PullOptions): Promise<Pul
     { sizeBytes, documents: [...documents.kept, ...retained] },
   );
   const { id } = description;
-  const isNew = currentImage(stores, reference) !== id;
+  const isNew = !isNamedAlready(stores, reference, description);
   const names = reference.digest || !reference.tag ? [] : [formatReference(reference)];
   const keep = stores.metadata.journal.keeping('pull', familiarString(reference));
   await stores.metadata.dropLeft(documents.target.digest);
-  await stores.metadata.images.put(description, names, [`${fullName(reference)}@${documents.target.digest}`], { keep });
-  const warning = options.platform && mismatch(reference, platform, options.platform);
+  const repoDigests = [`${fullName(reference)}@${documents.target.digest}`];
+  await stores.metadata.images.put(description, names, repoDigests, { keep, holder: holderOf(stores, description) });
+  const warning = options.platform && mismatch(reference, description.platform, options.platform);
   return { image: { id, names: [formatReference(reference)] }, isNew, ...(warning ? { warning } : {}) };
 }
 
-function currentImage(stores: TransferStores, reference: Reference): Digest | undefined {
+/** The reference led to this image before, or to another platform of its index that was here with it. */
+function isNamedAlready(stores: TransferStores, reference: Reference, { id, target }: ImageDescription): boolean {
   const { images } = stores.metadata;
+  const name = formatReference(reference);
   const found = reference.digest
     ? images.byRepoDigest(`${fullName(reference)}@${reference.digest}`)
-    : images.byName(formatReference(reference));
-  return found?.id;
+    : images.byName(name);
+  if (!found || found.id === id) return found !== undefined;
+  const isSameIndex = reference.digest !== undefined || targetOfName(found, name).digest === target.digest;
+  return isSameIndex && images.members(target.digest).some((member) => member.id === id);
+}
+
+/** Of the platforms of an index that are here the one that has its names. */
+export function holderOf(stores: Pick<TransferStores, 'metadata' | 'platform'>, image: ImageDescription): Digest {
+  const { target, id } = image;
+  if (!isIndex(target.mediaType)) return id;
+  const others = stores.metadata.images.members(target.digest).filter((member) => member.id !== id);
+  return chooseMember([...others, image], undefined, stores.platform)?.id ?? id;
 }
 
 function requirePullable(reference: Reference): void {

@@ -303,3 +303,27 @@ test("of an index the image's platform is pushed, or the whole when it is all he
   assert.equal(pushed.target.digest, index.digest);
   assert.equal(parseTarget((await client.manifest(copy)).bytes).kind, 'index');
 });
+
+test('of an index that is not here whole the platform of this machine is pushed, and named in place of the index', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const { client } = registry;
+  const platforms = ['s390x', 'riscv64'].map((architecture) => ({ os: 'linux', architecture }));
+  const reference = registry.reference('multi:1');
+  const scratch = { ...reference, tag: 'scratch' };
+  const entries = [];
+  for (const platform of [...platforms, hostPlatform()]) {
+    const { descriptor } = await publish(client, scratch, [await randomLayer()], { platform });
+    entries.push({ ...descriptor, platform });
+  }
+  const originalIndex = await publishIndex(client, reference, entries);
+  await pull(machine, reference, { platform: platforms[0]! });
+  await pull(machine, reference);
+  const pushed = await push(machine, reference);
+  assert.equal(pushed.target.digest, entries[2]!.digest);
+  const auxes = machine.fixture.said.flatMap(({ aux }) => (aux === undefined ? [] : [aux]));
+  assert.deepEqual(auxes[0], { manifestPushedInsteadOfIndex: true, originalIndex, selectedManifest: entries[2] });
+  const one = registry.reference('one:1');
+  await machine.fixture.metadata.images.tag(pushed.id, formatReference(one), undefined, originalIndex);
+  assert.equal((await push(machine, one, { platform: platforms[0]! })).target.digest, entries[0]!.digest);
+});

@@ -1,23 +1,12 @@
-import { EngineError, isKind } from '#errdefs';
-import { readDocument, requireSameLength, resolveTarget } from '#image';
+import { EngineError } from '#errdefs';
+import { targetOfName } from '#image';
 import type { ImageRecord, Lease } from '#metadata';
-import {
-  type Descriptor,
-  digestOf,
-  isManifest,
-  type Manifest,
-  maxConfigBytes,
-  maxManifestBytes,
-  type Platform,
-  parseConfig,
-  parseTarget,
-} from '#oci';
+import { type Descriptor, isIndex, type Platform } from '#oci';
 import { familiarName, familiarString, formatReference, fullName, parseReference, type Reference } from '#reference';
 import type { RegistryAuth } from '#registry';
-import { fromBytes } from '#streams';
-import { isCompressed } from './push-candidates.ts';
-import { type PushCall, pushLayers } from './push-layers.ts';
-import { manifestFor, type PushedManifest } from './push-manifest.ts';
+import { pushContents, putManifest } from './push-contents.ts';
+import { choosePresent, type PresentPlatform, presentPlatforms, pushIndex } from './push-index.ts';
+import type { PushCall } from './push-layers.ts';
 import type { OnProgress, TransferredImage, TransferStores } from './types.ts';
 
 export interface PushOptions {
@@ -90,103 +79,37 @@ async function pushOne(
   options: PushOptions,
 ): Promise<PushedImage> {
   const { auth, signal, onProgress, platform } = options;
+  const source = targetOfName(image, formatReference(reference));
   await using lease: Lease = await stores.metadata.lease();
-  await lease.add(image.target.digest, image.manifest.digest, image.id, ...new Set(image.diffIDs));
+  const present = isIndex(source.mediaType) ? await presentPlatforms({ stores }, source) : [];
+  const images = [image, ...present.map((one) => one.image)];
+  await lease.add(
+    source.digest,
+    ...new Set(images.flatMap(({ id, manifest, diffIDs }) => [id, manifest.digest, ...diffIDs])),
+    ...present.map(({ descriptor }) => descriptor.digest),
+  );
   const call: PushCall = { stores, reference, imageID: image.id, lease, auth, signal, onProgress };
-  const chosen = platform
-    ? (await resolveTarget(stores.content, image.target, platform)).manifestDescriptor
-    : image.manifest;
-  const target = (platform ? undefined : await pushIndex(call, image)) ?? (await pushTagged(call, chosen, image));
+  const whole = platform || present.length === 0 ? undefined : await pushIndex(call, source, present);
+  const chosen = choosePresent(present, platform, stores.platform) ?? { descriptor: image.manifest, image };
+  if (!whole && !platform && present.length > 1) tellReplaced(source, chosen.descriptor, onProgress);
+  const target = whole ?? (await pushTagged(call, chosen));
   const tag = reference.tag!;
   onProgress({ status: `${tag}: digest: ${target.digest} size: ${target.size}` });
-  await stores.metadata.images.addRepoDigest(image.id, `${fullName(reference)}@${target.digest}`);
+  const pushed = whole ? present.map((one) => one.image.id) : [chosen.image.id];
+  for (const id of pushed) await stores.metadata.images.addRepoDigest(id, `${fullName(reference)}@${target.digest}`);
   onProgress({ progressDetail: {}, aux: { Tag: tag, Digest: target.digest, Size: target.size } });
-  return { id: image.id, names: [formatReference(reference)], target };
+  return { id: chosen.image.id, names: [formatReference(reference)], target };
 }
 
-async function pushTagged(call: PushCall, manifest: Descriptor, image: ImageRecord): Promise<Descriptor> {
-  const pushed = await pushContents(call, manifest, image);
+/** dockerd's word for it: its client shows which manifest went instead of which index. */
+function tellReplaced(originalIndex: Descriptor, selectedManifest: Descriptor, onProgress: OnProgress): void {
+  onProgress({ progressDetail: {}, aux: { manifestPushedInsteadOfIndex: true, originalIndex, selectedManifest } });
+}
+
+async function pushTagged(call: PushCall, { descriptor, image }: PresentPlatform): Promise<Descriptor> {
+  const pushed = await pushContents(call, descriptor, image);
   if (pushed.isChanged) {
     call.onProgress({ status: 'Layers were compressed anew: the digest of the manifest differs from the one pulled' });
   }
   return await putManifest(call, call.reference, pushed);
-}
-
-/** A manifest's layers and config; answers the manifest that fits them. */
-async function pushContents(call: PushCall, descriptor: Descriptor, image: ImageRecord): Promise<PushedManifest> {
-  const { content } = call.stores;
-  const bytes = await readDocument(content, descriptor.digest, maxManifestBytes, 'manifest');
-  const document = parseTarget(bytes, descriptor.mediaType || undefined);
-  if (document.kind !== 'manifest') {
-    throw new EngineError('invalid-argument', `push ${descriptor.digest}: it is not a manifest`);
-  }
-  const { manifest, mediaType } = document;
-  const config = await readDocument(content, manifest.config.digest, maxConfigBytes, 'image config');
-  const diffIDs = parseConfig(config).rootfs.diff_ids;
-  requireSameLength(manifest.layers.length, diffIDs.length);
-  const isOriginal = cameFromElsewhere(manifest, image);
-  const layers = manifest.layers.map((layer, position) => ({
-    descriptor: layer,
-    diffID: diffIDs[position]!,
-    isOriginal,
-  }));
-  const pushed = await pushLayers(call, layers);
-  const { auth, signal, reference } = call;
-  await call.stores.registry.pushBlob(
-    reference,
-    { digest: manifest.config.digest, sizeBytes: config.length, open: () => fromBytes(config) },
-    { auth, signal },
-  );
-  return manifestFor({ manifest, mediaType, bytes, isOriginal }, pushed);
-}
-
-/** Pulled, or loaded with compressed layers: a manifest others may know by its digest. One made here names uncompressed layers. */
-function cameFromElsewhere(manifest: Manifest, image: ImageRecord): boolean {
-  const isPulled = image.repoDigests.some((name) => name.endsWith(`@${image.target.digest}`));
-  return isPulled || manifest.layers.some(isCompressed);
-}
-
-async function putManifest(call: PushCall, reference: Reference, manifest: PushedManifest): Promise<Descriptor> {
-  const { auth, signal } = call;
-  const { mediaType, bytes } = manifest;
-  const digest = await call.stores.registry.putManifest(reference, manifest, { auth, signal });
-  return { mediaType, digest, size: bytes.length };
-}
-
-/** The index as it is, when every image it names is here and none of their manifests has to change; else `undefined`. */
-async function pushIndex(call: PushCall, image: ImageRecord): Promise<Descriptor | undefined> {
-  if (isManifest(image.target.mediaType)) return undefined;
-  const { content } = call.stores;
-  const bytes = await readDocument(content, image.target.digest, maxManifestBytes, 'index');
-  const document = parseTarget(bytes, image.target.mediaType || undefined);
-  if (document.kind !== 'index') return undefined;
-  const { manifests } = document.index;
-  if (!(await areAllHere(call, manifests))) return undefined;
-  const { domain, path } = call.reference;
-  for (const child of manifests) {
-    const pushed = await pushContents(call, child, image);
-    if (digestOf(pushed.bytes) !== child.digest) return undefined;
-    await putManifest(call, { domain, path, digest: child.digest }, pushed);
-  }
-  return await putManifest(call, call.reference, { mediaType: document.mediaType, bytes, isChanged: false });
-}
-
-async function areAllHere(call: PushCall, manifests: readonly Descriptor[]): Promise<boolean> {
-  for (const descriptor of manifests) {
-    if (!isManifest(descriptor.mediaType) || !(await isHere(call, descriptor))) return false;
-  }
-  return true;
-}
-
-/** The image behind a manifest with all its layers. What is no image (an attestation, say) is not. */
-async function isHere(call: PushCall, descriptor: Descriptor): Promise<boolean> {
-  const { content } = call.stores;
-  try {
-    const { diffIDs } = await resolveTarget(content, descriptor, undefined);
-    const found = await Promise.all(diffIDs.map((diffID) => content.stat(diffID)));
-    return found.every((blob) => blob !== undefined);
-  } catch (error) {
-    if (isKind(error, 'not-found') || isKind(error, 'invalid-argument')) return false;
-    throw error;
-  }
 }

@@ -6,6 +6,7 @@ import type { Command } from '../command.ts';
 import { errorText } from '../error-text.ts';
 import { explanationText } from '../explanation.ts';
 import { UsageError } from '../flags.ts';
+import { imageTree } from '../image-tree.ts';
 import { Output } from '../output.ts';
 import { ellipsis, formatTable, humanAge, humanSize, shortID } from '../table.ts';
 
@@ -41,10 +42,15 @@ export const imagesCommand: Command = {
     filterFlag,
     { name: 'no-trunc', type: 'toggle', help: "Don't truncate output" },
     { name: 'quiet', short: 'q', type: 'toggle', help: 'Only show image IDs' },
+    { name: 'tree', type: 'toggle', help: 'Show the platforms of each image, with those that are not here' },
   ],
   async run({ flags, args, engine, terminal }) {
     const filters = parseFilters([...flags.list('filter'), ...args.map((name) => `reference=${name}`)]);
-    const images = await engine().images.list({ all: flags.on('all'), filters });
+    const images = await engine().images.list({ all: flags.on('all'), filters, manifests: flags.on('tree') });
+    if (flags.on('tree')) {
+      terminal.stdout.write(imageTree(images, { whole: flags.on('no-trunc') }));
+      return 0;
+    }
     const id = (image: ImageSummary) => (flags.on('no-trunc') ? image.Id : shortID(image.Id));
     if (flags.on('quiet')) {
       terminal.stdout.write(images.map((image) => `${id(image)}\n`).join(''));
@@ -97,6 +103,7 @@ export const historyCommand: Command = {
     { name: 'files', type: 'int', help: 'With --blame: how many files of each layer to name (default 10)' },
     { name: 'json', type: 'toggle', help: 'With --blame or --build: as JSON' },
     { name: 'no-trunc', type: 'toggle', help: "Don't truncate output" },
+    { name: 'platform', type: 'string', help: 'Show this platform of a multi-platform image' },
     { name: 'quiet', short: 'q', type: 'toggle', help: 'Only show image IDs' },
   ],
   async run({ flags, args, engine, terminal, signal }) {
@@ -113,7 +120,8 @@ export const historyCommand: Command = {
       return 0;
     }
     const whole = flags.on('no-trunc');
-    const items = await engine().images.history(args[0]!);
+    const platform = flags.text('platform');
+    const items = await engine().images.history(args[0]!, platform ? { platform } : {});
     const id = (text: string) => (whole || text === '<missing>' ? text : shortID(text));
     if (flags.on('quiet')) {
       terminal.stdout.write(items.map((item) => `${id(item.Id)}\n`).join(''));
@@ -169,12 +177,17 @@ export const rmiCommand: Command = {
   flags: [
     { name: 'force', short: 'f', type: 'toggle', help: 'Force removal of the image' },
     { name: 'no-prune', type: 'toggle', help: 'Do not delete untagged parents' },
+    { name: 'platform', type: 'list', value: 'platform', help: 'Remove only this platform of the image (repeatable)' },
   ],
   async run({ flags, args, engine, terminal }) {
     let status = 0;
     for (const name of args) {
       try {
-        const items = await engine().images.remove(name, { force: flags.on('force'), noPrune: flags.on('no-prune') });
+        const items = await engine().images.remove(name, {
+          force: flags.on('force'),
+          noPrune: flags.on('no-prune'),
+          ...(flags.has('platform') ? { platforms: flags.list('platform') } : {}),
+        });
         for (const item of items) {
           terminal.stdout.write(
             item.Deleted === undefined ? `Untagged: ${item.Untagged}\n` : `Deleted: ${item.Deleted}\n`,

@@ -9,7 +9,10 @@ type Lookup = (context: CommandContext, name: string) => Promise<unknown>;
 /** Tried in Docker's order when no type is given. */
 const lookups: Readonly<Record<string, Lookup>> = {
   container: (context, name) => context.engine().containers.inspect(name, { size: context.flags.on('size') }),
-  image: (context, name) => context.engine().images.inspect(name),
+  image: (context, name) => {
+    const platform = context.flags.text('platform');
+    return context.engine().images.inspect(name, platform ? { platform } : {});
+  },
   network: (context, name) => context.engine().networks.inspect(name),
   volume: (context, name) => context.engine().volumes.inspect(name),
 };
@@ -21,7 +24,7 @@ export const inspectCommand: Command = {
   minArgs: 1,
   flags: [
     insecureFlag,
-    { name: 'platform', type: 'string', help: 'With --remote: describe the image for this platform' },
+    { name: 'platform', type: 'string', help: 'Of an image: the one for this platform' },
     { name: 'raw', type: 'toggle', help: 'With --remote: the manifest or index, byte for byte' },
     {
       name: 'remote',

@@ -9,8 +9,7 @@ import { parseExtraHost } from '#network';
 import { hostPlatform, type ImageConfig, type RunConfig } from '#oci';
 import type { EngineContext } from '../context.ts';
 import { newID, newName } from '../ids.ts';
-import { checkPlatform } from '../images/inspect.ts';
-import { resolveImage } from '../images/resolve.ts';
+import { resolveForPlatform } from '../images/platforms.ts';
 import { formatNs, nowNs } from '../time.ts';
 import { traced } from '../trace.ts';
 import { checkJoined, normalMode, requestedNetworks } from './attachments.ts';
@@ -60,9 +59,8 @@ async function createAs(
     const hasCommand = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])].length > 0;
     throw new EngineError('invalid-argument', `no ${hasCommand ? 'image' : 'command'} specified`);
   }
-  const image = resolveImage(ctx, config.Image);
+  const image = await resolveForPlatform(ctx, config.Image, options.platform);
   const imageConfig = await readKnownConfig(ctx.content, image.id);
-  checkPlatform(image, imageConfig, config.Image, options.platform);
   checkJoined(config);
   const mode = normalMode(ctx, config.HostConfig?.NetworkMode ?? '');
   const settled = settleOptions(ctx, config, { ...config.HostConfig, NetworkMode: mode });

@@ -2,6 +2,7 @@ import { EngineError } from '#errdefs';
 import type { ImageRecord } from '#metadata';
 import type { EngineContext } from '../context.ts';
 import { shortID } from '../ids.ts';
+import { imagesBehind } from './platforms.ts';
 
 /** Why an image may not be deleted. Hard ones stand against `force` too. */
 export interface DeleteConflict {
@@ -44,15 +45,22 @@ export function conflictError(image: ImageRecord, conflict: DeleteConflict): Eng
   );
 }
 
-/** The ID of a container of this image, running ones only when asked so. */
+/** The ID of a container of this image, or of another platform that it stands for; running ones only when asked so. */
 export function containerUsing(
   ctx: EngineContext,
   image: ImageRecord,
   options: { running?: boolean } = {},
 ): string | undefined {
+  const ids = new Set<string>([image.id, ...imagesBehind(ctx, image).map(({ id }) => id)]);
   for (const container of ctx.containers.all()) {
-    if (container.body.imageID !== image.id) continue;
+    if (!ids.has(container.body.imageID)) continue;
     if (options.running === undefined || container.isRunning === options.running) return container.id;
   }
   return undefined;
+}
+
+/** A container of this very platform's image, a running one first. */
+export function containerOf(ctx: EngineContext, { id }: ImageRecord): { id: string; isRunning: boolean } | undefined {
+  const users = [...ctx.containers.all()].filter(({ body }) => body.imageID === id);
+  return users.find(({ isRunning }) => isRunning) ?? users[0];
 }

@@ -1,23 +1,22 @@
 import type { HistoryItem, ImageInspect, InspectedImageConfig } from '#api-types';
-import { EngineError } from '#errdefs';
 import { readKnownConfig } from '#image';
 import type { ImageRecord } from '#metadata';
-import { formatPlatform, type ImageConfig, parsePlatform, platformRank } from '#oci';
+import type { ImageConfig } from '#oci';
 import type { EngineContext } from '../context.ts';
 import { formatMs } from '../time.ts';
 import { familiarNames } from './list.ts';
-import { resolveImage } from './resolve.ts';
+import { manifestSummaries } from './manifests.ts';
+import { leadOf, resolveForPlatform, targetOf } from './platforms.ts';
 
 /** `GET /images/{name}/json`. */
 export async function inspectImage(
   ctx: EngineContext,
   name: string,
-  options: { platform?: string } = {},
+  options: { platform?: string; manifests?: boolean } = {},
 ): Promise<ImageInspect> {
-  const image = resolveImage(ctx, name);
+  const image = await resolveForPlatform(ctx, name, options.platform);
   const config = await readKnownConfig(ctx.content, image.id);
-  checkPlatform(image, config, name, options.platform);
-  const names = familiarNames(image);
+  const names = familiarNames(leadOf(ctx, image));
   return {
     Id: image.id,
     RepoTags: names.tags,
@@ -35,30 +34,24 @@ export async function inspectImage(
     GraphDriver: { Data: await ctx.snapshots.chainFolders(image.diffIDs), Name: ctx.snapshots.name },
     RootFS: { Type: config.rootfs.type, Layers: config.rootfs.diff_ids },
     Metadata: { LastTagTime: image.lastTaggedMs === undefined ? '0001-01-01T00:00:00Z' : formatMs(image.lastTaggedMs) },
+    ...(options.manifests ? await manifestsOf(ctx, image, name) : {}),
     Config: inspectedConfig(config),
   };
+}
+
+async function manifestsOf(
+  ctx: EngineContext,
+  image: ImageRecord,
+  name: string,
+): Promise<Pick<ImageInspect, 'Descriptor' | 'Manifests'>> {
+  const target = targetOf(image, name);
+  return { Descriptor: target, Manifests: await manifestSummaries(ctx, [target]) };
 }
 
 /** Docker's clients want to know when an image was made; of one that was built here its config may tell another moment. */
 function createdOf(image: ImageRecord, config: ImageConfig): Pick<ImageInspect, 'Created'> {
   if (image.isMadeHere) return { Created: formatMs(image.createdMs) };
   return config.created === undefined ? {} : { Created: config.created };
-}
-
-/** An image is one platform's: asking it for another is Docker's "does not match". */
-export function checkPlatform(
-  _image: ImageRecord,
-  config: ImageConfig,
-  name: string,
-  platform: string | undefined,
-): void {
-  if (platform === undefined || platform === '') return;
-  const wanted = parsePlatform(platform);
-  if (platformRank(config, wanted) !== undefined) return;
-  throw new EngineError(
-    'not-found',
-    `image with reference ${name} was found but its platform (${formatPlatform(config)}) does not match the specified platform (${formatPlatform(wanted)})`,
-  );
 }
 
 function inspectedConfig(config: ImageConfig): InspectedImageConfig | null {
@@ -92,16 +85,15 @@ export async function imageHistory(
   name: string,
   options: { platform?: string } = {},
 ): Promise<HistoryItem[]> {
-  const image = resolveImage(ctx, name);
+  const image = await resolveForPlatform(ctx, name, options.platform);
   const config = await readKnownConfig(ctx.content, image.id);
-  checkPlatform(image, config, name, options.platform);
   const items = historyItems(ctx, config);
   let ancestor: ImageRecord | undefined = image;
   for (const item of items) {
     if (!ancestor) break;
     item.Id = ancestor.id;
     if (ancestor.isMadeHere) item.Created = Math.floor(ancestor.createdMs / 1000);
-    const tags = familiarNames(ancestor).tags;
+    const tags = familiarNames(leadOf(ctx, ancestor)).tags;
     item.Tags = tags.length > 0 ? tags : null;
     ancestor = ancestor.parent ? ctx.metadata.images.get(ancestor.parent) : undefined;
   }

@@ -1,11 +1,15 @@
 import type { Filters, ImageSummary } from '#api-types';
 import { compileGoMatch } from '#dockerfile';
 import { EngineError } from '#errdefs';
+import { indexesOf } from '#image';
 import type { ImageRecord } from '#metadata';
+import type { Digest } from '#oci';
 import { familiarName, familiarString, parseReference } from '#reference';
 import type { EngineContext } from '../context.ts';
 import { booleanFilter, checkFilterKeys, matchesLabels } from '../filters.ts';
 import { parseTimeNs } from '../time.ts';
+import { type ContainersByImage, containersByImage, manifestSummaries } from './manifests.ts';
+import { imagesBehind, leadOf } from './platforms.ts';
 import { resolveImage } from './resolve.ts';
 
 const knownFilters = ['before', 'dangling', 'label', 'reference', 'since', 'until'];
@@ -14,9 +18,34 @@ export interface ListImagesOptions {
   readonly all?: boolean;
   readonly filters?: Filters;
   readonly sharedSize?: boolean;
+  /** Says of each image what its target names. */
+  readonly manifests?: boolean;
 }
 
-/** `GET /images/json`: newest first; without `all`, unnamed images that others grew from are left out, as Docker does. */
+/** `GET /images/json`, with what the targets name where that is wanted. */
+export async function listImagesWithManifests(
+  ctx: EngineContext,
+  options: ListImagesOptions = {},
+): Promise<readonly ImageSummary[]> {
+  const summaries = listImages(ctx, options);
+  if (!options.manifests) return summaries;
+  const containers = containersByImage(ctx);
+  return await Promise.all(summaries.map((summary) => withManifests(ctx, summary, containers)));
+}
+
+async function withManifests(
+  ctx: EngineContext,
+  summary: ImageSummary,
+  containers: ContainersByImage,
+): Promise<ImageSummary> {
+  const image = ctx.metadata.images.get(summary.Id as Digest);
+  if (!image) return summary;
+  const indexes = indexesOf(image);
+  const targets = indexes.length > 0 ? indexes : [image.target];
+  return { ...summary, Descriptor: targets[0]!, Manifests: await manifestSummaries(ctx, targets, containers) };
+}
+
+/** Newest first; without `all`, unnamed images that others grew from are left out, as Docker does. An index is one image, whatever of it is here. */
 export function listImages(ctx: EngineContext, options: ListImagesOptions = {}): ImageSummary[] {
   const filters = options.filters ?? {};
   checkFilterKeys(filters, knownFilters);
@@ -27,7 +56,8 @@ export function listImages(ctx: EngineContext, options: ListImagesOptions = {}):
   const shared = options.sharedSize ? sharedSizes(ctx) : undefined;
   const summaries: ImageSummary[] = [];
   for (const image of newestFirst(ctx.metadata.images.list())) {
-    if (!selects(image)) continue;
+    if (leadOf(ctx, image) !== image || !selects(image)) continue;
+    const behind = imagesBehind(ctx, image);
     const unnamed = image.names.length === 0 && image.repoDigests.length === 0;
     const isDangling = unnamed && !parents.has(image.id);
     if (dangling !== undefined && isDangling !== dangling) continue;
@@ -35,7 +65,7 @@ export function listImages(ctx: EngineContext, options: ListImagesOptions = {}):
     const names = shownNames(image, filters['reference']);
     if (names.tags.length === 0 && names.digests.length === 0 && filters['reference']?.length) continue;
     summaries.push({
-      Containers: containers.get(image.id) ?? 0,
+      Containers: [image, ...behind].reduce((sum, { id }) => sum + (containers.get(id) ?? 0), 0),
       Created: Math.floor(image.createdMs / 1000),
       Id: image.id,
       Labels: Object.keys(image.labels).length > 0 ? image.labels : null,
@@ -43,10 +73,16 @@ export function listImages(ctx: EngineContext, options: ListImagesOptions = {}):
       RepoDigests: names.digests,
       RepoTags: names.tags,
       SharedSize: shared?.get(image.id) ?? -1,
-      Size: image.sizeBytes,
+      Size: behind.length === 0 ? image.sizeBytes : sizeOfLayers(ctx, [image, ...behind]),
     });
   }
   return summaries;
+}
+
+/** Of several images, shared layers once. */
+function sizeOfLayers(ctx: EngineContext, images: readonly ImageRecord[]): number {
+  const layers = new Set(images.flatMap((image) => image.diffIDs));
+  return [...layers].reduce((sum, layer) => sum + (ctx.metadata.layers.get(layer)?.sizeBytes ?? 0), 0);
 }
 
 /** By the time of creation; of two made in the same moment, the one stored last comes first. */

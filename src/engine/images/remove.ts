@@ -1,6 +1,6 @@
 import type { Filters, ImageDeleteItem, ImagesPruned } from '#api-types';
 import { EngineError } from '#errdefs';
-import { readKnownConfig } from '#image';
+import { chooseMember, targetOfName } from '#image';
 import type { ImageRecord, Keeping } from '#metadata';
 import { chainIDs } from '#oci';
 import { familiarString, formatReference, parseReference, type Reference, withDefaultTag } from '#reference';
@@ -8,15 +8,15 @@ import type { EngineContext } from '../context.ts';
 import { booleanFilter, checkFilterKeys, matchesLabels } from '../filters.ts';
 import { shortID } from '../ids.ts';
 import { collectGarbage } from './collect.ts';
-import { conflictError, containerUsing, deleteConflict, usedConflict } from './conflicts.ts';
-import { checkPlatform } from './inspect.ts';
+import { conflictError, containerOf, containerUsing, deleteConflict, usedConflict } from './conflicts.ts';
 import { untilMs } from './list.ts';
+import { imagesBehind, leadOf, platformsOf, resolveForPlatform } from './platforms.ts';
 import { resolveImage } from './resolve.ts';
 
 export interface RemoveImageOptions {
   readonly force?: boolean;
   readonly noPrune?: boolean;
-  /** Only where the image is of one of these; it is of one, so all must be it. */
+  /** These of the image's platforms alone; the image when it has no others. */
   readonly platforms?: readonly string[];
 }
 
@@ -31,29 +31,44 @@ export async function removeImage(
 ): Promise<readonly ImageDeleteItem[]> {
   const image = resolveImage(ctx, name);
   const removal = new Removal(ctx, ctx.metadata.journal.keeping('rmi', name));
-  await checkPlatforms(ctx, image, name, options.platforms ?? []);
-  const force = options.force ?? false;
-  const prune = !(options.noPrune ?? false);
-  if (meansID(image, name)) await removal.byID(image, force, prune);
-  else await removal.byName(image, name, force, prune);
+  const how = { force: options.force ?? false, prune: !(options.noPrune ?? false) };
+  const some = await somePlatforms(ctx, image, name, options.platforms ?? []);
+  if (some) await removal.platforms(image, name, some, how);
+  else if (meansID(image, name)) await removal.byID(image, how);
+  else await removal.byName(image, name, how);
   await collectGarbage(ctx, removal.keep);
   return removal.answer;
 }
 
-async function checkPlatforms(
+/** Those of an image's platforms that are meant; undefined when all of them are, and it can go as a whole. */
+async function somePlatforms(
   ctx: EngineContext,
   image: ImageRecord,
   name: string,
   platforms: readonly string[],
-): Promise<void> {
-  if (platforms.length === 0) return;
-  const config = await readKnownConfig(ctx.content, image.id);
-  for (const platform of platforms) checkPlatform(image, config, name, platform);
+): Promise<readonly ImageRecord[] | undefined> {
+  if (platforms.length === 0) return undefined;
+  const wanted = await Promise.all(platforms.map((platform) => resolveForPlatform(ctx, name, platform)));
+  const some = new Map(wanted.map((one) => [one.id, one]));
+  return platformsOf(ctx, image, name).every(({ id }) => some.has(id)) ? undefined : [...some.values()];
 }
 
 function meansID(image: ImageRecord, name: string): boolean {
   const hex = /^(?:sha256:)?([0-9a-f]+)$/.exec(name)?.[1];
   return hex !== undefined && image.id.startsWith(`sha256:${hex}`);
+}
+
+interface DeleteOptions {
+  readonly force: boolean;
+  readonly prune: boolean;
+  readonly quiet: boolean;
+  /** One platform of several: names it has are the whole's, no reason to keep it and not told of. */
+  readonly untag?: boolean;
+}
+
+/** Another platform of an index that has a name is shown with it. */
+function isStillShown(ctx: EngineContext, image: ImageRecord): boolean {
+  return image.names.length > 0 || leadOf(ctx, image).names.length > 0;
 }
 
 /** One delete call: what it did so far is what it answers. */
@@ -67,7 +82,53 @@ class Removal {
     this.keep = keep;
   }
 
-  async byName(image: ImageRecord, name: string, force: boolean, prune: boolean): Promise<void> {
+  /** One platform after the other; the names stay with what is left. */
+  async platforms(
+    image: ImageRecord,
+    name: string,
+    some: readonly ImageRecord[],
+    how: { force: boolean; prune: boolean },
+  ): Promise<void> {
+    const { images } = this.#ctx.metadata;
+    for (const one of some) {
+      const others = [image, leadOf(this.#ctx, one)].flatMap(({ names }) => names);
+      if (!how.force && new Set(others).size > 1) {
+        const message = `Content will be removed from all images referencing this variant (${[...new Set(others)].map((other) => familiarString(parseReference(other))).join(', ')}). Use --force to force delete.`;
+        throw new EngineError(
+          'conflict',
+          `conflict: unable to delete ${shortID(one.id)} (must be forced) - ${message}`,
+        );
+      }
+      const user = containerOf(this.#ctx, one);
+      if (user && (user.isRunning || !how.force))
+        throw conflictError(one, usedConflict(user.isRunning ? 'running' : 'stopped', user.id));
+      const left = platformsOf(this.#ctx, image, name).filter(({ id }) => id !== one.id);
+      await this.#handOver(images.get(one.id) ?? one, left);
+      await this.#delete(one, { ...how, quiet: false, untag: true });
+    }
+  }
+
+  /** The names of a platform go to the best of those that are left of each index. */
+  async #handOver(one: ImageRecord, left: readonly ImageRecord[]): Promise<void> {
+    const { images } = this.#ctx.metadata;
+    for (const name of one.names) {
+      const target = targetOfName(one, name);
+      const heir = chooseMember(
+        left.filter(({ targets }) => targets.includes(target.digest)),
+        undefined,
+        this.#ctx.platform,
+      );
+      if (heir) await images.tag(heir.id, name, this.keep, target);
+    }
+  }
+
+  async byName(image: ImageRecord, name: string, { force, prune }: { force: boolean; prune: boolean }): Promise<void> {
+    const behind = imagesBehind(this.#ctx, image);
+    await this.#byName(image, name, { force, prune });
+    await this.#deleteBehind(behind, { prune });
+  }
+
+  async #byName(image: ImageRecord, name: string, { force, prune }: { force: boolean; prune: boolean }): Promise<void> {
     const user = containerUsing(this.#ctx, image);
     if (!force && hasSingleName(image) && user !== undefined) {
       throw new EngineError(
@@ -85,20 +146,32 @@ class Removal {
     await this.#delete(image, { force, prune, quiet: true });
   }
 
-  async byID(image: ImageRecord, force: boolean, prune: boolean): Promise<void> {
+  async byID(image: ImageRecord, { force, prune }: { force: boolean; prune: boolean }): Promise<void> {
+    const behind = imagesBehind(this.#ctx, image);
     if (hasSingleName(image)) {
       const conflict = deleteConflict(this.#ctx, image, { force, ignoreNames: true });
       if (conflict) throw conflictError(image, conflict);
       await this.#untag(image, [...image.names, ...image.repoDigests]);
     }
     await this.#delete(image, { force, prune, quiet: false });
+    await this.#deleteBehind(behind, { prune });
+  }
+
+  /** What an image stood for goes with the last name of the index that they share. */
+  async #deleteBehind(behind: readonly ImageRecord[], { prune }: { prune: boolean }): Promise<void> {
+    const { images } = this.#ctx.metadata;
+    for (const { id } of behind) {
+      const image = images.get(id);
+      if (!image || isStillShown(this.#ctx, image)) continue;
+      await this.#delete(image, { force: false, prune, quiet: true, untag: true });
+    }
   }
 
   /** `quiet`: a conflict ends the removal without an error unless the image would dangle unused. */
-  async #delete(image: ImageRecord, options: { force: boolean; prune: boolean; quiet: boolean }): Promise<void> {
+  async #delete(image: ImageRecord, options: DeleteOptions): Promise<void> {
     const current = this.#ctx.metadata.images.get(image.id);
     if (!current) return;
-    const conflict = deleteConflict(this.#ctx, current, { force: options.force });
+    const conflict = deleteConflict(this.#ctx, current, { force: options.force, ignoreNames: options.untag ?? false });
     if (conflict) {
       const dangles = current.names.length + current.repoDigests.length === 0 && !hasChildren(this.#ctx, current);
       if (options.quiet && (!dangles || conflict.used)) return;
@@ -111,7 +184,7 @@ class Removal {
       if (options.quiet) return;
       throw conflictError(current, usedConflict('stopped', outcome.usedBy));
     }
-    this.#tellUntagged(current, names);
+    if (!options.untag) this.#tellUntagged(current, names);
     this.answer.push({ Deleted: current.id });
     this.#ctx.events.emit({ type: 'image', action: 'delete', id: current.id, attributes: { name: current.id } });
     this.answer.push(...lostChains(this.#ctx, current).map((chain) => ({ Deleted: chain })));
@@ -120,8 +193,10 @@ class Removal {
   }
 
   async prune(image: ImageRecord): Promise<void> {
+    const behind = imagesBehind(this.#ctx, image);
     await this.#untag(image, [...image.names, ...image.repoDigests]);
     await this.#delete(image, { force: false, prune: true, quiet: true });
+    await this.#deleteBehind(behind, { prune: true });
   }
 
   async #untag(image: ImageRecord, names: readonly string[]): Promise<void> {
@@ -186,7 +261,13 @@ export async function pruneImages(ctx: EngineContext, options: { filters?: Filte
   const removal = new Removal(ctx, keep);
   for (const { id } of [...ctx.metadata.images.list()]) {
     const image = ctx.metadata.images.get(id);
-    if (!image || ctx.buildImages.has(id) || containerUsing(ctx, image) !== undefined || hasChildren(ctx, image))
+    if (
+      !image ||
+      leadOf(ctx, image) !== image ||
+      ctx.buildImages.has(id) ||
+      containerUsing(ctx, image) !== undefined ||
+      hasChildren(ctx, image)
+    )
       continue;
     if (!matchesLabels(image.labels, filters) || (until !== undefined && image.createdMs >= until)) continue;
     if (danglingOnly && image.names.length + image.repoDigests.length > 0) continue;

@@ -1,5 +1,7 @@
 import { EngineError } from '#errdefs';
+import { chooseMember, targetOfName } from '#image';
 import type { ImageRecord } from '#metadata';
+import type { Digest } from '#oci';
 import { familiarString, formatReference, parseAnyReference, withDefaultTag } from '#reference';
 import type { EngineContext } from '../context.ts';
 
@@ -29,7 +31,8 @@ export function findImage(ctx: EngineContext, name: string): ImageRecord | undef
 }
 
 function findByTargetDigest(ctx: EngineContext, hex: string): ImageRecord | undefined {
-  return ctx.metadata.images.list().find((image) => image.target.digest === `sha256:${hex}`);
+  const found = ctx.metadata.images.list().find((image) => image.target.digest === `sha256:${hex}`);
+  return found && bestOf(ctx, found, found.target.digest);
 }
 
 function findByName(ctx: EngineContext, name: string): ImageRecord | undefined {
@@ -38,7 +41,15 @@ function findByName(ctx: EngineContext, name: string): ImageRecord | undefined {
   const reference = parsed.reference;
   const images = ctx.metadata.images;
   if (reference.digest === undefined) return images.byName(formatReference(withDefaultTag(reference)));
-  return images.byRepoDigest(`${reference.domain}/${reference.path}@${reference.digest}`);
+  const found = images.byRepoDigest(`${reference.domain}/${reference.path}@${reference.digest}`);
+  return found && bestOf(ctx, found, reference.digest);
+}
+
+/** Of an index by its digest: the one that has its names, else the platform of this machine. */
+function bestOf(ctx: EngineContext, found: ImageRecord, digest: Digest): ImageRecord {
+  const members = ctx.metadata.images.members(digest);
+  const isNamed = (member: ImageRecord) => member.names.some((name) => targetOfName(member, name).digest === digest);
+  return members.find(isNamed) ?? chooseMember(members, undefined, ctx.platform) ?? found;
 }
 
 function displayName(name: string): string {

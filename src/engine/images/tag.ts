@@ -1,4 +1,6 @@
 import { EngineError } from '#errdefs';
+import type { ImageRecord } from '#metadata';
+import { type Descriptor, isIndex } from '#oci';
 import {
   familiarName,
   familiarString,
@@ -9,6 +11,7 @@ import {
   withTag,
 } from '#reference';
 import type { EngineContext } from '../context.ts';
+import { leadOf, targetOf } from './platforms.ts';
 import { resolveImage } from './resolve.ts';
 
 /** `repo` and `tag` of the API as one reference. @throws `invalid-argument` for a digest or a bad tag. */
@@ -29,6 +32,14 @@ export async function tagImage(ctx: EngineContext, source: string, repo: string,
   }
   const image = resolveImage(ctx, source);
   const name = familiarString(reference);
-  await ctx.metadata.images.tag(image.id, formatReference(reference), ctx.metadata.journal.keeping('tag', name));
+  const keep = ctx.metadata.journal.keeping('tag', name);
+  await ctx.metadata.images.tag(image.id, formatReference(reference), keep, taggedTarget(ctx, image, source));
   ctx.events.emit({ type: 'image', action: 'tag', id: image.id, attributes: { ...image.labels, name } });
+}
+
+/** The index that the source is a name of goes with it; the ID of one platform among others means that platform alone. */
+function taggedTarget(ctx: EngineContext, image: ImageRecord, source: string): Descriptor | undefined {
+  if (leadOf(ctx, image) !== image) return image.manifest;
+  const target = targetOf(image, source);
+  return isIndex(target.mediaType) || target.digest !== image.target.digest ? target : undefined;
 }

@@ -1,8 +1,7 @@
 import type { AuthConfig, ProgressMessage } from '#api-types';
 import { parseChanges } from '#dockerfile';
 import { EngineError } from '#errdefs';
-import { readKnownConfig } from '#image';
-import { type Platform, parsePlatform } from '#oci';
+import { parsePlatform } from '#oci';
 import {
   familiarName,
   familiarString,
@@ -28,8 +27,8 @@ import {
 import type { EngineContext } from '../context.ts';
 import { progressStream } from '../progress-stream.ts';
 import { collectGarbage } from './collect.ts';
-import { checkPlatform } from './inspect.ts';
-import { findImage, resolveImage } from './resolve.ts';
+import { resolveForPlatform } from './platforms.ts';
+import { findImage } from './resolve.ts';
 import { retains } from './retention.ts';
 import { targetReference } from './tag.ts';
 
@@ -102,7 +101,9 @@ export function push(
 ): AsyncIterable<ProgressMessage> {
   return progressStream(async (onProgress, signal) => {
     const parsed = parseReference(reference);
-    const call = { onProgress, signal, auth: options.auth, ...(await pushedPlatform(ctx, parsed, options.platform)) };
+    if (options.platform) await resolveForPlatform(ctx, familiarString(withDefaultTag(parsed)), options.platform);
+    const platform = options.platform ? { platform: parsePlatform(options.platform) } : {};
+    const call = { onProgress, signal, auth: options.auth, ...platform };
     const pushed = options.allTags
       ? await pushAllTags(storesOf(ctx), parsed, call)
       : [await pushImage(storesOf(ctx), withDefaultTag(parsed), call)];
@@ -200,17 +201,4 @@ function importTarget(repo: string, tag: string | undefined): Reference {
   if (parseReference(repo).digest !== undefined)
     throw new EngineError('invalid-argument', 'cannot import digest reference');
   return targetReference(repo, tag);
-}
-
-/** @throws `not-found` in dockerd's words when the image is for another platform. */
-async function pushedPlatform(
-  ctx: EngineContext,
-  reference: Reference,
-  platform: string | undefined,
-): Promise<{ platform?: Platform }> {
-  if (!platform) return {};
-  const name = familiarString(withDefaultTag(reference));
-  const image = resolveImage(ctx, name);
-  checkPlatform(image, await readKnownConfig(ctx.content, image.id), name, platform);
-  return { platform: parsePlatform(platform) };
 }

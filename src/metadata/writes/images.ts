@@ -1,6 +1,6 @@
 import { EngineError } from '#errdefs';
-import { chainIDs, type Digest } from '#oci';
-import { type Connection, text } from '#sqlite';
+import { chainIDs, type Descriptor, type Digest, isIndex } from '#oci';
+import { type Connection, optionalText, text } from '#sqlite';
 import type { ExpectedImage, Keeping, NewImage, RemoveImageOutcome } from '../types.ts';
 import { keepImage, keepMovedName, keepNames } from './journal.ts';
 
@@ -12,12 +12,22 @@ export interface PutImage {
   readonly newBlobs: readonly { readonly digest: Digest; readonly sizeBytes: number }[];
   readonly nowMs: number;
   readonly keep: Keeping | undefined;
+  /** Whom the names go to, when not to the image itself. */
+  readonly holder: Digest | undefined;
+}
+
+export interface TagImage {
+  readonly id: Digest;
+  readonly name: string;
+  readonly nowMs: number;
+  readonly keep: Keeping | undefined;
+  readonly target: Descriptor | undefined;
 }
 
 /** The part of an image that is one JSON document. */
 export type ImageBody = Pick<
   NewImage,
-  'target' | 'manifest' | 'diffIDs' | 'sizeBytes' | 'createdMs' | 'isMadeHere' | 'labels'
+  'target' | 'manifest' | 'platform' | 'diffIDs' | 'sizeBytes' | 'createdMs' | 'isMadeHere' | 'labels'
 >;
 
 /** An operation answers the ids of the images whose records changed, unless it says otherwise. */
@@ -36,18 +46,19 @@ export const imageWrites = {
       );
     }
     recordChains(database, image.diffIDs);
-    const changed = put.names.flatMap((name) => point(database, { name, id: image.id, keep: put.keep }));
+    const holder = put.holder ?? image.id;
+    const target = isIndex(image.target.mediaType) ? image.target : undefined;
+    const changed = put.names.flatMap((name) =>
+      point(database, { name, id: holder, target, keep: keepUnlessWithin(database, put, name) }),
+    );
     for (const name of put.repoDigests) addRepoDigest(database, image.id, name);
-    if (put.names.length > 0) markTagged(database, image.id, nowMs);
-    return [...new Set([image.id, ...changed])];
+    if (put.names.length > 0) markTagged(database, holder, nowMs);
+    return [...new Set([image.id, holder, ...changed])];
   },
 
-  'images.tag'(
-    database: Connection,
-    { id, name, nowMs, keep }: { id: Digest; name: string; nowMs: number; keep: Keeping | undefined },
-  ): Digest[] {
+  'images.tag'(database: Connection, { id, name, nowMs, keep, target }: TagImage): Digest[] {
     requireImage(database, id);
-    const previous = point(database, { name, id, keep });
+    const previous = point(database, { name, id, target, keep });
     markTagged(database, id, nowMs);
     return [id, ...previous];
   },
@@ -111,14 +122,17 @@ function refer(database: Connection, id: Digest, digests: readonly Digest[]): vo
 function upsert(database: Connection, put: PutImage): void {
   const { image } = put;
   const keepsTarget = put.repoDigests.length === 0 && hasRepoDigest(database, image.id);
-  const { target, manifest, diffIDs, sizeBytes, labels } = image;
+  const known = knownBody(database, image.id);
+  if (known && !keepsTarget) pinNames(database, image.id, known.target);
+  const { target, manifest, platform, diffIDs, sizeBytes, labels } = image;
   const body: ImageBody = {
     target,
     manifest,
+    ...(platform ? { platform } : {}),
     diffIDs,
     sizeBytes,
     labels,
-    ...madeAt(knownBody(database, image.id) ?? image),
+    ...madeAt(known ?? image),
   };
   database.run(
     `INSERT INTO images (id, body, parent, stored_ms) VALUES (?, ?, ?, ?)
@@ -129,6 +143,12 @@ function upsert(database: Connection, put: PutImage): void {
     put.nowMs,
     keepsTarget ? 1 : 0,
   );
+}
+
+/** Names of an index stay with it when their image comes by another target. */
+function pinNames(database: Connection, id: Digest, target: Descriptor): void {
+  if (!isIndex(target.mediaType)) return;
+  database.run('UPDATE names SET target = ? WHERE image_id = ? AND target IS NULL', JSON.stringify(target), id);
 }
 
 function knownBody(database: Connection, id: Digest): ImageBody | undefined {
@@ -164,24 +184,47 @@ export function requireImage(database: Connection, id: Digest): void {
     throw new EngineError('not-found', `No such image: ${id}`);
 }
 
-function holder(database: Connection, name: string): Digest[] {
-  const row = database.get('SELECT image_id FROM names WHERE name = ?', name);
-  return row ? [text(row, 'image_id') as Digest] : [];
+/** Answers the image that had the name, when that is another one. */
+function point(database: Connection, name: NameRow & { readonly keep: Keeping | undefined }): Digest[] {
+  const before = nameRow(database, name.name);
+  putName(database, name);
+  if (!before || before.id === name.id) return [];
+  const fromTarget = before.target && { fromTarget: before.target };
+  keepMovedName(database, name.keep, { name: name.name, from: before.id, ...fromTarget, to: name.id });
+  return [before.id];
 }
 
-/** Answers the image that had the name, when that is another one. */
-function point(
-  database: Connection,
-  { name, id, keep }: { name: string; id: Digest; keep: Keeping | undefined },
-): Digest[] {
-  const previous = holder(database, name).filter((other) => other !== id);
-  for (const from of previous) keepMovedName(database, keep, { name, from, to: id });
+/** From one platform of an index to another is no loss, and nothing to give back. */
+function keepUnlessWithin(database: Connection, { image, keep }: PutImage, name: string): Keeping | undefined {
+  return nameRow(database, name)?.target?.digest === image.target.digest ? undefined : keep;
+}
+
+/** Where a name points; `target` where that is not the image's own. */
+export interface NameRow {
+  readonly name: string;
+  readonly id: Digest;
+  readonly target: Descriptor | undefined;
+}
+
+export function nameRow(database: Connection, name: string): NameRow | undefined {
+  const row = database.get('SELECT image_id, target FROM names WHERE name = ?', name);
+  if (!row) return undefined;
+  const target = optionalText(row, 'target');
+  return {
+    name,
+    id: text(row, 'image_id') as Digest,
+    target: target === undefined ? undefined : (JSON.parse(target) as Descriptor),
+  };
+}
+
+export function putName(database: Connection, { name, id, target }: NameRow): void {
   database.run(
-    'INSERT INTO names VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id',
+    `INSERT INTO names (name, image_id, target) VALUES (?, ?, ?)
+     ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id, target = excluded.target`,
     name,
     id,
+    target === undefined ? null : JSON.stringify(target),
   );
-  return previous;
 }
 
 function addRepoDigest(database: Connection, id: Digest, name: string): void {

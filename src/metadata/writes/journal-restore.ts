@@ -2,7 +2,7 @@ import { EngineError } from '#errdefs';
 import type { DiffID, Digest } from '#oci';
 import { type Connection, integer, type Row, text } from '#sqlite';
 import type { ContainerDocument, DroppedEntry, Keeping, KeptKind, Restored } from '../types.ts';
-import { type ImageBody, recordChains } from './images.ts';
+import { type ImageBody, nameRow, putName, recordChains } from './images.ts';
 import {
   column,
   type KeptImage,
@@ -122,12 +122,12 @@ class Restoring {
     this.#namesOf(id, kept);
   }
 
-  #namesOf(id: Digest, { names, repoDigests }: KeptNames): void {
+  #namesOf(id: Digest, { names, nameTargets, repoDigests }: KeptNames): void {
     this.#requireImage(id, names[0] ?? repoDigests[0] ?? id);
     for (const name of names) {
       const holder = this.#holderOf(name);
       if (holder === undefined) {
-        this.#database.run('INSERT INTO names VALUES (?, ?)', name, id);
+        putName(this.#database, { name, id, target: nameTargets?.[name] });
         this.#names.push({ name, imageID: id });
       } else if (holder === id) this.#isThere = true;
       else this.#notes.push(`${name} names another image by now, ${holder}: it stays there, ${id} is without it`);
@@ -136,7 +136,7 @@ class Restoring {
     if (repoDigests.length > 0) this.#isThere = true;
   }
 
-  #moved({ name, from, to }: MovedName): void {
+  #moved({ name, from, fromTarget, to }: MovedName): void {
     const holder = this.#holderOf(name);
     if (holder === from) {
       this.#isThere = true;
@@ -147,11 +147,7 @@ class Restoring {
       return;
     }
     this.#requireImage(from, name);
-    this.#database.run(
-      'INSERT INTO names VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id',
-      name,
-      from,
-    );
+    putName(this.#database, { name, id: from, target: fromTarget });
     this.#names.push({ name, imageID: from });
   }
 
@@ -202,8 +198,7 @@ class Restoring {
   }
 
   #holderOf(name: string): Digest | undefined {
-    const row = this.#database.get('SELECT image_id FROM names WHERE name = ?', name);
-    return row && (text(row, 'image_id') as Digest);
+    return nameRow(this.#database, name)?.id;
   }
 
   #requireImage(id: Digest, name: string): void {

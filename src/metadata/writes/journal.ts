@@ -1,4 +1,4 @@
-import type { Digest } from '#oci';
+import type { Descriptor, Digest } from '#oci';
 import type { Connection, Row } from '#sqlite';
 import { text } from '#sqlite';
 import type { Keeping, KeptKind } from '../types.ts';
@@ -12,16 +12,18 @@ export interface KeptImage {
   readonly targets: readonly Row[];
   readonly blobs: readonly Digest[];
   readonly names: readonly string[];
+  readonly nameTargets?: Readonly<Record<string, Descriptor>>;
   readonly repoDigests: readonly string[];
 }
 
-/** Names and digested names that an image had. */
-export type KeptNames = Pick<KeptImage, 'names' | 'repoDigests'>;
+/** Names and digested names that an image had, and what those names pointed at that did not point at its own target. */
+export type KeptNames = Pick<KeptImage, 'names' | 'nameTargets' | 'repoDigests'>;
 
 /** A name that was given to another image. */
 export interface MovedName {
   readonly name: string;
   readonly from: Digest;
+  readonly fromTarget?: Descriptor;
   readonly to: Digest;
 }
 
@@ -40,6 +42,7 @@ export function keepImage(database: Connection, keep: Keep, id: Digest): void {
     targets: database.all('SELECT digest, set_number FROM image_targets WHERE image_id = ?', id),
     blobs,
     names: column(database, 'SELECT name AS value FROM names WHERE image_id = ?', id),
+    ...nameTargets(database, id),
     repoDigests: column(database, 'SELECT name AS value FROM repo_digests WHERE image_id = ?', id),
   };
   write(database, keep, { kind: 'image', key: id, body: kept, blobs });
@@ -49,8 +52,18 @@ export function keepNames(database: Connection, keep: Keep, id: Digest, gone: re
   if (!keep) return;
   const held = (table: string) =>
     column(database, `SELECT name AS value FROM ${table} WHERE image_id = ?`, id).filter((name) => gone.includes(name));
-  const body: KeptNames = { names: held('names'), repoDigests: held('repo_digests') };
+  const body: KeptNames = { names: held('names'), ...nameTargets(database, id), repoDigests: held('repo_digests') };
   if (body.names.length + body.repoDigests.length > 0) write(database, keep, { kind: 'names', key: id, body });
+}
+
+function nameTargets(database: Connection, id: Digest): Pick<KeptNames, 'nameTargets'> {
+  const rows = database.all('SELECT name, target FROM names WHERE image_id = ? AND target IS NOT NULL', id);
+  if (rows.length === 0) return {};
+  return {
+    nameTargets: Object.fromEntries(
+      rows.map((row) => [text(row, 'name'), JSON.parse(text(row, 'target')) as Descriptor]),
+    ),
+  };
 }
 
 export function keepMovedName(database: Connection, keep: Keep, moved: MovedName): void {

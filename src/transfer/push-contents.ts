@@ -1,0 +1,54 @@
+import { EngineError } from '#errdefs';
+import { maxConfigBytes, readDocument, requireSameLength } from '#image';
+import type { ImageRecord } from '#metadata';
+import { type Descriptor, type Manifest, maxManifestBytes, parseConfig, parseTarget } from '#oci';
+import type { Reference } from '#reference';
+import { fromBytes } from '#streams';
+import { isCompressed } from './push-candidates.ts';
+import { type PushCall, pushLayers } from './push-layers.ts';
+import { manifestFor, type PushedManifest } from './push-manifest.ts';
+
+/** A manifest's layers and config; answers the manifest that fits them. */
+export async function pushContents(
+  call: PushCall,
+  descriptor: Descriptor,
+  image: ImageRecord,
+): Promise<PushedManifest> {
+  const { content } = call.stores;
+  const bytes = await readDocument(content, descriptor.digest, maxManifestBytes, 'manifest');
+  const document = parseTarget(bytes, descriptor.mediaType || undefined);
+  if (document.kind !== 'manifest') {
+    throw new EngineError('invalid-argument', `push ${descriptor.digest}: it is not a manifest`);
+  }
+  const { manifest, mediaType } = document;
+  const config = await readDocument(content, manifest.config.digest, maxConfigBytes, 'image config');
+  const diffIDs = parseConfig(config).rootfs.diff_ids;
+  requireSameLength(manifest.layers.length, diffIDs.length);
+  const isOriginal = cameFromElsewhere(manifest, image);
+  const layers = manifest.layers.map((layer, position) => ({
+    descriptor: layer,
+    diffID: diffIDs[position]!,
+    isOriginal,
+  }));
+  const pushed = await pushLayers({ ...call, imageID: image.id }, layers);
+  const { auth, signal, reference } = call;
+  await call.stores.registry.pushBlob(
+    reference,
+    { digest: manifest.config.digest, sizeBytes: config.length, open: () => fromBytes(config) },
+    { auth, signal },
+  );
+  return manifestFor({ manifest, mediaType, bytes, isOriginal }, pushed);
+}
+
+/** Pulled, or loaded with compressed layers: a manifest others may know by its digest. One made here names uncompressed layers. */
+function cameFromElsewhere(manifest: Manifest, image: ImageRecord): boolean {
+  const isPulled = image.repoDigests.some((name) => name.endsWith(`@${image.target.digest}`));
+  return isPulled || manifest.layers.some(isCompressed);
+}
+
+export async function putManifest(call: PushCall, reference: Reference, manifest: PushedManifest): Promise<Descriptor> {
+  const { auth, signal } = call;
+  const { mediaType, bytes } = manifest;
+  const digest = await call.stores.registry.putManifest(reference, manifest, { auth, signal });
+  return { mediaType, digest, size: bytes.length };
+}

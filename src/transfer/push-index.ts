@@ -1,0 +1,81 @@
+import { isKind } from '#errdefs';
+import { chooseMember, indexEntries, readDocument, resolveTarget } from '#image';
+import type { ImageRecord } from '#metadata';
+import { type Descriptor, digestOf, isManifest, maxManifestBytes, type Platform, parseTarget } from '#oci';
+import { pushContents, putManifest } from './push-contents.ts';
+import type { PushCall } from './push-layers.ts';
+
+/** A platform of an index that is here whole. */
+export interface PresentPlatform {
+  /** As the index names it. */
+  readonly descriptor: Descriptor;
+  readonly image: ImageRecord;
+}
+
+/** The platforms of an index that are here whole, in its order. */
+export async function presentPlatforms(
+  { stores }: Pick<PushCall, 'stores'>,
+  target: Descriptor,
+): Promise<readonly PresentPlatform[]> {
+  const found: PresentPlatform[] = [];
+  for (const { descriptor, kind, manifest } of await indexEntries(stores.content, target)) {
+    const image = kind === 'image' && manifest && stores.metadata.images.get(manifest.config.digest);
+    if (image && (await isHere(stores, descriptor))) found.push({ descriptor, image });
+  }
+  return found;
+}
+
+/** The one that is meant by a platform, or by none. */
+export function choosePresent(
+  present: readonly PresentPlatform[],
+  wanted: Platform | undefined,
+  host: Platform,
+): PresentPlatform | undefined {
+  const offered = present.map(({ descriptor, image }) => ({
+    ...image,
+    manifest: descriptor,
+    ...(descriptor.platform?.os ? { platform: descriptor.platform } : {}),
+  }));
+  const chosen = chooseMember(offered, wanted, host);
+  return chosen && present[offered.indexOf(chosen)];
+}
+
+/**
+ * The index as it is, after its children, when every one of them is here and none of their manifests has to change; else `undefined`, and nothing but
+ * blobs may have gone to the registry.
+ */
+export async function pushIndex(
+  call: PushCall,
+  target: Descriptor,
+  present: readonly PresentPlatform[],
+): Promise<Descriptor | undefined> {
+  const { content } = call.stores;
+  const bytes = await readDocument(content, target.digest, maxManifestBytes, 'index');
+  const document = parseTarget(bytes, target.mediaType || undefined);
+  if (document.kind !== 'index' || !areAllHere(document.index.manifests, present)) return undefined;
+  const { domain, path } = call.reference;
+  for (const child of document.index.manifests) {
+    const { image } = present.find(({ descriptor }) => descriptor.digest === child.digest)!;
+    const pushed = await pushContents(call, child, image);
+    if (digestOf(pushed.bytes) !== child.digest) return undefined;
+    await putManifest(call, { domain, path, digest: child.digest }, pushed);
+  }
+  return await putManifest(call, call.reference, { mediaType: document.mediaType, bytes, isChanged: false });
+}
+
+function areAllHere(manifests: readonly Descriptor[], present: readonly PresentPlatform[]): boolean {
+  const here = new Set(present.map(({ descriptor }) => descriptor.digest));
+  return manifests.every(({ mediaType, digest }) => isManifest(mediaType) && here.has(digest));
+}
+
+/** The image behind a manifest with all its layers. What is no image (an attestation, say) is not. */
+async function isHere({ content }: PushCall['stores'], descriptor: Descriptor): Promise<boolean> {
+  try {
+    const { diffIDs } = await resolveTarget(content, descriptor, undefined);
+    const found = await Promise.all(diffIDs.map((diffID) => content.stat(diffID)));
+    return found.every((blob) => blob !== undefined);
+  } catch (error) {
+    if (isKind(error, 'not-found') || isKind(error, 'invalid-argument')) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { promisify } from 'node:util';
+import { serveRegistry } from '#registry-server';
+import { curl, home, imageSetup, type Setup, verify } from './images-fixture.ts';
+import { foreignLinux, hostLinux, publishPlatforms } from './platforms-fixture.ts';
+
+const run = promisify(execFile);
+
+interface Row {
+  readonly Id: string;
+  readonly RepoTags: readonly string[];
+  readonly Size: number;
+  readonly Manifests?: readonly { ID: string; Available: boolean; Kind: string; Size: { Total: number } }[];
+}
+
+async function rows(setup: Setup, query = ''): Promise<readonly Row[]> {
+  return JSON.parse((await curl(setup, 'GET', `/images/json${query}`)).body) as Row[];
+}
+
+async function withRegistry(t: TestContext, work: (setup: Setup, address: string) => Promise<void>): Promise<void> {
+  await using setup = await imageSetup(t);
+  if (!setup) return;
+  await using registry = await serveRegistry({ root: `${setup.folder}/own`, addr: '127.0.0.1:0' });
+  await work(setup, registry.address);
+}
+
+test('platforms pulled one after the other stay under one name, and each is what is asked for', async (t) =>
+  await withRegistry(t, async (setup, address) => {
+    const { docker } = setup;
+    const published = await publishPlatforms(address, 'multi:1', [foreignLinux, hostLinux], { attested: true });
+    const { reference, index, platforms } = published;
+    const [foreign, own] = platforms as [(typeof platforms)[0], (typeof platforms)[0]];
+    await docker.ok('pull', '--platform', 'linux/s390x', reference);
+    assert.deepEqual(
+      (await rows(setup)).map(({ Id }) => Id),
+      [foreign.id],
+    );
+    await docker.ok('pull', reference);
+    const [row, ...others] = await rows(setup, '?manifests=1&all=1');
+    assert.deepEqual(others, []);
+    assert.equal(row!.Id, own.id);
+    assert.deepEqual(row!.RepoTags, [reference]);
+    assert.deepEqual(
+      row!.Manifests!.map(({ ID, Available, Kind }) => [ID, Available, Kind]),
+      [
+        [foreign.manifest.digest, true, 'image'],
+        [own.manifest.digest, true, 'image'],
+        [row!.Manifests![2]!.ID, false, 'attestation'],
+      ],
+    );
+    const asked = async (platform: string, ...args: string[]) =>
+      (await docker.ok(...args, '--platform', platform, reference)).trim();
+    assert.equal((await docker.ok('image', 'inspect', '-f', '{{.Id}}', reference)).trim(), own.id);
+    const inspect = ['image', 'inspect', '-f', '{{.Id}} {{.Architecture}} {{index .RepoTags 0}}'];
+    assert.equal(await asked('linux/s390x', ...inspect), `${foreign.id} s390x ${reference}`);
+    assert.match(await asked('linux/s390x', 'history'), /made for s390x/);
+    const missing = await docker.run(['image', 'inspect', '--platform', 'linux/riscv64', reference]);
+    assert.match(missing.stderr, /was found but does not provide the specified platform \(linux\/riscv64\)/);
+    for (const [platform, id] of [
+      ['linux/s390x', foreign.id],
+      [`linux/${hostLinux.architecture}`, own.id],
+    ] as const) {
+      const container = await asked(platform, 'create');
+      assert.equal((await docker.ok('inspect', '-f', '{{.Image}}', container)).trim(), id);
+      await docker.ok('rm', container);
+    }
+    const inspected = await curl(setup, 'GET', `/images/${index.digest}/json?manifests=1`);
+    assert.deepEqual((JSON.parse(inspected.body) as { Descriptor: object }).Descriptor, index);
+    assert.doesNotMatch((await curl(setup, 'GET', `/images/${reference}/json`)).body, /Manifests|"Descriptor"/);
+    assert.equal(verify(setup).status, 0, verify(setup).output);
+  }));
+
+test('one platform is removed, the name stays with the other; with the name all of them go', async (t) =>
+  await withRegistry(t, async (setup, address) => {
+    const { docker } = setup;
+    const { reference, platforms } = await publishPlatforms(address, 'multi:1', [hostLinux, foreignLinux]);
+    const [own, foreign] = platforms as [(typeof platforms)[0], (typeof platforms)[0]];
+    const pullBoth = async () => {
+      for (const { architecture } of [hostLinux, foreignLinux])
+        await docker.ok('pull', '--platform', `linux/${architecture}`, reference);
+    };
+    await pullBoth();
+    const removed = await docker.ok('rmi', '--platform', `linux/${hostLinux.architecture}`, reference);
+    assert.match(removed, new RegExp(`^Deleted: ${own.id}\nDeleted: sha256:[0-9a-f]{64}\n$`));
+    assert.deepEqual(
+      (await rows(setup)).map(({ Id, RepoTags }) => [Id, RepoTags]),
+      [[foreign.id, [reference]]],
+    );
+    await pullBoth();
+    await docker.ok('tag', reference, 'other:1');
+    const refused = await docker.run(['rmi', '--platform', 'linux/s390x', reference]);
+    assert.match(refused.stderr, /Content will be removed from all images referencing this variant \(.*other:1/);
+    await docker.ok('rmi', 'other:1');
+    const gone = await docker.ok('rmi', reference);
+    for (const { id } of platforms) assert.match(gone, new RegExp(`^Deleted: ${id}$`, 'm'));
+    assert.deepEqual(await rows(setup, '?all=1'), []);
+    assert.equal(verify(setup).status, 0, verify(setup).output);
+  }));
+
+test('an image ID of one platform, tagged, is that platform alone; a prune takes an unnamed index whole', async (t) =>
+  await withRegistry(t, async (setup, address) => {
+    const { docker } = setup;
+    const { reference, index, platforms } = await publishPlatforms(address, 'multi:1', [hostLinux, foreignLinux]);
+    const [own, foreign] = platforms as [(typeof platforms)[0], (typeof platforms)[0]];
+    for (const { architecture } of [hostLinux, foreignLinux])
+      await docker.ok('pull', '--platform', `linux/${architecture}`, reference);
+    await docker.ok('tag', foreign.id, 'alone:1');
+    await docker.ok('tag', 'alone:1', `${address}/alone:1`);
+    assert.match(await docker.ok('push', `${address}/alone:1`), new RegExp(`digest: ${foreign.manifest.digest}`));
+    await docker.ok('tag', reference, `${address}/whole:1`);
+    assert.match(await docker.ok('push', `${address}/whole:1`), new RegExp(`digest: ${index.digest}`));
+    await docker.ok('rmi', 'alone:1', `${address}/alone:1`);
+    assert.deepEqual(
+      (await rows(setup)).map(({ Id }) => Id),
+      [own.id],
+    );
+    const container = (await docker.ok('create', '--platform', 'linux/s390x', reference)).trim();
+    assert.doesNotMatch(await docker.ok('image', 'prune', '-af'), /deleted/i);
+    await docker.ok('rm', container);
+    const pruned = await docker.ok('image', 'prune', '-af');
+    for (const { id } of platforms) assert.match(pruned, new RegExp(id));
+    assert.deepEqual(await rows(setup), []);
+    assert.equal(verify(setup).status, 0, verify(setup).output);
+  }));
+
+test('wherry images --tree, inspect, history and rmi know platforms', async (t) =>
+  await withRegistry(t, async (setup, address) => {
+    const wherry = async (...args: string[]) =>
+      (await run(join(home, 'bin/wherry'), ['-H', setup.daemon.host, ...args])).stdout;
+    const { reference, platforms } = await publishPlatforms(address, 'multi:1', [hostLinux, foreignLinux], {
+      attested: true,
+    });
+    await wherry('pull', '-q', reference);
+    const short = (digest: string) => digest.slice(7, 19);
+    const tree = await wherry('images', '--tree');
+    const lines = tree.trimEnd().split('\n').slice(1);
+    assert.equal(lines.length, 3);
+    assert.match(lines[0]!, new RegExp(`^${reference} +${short(platforms[0]!.id)} `));
+    assert.match(
+      lines[1]!,
+      new RegExp(`^├─ linux/${hostLinux.architecture} +${short(platforms[0]!.manifest.digest)} .*B$`),
+    );
+    assert.match(lines[2]!, new RegExp(`^└─ linux/s390x +${short(platforms[1]!.manifest.digest)} +not here$`));
+    await wherry('pull', '-q', '--platform', 'linux/s390x', reference);
+    assert.doesNotMatch(await wherry('images', '--tree'), /not here|unknown/);
+    const [shown] = JSON.parse(await wherry('inspect', '--platform', 'linux/s390x', reference)) as { Id: string }[];
+    assert.equal(shown!.Id, platforms[1]!.id);
+    assert.match(await wherry('history', '--platform', 'linux/s390x', reference), /made for s390x/);
+    assert.match(await wherry('rmi', '--platform', 'linux/s390x', reference), new RegExp(platforms[1]!.id));
+    assert.match(await wherry('images', '--tree'), /linux\/s390x .*not here/);
+  }));
