@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BuildOptions, ProgressMessage, RebuildReport } from '#api-types';
+import type { BuildOptions, ListedContext, ProgressMessage, RebuildReport } from '#api-types';
 import {
   type BuilderHost,
   type BuildRequest,
@@ -25,6 +25,7 @@ import { collectGarbage } from './images/collect.ts';
 import { findImage, resolveImage } from './images/resolve.ts';
 import { pullInto } from './images/transfers.ts';
 import { progressStream } from './progress-stream.ts';
+import { aheadBytes, withRoomAhead } from './trash/index.ts';
 
 /** A build, its context as a tar or as a listing. Leaving the stream cancels the build; a failed one leaves no container, mount or file. */
 export function build(
@@ -38,12 +39,13 @@ export function build(
       throw new EngineError('invalid-argument', 'build tag cannot contain a digest');
     }
     const scratchRoot = join(ctx.root, 'tmp');
+    await ctx.trash.keepFree(aheadBytes);
     await mkdir(scratchRoot, { recursive: true });
     const scratchDir = await mkdtemp(join(scratchRoot, 'build-'));
     ctx.buildFolders.add(scratchDir);
     try {
       const request = {
-        ...source,
+        ...withRoom(ctx, source),
         tags: tags.map((tag) => `${tag.domain}/${tag.path}:${tag.tag}`),
         scratchDir,
         onProgress: report,
@@ -72,6 +74,17 @@ export function build(
       ctx.buildFolders.delete(scratchDir);
     }
   }, options.signal);
+}
+
+/** The context is stored as it comes. */
+function withRoom(
+  ctx: EngineContext,
+  { context, listed }: Pick<BuildRequest, 'context' | 'listed'>,
+): Pick<BuildRequest, 'context' | 'listed'> {
+  const roomy = { context: withRoomAhead(ctx.trash, context) };
+  if (!listed) return roomy;
+  const send: ListedContext['send'] = (...args) => withRoomAhead(ctx.trash, listed.context.send(...args));
+  return { ...roomy, listed: { ...listed, context: { listing: listed.context.listing, send } } };
 }
 
 /** What the rebuild left goes at once, so that nothing of it counts against the disk. */

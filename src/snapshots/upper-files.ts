@@ -58,7 +58,8 @@ export class UpperFiles implements Disposable {
       if (vanished.some((code) => isErrno(error, code))) return undefined;
       throw error;
     }
-    const file = { fd, [Symbol.dispose]: () => closeSync(fd) };
+    // Not by Node, which warns of descriptors that a thread closes and has not opened.
+    const file = { fd, [Symbol.dispose]: () => sys.close(fd) };
     if (fstatSync(fd).isFile()) return file;
     file[Symbol.dispose]();
     return undefined;

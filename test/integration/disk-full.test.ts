@@ -123,6 +123,34 @@ test('a write that finds no space gets that of what could be brought back', asyn
   await assert.rejects(drain(engine.images.import(inPieces(tarOf({ more: noise(1 << 20) })))), clear);
 });
 
+test('what comes once, or runs in a container, finds the space of what could be brought back', async (t) => {
+  if (!requireRoot(t)) return;
+  await using disk = await SmallDisk.make(sizeBytes);
+  const flags = ['--bridge=none', '--iptables=false', '--undo-min-free=0', '--layer-reserve=0'];
+  await using daemon = await TestDaemon.start({ folder: disk.path, flags });
+  await using engine = connect(daemon.host);
+  await drain(engine.images.import(inPieces(baseImageTar()), { repo: 'base', changes: ['ENV PATH=/bin'] }));
+  const config = { Image: 'base', Cmd: ['sleep', '1000'], HostConfig: { NetworkMode: 'none' } };
+  await engine.containers.create(config, { name: 'box' });
+  const context = { Dockerfile: 'FROM base\nCOPY few /few\n', few: 'few', much: noise(9 << 20) };
+  const calls: Record<string, () => Promise<unknown>> = {
+    cp: () => engine.containers.putArchive('box', '/', inPieces(tarOf({ copied: noise(9 << 20) }))),
+    build: () => drain(engine.build(inPieces(tarOf(context)), { t: ['built'], networkmode: 'none' })),
+    start: () => engine.containers.start('box'),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    await drain(engine.images.import(inPieces(tarOf({ big: noise(20 << 20) })), { repo: 'big' }));
+    await engine.images.remove('big');
+    assert.equal((await engine.trash.list()).length, 1, name);
+    disk.fill(0);
+    await call().catch((error) => assert.fail(`${name}: ${messageOf(error)}`));
+    assert.deepEqual(await engine.trash.list(), [], name);
+    disk.clear();
+  }
+  await engine.containers.kill('box');
+  assert.deepEqual(await Array.fromAsync(engine.system.verify()), []);
+});
+
 test('a database goes on for a while on a disk without a byte left, and ends whole', async (t) => {
   if (!requireRoot(t)) return;
   await using disk = await SmallDisk.make(64 << 20);

@@ -6,6 +6,7 @@ import { EngineError, isErrno } from '#errdefs';
 import { type FullStat, resolveFlags, sys } from '#sys';
 import type { EngineContext } from '../context.ts';
 import { formatNs } from '../time.ts';
+import { aheadBytes, withRoomAhead } from '../trash/index.ts';
 import { copyOwner } from './copy-owner.ts';
 import { emitContainer } from './events.ts';
 import { extractInto } from './extract.ts';
@@ -76,6 +77,7 @@ export async function putArchive(
 ): Promise<void> {
   const container = ctx.containers.resolve(reference);
   const owner = options.copyUIDGID ? await copyOwner(ctx, container) : undefined;
+  await ctx.trash.keepFree(aheadBytes);
   await using view = await openRootView(ctx, container, path);
   const folderFd = openFolderInRoot(view.fd, view.path, `${path} in container ${reference}`);
   try {
@@ -85,7 +87,7 @@ export async function putArchive(
     ) {
       throw new EngineError('permission-denied', 'container rootfs is marked read-only');
     }
-    await extractInto(view.fd, view.path, archive, { ...options, owner, ids: view.ids });
+    await extractInto(view.fd, view.path, withRoomAhead(ctx.trash, archive), { ...options, owner, ids: view.ids });
   } finally {
     closeSync(folderFd);
   }

@@ -6,6 +6,7 @@ import type { EngineContext } from '../context.ts';
 import { remapOf } from '../remap/index.ts';
 import { formatMs } from '../time.ts';
 import { traced } from '../trace.ts';
+import { aheadBytes } from '../trash/index.ts';
 import { lendCaches } from './cache-lends.ts';
 import type { Container } from './container.ts';
 import { emitContainer, emitNetworkConnects, emitVolumeMounts } from './events.ts';
@@ -37,6 +38,7 @@ export async function launch(ctx: EngineContext, container: Container): Promise<
 
 async function bringUp(ctx: EngineContext, container: Container): Promise<void> {
   const { id } = container;
+  await ctx.trash.keepFree(aheadBytes);
   const limits = await logOf(ctx, container);
   ctx.runtime.anticipate();
   const [{ root }, network] = await bothOrNone(

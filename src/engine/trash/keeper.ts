@@ -107,6 +107,12 @@ export class TrashKeeper implements AsyncDisposable {
     return true;
   }
 
+  /** For what cannot be tried again: drops all of it when less than that is free. */
+  async keepFree(wantedBytes: number): Promise<void> {
+    if (this.#policy.freeBytes() >= wantedBytes || this.#stores.metadata.journal.isEmpty) return;
+    await this.makeRoom();
+  }
+
   /** One at a time, and not while something is dropped. */
   async alone<T>(work: () => Promise<T>): Promise<T> {
     using _turn = await this.#turn.acquire();

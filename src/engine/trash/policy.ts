@@ -45,6 +45,10 @@ export class TrashPolicy {
     return totalBytes * this.#minFree - freeBytes;
   }
 
+  freeBytes(): number {
+    return this.#disk().freeBytes;
+  }
+
   /** What may be kept in all, given what is free now. */
   maxBytes(): number {
     return this.#disk().freeBytes * this.#maxShare;
