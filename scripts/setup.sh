@@ -31,6 +31,7 @@ if [ "${1:-}" = --test ]; then
   need /usr/bin/docker-registry docker-registry
   need /usr/bin/openssl openssl
   need /usr/sbin/mkfs.btrfs /sbin/mkfs.btrfs /usr/bin/mkfs.btrfs btrfs-progs
+  need /usr/bin/fuse-overlayfs fuse-overlayfs
   need /usr/bin/curl curl
   need /usr/bin/nsenter util-linux
   need /usr/bin/script bsdutils

@@ -310,7 +310,7 @@ function dedup(mode = 'none'): DaemonConfig['dedup'] {
 }
 
 const retiredDrivers = ['aufs', 'devicemapper', 'overlay'];
-const storageDrivers = ['erofs', 'overlay2', 'btrfs', 'vfs'];
+const storageDrivers = ['erofs', 'overlay2', 'btrfs', 'fuse-overlayfs', 'vfs'];
 
 function storageDriver(name: string | undefined): string | undefined {
   if (name === undefined || storageDrivers.includes(name)) return name;

@@ -101,7 +101,7 @@ async function openContext(
     await openRemap(options.usernsRemap, {
       root,
       execRoot,
-      overlay: snapshots.name === 'erofs' || snapshots.name === 'overlay2',
+      driver: snapshots.name,
     }),
   );
   const policy = new TrashPolicy(root, options.trash);

@@ -9,7 +9,7 @@ export interface EngineOptions {
   readonly root: string;
   /** Run root: sockets, pid and exit files, mounts. Default `/run/wherry/<instance>`, from the data root. */
   readonly execRoot?: string;
-  /** `erofs`, `overlay2`, `btrfs`, `vfs`; chosen by probing when absent. */
+  /** `erofs`, `overlay2`, `btrfs`, `fuse-overlayfs`, `vfs`; chosen by probing when absent. */
   readonly storageDriver?: string;
   /** `--storage-opt`, by `driver.option`: `erofs.backing`, `erofs.size`, `overlay2.size`, `btrfs.size`. */
   readonly storageOptions?: Readonly<Record<string, string>>;

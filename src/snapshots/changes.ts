@@ -1,9 +1,9 @@
 import { utf8FromBytes } from '#archive';
 import { inSlices } from '#concurrency';
-import { type Compared, compareUpper, type Upper } from './compare-upper.ts';
+import { type Compared, compareUpper } from './compare-upper.ts';
 import type { MergedFile } from './merged.ts';
-
 import type { Change } from './types.ts';
+import type { Upper } from './upper.ts';
 
 /** Adds to a walk the unchanged folders that hold a change, as `modify`; leaves everything else unchanged out. */
 export function* withParents(walk: Iterable<Compared>): Generator<Compared> {

@@ -2,14 +2,8 @@ import type { ByteString } from '#archive';
 import { isErrno } from '#errdefs';
 import type { FullStat, NanoTime } from '#sys';
 import { readXattrs, statOf, typeOfStat } from './attributes.ts';
-import { isOpaque, isWhiteout, listNames, type MergedFile } from './merged.ts';
-
-/** A writable layer beside the chain it stands on. */
-export interface Upper {
-  readonly root: ByteString;
-  /** `overlay`: only what changed, with whiteouts. `plain`: a whole tree, where what is missing was removed. */
-  readonly form: 'overlay' | 'plain';
-}
+import { isOpaque, isWhiteout, type MergedFile } from './merged.ts';
+import { namesInUpper, type Upper, withoutNotes } from './upper.ts';
 
 /** One name in a writable layer, or one that it removed. */
 export type Compared =
@@ -60,7 +54,7 @@ function* compareFolder(
   below: MergedFile | undefined,
   hidesAll: boolean,
 ): Generator<Compared> {
-  const own = listNames(walk.upper.root + (path && `/${path}`));
+  const own = namesInUpper(walk.upper, walk.upper.root + (path && `/${path}`));
   const removed = hidesAll ? (below?.folder?.candidates() ?? []) : [];
   for (const name of [...new Set([...own, ...removed])].sort()) {
     const childPath = path ? `${path}/${name}` : name;
@@ -78,7 +72,7 @@ function* compareName(walk: Walk, path: ByteString, below: MergedFile | undefine
   }
   const isFolder = typeOfStat(stat) === 'directory';
   const opaque = !isPlain && isFolder && below?.folder !== undefined && isOpaque(place);
-  const kind = kindOfChange(place, stat, below, walk.options);
+  const kind = kindOfChange(place, stat, below, walk);
   if (kind === undefined) return;
   yield { kind, path, place, stat, below, opaque };
   if (isFolder) yield* compareFolder(walk, path, below?.folder && below, isPlain || opaque);
@@ -88,12 +82,12 @@ function kindOfChange(
   place: ByteString,
   stat: FullStat,
   below: MergedFile | undefined,
-  options: CompareOptions,
+  { upper, options }: Walk,
 ): 'add' | 'modify' | 'same' | undefined {
   if (below === undefined) return 'add';
   if (differs(stat, below.stat, options)) return 'modify';
   try {
-    return sameXattrs(place, below.path, options) ? 'same' : 'modify';
+    return sameXattrs(upper, place, below.path, options) ? 'same' : 'modify';
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;
@@ -114,8 +108,8 @@ function sameTime(a: NanoTime, b: NanoTime): boolean {
   return a.sec === b.sec && (a.nsec === b.nsec || a.nsec === 0 || b.nsec === 0);
 }
 
-function sameXattrs(a: ByteString, b: ByteString, options: CompareOptions): boolean {
-  const [left, right] = [readXattrs(a), readXattrs(b)];
+function sameXattrs(upper: Upper, a: ByteString, b: ByteString, options: CompareOptions): boolean {
+  const [left, right] = [withoutNotes(upper, readXattrs(a)), readXattrs(b)];
   const names = options.strict ? new Set([...left.keys(), ...right.keys()]) : ['security.capability'];
   for (const name of names) {
     const [one, other] = [left.get(name), right.get(name)];

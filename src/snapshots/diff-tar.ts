@@ -11,12 +11,12 @@ import { inSlices } from '#concurrency';
 import type { FullStat } from '#sys';
 import { readAttributes, statOf } from './attributes.ts';
 import { withParents } from './changes.ts';
-import { type Compared, compareUpper, type Upper } from './compare-upper.ts';
+import { type Compared, compareUpper } from './compare-upper.ts';
 import { isOpaque, type MergedFile } from './merged.ts';
 import { opaqueName, whiteoutPrefix } from './names.ts';
-
 import type { Attributes } from './tree.ts';
 import type { DiffOptions } from './types.ts';
+import { type Upper, withoutNotes } from './upper.ts';
 import { UpperFiles } from './upper-files.ts';
 
 /** Chunks handed out; small files are gathered into one. */
@@ -73,9 +73,10 @@ class DiffPacker {
 
   /** The root has an entry only when its owner, mode or attributes were changed. */
   root(before: Attributes): void {
-    const own = readAttributes(this.#upper.root);
+    const shown = readAttributes(this.#upper.root);
+    const own = { ...shown, xattrs: withoutNotes(this.#upper, shown.xattrs) };
     if (rootKey(own) !== rootKey(before)) this.#header({ ...this.#dated(own), type: 'directory', path: './' });
-    if (this.#upper.form === 'overlay' && isOpaque(this.#upper.root)) this.#header(whiteout(opaqueName));
+    if (this.#upper.form !== 'plain' && isOpaque(this.#upper.root)) this.#header(whiteout(opaqueName));
   }
 
   /** Takes one item; answers a file too large to be read here, whose data is to follow. */
@@ -107,7 +108,8 @@ class DiffPacker {
   }
 
   #dated(attributes: Attributes): Attributes {
-    return { ...attributes, mtime: clampTime(attributes.mtime, this.#clamp) };
+    const xattrs = withoutNotes(this.#upper, attributes.xattrs);
+    return { ...attributes, xattrs, mtime: clampTime(attributes.mtime, this.#clamp) };
   }
 
   #header(entry: PackEntry): void {

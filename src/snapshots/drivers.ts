@@ -36,6 +36,15 @@ export async function openOverlay2(options: DriverOptions, status: Status = []):
   return await OverlayDriver.open({ name: 'overlay2', status, root, runRoot, layers, workers });
 }
 
+/** Layers unpacked once each and stacked by a process, where the kernel cannot. */
+export async function openFuseOverlay(options: DriverOptions, status: Status = []): Promise<SnapshotDriver> {
+  const workers = new SnapshotWorkers();
+  const name = 'fuse-overlayfs';
+  const layers = await unpackedLayers(options, name, 'overlay', workers);
+  const { root, runRoot } = options;
+  return await OverlayDriver.open({ name, status, root, runRoot, layers, workers, stackedBy: name });
+}
+
 /** Plain copies. */
 export async function openVfs(options: DriverOptions, status: Status = []): Promise<SnapshotDriver> {
   const workers = new SnapshotWorkers();

@@ -107,6 +107,6 @@ function copy(job: JobOf<'copy-tree'>, abort: AbortFlag): JobResult {
 
 function measured(target: ByteString): JobResult {
   let usage = { sizeBytes: 0, inodes: 0 };
-  for (const step of treeUsage(target)) usage = step;
+  for (const step of treeUsage({ root: target, form: 'overlay' })) usage = step;
   return { ...nothing, ...usage };
 }

@@ -6,9 +6,11 @@ import { EngineError } from '#errdefs';
 import { log } from '#log';
 import {
   CountedMounts,
+  mountFuseOverlay,
   mountMappedOverlay,
   mountOverlay,
   mountsBelow,
+  type OverlaySpec,
   readMountTable,
   unmount,
   unmountBelow,
@@ -40,6 +42,7 @@ import type {
   SnapshotUsage,
   VerifyOptions,
 } from './types.ts';
+import type { Upper } from './upper.ts';
 import { treeUsage } from './usage.ts';
 import type { SnapshotWorkers } from './workers.ts';
 import {
@@ -58,6 +61,8 @@ export interface OverlayDriverOptions {
   readonly root: string;
   readonly runRoot: string;
   readonly layers: LayerStore;
+  /** Who stacks the folders: the kernel where it is not said. */
+  readonly stackedBy?: 'fuse-overlayfs';
   readonly workers: SnapshotWorkers;
 }
 
@@ -173,7 +178,8 @@ export class OverlayDriver implements SnapshotDriver {
     await mkdir(target, { recursive: true, mode: 0o755 });
     if (record.ephemeral) await forgetVolatile(writable);
     const overlay = this.#overlayOf(record, this.#stack(record, layers), { ...writable, target });
-    if (userNamespace === undefined) mountOverlay(overlay);
+    if (this.#options.stackedBy === 'fuse-overlayfs') await mountFuse(overlay, userNamespace);
+    else if (userNamespace === undefined) mountOverlay(overlay);
     else await mountMappedOverlay(overlay, { userNamespace, staging: join(dirname(target), 'ids') });
     this.#held.set(target, { layers, writable });
     held.move();
@@ -230,7 +236,7 @@ export class OverlayDriver implements SnapshotDriver {
     if (record.kind === 'view') return [];
     await using layers = await this.#layers.hold(record.chain);
     await using writable = await this.#writable(record);
-    return await listChanges(upperOf(writable), this.#below(record, layers));
+    return await listChanges(this.#upperOf(writable), this.#below(record, layers));
   }
 
   async isChanged(key: string): Promise<boolean> {
@@ -238,7 +244,7 @@ export class OverlayDriver implements SnapshotDriver {
     if (record.kind === 'view') return false;
     await using layers = await this.#layers.hold(record.chain);
     await using writable = await this.#writable(record);
-    return await hasChanges(upperOf(writable), this.#below(record, layers));
+    return await hasChanges(this.#upperOf(writable), this.#below(record, layers));
   }
 
   async *diff(key: string, options: DiffOptions = {}): ByteSource {
@@ -247,7 +253,11 @@ export class OverlayDriver implements SnapshotDriver {
     await using layers = await this.#layers.hold(record.chain);
     await using writable = await this.#writable(record);
     const below = this.#below(record, layers);
-    yield* diffTar(upperOf(writable), { below, root: layers.rootAttributes() }, options);
+    yield* diffTar(this.#upperOf(writable), { below, root: layers.rootAttributes() }, options);
+  }
+
+  #upperOf(writable: WritableFolders): Upper {
+    return upperOf(writable, this.#options.stackedBy === 'fuse-overlayfs' ? 'fuse-overlay' : 'overlay');
   }
 
   /** What a snapshot stands on, top first. */
@@ -291,7 +301,7 @@ export class OverlayDriver implements SnapshotDriver {
     let usage: SnapshotUsage = { sizeBytes: 0, inodes: 0 };
     if (record.kind === 'view') return usage;
     await using writable = await this.#writable(record);
-    for await (const sum of inSlices(treeUsage(upperOf(writable).root))) usage = sum;
+    for await (const sum of inSlices(treeUsage(this.#upperOf(writable)))) usage = sum;
     return usage;
   }
 
@@ -383,4 +393,11 @@ export class OverlayDriver implements SnapshotDriver {
   #target(id: string): string {
     return join(this.#mountsFolder, id, 'merged');
   }
+}
+
+/** @throws `failed-precondition` for other IDs: what a process serves the kernel cannot show so. */
+async function mountFuse(overlay: OverlaySpec, userNamespace: number | undefined): Promise<void> {
+  if (userNamespace !== undefined)
+    throw new EngineError('failed-precondition', 'fuse-overlayfs cannot show a snapshot under other IDs');
+  await mountFuseOverlay(overlay);
 }

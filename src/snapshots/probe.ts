@@ -6,9 +6,11 @@ import { messageOf } from '#errdefs';
 import {
   type ErofsBacking,
   mountErofs,
+  mountFuseOverlay,
   mountMapped,
   mountMappedOverlay,
   mountOverlay,
+  type OverlaySpec,
   unmount,
   unmountBelow,
 } from '#mount';
@@ -19,6 +21,7 @@ import { BtrfsTrees } from './btrfs-trees.ts';
 import { indexLayer } from './index-layer.ts';
 import { isWhiteout } from './merged.ts';
 import { missingTools } from './tools.ts';
+import type { DriverName } from './types.ts';
 import { SnapshotWorkers } from './workers.ts';
 
 /** A kernel's answer to a trial: undefined when it works, else why not. */
@@ -51,6 +54,18 @@ export async function probeOverlay(root: string): Promise<Refusal> {
   });
 }
 
+/** The same by a process in place of the kernel. */
+export async function probeFuseOverlay(root: string): Promise<Refusal> {
+  const missing = missingTools(['fuse-overlayfs']);
+  if (missing !== undefined) return missing;
+  return await tryIn(root, async (folder) => {
+    const layer = join(folder, 'layer');
+    await mkdir(layer);
+    await writeFile(join(layer, 'file'), content);
+    await tryOverlay(folder, layer, mountFuseOverlay);
+  });
+}
+
 /** Makes a subvolume inside the data root, clones it and removes both. */
 export async function probeBtrfs(root: string): Promise<Refusal> {
   if (sys.statfs(root).type !== btrfsMagic) return 'the data root is not on btrfs';
@@ -71,8 +86,10 @@ export async function probeBtrfs(root: string): Promise<Refusal> {
 /** Shows an overlay of plain folders inside the data root, or a plain folder, as what this user namespace makes of its IDs, and writes through it. */
 export async function probeMapped(
   root: string,
-  { userNamespace, overlay }: { userNamespace: number; overlay: boolean },
+  { userNamespace, driver }: { userNamespace: number; driver: DriverName },
 ): Promise<Refusal> {
+  if (driver === 'fuse-overlayfs') return 'the storage driver fuse-overlayfs cannot do so';
+  const overlay = driver === 'erofs' || driver === 'overlay2';
   return await tryIn(root, async (folder) => {
     const [layer, upper, work, target] = ['layer', 'upper', 'work', 'merged'].map((name) => join(folder, name));
     for (const path of [layer!, upper!, work!, target!]) await mkdir(path);
@@ -88,10 +105,14 @@ export async function probeMapped(
 }
 
 /** Reads through the overlay, and removes through it: the upper folder must take whiteouts. */
-async function tryOverlay(folder: string, layer: string): Promise<void> {
+async function tryOverlay(
+  folder: string,
+  layer: string,
+  mount: (spec: OverlaySpec) => void | Promise<void> = mountOverlay,
+): Promise<void> {
   const [upper, work, target] = [join(folder, 'upper'), join(folder, 'work'), join(folder, 'merged')];
   for (const path of [upper, work, target]) await mkdir(path);
-  mountOverlay({ lowers: [layer], writable: { upper, work, volatile: true }, target });
+  await mount({ lowers: [layer], writable: { upper, work, volatile: true }, target });
   const read = await readFile(join(target, 'file'), 'utf8');
   if (read !== content) throw new Error('a file reads wrong through the overlay');
   await unlink(join(target, 'file'));

@@ -9,7 +9,7 @@ import type { ByteSource } from '#streams';
 import { AbortFlag } from './abort-flag.ts';
 import { writeAttributes } from './attributes.ts';
 import { hasChanges, listChanges, withParents } from './changes.ts';
-import { compareUpper, type Upper } from './compare-upper.ts';
+import { compareUpper } from './compare-upper.ts';
 import { defaultFolder } from './create.ts';
 import { diffTar } from './diff-tar.ts';
 import { InitLayers, treeOf } from './init-layers.ts';
@@ -33,6 +33,7 @@ import type {
   VerifyOptions,
 } from './types.ts';
 import type { UnpackedLayers } from './unpacked-layers.ts';
+import type { Upper } from './upper.ts';
 import type { SnapshotWorkers } from './workers.ts';
 import { writePlainLayer } from './write-plain.ts';
 

@@ -2,8 +2,8 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bytesFromUtf8 } from '#archive';
 import { writeAttributes } from './attributes.ts';
-import type { Upper } from './compare-upper.ts';
 import type { Attributes } from './tree.ts';
+import type { Upper } from './upper.ts';
 
 /** What overlayfs writes into: the changes, and a folder of its own on the same file system. */
 export interface WritableFolders {
@@ -25,8 +25,8 @@ export async function makeWritable(folder: string, root: Attributes): Promise<vo
   writeAttributes(bytesFromUtf8(upper), root);
 }
 
-export function upperOf({ upper }: WritableFolders): Upper {
-  return { root: bytesFromUtf8(upper), form: 'overlay' };
+export function upperOf({ upper }: WritableFolders, form: Upper['form']): Upper {
+  return { root: bytesFromUtf8(upper), form };
 }
 
 /** overlayfs refuses a second volatile mount, for after a power cut; while the machine is up nothing was lost. */

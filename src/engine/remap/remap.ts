@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EngineError } from '#errdefs';
 import { log } from '#log';
-import { probeMapped } from '#snapshots';
+import { type DriverName, probeMapped } from '#snapshots';
 import { sys } from '#sys';
 import { ensureDefaultUser } from './default-user.ts';
 import { type IDMapping, type IDRange, mapText, type Owner, rootOf } from './id-mapping.ts';
@@ -25,7 +25,7 @@ const daemonOnDisk = 4294967294;
  */
 export async function openRemap(
   value: string | undefined,
-  place: { root: string; execRoot: string; overlay: boolean },
+  place: { root: string; execRoot: string; driver: DriverName },
 ): Promise<Remap | undefined> {
   if (!value) return undefined;
   if (value === 'default') await ensureDefaultUser();
@@ -38,7 +38,7 @@ export async function openRemap(
   const mapping = subordinateMapping(user, folder);
   requireReachable(place.execRoot, rootOf(mapping));
   const userNamespace = sys.openUserNamespace(diskMap(mapping.uids), diskMap(mapping.gids));
-  const refusal = await probeMapped(place.root, { userNamespace, overlay: place.overlay });
+  const refusal = await probeMapped(place.root, { userNamespace, driver: place.driver });
   if (refusal !== undefined) {
     sys.close(userNamespace);
     const needs = 'userns-remap needs Linux 5.19 or newer and a file system that can be shown under other IDs';
