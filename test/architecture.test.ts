@@ -8,7 +8,7 @@ const levels: readonly (readonly string[])[] = [
   ['errdefs', 'streams', 'files', 'concurrency', 'log', 'sys', 'sqlite'],
   ['oci', 'reference', 'archive', 'context-listing', 'erofs', 'dockerfile', 'api-types', 'http'],
   ['content', 'mount', 'snapshots', 'metadata', 'image'],
-  ['registry', 'diff', 'transfer', 'remote', 'runtime', 'network', 'volume', 'image-files', 'builder'],
+  ['registry', 'diff', 'delta', 'transfer', 'remote', 'runtime', 'network', 'volume', 'image-files', 'builder'],
   ['engine'],
   ['api', 'registry-server', 'client', 'cli'],
 ];
@@ -27,7 +27,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   snapshots: ['mount', 'content'],
   image: ['content'],
   metadata: ['content', 'snapshots'],
-  transfer: ['registry', 'diff'],
+  transfer: ['registry', 'diff', 'delta'],
   remote: ['registry', 'transfer'],
   builder: ['transfer', 'diff', 'runtime', 'network'],
   cli: ['client'],

@@ -40,6 +40,7 @@ import type {
   NetworksPruned,
   ProgressMessage,
   RepairItem,
+  SaveBase,
   SystemInfo,
   SystemVersion,
   TrashEmptied,
@@ -142,7 +143,10 @@ export interface Images {
     archive: ByteStream,
     options?: { quiet?: boolean; platform?: string } & CallOptions,
   ): AsyncIterable<ProgressMessage>;
-  save(names: readonly string[], options?: { platform?: string } & CallOptions): ByteStream;
+  /** `since` leaves out what the other side has, be it parts of layers (`/wherry/v1/save`); `load` there makes the same images of it. */
+  save(names: readonly string[], options?: { platform?: string; since?: SaveBase } & CallOptions): ByteStream;
+  /** A list of the layers that are here, or of those of some images (`/wherry/v1/digests`): for a `save` elsewhere, as `since.list`. */
+  digests(names?: readonly string[], options?: CallOptions): Promise<string>;
   tag(source: string, repo: string, tag?: string): Promise<void>;
   remove(
     name: string,

@@ -100,6 +100,14 @@ export interface ImageSearchResult {
   readonly description: string;
 }
 
+/** What the other side of a `save` has already. */
+export interface SaveBase {
+  /** Images by name, which are here as well. */
+  readonly images?: readonly string[];
+  /** What `digests` answered there. */
+  readonly list?: string;
+}
+
 export interface DistributionInspect {
   readonly Descriptor: Descriptor;
   /** Null for an OCI manifest, of which dockerd does not tell. */

@@ -143,6 +143,7 @@ test('transfers keep references, platforms and credentials; bytes go both ways',
         yield { stream: 'Loaded image: a\n' };
       })(),
     'images.save': () => fromBytes('tar'),
+    'images.digests': async () => 'layers\n',
   });
   const { images } = pair.engine;
   const drain = async (messages: AsyncIterable<unknown>) => {
@@ -165,6 +166,12 @@ test('transfers keep references, platforms and credentials; bytes go both ways',
   ]);
   assert.equal(loaded, 'archive');
   assert.equal((await readAll(images.save(['a', 'b']), 10)).toString(), 'tar');
+  for (const since of [{ images: ['c', 'd'] }, { images: [], list: 'layers\n' }, { images: ['c'], list: '' }]) {
+    assert.equal((await readAll(images.save(['a'], { since }), 10)).toString(), 'tar');
+    assert.deepEqual(said(pair.api.lastArgs), [['a'], { since }]);
+  }
+  assert.equal(await images.digests(['a']), 'layers\n');
+  assert.deepEqual(said(pair.api.lastArgs), [['a']]);
 });
 
 test('files of images: names, paths of any letters, and bytes', async () => {

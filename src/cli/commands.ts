@@ -21,9 +21,10 @@ import {
 import { registryServeCommand } from './commands/registry-serve.ts';
 import { deleteCommand, searchCommand, tagsCommand } from './commands/remote.ts';
 import { runCommand } from './commands/run.ts';
+import { imageDigestsCommand, saveCommand } from './commands/save.ts';
 import { infoCommand, versionCommand } from './commands/system.ts';
 import { systemDfCommand } from './commands/system-df.ts';
-import { importCommand, loadCommand, pullCommand, pushCommand, saveCommand } from './commands/transfer.ts';
+import { importCommand, loadCommand, pullCommand, pushCommand } from './commands/transfer.ts';
 import { trashEmptyCommand, trashListCommand, undoCommand } from './commands/trash.ts';
 
 /** Every command, in the order of the help. */
@@ -45,6 +46,7 @@ export const commandTable: readonly Command[] = [
   tagCommand,
   rmiCommand,
   saveCommand,
+  imageDigestsCommand,
   loadCommand,
   importCommand,
   commitCommand,

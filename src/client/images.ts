@@ -1,5 +1,8 @@
 import type { ImageDifference, ImageFile, ImageFileFacts, Images, ProgressMessage } from '#api-types';
-import { authHeader, decode, filtersQuery, type Transport } from './transport.ts';
+import { readAll } from '#streams';
+import { authHeader, type CallSpec, decode, filtersQuery, type Transport } from './transport.ts';
+
+const maxListBytes = 16 << 20;
 
 const platformJson = (platform: string | undefined) => {
   if (platform === undefined) return undefined;
@@ -22,6 +25,11 @@ export function splitReference(reference: string): { name: string; tag: string |
   if (digest) return { name: digest[1]!.replace(/:[^:/]*$/, ''), tag: digest[2] };
   const tagged = /^(.*):([^:/]+)$/.exec(reference);
   return tagged ? { name: tagged[1]!, tag: tagged[2] } : { name: reference, tag: undefined };
+}
+
+/** Without a text no body at all. */
+function textBody(text: string | undefined): Pick<CallSpec, 'body' | 'headers'> {
+  return text === undefined ? {} : { body: Buffer.from(text), headers: { 'Content-Type': 'text/plain' } };
 }
 
 export function images(transport: Transport): Images {
@@ -94,12 +102,16 @@ export function images(transport: Transport): Images {
         body: archive,
         signal: options.signal,
       }),
-    async *save(names, options = {}) {
-      const response = await transport.send('GET', '/images/get', {
-        query: { names, platform: platformJson(options.platform) },
-        signal: options.signal,
-      });
+    async *save(names, { since, signal, platform } = {}) {
+      const query = { names, platform: platformJson(platform), since: since?.images };
+      const response = await (since
+        ? transport.send('POST', '/wherry/v1/save', { query, ...textBody(since.list), signal })
+        : transport.send('GET', '/images/get', { query, signal }));
       yield* response.body;
+    },
+    async digests(names = [], { signal } = {}) {
+      const response = await transport.send('GET', '/wherry/v1/digests', { query: { names }, signal });
+      return (await readAll(response.body, maxListBytes, 'list of digests')).toString('utf8');
     },
     tag: (source, repo, tag) => transport.call('POST', `${named(source)}/tag`, { query: { repo, tag } }),
     remove: (name, options = {}) =>

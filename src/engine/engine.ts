@@ -32,7 +32,7 @@ import { imageHistory, inspectImage } from './images/inspect.ts';
 import { listImagesWithManifests } from './images/list.ts';
 import { pruneImages, removeImage } from './images/remove.ts';
 import { tagImage } from './images/tag.ts';
-import { importRootfs, load, pull, push, save } from './images/transfers.ts';
+import { importRootfs, layerDigests, load, pull, push, save } from './images/transfers.ts';
 import { connectContainer, disconnectContainer } from './networks/connect.ts';
 import { createNetwork } from './networks/create.ts';
 import { inspectNetwork, listNetworks } from './networks/list.ts';
@@ -72,6 +72,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       import: (source, options) => importRootfs(ctx, source, options),
       load: (archive, options) => load(ctx, archive, options),
       save: (names, options) => save(ctx, names, options),
+      digests: (names) => layerDigests(ctx, names),
       tag: (source, repo, tag) => tagImage(ctx, source, repo, tag),
       remove: (name, options) => removeImage(ctx, name, options),
       prune: (options) => pruneImages(ctx, options),

@@ -1,7 +1,9 @@
 import { peek, readTar, type TarItem } from '#archive';
+import { maxDeltaHeaderBytes } from '#delta';
 import { EngineError } from '#errdefs';
 import { type Digest, digestAlgorithm, digestOf, isDigest } from '#oci';
 import { type ByteSource, readAll } from '#streams';
+import { deltaFolder, deltaHeaderName } from './delta-names.ts';
 import { followLinks, hardlinkTarget, memberName, symlinkTarget } from './load-names.ts';
 import { looksLikeLayer, sniffLength } from './load-sniff.ts';
 
@@ -23,17 +25,29 @@ export type OnLayer = (layer: {
   readonly body: ByteSource;
 }) => Promise<void>;
 
+/** What is done with the members of an archive of differences. Each must take `body` in full, or fail, or say that it wants nothing of it. */
+export interface OnDelta {
+  header(bytes: Buffer): Promise<void>;
+  piece(piece: { readonly name: string; readonly sizeBytes: number; readonly body: ByteSource }): Promise<void>;
+}
+
+export interface ArchiveHandlers {
+  readonly layer: OnLayer;
+  readonly delta: OnDelta;
+}
+
 /** An image archive's small parts, held; its layers went by. */
 export class LoadArchive {
   readonly #documents = new Map<string, Buffer>();
   readonly #links = new Map<string, string>();
   #documentBytes = 0;
   #members = 0;
+  #isDelta = false;
 
   /** Reads an archive once, front to back. @throws `invalid-argument` for what is no tar, for names that climb out, for absurd sizes. */
-  static async read(source: ByteSource, onLayer: OnLayer): Promise<LoadArchive> {
+  static async read(source: ByteSource, handlers: ArchiveHandlers): Promise<LoadArchive> {
     const archive = new LoadArchive();
-    for await (const item of readTar(source)) await archive.#take(item, onLayer);
+    for await (const item of readTar(source)) await archive.#take(item, handlers);
     return archive;
   }
 
@@ -52,21 +66,30 @@ export class LoadArchive {
     return followLinks(this.#links, path);
   }
 
-  async #take(item: TarItem, onLayer: OnLayer): Promise<void> {
+  async #take(item: TarItem, handlers: ArchiveHandlers): Promise<void> {
     if (++this.#members > maxMembers)
       throw new EngineError('invalid-argument', `load: the archive has more than ${maxMembers} members`);
     const name = memberName(item.path);
     if (item.type === 'symlink') this.#links.set(name, symlinkTarget(name, item.linkPath));
     else if (item.type === 'hardlink') this.#links.set(name, hardlinkTarget(item.linkPath));
-    else if (item.type === 'file') await this.#takeFile(name, item, onLayer);
+    else if (item.type === 'file') await this.#takeFile(name, item, handlers);
   }
 
-  async #takeFile(name: string, item: TarItem, onLayer: OnLayer): Promise<void> {
+  async #takeFile(name: string, item: TarItem, handlers: ArchiveHandlers): Promise<void> {
     this.#links.delete(name);
+    if (name === deltaHeaderName && this.#members === 1) {
+      this.#isDelta = true;
+      await handlers.delta.header(await readAll(item.body, maxDeltaHeaderBytes, name));
+      return;
+    }
+    if (this.#isDelta && name.startsWith(deltaFolder)) {
+      await handlers.delta.piece({ name, sizeBytes: item.sizeBytes, body: item.body });
+      return;
+    }
     const { start, rest } = await peek(item.body, sniffLength);
     const digest = digestOfPath(name);
     if (isAttestation(start)) return;
-    if (looksLikeLayer(start)) await onLayer({ name, digest, sizeBytes: item.sizeBytes, body: rest });
+    if (looksLikeLayer(start)) await handlers.layer({ name, digest, sizeBytes: item.sizeBytes, body: rest });
     else if (isJson(start) && item.sizeBytes <= maxDocumentBytes)
       this.#hold(name, digest, await readAll(rest, maxDocumentBytes, name));
     else if (item.sizeBytes <= maxOtherBytes) this.#hold(name, undefined, await readAll(rest, maxOtherBytes, name));

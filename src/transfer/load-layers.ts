@@ -60,11 +60,7 @@ export class LoadLayers {
 
   /** Returns once the body has passed; the rest goes on beside the reading. */
   readonly take: OnLayer = async (layer) => {
-    const known = layer.digest && (await this.#present(layer.digest, layer.sizeBytes));
-    if (known) {
-      this.#remember(layer.name, layer.digest, known);
-      return;
-    }
+    if (layer.digest && (await this.known(layer.name, layer.digest, layer.sizeBytes))) return;
     const place = await this.#unfinished.acquire({ signal: this.#options.signal });
     const { promise: passed, resolve } = Promise.withResolvers<void>();
     const finished = this.#options.run(async () => {
@@ -78,6 +74,13 @@ export class LoadLayers {
     // An aborted ingest gives its body up too; what comes next in the archive must not be read as if it had passed.
     this.#options.signal.throwIfAborted();
   };
+
+  /** True for a layer that is in the store: it need not be in the archive. It stays there while the load lasts. */
+  async known(name: string, digest: Digest, sizeBytes: number): Promise<boolean> {
+    const known = await this.#present(digest, sizeBytes);
+    if (known) this.#remember(name, digest, known);
+    return known !== undefined;
+  }
 
   /** A layer that was small enough to be held as a document: of no bytes at all, say. */
   async takeHeld(name: string, bytes: Buffer): Promise<LoadedLayer> {

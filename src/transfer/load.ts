@@ -6,6 +6,7 @@ import { familiarString, formatReference, type Reference } from '#reference';
 import type { ByteSource } from '#streams';
 import { externalDecompressors } from './import-compression.ts';
 import { LoadArchive } from './load-archive.ts';
+import { LoadDelta } from './load-delta.ts';
 import { inDockersWords } from './load-errors.ts';
 import { findImages, type LoadableImage, type LoadContext } from './load-images.ts';
 import { LoadLayers } from './load-layers.ts';
@@ -35,8 +36,9 @@ export async function loadImages(
   options: LoadOptions = {},
 ): Promise<readonly TransferredImage[]> {
   const lease = await stores.metadata.lease();
+  let delta: LoadDelta | undefined;
   try {
-    const context = await readArchive(stores, lease, source, options);
+    const context = await readArchive(stores, lease, source, { ...options, onDelta: (made) => (delta = made) });
     const images = (await findImages(context)).map((image) => withRetained(image, context.layers));
     for (const { description } of images) {
       await lease.add(...description.references);
@@ -45,11 +47,13 @@ export async function loadImages(
     options.signal?.throwIfAborted();
     const recorded: TransferredImage[] = [];
     for (const image of images) recorded.push(await record(stores, image, options.onProgress));
+    await delta?.succeeded();
     return merged(recorded);
   } catch (error) {
-    throw inDockersWords(error);
+    throw (await delta?.failed(error)) ?? inDockersWords(error);
   } finally {
     // What no image took, be it after a failure or because the archive held more than it listed.
+    await delta?.[Symbol.asyncDispose]();
     await lease[Symbol.asyncDispose]();
     await cleanup('load', () => stores.metadata.collect());
   }
@@ -59,10 +63,11 @@ async function readArchive(
   stores: Stores,
   lease: Lease,
   source: ByteSource,
-  options: LoadOptions,
+  options: LoadOptions & { readonly onDelta: (delta: LoadDelta) => void },
 ): Promise<LoadContext> {
   return withTaskGroup(
     async (group) => {
+      const running: Promise<void>[] = [];
       const layers = new LoadLayers({
         metadata: stores.metadata,
         content: stores.content,
@@ -71,11 +76,25 @@ async function readArchive(
         retain: stores.retains?.(undefined) ?? false,
         onProgress: options.quiet ? undefined : options.onProgress,
         signal: group.signal,
-        run: (work) => group.run(work),
+        run: (work) => {
+          const done = group.run(work);
+          running.push(done);
+          return done;
+        },
       });
+      const delta = new LoadDelta({ stores, lease, layers });
+      options.onDelta(delta);
       const plain = decompress(stopping(source, group.signal), { external: externalDecompressors });
-      const archive = await LoadArchive.read(plain, layers.take);
-      return { stores, lease, archive, layers, platform: options.platform };
+      try {
+        const archive = await LoadArchive.read(plain, { layer: layers.take, delta });
+        delta.requireWhole(archive);
+        return { stores, lease, archive, layers, platform: options.platform };
+      } catch (error) {
+        // Layers that came whole are finished: another try may go on from them. The one that did not is the last.
+        const whole = delta.isMidLayer ? running.slice(0, -1) : running;
+        if (delta.mayGoOn(error)) await Promise.allSettled(whole);
+        throw error;
+      }
     },
     { signal: options.signal },
   );

@@ -107,7 +107,7 @@ function blobOf(digest: Digest, sizeBytes: number, mtimeSec: number): SaveBlob {
   return { path: blobPath(digest), digest, sizeBytes, mtimeSec };
 }
 
-function blobPath(digest: Digest): string {
+export function blobPath(digest: Digest): string {
   return `blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`;
 }
 

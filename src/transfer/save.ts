@@ -11,7 +11,7 @@ export interface SaveOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-type Entry = { entry: PackEntry; body?: ByteSource | Uint8Array };
+export type ArchiveEntry = { entry: PackEntry; body?: ByteSource | Uint8Array };
 
 /**
  * `docker save`: resolve → lease → plan → write. One tar, an OCI layout with `manifest.json` and `repositories` beside it; layers uncompressed,
@@ -35,22 +35,24 @@ export async function* saveImages(
   }
 }
 
-function* entriesOf(plan: SavePlan, stores: Pick<TransferStores, 'content'>): Generator<Entry> {
+/** The members of an archive: an OCI layout, with the documents of older formats beside it. */
+export function* entriesOf(plan: SavePlan, stores: Pick<TransferStores, 'content'>): Generator<ArchiveEntry> {
   yield folder('blobs');
   for (const algorithm of new Set(plan.blobs.map((blob) => blob.path.split('/')[1]!)))
     yield folder(`blobs/${algorithm}`);
   for (const blob of plan.blobs) yield file(blob, stores);
-  for (const { name, text } of plan.documents) {
-    const bytes = Buffer.from(text);
-    yield { entry: fileEntry(name, bytes.length, 0), body: bytes };
-  }
+  for (const { name, text } of plan.documents) yield document(name, Buffer.from(text));
 }
 
-function folder(path: string): Entry {
+export function document(name: string, bytes: Uint8Array): ArchiveEntry {
+  return { entry: fileEntry(name, bytes.byteLength, 0), body: bytes };
+}
+
+function folder(path: string): ArchiveEntry {
   return { entry: { type: 'directory', path, mode: 0o755 } };
 }
 
-function file(blob: SaveBlob, stores: Pick<TransferStores, 'content'>): Entry {
+function file(blob: SaveBlob, stores: Pick<TransferStores, 'content'>): ArchiveEntry {
   return {
     entry: fileEntry(blob.path, blob.sizeBytes, blob.mtimeSec),
     body: blob.bytes ?? stores.content.open(blob.digest),

@@ -1,4 +1,5 @@
 import { EngineError } from '#errdefs';
+import { readBody } from '#http';
 import { parsePlatform } from '#oci';
 import type { ApiRoute, Call } from '../call.ts';
 import { joinName } from '../names.ts';
@@ -11,7 +12,12 @@ export const imageTransferRoutes: readonly ApiRoute[] = [
   ['POST', '/images/{name:.*}/push', push],
   ['GET', '/images/get', save],
   ['GET', '/images/{name:.*}/get', saveOne],
+  ['POST', '/wherry/v1/save', saveSince],
+  ['GET', '/wherry/v1/digests', digests],
 ];
+
+/** A hundred thousand layers. */
+const maxListBytes = 16 << 20;
 
 /** One endpoint for pull and import, told apart by its parameters. */
 async function create(call: Call): Promise<void> {
@@ -88,4 +94,19 @@ async function saveOne(call: Call): Promise<void> {
 async function saveNames(call: Call, names: readonly string[]): Promise<void> {
   const platform = call.before('1.48') ? {} : platformOption(call);
   await call.stream('application/x-tar', call.engine.images.save(names, { ...platform, signal: call.signal }));
+}
+
+/** A save of what the other side lacks: `since` names images it has, the body is what `digests` answers there. */
+async function saveSince(call: Call): Promise<void> {
+  // An empty list is a list that is wrong, not none.
+  const hasList = call.hasBody || call.header('Content-Type') !== undefined;
+  const list = hasList ? (await readBody(call.body(), maxListBytes)).toString('utf8') : undefined;
+  const since = { images: call.query.all('since'), ...(list === undefined ? {} : { list }) };
+  const options = { ...platformOption(call), since, signal: call.signal };
+  await call.stream('application/x-tar', call.engine.images.save(call.query.all('names'), options));
+}
+
+/** The layers that are here, or those of images `names`: text, see docs/load-save.md. */
+async function digests(call: Call): Promise<void> {
+  call.text(200, await call.engine.images.digests(call.query.all('names')));
 }

@@ -1,9 +1,3 @@
-import { createWriteStream } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import type { Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { EngineError, isErrno } from '#errdefs';
 import { familiarString, parseReference, withDefaultTag } from '#reference';
 import type { Command, CommandContext } from '../command.ts';
 import { credentialsFor } from '../credentials/index.ts';
@@ -100,52 +94,6 @@ export const pushCommand: Command = {
     return 0;
   },
 };
-
-export const saveCommand: Command = {
-  name: 'save',
-  usage: '[OPTIONS] IMAGE [IMAGE...]',
-  summary: 'Save one or more images to a tar archive (streamed to STDOUT by default)',
-  aliases: ['image save'],
-  minArgs: 1,
-  flags: [{ name: 'output', short: 'o', type: 'string', help: 'Write to a file, instead of STDOUT' }, platform],
-  async run(context) {
-    const output = context.flags.text('output');
-    if (output === undefined && context.terminal.stdout.isTTY) {
-      throw new Error('cowardly refusing to save to a terminal. Use the -o flag or redirect');
-    }
-    if (output !== undefined) await checkOutput(output);
-    const archive = context.engine().images.save(context.args, {
-      ...(context.flags.text('platform') ? { platform: context.flags.text('platform')! } : {}),
-      signal: context.signal,
-    });
-    await (output === undefined
-      ? pipeline(archive, context.terminal.stdout as Writable, { end: false })
-      : writeWhole(archive, output));
-    return 0;
-  },
-};
-
-async function checkOutput(path: string): Promise<void> {
-  try {
-    await stat(dirname(path));
-  } catch (cause) {
-    if (!isErrno(cause, 'ENOENT')) throw cause;
-    const fact = `stat ${dirname(path)}: no such file or directory`;
-    throw new EngineError('not-found', `failed to save image: invalid output path: ${fact}`, { cause });
-  }
-}
-
-/** The file appears only when the archive is whole. */
-async function writeWhole(archive: AsyncIterable<Uint8Array>, path: string): Promise<void> {
-  const partial = `${path}.${process.pid}.part`;
-  try {
-    await pipeline(archive, createWriteStream(partial, { highWaterMark: 1 << 20 }));
-    await rename(partial, path);
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw error;
-  }
-}
 
 export const loadCommand: Command = {
   name: 'load',

@@ -1,4 +1,5 @@
-import type { AuthConfig, ProgressMessage } from '#api-types';
+import type { AuthConfig, ProgressMessage, SaveBase } from '#api-types';
+import { formatLayerList } from '#delta';
 import { parseChanges } from '#dockerfile';
 import { EngineError } from '#errdefs';
 import { parsePlatform } from '#oci';
@@ -13,6 +14,7 @@ import {
 import {
   download,
   importImage,
+  layersHere,
   loadImages,
   type OnProgress,
   pullAllTags,
@@ -20,6 +22,7 @@ import {
   pushAllTags,
   pushImage,
   reportedBody,
+  saveDelta,
   saveImages,
   type TransferredImage,
   type TransferStores,
@@ -135,15 +138,22 @@ export function load(
 export async function* save(
   ctx: EngineContext,
   names: readonly string[],
-  options: { platform?: string } & Waiting = {},
+  options: { platform?: string; since?: SaveBase } & Waiting = {},
 ): AsyncGenerator<Uint8Array> {
-  yield* saveImages(storesOf(ctx), names, {
+  const call = {
     signal: options.signal,
     ...(options.platform ? { platform: parsePlatform(options.platform) } : {}),
-  });
+  };
+  const stores = storesOf(ctx);
+  yield* options.since ? saveDelta(stores, names, options.since, call) : saveImages(stores, names, call);
   for (const image of names.flatMap((name) => findImage(ctx, name) ?? [])) {
     ctx.events.emit({ type: 'image', action: 'save', id: image.id, attributes: { ...image.labels, name: image.id } });
   }
+}
+
+/** What a `save` elsewhere may take for granted here. */
+export async function layerDigests(ctx: EngineContext, names: readonly string[] = []): Promise<string> {
+  return formatLayerList(await layersHere(storesOf(ctx), names));
 }
 
 /** `POST /images/create?fromSrc=`: the last message is the image ID. */
