@@ -18,6 +18,7 @@ import {
   manifestPushCommand,
   manifestRmCommand,
 } from './commands/manifest.ts';
+import { containerPruneCommand, imagePruneCommand, systemPruneCommand, volumePruneCommand } from './commands/prune.ts';
 import { registryServeCommand } from './commands/registry-serve.ts';
 import { deleteCommand, searchCommand, tagsCommand } from './commands/remote.ts';
 import { runCommand } from './commands/run.ts';
@@ -26,6 +27,13 @@ import { infoCommand, versionCommand } from './commands/system.ts';
 import { systemDfCommand } from './commands/system-df.ts';
 import { importCommand, loadCommand, pullCommand, pushCommand } from './commands/transfer.ts';
 import { trashEmptyCommand, trashListCommand, undoCommand } from './commands/trash.ts';
+
+import {
+  volumeCreateCommand,
+  volumeInspectCommand,
+  volumeListCommand,
+  volumeRemoveCommand,
+} from './commands/volumes.ts';
 
 /** Every command, in the order of the help. */
 export const commandTable: readonly Command[] = [
@@ -54,6 +62,13 @@ export const commandTable: readonly Command[] = [
   logsCommand,
   stopCommand,
   rmCommand,
+  containerPruneCommand,
+  imagePruneCommand,
+  volumeListCommand,
+  volumeCreateCommand,
+  volumeInspectCommand,
+  volumeRemoveCommand,
+  volumePruneCommand,
   tagsCommand,
   searchCommand,
   copyCommand,
@@ -67,6 +82,7 @@ export const commandTable: readonly Command[] = [
   loginCommand,
   logoutCommand,
   systemDfCommand,
+  systemPruneCommand,
   undoCommand,
   trashListCommand,
   trashEmptyCommand,

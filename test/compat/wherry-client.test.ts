@@ -157,3 +157,68 @@ test('a command loads no HTTP client nor TLS that it has no use for: its start i
   const unwanted = modules.filter((name) => /undici|NativeModule (?:https|tls|crypto|zlib)$/.test(name));
   assert.deepEqual(unwanted, []);
 });
+
+test('what is removed: freed and kept apart, and the sum is what was reclaimable', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  await using daemon = await TestDaemon.start({ flags: ['--undo-min-free=0', '--bridge=none', '--iptables=false'] });
+  await using engine = connect(daemon.host);
+  const wherry = client(daemon, folder.path);
+  await wherry(['import', '-', 'base'], baseImageTar());
+  await wherry(['import', '-', 'app'], tarOf({ app: 'x'.repeat(3_000_000) }));
+  const part = async (kind: string) => (await engine.system.account()).Parts.find(({ Kind }) => Kind === kind)!;
+  const before = (await part('images')).Items.find(({ Name }) => Name.startsWith('app'))!.Reclaimable;
+  const removed = await wherry(['rmi', 'app']);
+  assert.match(
+    removed.stdout,
+    /^Untagged: app:latest\n(Deleted: sha256:\w+\n)+Total reclaimed space: 3.\d+MB\n freed now: 0B\n in the trash: 3.\d+MB \("wherry undo \d+" brings/,
+  );
+  assert.equal(
+    (await engine.trash.list()).reduce((sum, { Size }) => sum + Size, 0),
+    before,
+  );
+  await engine.trash.undo();
+
+  await wherry(['volume', 'create', '--label', 'a=b', 'data']);
+  assert.match((await wherry(['volume', 'ls', '-f', 'label=a=b'])).stdout, /^DRIVER +VOLUME NAME\nlocal +data\n$/);
+  assert.equal((await wherry(['volume', 'ls', '-q'])).stdout, 'data\n');
+  assert.equal(JSON.parse((await wherry(['volume', 'inspect', 'data'])).stdout)[0].Labels.a, 'b');
+  assert.deepEqual(await wherry(['volume', 'inspect', 'none']), {
+    status: 1,
+    stdout: '[]\n',
+    stderr: 'Error response from daemon: get none: no such volume\n',
+  });
+  await engine.containers.create({ Image: 'base', Cmd: ['true'], Volumes: { '/v': {} } }, { name: 'old' });
+  const asked = await wherry(['container', 'prune'], 'n\n');
+  assert.equal(
+    asked.stdout,
+    'WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] ',
+  );
+  assert.equal((await engine.containers.list({ all: true })).length, 1);
+  const pruned = await wherry(['container', 'prune'], 'y\n');
+  assert.match(pruned.stdout, /\[y\/N\] Deleted Containers:\n[0-9a-f]{64}\n\nTotal reclaimed space: /);
+  assert.match((await wherry(['volume', 'prune', '-f'])).stdout, /^Deleted Volumes:\n[0-9a-f]{64}\n\nTotal reclaimed/);
+  const all = await wherry(['system', 'prune', '-af', '--volumes']);
+  assert.match(
+    all.stdout,
+    /^Deleted Images:\n.*untagged: app:latest\ndeleted: sha256:.*in the trash: .*"wherry undo \d+" brings/s,
+  );
+  assert.deepEqual(await engine.images.list(), []);
+  assert.equal((await wherry(['volume', 'rm', 'data', 'none'])).status, 1);
+  for (let calls = (await engine.trash.list()).length; calls > 0; calls--) await wherry(['undo']);
+  assert.equal((await engine.images.list()).length, 2);
+  assert.equal((await wherry(['volume', 'ls', '-q'])).stdout.split('\n').length - 1, 2);
+});
+
+test('without an undo what is removed is freed', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  await using daemon = await TestDaemon.start({ flags: ['--undo-grace=0', '--bridge=none', '--iptables=false'] });
+  const wherry = client(daemon, folder.path);
+  await wherry(['import', '-', 'app'], tarOf({ app: 'x'.repeat(3_000_000) }));
+  const removed = await wherry(['rmi', 'app']);
+  assert.match(removed.stdout, /\n(Deleted: sha256:\w+\n)+Total reclaimed space: 3MB\n$/);
+  await wherry(['import', '-', 'app'], tarOf({ app: 'x'.repeat(3_000_000) }));
+  assert.match((await wherry(['image', 'prune', '-af'])).stdout, /\n\nTotal reclaimed space: 3MB\n$/);
+  assert.equal((await wherry(['image', 'prune', '-f'])).stdout, 'Total reclaimed space: 0B\n');
+});

@@ -8,6 +8,7 @@ import { explanationText } from '../explanation.ts';
 import { UsageError } from '../flags.ts';
 import { imageTree } from '../image-tree.ts';
 import { Output } from '../output.ts';
+import { type RemovedSpace, removing, spaceLines, sumOf } from '../removed-space.ts';
 import { ellipsis, formatTable, humanAge, humanSize, shortID } from '../table.ts';
 
 /** `--filter key=value` lines as the API's filters. */
@@ -181,13 +182,23 @@ export const rmiCommand: Command = {
   ],
   async run({ flags, args, engine, terminal }) {
     let status = 0;
+    const spaces: RemovedSpace[] = [];
+    const options = {
+      force: flags.on('force'),
+      noPrune: flags.on('no-prune'),
+      ...(flags.has('platform') ? { platforms: flags.list('platform') } : {}),
+    };
+    const layersBytes = async () => (await engine().system.df({ types: ['image'] })).LayersSize ?? 0;
     for (const name of args) {
       try {
-        const items = await engine().images.remove(name, {
-          force: flags.on('force'),
-          noPrune: flags.on('no-prune'),
-          ...(flags.has('platform') ? { platforms: flags.list('platform') } : {}),
-        });
+        const before = await layersBytes();
+        const { answer: items, space } = await removing(
+          engine(),
+          'rmi',
+          () => engine().images.remove(name, options),
+          async () => before - (await layersBytes()),
+        );
+        spaces.push(space);
         for (const item of items) {
           terminal.stdout.write(
             item.Deleted === undefined ? `Untagged: ${item.Untagged}\n` : `Deleted: ${item.Deleted}\n`,
@@ -198,6 +209,8 @@ export const rmiCommand: Command = {
         if (!(flags.on('force') && isKind(error, 'not-found'))) status = 1;
       }
     }
+    const space = sumOf(spaces);
+    if (space.freedBytes + space.trashedBytes > 0) terminal.stdout.write(spaceLines(space));
     return status;
   },
 };

@@ -1,0 +1,113 @@
+import { isKind } from '#errdefs';
+import type { Command } from '../command.ts';
+import { errorText } from '../error-text.ts';
+import { UsageError } from '../flags.ts';
+import { formatTable } from '../table.ts';
+import { parseFilters } from './images.ts';
+
+export const volumeListCommand: Command = {
+  name: 'volume ls',
+  usage: '[OPTIONS]',
+  summary: 'List volumes',
+  aliases: ['volume list'],
+  minArgs: 0,
+  maxArgs: 0,
+  flags: [
+    { name: 'filter', short: 'f', type: 'list', value: 'filter', help: 'Provide filter values (e.g. "dangling=true")' },
+    { name: 'json', type: 'toggle', help: 'Print as JSON' },
+    { name: 'quiet', short: 'q', type: 'toggle', help: 'Only display volume names' },
+  ],
+  async run({ flags, engine, terminal }) {
+    const { Volumes } = await engine().volumes.list({ filters: parseFilters(flags.list('filter')) });
+    const volumes = Volumes ?? [];
+    if (flags.on('json')) terminal.stdout.write(`${JSON.stringify(volumes, undefined, 2)}\n`);
+    else if (flags.on('quiet')) terminal.stdout.write(volumes.map(({ Name }) => `${Name}\n`).join(''));
+    else {
+      const rows = volumes.map(({ Driver, Name }) => [Driver, Name]);
+      terminal.stdout.write(formatTable(['DRIVER', 'VOLUME NAME'], rows));
+    }
+    return 0;
+  },
+};
+
+export const volumeCreateCommand: Command = {
+  name: 'volume create',
+  usage: '[OPTIONS] [VOLUME]',
+  summary: 'Create a volume',
+  minArgs: 0,
+  maxArgs: 1,
+  flags: [
+    { name: 'driver', short: 'd', type: 'string', help: 'Specify volume driver name (default "local")' },
+    { name: 'label', type: 'list', help: 'Set metadata for a volume' },
+    { name: 'opt', short: 'o', type: 'list', value: 'map', help: 'Set driver specific options' },
+  ],
+  async run({ flags, args, engine, terminal }) {
+    const { Name } = await engine().volumes.create({
+      ...(args[0] === undefined ? {} : { Name: args[0] }),
+      Driver: flags.text('driver') ?? 'local',
+      Labels: pairs(flags.list('label')),
+      DriverOpts: pairs(flags.list('opt'), 'o, --opt'),
+    });
+    terminal.stdout.write(`${Name}\n`);
+    return 0;
+  },
+};
+
+/** `wanted` names the flag that takes no key without a value. */
+function pairs(lines: readonly string[], wanted?: string): Record<string, string> {
+  return Object.fromEntries(
+    lines.map((line) => {
+      const at = line.indexOf('=');
+      if (at < 0 && wanted !== undefined)
+        throw new UsageError(
+          `invalid argument "${line}" for "-${wanted}" flag: ${line} must be formatted as key=value`,
+        );
+      return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)];
+    }),
+  );
+}
+
+export const volumeRemoveCommand: Command = {
+  name: 'volume rm',
+  usage: '[OPTIONS] VOLUME [VOLUME...]',
+  summary: 'Remove one or more volumes',
+  aliases: ['volume remove'],
+  minArgs: 1,
+  flags: [{ name: 'force', short: 'f', type: 'toggle', help: 'Force the removal of one or more volumes' }],
+  async run({ flags, args, engine, terminal }) {
+    let status = 0;
+    for (const name of args) {
+      try {
+        await engine().volumes.remove(name, { force: flags.on('force') });
+        terminal.stdout.write(`${name}\n`);
+      } catch (error) {
+        terminal.stderr.write(`${errorText(error)}\n`);
+        status = 1;
+      }
+    }
+    return status;
+  },
+};
+
+export const volumeInspectCommand: Command = {
+  name: 'volume inspect',
+  usage: 'VOLUME [VOLUME...]',
+  summary: 'Display detailed information on one or more volumes',
+  minArgs: 1,
+  flags: [],
+  async run({ args, engine, terminal }) {
+    const found: unknown[] = [];
+    let status = 0;
+    for (const name of args) {
+      try {
+        found.push(await engine().volumes.inspect(name));
+      } catch (error) {
+        if (!isKind(error, 'not-found')) throw error;
+        terminal.stderr.write(`${errorText(error)}\n`);
+        status = 1;
+      }
+    }
+    terminal.stdout.write(`${JSON.stringify(found, undefined, 4)}\n`);
+    return status;
+  },
+};
