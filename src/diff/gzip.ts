@@ -10,6 +10,11 @@ const deflateBlock = promisify(deflateRaw) as (
   options: { level: number; dictionary?: Uint8Array; finishFlush: number },
 ) => Promise<Buffer>;
 
+/**
+ * Docker pushes with 6. Images of Debian, of Python and of node_modules are 8 to 9 % larger with 1, and take 2 to 2.4 times less processor time, which is
+ * nearly all of a push.
+ */
+const defaultLevel = 1;
 const blockBytes = 1 << 20;
 /** Deflate's window: what a block may refer back to. */
 const windowBytes = 32 << 10;
@@ -19,7 +24,7 @@ const header = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 const lastBlock = Buffer.from([0x03, 0x00]);
 
 export interface CompressOptions {
-  /** 1 to 9; 6 is what Docker pushes with. */
+  /** 1 to 9. */
   readonly level?: number;
   /** Blocks in work at once in Node's thread pool. */
   readonly parallel?: number;
@@ -45,7 +50,7 @@ export class CompressedLayer implements AsyncIterable<Uint8Array> {
 
   constructor(source: ByteSource, options: CompressOptions = {}) {
     this.#source = source;
-    this.#level = options.level ?? 6;
+    this.#level = options.level ?? defaultLevel;
     this.#parallel = options.parallel ?? availableParallelism() + 1;
   }
 
