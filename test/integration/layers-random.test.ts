@@ -6,17 +6,17 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { isKind } from '#errdefs';
-import { unmountBelow } from '#mount';
-import { type DiffID, digestHex, digestOf } from '#oci';
+import type { DiffID } from '#oci';
 import { openErofs, openOverlay2, openVfs } from '#snapshots';
-import { requireRoot, temporaryFolder } from '#testing';
+import { requireRoot } from '#testing';
 import { Bench, treeDifferencesOf } from '../../src/snapshots/testsuite/bench.ts';
-import { file, folder, type Item, TestRoot, tarOf } from '../../src/snapshots/testsuite/layers.ts';
+import { folder, TestRoot } from '../../src/snapshots/testsuite/layers.ts';
 import { agreedStack, anyStack } from '../../src/snapshots/testsuite/random-stacks.ts';
+import { Podman, savedImage } from '../support/podman.ts';
 
 const run = promisify(execFile);
 const count = Number(process.env['WHERRY_RANDOM_STACKS'] ?? 60);
@@ -105,62 +105,3 @@ test('real images show what podman makes of them', async (t) => {
     assert.deepEqual(differences.slice(0, 20), [], path);
   }
 });
-
-/** Podman with a store of its own, which goes at the end. */
-class Podman implements AsyncDisposable {
-  readonly #folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  #driver = '';
-
-  private constructor(scratch: Awaited<ReturnType<typeof temporaryFolder>>) {
-    this.#folder = scratch;
-  }
-
-  static async open(): Promise<Podman> {
-    const podman = new Podman(await temporaryFolder('wherry-podman-'));
-    podman.#driver = await podman.#run('info', '--format', '{{.Store.GraphDriverName}}').catch(String);
-    return podman;
-  }
-
-  stacksLayers(t: TestContext): boolean {
-    if (this.#driver === 'overlay') return true;
-    t.skip(`no podman that stacks layers by overlayfs: ${this.#driver}`);
-    return false;
-  }
-
-  /** Shows the image that was saved to a file; answers where. */
-  async mount(path: string): Promise<string> {
-    const loaded = await this.#run('load', '--quiet', '--input', path);
-    return await this.#run('image', 'mount', loaded.split(' ').at(-1)!);
-  }
-
-  async #run(...args: string[]): Promise<string> {
-    const folders = ['--root', join(this.#folder.path, 'root'), '--runroot', join(this.#folder.path, 'run')];
-    const { stdout } = await run('podman', [...folders, ...args], { maxBuffer: 1 << 26 });
-    return stdout.trim();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await unmountBelow(this.#folder.path);
-    await this.#folder[Symbol.asyncDispose]();
-  }
-}
-
-/** As `docker save` writes it. */
-function savedImage(layers: readonly (readonly Item[])[]): Buffer {
-  const tars = layers.map((items) => tarOf(items));
-  const config = JSON.stringify({
-    architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
-    os: 'linux',
-    config: {},
-    rootfs: { type: 'layers', diff_ids: tars.map((tar) => digestOf(tar)) },
-    history: tars.map(() => ({ created_by: 'random' })),
-  });
-  const names = tars.map((_, i) => `layer-${i}.tar`);
-  const configName = `${digestHex(digestOf(config))}.json`;
-  const manifest = JSON.stringify([{ Config: configName, RepoTags: ['localhost/random:1'], Layers: names }]);
-  return tarOf([
-    ...tars.map((tar, i) => file(names[i]!, tar)),
-    file(configName, config),
-    file('manifest.json', manifest),
-  ]);
-}
