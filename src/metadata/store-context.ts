@@ -2,7 +2,7 @@ import type { KeyedLock } from '#concurrency';
 import type { ContentStore, Inspection } from '#content';
 import { EngineError } from '#errdefs';
 import type { Digest } from '#oci';
-import type { Connection } from '#sqlite';
+import { type Connection, text } from '#sqlite';
 import type { DatabaseWriter } from './database-writer.ts';
 
 /** What the tables share. */
@@ -27,11 +27,12 @@ export async function vouchForBlobs(
   context: StoreContext,
   digests: Iterable<Digest>,
 ): Promise<{ digest: Digest; sizeBytes: number }[]> {
+  const unknown = context.reader.all(
+    'SELECT DISTINCT value AS digest FROM json_each(?) WHERE value NOT IN (SELECT digest FROM blobs)',
+    JSON.stringify([...digests]),
+  );
   const found: { digest: Digest; sizeBytes: number }[] = [];
-  for (const digest of new Set(digests)) {
-    if (context.reader.get('SELECT 1 FROM blobs WHERE digest = ?', digest)) continue;
-    found.push(await vouchForBlob(context, digest));
-  }
+  for (const row of unknown) found.push(await vouchForBlob(context, text(row, 'digest') as Digest));
   return found;
 }
 

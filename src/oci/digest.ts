@@ -81,9 +81,23 @@ export function chainIDs(diffIDs: readonly DiffID[]): readonly ChainID[] {
   const chain: ChainID[] = [];
   for (const diffID of diffIDs) {
     const below = chain.at(-1);
-    chain.push((below === undefined ? diffID : digestOf(`${below} ${diffID}`)) as string as ChainID);
+    chain.push(below === undefined ? (diffID as string as ChainID) : chainAbove(`${below} ${diffID}`));
   }
   return chain;
+}
+
+/** Chains are asked for again and again, layer by layer as they grow: hashed each time, a deep one would cost the square of its depth. */
+const knownChains = new Map<string, ChainID>();
+const maxKnownChains = 8192;
+
+/** image-spec v1.1 config.md §layer-chainid: of `<chainID> <diffID>`. */
+function chainAbove(link: string): ChainID {
+  const known = knownChains.get(link);
+  if (known !== undefined) return known;
+  const made = digestOf(link) as string as ChainID;
+  if (knownChains.size === maxKnownChains) knownChains.clear();
+  knownChains.set(link, made);
+  return made;
 }
 
 /** The chainID of the whole chain; `undefined` for no layers. */

@@ -111,8 +111,11 @@ function addBlobs(database: Connection, blobs: PutImage['newBlobs'], nowMs: numb
 }
 
 function refer(database: Connection, id: Digest, digests: readonly Digest[]): void {
-  for (const digest of new Set(digests))
-    database.run('INSERT INTO image_blobs VALUES (?, ?) ON CONFLICT DO NOTHING', id, digest);
+  database.run(
+    'INSERT INTO image_blobs SELECT ?, value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING',
+    id,
+    JSON.stringify(digests),
+  );
 }
 
 /**
@@ -238,13 +241,16 @@ function markTagged(database: Connection, id: Digest, nowMs: number): void {
 /** Remembers which chains go through which layers: drivers derive files for some of them. */
 export function recordChains(database: Connection, diffIDs: NewImage['diffIDs']): void {
   const chains = chainIDs(diffIDs);
-  for (const [index, chain] of chains.entries()) {
+  for (let index = chains.length - 1; index >= 0; index--) {
+    const parent = chains[index - 1] ?? null;
+    const isKnown = database.get('SELECT 1 FROM chains WHERE chain_id = ? AND parent_id IS ?', chains[index]!, parent);
+    // A chain goes with any that it stands on: what is below one that is known is known as well.
+    if (isKnown) return;
     database.run(
-      `INSERT INTO chains (chain_id, diff_id, parent_id) VALUES (?, ?, ?)
-       ON CONFLICT DO UPDATE SET parent_id = excluded.parent_id WHERE parent_id IS NOT excluded.parent_id`,
-      chain,
+      'INSERT INTO chains (chain_id, diff_id, parent_id) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET parent_id = excluded.parent_id',
+      chains[index]!,
       diffIDs[index]!,
-      chains[index - 1] ?? null,
+      parent,
     );
   }
 }
