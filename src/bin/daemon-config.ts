@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import type { BuildCacheOptions } from '#engine';
 import { EngineError, isErrno, messageOf } from '#errdefs';
 import { type ListenAddress, parseHost } from '#http';
 import { type LogLevel, logLevels } from '#log';
@@ -39,6 +40,7 @@ export interface DaemonConfig {
   /** Equal files of layers share their blocks. */
   readonly dedup: 'files' | undefined;
   readonly retain: Retain;
+  readonly buildCache: BuildCacheOptions;
   /** Whose subordinate IDs containers get. */
   readonly usernsRemap: string | undefined;
   /** How long what is removed can be brought back; nothing while less of the disk is free. */
@@ -199,6 +201,7 @@ function buildConfig(values: Values): DaemonConfig {
     storageDriver: storageDriver(text('storage-driver')),
     storageOptions: storageOptions(list('storage-opt')),
     dedup: dedup(text('dedup')),
+    buildCache: (values.get('builder') as BuildCacheOptions | undefined) ?? {},
     retain: readRetain(text('retain'), list('retain-repository')),
     usernsRemap: text('userns-remap'),
     repair: flag('repair'),

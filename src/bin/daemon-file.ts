@@ -1,5 +1,6 @@
 import { parseSize } from '#api-types';
 import { EngineError, messageOf } from '#errdefs';
+import { decodeBuilder } from './builder-options.ts';
 import { decodeUlimits } from './container-defaults.ts';
 import { checkPrefix } from './daemon-checks.ts';
 import type { AddressPool, DriverOptions, NamedRuntime, OptionSpec, OptionValue } from './daemon-option.ts';
@@ -99,6 +100,7 @@ const descriptions: Readonly<Record<OptionSpec['kind'], string>> = {
   bytes: 'a string with a size',
   features: 'an object of true and false',
   ulimits: 'an object of objects with Name, Soft and Hard',
+  builder: 'an object',
   'driver-options': 'an object of objects of strings',
 };
 
@@ -113,6 +115,7 @@ const decoders: Readonly<Record<OptionSpec['kind'], (value: unknown) => OptionVa
   runtimes: decodeRuntimes,
   bytes: (value) => (typeof value === 'string' ? parseSize(value) : undefined),
   ulimits: decodeUlimits,
+  builder: decodeBuilder,
   features: (value) =>
     isRecord(value) && Object.values(value).every((item) => typeof item === 'boolean')
       ? (value as Readonly<Record<string, boolean>>)

@@ -19,7 +19,8 @@ export interface ParsedFlags {
   readonly positional: readonly string[];
 }
 
-const byFlag = new Map(daemonOptions.map((spec) => [spec.flag, spec]));
+/** `builder` is a key of daemon.json alone. */
+const byFlag = new Map(daemonOptions.filter(({ kind }) => kind !== 'builder').map((spec) => [spec.flag, spec]));
 const byShort = new Map(
   daemonOptions.flatMap((spec) => (spec.short === undefined ? [] : [[spec.short, spec] as const])),
 );

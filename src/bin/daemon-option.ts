@@ -1,4 +1,5 @@
 import type { Ulimit } from '#api-types';
+import type { BuildCacheOptions } from '#engine';
 
 /** A value as it was read. */
 export type OptionValue =
@@ -11,7 +12,8 @@ export type OptionValue =
   | Readonly<Record<string, Ulimit>>
   | Readonly<Record<string, boolean>>
   | Readonly<Record<string, NamedRuntime>>
-  | readonly AddressPool[];
+  | readonly AddressPool[]
+  | BuildCacheOptions;
 
 export interface AddressPool {
   readonly base: string;
@@ -39,6 +41,7 @@ export type OptionKind =
   | 'ulimits'
   | 'bytes'
   | 'features'
+  | 'builder'
   | 'driver-options';
 
 export interface OptionSpec {

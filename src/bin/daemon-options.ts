@@ -410,5 +410,6 @@ export const daemonOptions: readonly OptionSpec[] = [
   },
   { flag: 'validate', kind: 'bool', help: 'Validate daemon configuration and exit' },
   { flag: 'version', short: 'v', kind: 'bool', help: 'Print version information and quit' },
+  { flag: 'builder', key: 'builder', kind: 'builder', help: '', absent: true },
   ...absentOptions,
 ];

@@ -32,10 +32,7 @@ test('what dockerd has and this daemon has not is refused by name, with the reas
   ];
   for (const [flag, message] of faults) assert.throws(() => onCommandLine(flag), { message }, flag);
   assert.throws(() => inFile('{"features":{"time":true}}'), { message: 'feature time is not supported' });
-  assert.throws(
-    () => inFile('{"builder":{"gc":{"enabled":true}}}'),
-    /builder is not supported: the build cache is not/,
-  );
+  assert.throws(() => inFile('{"deprecated-key-path":"/x"}'), /^EngineError: deprecated-key-path is not supported/);
 });
 
 test('values that ask for nothing, and for what is so anyway, pass', () => {

@@ -93,6 +93,5 @@ function checkFeatures(features: Features = {}): void {
 /** Keys of daemon.json that no flag has. */
 export const absentKeys: Readonly<Record<string, string>> = {
   'allow-nondistributable-artifacts': 'layers that may not be distributed are not pushed',
-  builder: 'the build cache is not cleaned by itself, use `docker builder prune`',
   'deprecated-key-path': 'the daemon has no key',
 };

@@ -13,6 +13,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     storageOptions: config.storageOptions,
     dedup: config.dedup,
     retain: config.retain,
+    buildCache: config.buildCache,
     ...(config.usernsRemap ? { usernsRemap: config.usernsRemap } : {}),
     ...(config.runtimePath ? { runtimePath: config.runtimePath } : {}),
     ...(config.runtimeName ? { runtimeName: config.runtimeName } : {}),

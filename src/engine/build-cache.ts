@@ -1,8 +1,9 @@
 import type { BuildCacheItem, BuildCachePruned, CacheSpace, Filters } from '#api-types';
-import type { BuildCacheRecord, ImageRecord } from '#metadata';
+import type { BuildCacheRecord, ImageRecord, Keeping } from '#metadata';
 import { sys } from '#sys';
 import { type CacheType, cacheSelection } from './cache-filters.ts';
 import { isCacheMountKey } from './cache-mounts/index.ts';
+import type { CacheRule } from './cache-rules.ts';
 import { spaceBound } from './cache-space.ts';
 import type { EngineContext } from './context.ts';
 import { collectGarbage } from './images/collect.ts';
@@ -34,6 +35,23 @@ export async function pruneBuildCache(
   ctx: EngineContext,
   options: { all?: boolean; filters?: Filters } & CacheSpace = {},
 ): Promise<BuildCachePruned> {
+  const { chosen, isBounded } = await choose(ctx, options);
+  const pruned = await remove(ctx, chosen, ctx.metadata.journal.keeping('builder prune', ''));
+  if (options.all && !options.filters && !isBounded) await ctx.contextMemory.clear();
+  return pruned;
+}
+
+/** The same by a rule, for room: nothing is kept for an undo. Undefined when there was nothing to do. */
+export async function pruneByRule(ctx: EngineContext, rule: CacheRule): Promise<BuildCachePruned | undefined> {
+  const { chosen } = await choose(ctx, rule);
+  return chosen.length > 0 ? await remove(ctx, chosen, undefined) : undefined;
+}
+
+/** What a prune means, longest unused first. */
+async function choose(
+  ctx: EngineContext,
+  options: CacheRule,
+): Promise<{ readonly chosen: readonly SizedRecord[]; readonly isBounded: boolean }> {
   const isWanted = cacheSelection(options.filters ?? {});
   const needed = neededImages(ctx);
   const records = await Promise.all(
@@ -55,14 +73,22 @@ export async function pruneBuildCache(
     keptBytes -= record.sizeBytes;
     return true;
   });
+  return { chosen, isBounded: boundBytes !== undefined };
+}
+
+type SizedRecord = BuildCacheRecord & { readonly sizeBytes: number };
+
+async function remove(
+  ctx: EngineContext,
+  chosen: readonly SizedRecord[],
+  keep: Keeping | undefined,
+): Promise<BuildCachePruned> {
   const steps = chosen.filter((record) => !isCacheMountKey(record.key));
-  const keep = ctx.metadata.journal.keeping('builder prune', '');
   await ctx.metadata.buildCache.remove(
     steps.map((record) => record.key),
     keep,
   );
   await rememberPruned(ctx, steps);
-  if (options.all && !options.filters && boundBytes === undefined) await ctx.contextMemory.clear();
   await ctx.fileLists.keepOnly(listedContents(ctx));
   const gone = new Set<BuildCacheRecord>(steps);
   let freedBytes = 0;

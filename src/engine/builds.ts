@@ -72,6 +72,7 @@ export function build(
     } finally {
       await cleanup('build context', () => rm(scratchDir, { recursive: true, force: true }));
       ctx.buildFolders.delete(scratchDir);
+      ctx.cacheKeeper.built();
     }
   }, options.signal);
 }

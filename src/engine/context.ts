@@ -9,6 +9,7 @@ import type { RegistryClient } from '#registry';
 import type { Runtime } from '#runtime';
 import type { SnapshotDriver } from '#snapshots';
 import type { Volumes } from '#volume';
+import type { BuildCacheKeeper } from './build-cache-keeper.ts';
 import type { CacheMounts } from './cache-mounts/index.ts';
 import type { DefaultSeccomp } from './containers/default-seccomp.ts';
 import type { ContainerRegistry } from './containers/registry.ts';
@@ -39,6 +40,7 @@ export interface EngineContext {
   readonly networks: Networks;
   readonly volumes: Volumes;
   readonly cacheMounts: CacheMounts;
+  readonly cacheKeeper: BuildCacheKeeper;
   readonly trash: TrashKeeper;
   /** Digests of files that builds were given as listings. */
   readonly contextMemory: ContextMemory;

@@ -13,8 +13,11 @@ import { hostPlatform } from '#oci';
 import { createRegistryClient } from '#registry';
 import { openRuntime } from '#runtime';
 import { chooseDriver, layerIndexPath } from '#snapshots';
+import { sys } from '#sys';
 import { openVolumes } from '#volume';
+import { BuildCacheKeeper } from './build-cache-keeper.ts';
 import { CacheMounts } from './cache-mounts/index.ts';
+import { cacheRules } from './cache-rules.ts';
 import { adoptContainers } from './containers/adopt.ts';
 import type { Container } from './containers/container.ts';
 import { openDefaultSeccomp } from './containers/default-seccomp.ts';
@@ -63,12 +66,19 @@ export async function openEngine(options: EngineOptions): Promise<ReloadableEngi
     await takeOver(ctx);
     held.use(new Scrubber(ctx.metadata, options.scrub ?? {}, () => rememberDamage(ctx)));
     await releaseUnretained(ctx);
+    held.use(ctx.cacheKeeper.start(ctx));
     if (ctx.sharing) held.use(ctx.sharing.start(ctx));
     return engineOver(ctx, await engineID(ctx.metadata), held.move());
   } catch (error) {
     await held.disposeAsync();
     throw error;
   }
+}
+
+/** Of the whole file system. */
+function diskBytes(path: string): number {
+  const { blocks, blockSize } = sys.statfs(path);
+  return blocks * blockSize;
 }
 
 /** Tells this data root's links, rules and run root from those of others on the machine. */
@@ -151,6 +161,10 @@ async function openContext(
     seccomp,
     networks,
     volumes,
+    cacheKeeper: new BuildCacheKeeper(
+      cacheRules(options.buildCache ?? {}, diskBytes(root)),
+      options.buildCache?.delayMs,
+    ),
     trash,
     contextMemory: new ContextMemory(join(root, 'contexts')),
     fileLists: new FileLists(join(root, 'build-files')),

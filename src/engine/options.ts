@@ -1,4 +1,5 @@
 import type { Platform } from '#oci';
+import type { BuildCacheOptions } from './cache-rules.ts';
 import type { ContainerDefaults } from './containers/container-defaults.ts';
 import type { LogDefaults } from './containers/log-config.ts';
 import type { ScrubOptions } from './system/scrub.ts';
@@ -25,6 +26,7 @@ export interface EngineOptions {
   readonly runtimes?: Readonly<Record<string, { readonly path: string; readonly args: readonly string[] }>>;
   /** The seccomp profile of containers that name none: the path of one, `unconfined`, or `builtin`, which is the default. */
   readonly seccompProfile?: string;
+  readonly buildCache?: BuildCacheOptions;
   /** What containers get that do not say otherwise; steps of builds too. */
   readonly containerDefaults?: ContainerDefaults;
   readonly network?: {
