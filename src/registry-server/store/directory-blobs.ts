@@ -6,6 +6,7 @@ import { type Digest, digestAlgorithm, digestHex, isDigest } from '#oci';
 import type { BlobStore, ByteRange, StoredBlob } from './blob-store.ts';
 import { FileUpload, type Places } from './file-upload.ts';
 import { FolderSync } from './folder-sync.ts';
+import { HashThreads } from './hash-threads.ts';
 
 const readChunkBytes = 512 << 10;
 /** Small, so that the first byte goes out early. */
@@ -22,6 +23,7 @@ export async function openDirectoryBlobs(root: string): Promise<BlobStore> {
   const places: Places = {
     pathOf: (digest) => join(folderOf(digest), digestHex(digest)),
     settle: (digest) => syncs.get(digestAlgorithm(digest))!.sync(),
+    hashing: new HashThreads(),
   };
   const uploadPath = (key: string) => join(uploads, key);
   return {

@@ -1,11 +1,14 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { EngineError, isErrno } from '#errdefs';
 import { removeIfPresent } from '#files';
 import { type Digest, type DigestAlgorithm, digestAlgorithm, parseDigest } from '#oci';
-import { type ByteSource, coalesce } from '#streams';
+import type { ByteSource } from '#streams';
 import type { Upload } from './blob-store.ts';
+import type { HashThreads } from './hash-threads.ts';
+import { sharedChunks } from './shared-chunks.ts';
+import { UploadHash } from './upload-hash.ts';
 
 const readChunkBytes = 1 << 20;
 const writeChunkBytes = 1 << 20;
@@ -16,6 +19,7 @@ export interface Places {
   /** Resolves when what has been put in place before is there for good. */
   readonly settle: (digest: Digest) => Promise<void>;
   readonly pathOf: (digest: Digest) => string;
+  readonly hashing: HashThreads;
 }
 
 /** An upload as a file that grows, hashed on the way. */
@@ -24,7 +28,7 @@ export class FileUpload implements Upload {
   readonly #path: string;
   readonly #places: Places;
   readonly #algorithm: DigestAlgorithm;
-  readonly #hash: Hash;
+  readonly #hash: UploadHash;
   #sizeBytes = 0;
   #dirtyBytes = 0;
   #isHashRight = true;
@@ -35,7 +39,7 @@ export class FileUpload implements Upload {
     this.#path = path;
     this.#places = places;
     this.#algorithm = algorithm;
-    this.#hash = createHash(algorithm);
+    this.#hash = new UploadHash(algorithm, places.hashing);
   }
 
   static async begin(path: string, algorithm: DigestAlgorithm, places: Places): Promise<FileUpload> {
@@ -52,8 +56,8 @@ export class FileUpload implements Upload {
       throw error;
     }
     const upload = new FileUpload(file, path, algorithm, places);
-    for await (const chunk of bytesOf(path)) {
-      upload.#hash.update(chunk);
+    for await (const chunk of sharedChunks(bytesOf(path), writeChunkBytes)) {
+      await upload.#hash.update(chunk);
       upload.#sizeBytes += chunk.byteLength;
     }
     return upload;
@@ -68,16 +72,17 @@ export class FileUpload implements Upload {
     const arrived = untilFailure(source, (error) => {
       failure = { error };
     });
-    for await (const chunk of coalesce(arrived, writeChunkBytes)) await this.#write(chunk);
+    for await (const chunk of sharedChunks(arrived, writeChunkBytes)) await this.#write(chunk);
     if (failure) throw failure.error;
   }
 
-  /** Written by another thread while this one hashes. */
+  /** Written by one thread while another hashes. */
   async #write(chunk: Uint8Array): Promise<void> {
     const writing = this.#writeAt(chunk, this.#sizeBytes);
-    this.#hash.update(chunk);
+    const [written, hashed] = await Promise.allSettled([writing, this.#hash.update(chunk)]);
     try {
-      await writing;
+      if (written.status === 'rejected') throw written.reason;
+      if (hashed.status === 'rejected') throw hashed.reason;
     } catch (error) {
       // The hash is ahead of the file from here on.
       this.#isHashRight = false;
@@ -116,11 +121,10 @@ export class FileUpload implements Upload {
   }
 
   async digest(algorithm: DigestAlgorithm): Promise<Digest> {
-    let hash = this.#hash.copy();
-    if (algorithm !== this.#algorithm || !this.#isHashRight) {
-      hash = createHash(algorithm);
-      for await (const chunk of bytesOf(this.#path)) hash.update(chunk);
-    }
+    if (algorithm === this.#algorithm && this.#isHashRight)
+      return parseDigest(`${algorithm}:${await this.#hash.digest()}`);
+    const hash = createHash(algorithm);
+    for await (const chunk of bytesOf(this.#path)) hash.update(chunk);
     return parseDigest(`${algorithm}:${hash.digest('hex')}`);
   }
 
@@ -130,6 +134,7 @@ export class FileUpload implements Upload {
       await this.abort();
       throw new EngineError('data-loss', `commit upload: its digest is ${actual}, not ${digest}`);
     }
+    this.#hash[Symbol.dispose]();
     await this.#file.sync();
     await this.#file.close();
     await rename(this.#path, this.#places.pathOf(digest));
@@ -137,11 +142,13 @@ export class FileUpload implements Upload {
   }
 
   async abort(): Promise<void> {
+    this.#hash[Symbol.dispose]();
     await this.#file.close();
     await removeIfPresent(this.#path);
   }
 
   async suspend(): Promise<void> {
+    this.#hash[Symbol.dispose]();
     await this.#file.close();
   }
 }

@@ -1,12 +1,16 @@
 /** What every BlobStore does. */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { digestOf, parseDigest } from '#oci';
 import { fromBytes, readAll } from '#streams';
 import type { BlobStore } from '../blob-store.ts';
 
 const key = '01234567-89ab-cdef-0123-456789abcdef-0123456789abcdef';
+
+async function* inPieces(bytes: Buffer, sizeBytes: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += sizeBytes) yield bytes.subarray(at, at + sizeBytes);
+}
 
 /** `reopen` is the next process on the same store. */
 export function testBlobStore(
@@ -30,6 +34,24 @@ export function testBlobStore(
     assert.equal((await readAll(store.open(digest), 100)).toString(), '0123456789');
     assert.equal((await readAll(store.open(digest, { offset: 3, length: 2 }), 100)).toString(), '34');
     assert.equal((await readAll(store.open(digest, { offset: 3, length: 0 }), 100)).length, 0);
+  });
+
+  test(`${name}: large uploads at once, in chunks of any size, each asked for its digest on the way`, async () => {
+    await using opened = await open();
+    const { store } = opened;
+    const blobs = Array.from({ length: 4 }, (_, at) => randomBytes((9 << 20) + 7919 * at));
+    await Promise.all(
+      blobs.map(async (bytes, at) => {
+        const upload = await store.beginUpload(`${key}${at}`, 'sha256');
+        const half = 4_600_000 + at;
+        await upload.append(inPieces(bytes.subarray(0, half), 70_001));
+        assert.equal(await upload.digest('sha256'), digestOf(bytes.subarray(0, half)));
+        if (at === 3) return await upload.abort();
+        await upload.append(inPieces(bytes.subarray(half), 1_500_000));
+        await upload.commit(digestOf(bytes));
+        assert.ok((await readAll(store.open(digestOf(bytes)), 1 << 24)).equals(bytes));
+      }),
+    );
   });
 
   test(`${name}: a wrong digest leaves nothing, another algorithm is no wrong digest`, async () => {
