@@ -19,6 +19,13 @@ import {
   manifestRmCommand,
 } from './commands/manifest.ts';
 import { containerPruneCommand, imagePruneCommand, systemPruneCommand, volumePruneCommand } from './commands/prune.ts';
+import {
+  registryDeletedCommand,
+  registryDescribeCommand,
+  registryRestoreCommand,
+  registryScrubCommand,
+  registryStarCommand,
+} from './commands/registry-hub.ts';
 import { registryServeCommand } from './commands/registry-serve.ts';
 import { deleteCommand, searchCommand, tagsCommand } from './commands/remote.ts';
 import { runCommand } from './commands/run.ts';
@@ -87,6 +94,11 @@ export const commandTable: readonly Command[] = [
   trashListCommand,
   trashEmptyCommand,
   registryServeCommand,
+  registryDescribeCommand,
+  registryStarCommand,
+  registryDeletedCommand,
+  registryRestoreCommand,
+  registryScrubCommand,
   versionCommand,
   infoCommand,
 ];

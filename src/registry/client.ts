@@ -6,6 +6,7 @@ import { pullError, RegistryError } from './errors.ts';
 import { HostBook } from './host-book.ts';
 import type { Capability } from './host-settings.ts';
 import type { Host } from './hosts.ts';
+import { callHub } from './hub-calls.ts';
 import { insecureHosts } from './insecure.ts';
 import { login } from './login.ts';
 import { deleteManifest, getManifest, putManifest, resolveManifest } from './manifests.ts';
@@ -102,6 +103,7 @@ export function createRegistryClient(options: RegistryOptions = {}): RegistryCli
     async *repositories(domain, call = {}) {
       yield* listRepositories(session, await own(domain), call);
     },
+    hub: async (domain, request, call = {}) => callHub(session, { host: await own(domain), retry }, request, call),
     login: (auth, call = {}) => login(session, own, auth, call.signal),
     search: (term, call = {}) => search(session, { own, retry }, term, call),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),

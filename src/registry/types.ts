@@ -52,6 +52,14 @@ export interface BlobAnswer {
   readonly sizeBytes?: number;
 }
 
+/** A call below `/wherry/registry/`, which registries of Wherry have. */
+export interface HubRequest {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly json?: unknown;
+}
+
 /** Where a push stands with one blob. */
 export type BlobPush = 'exists' | 'mounted' | 'pushed';
 
@@ -95,6 +103,8 @@ export interface RegistryClient extends AsyncDisposable {
   /** Deletes the tag, or the manifest when the reference has a digest. Not every registry can do the first. @throws RegistryError. */
   deleteManifest(reference: Reference, options?: CallOptions): Promise<void>;
   tags(reference: Reference, options?: CallOptions): AsyncIterable<string>;
+  /** What Wherry's registry can do beyond the specification; undecoded. Asked with a password, if any: never with a token. */
+  hub(domain: string, request: HubRequest, options?: CallOptions): Promise<unknown>;
   /** Paths of the repositories of a registry that tells them; public registries do not. */
   repositories(domain: string, options?: CallOptions): AsyncIterable<string>;
   /** `POST /auth`: checks credentials against a registry; answers Docker's status and token. @throws RegistryError (its `status` is 401 when they are wrong) in Docker's words. */

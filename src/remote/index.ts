@@ -9,6 +9,17 @@ export { composeParts, type IndexPart, indexParts, pushIndex, writeIndex } from 
 export { type Copied, type CopyOptions, type CopyProgress, copyImage } from './copy.ts';
 export { type CopyEnd, copyPlaces } from './copy-places.ts';
 export { type DeletedImage, deleteRemote } from './delete.ts';
+export {
+  type DeletedThing,
+  deletedThings,
+  describeRepository,
+  type HubRepository,
+  hubRepository,
+  restoreThing,
+  type ScrubReport,
+  scrubRegistry,
+  starRepository,
+} from './hub.ts';
 export { inspectRemote, type RemoteImage, type RemoteInspection, type RemotePlatform } from './inspect.ts';
 export { type CopySink, type CopySource, parsePlace } from './places.ts';
 export { type SearchOptions, searchRemote } from './search.ts';

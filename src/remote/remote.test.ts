@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { parsePlatform } from '#oci';
-import { deleteRemote, inspectRemote, listTags, searchRemote } from './index.ts';
+import { deleteRemote, hubRepository, inspectRemote, listTags, scrubRegistry, searchRemote } from './index.ts';
 import { publishImage, publishIndex, testRegistry } from './testsuite.ts';
 
 const amd64 = { os: 'linux', architecture: 'amd64' };
@@ -127,4 +127,16 @@ test('a search is filtered by stars and origin', async () => {
   assert.deepEqual(await names({ isOfficial: true }), ['a']);
   assert.deepEqual(await names({ isAutomated: false }), ['a']);
   assert.deepEqual(await names({ minStars: 6 }), ['b']);
+});
+
+test('a registry that is not of Wherry says so where it cannot do what is asked', async () => {
+  await using registry = await testRegistry();
+  registry.before = (request, response) => {
+    if (!request.url?.startsWith('/wherry/')) return false;
+    response.writeHead(404, { 'Content-Type': 'text/plain' }).end('404 page not found\n');
+    return true;
+  };
+  const other = { kind: 'not-implemented', message: /is no registry of Wherry's/ };
+  await assert.rejects(hubRepository(registry.call, registry.reference('app')), other);
+  await assert.rejects(scrubRegistry(registry.call, registry.address), other);
 });
