@@ -115,17 +115,24 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
       held[Symbol.dispose]();
     };
     try {
-      return await PartialFile.open({
-        path,
-        isNeeded: options.isNeeded ?? false,
-        makeRoom: this.#makeRoom,
-        store: (from, blob) => this.#store(from, blob),
-        release,
-      });
+      return await this.#openPart(path, { isNeeded: options.isNeeded ?? false, release });
     } catch (error) {
       release();
       throw error;
     }
+  }
+
+  draft(): Promise<PartialBlob> {
+    return this.#openPart(this.#layout.stage(randomBytes(12).toString('hex')), { isNeeded: true, release: () => {} });
+  }
+
+  #openPart(path: string, options: { isNeeded: boolean; release: () => void }): Promise<PartialFile> {
+    return PartialFile.open({
+      path,
+      ...options,
+      makeRoom: this.#makeRoom,
+      store: (from, blob) => this.#store(from, blob),
+    });
   }
 
   async put(bytes: Uint8Array, expected?: Digest): Promise<BlobInfo> {

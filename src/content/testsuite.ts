@@ -175,6 +175,27 @@ export function contentStoreSuite(name: string, open: () => Promise<ContentFixtu
     },
   );
 
+  check(
+    'a draft becomes a blob, and what a crash leaves of one is gone with the next start',
+    async (store, fixture) => {
+      const bytes = randomBytes(1_500_000);
+      const blob = { digest: digest(bytes), sizeBytes: bytes.length };
+      const draft = await store.draft();
+      await draft.append(bytes);
+      await draft.adopt(blob);
+      assert.deepEqual(await readAll(store.open(blob.digest), limitBytes), bytes);
+      const dropped = await store.draft();
+      await dropped.append(bytes);
+      await dropped.remove();
+      assert.deepEqual(await store.ingests(), []);
+      const left = await store.draft();
+      await left.append(bytes);
+      assert.equal((await store.ingests()).length, 1);
+      assert.deepEqual(await (await fixture.reopen()).ingests(), []);
+      await left.remove();
+    },
+  );
+
   check('staged files are adopted or forgotten', async (store, fixture) => {
     const bytes = randomBytes(500);
     const blob = { digest: digest(bytes), sizeBytes: 500 };

@@ -42,6 +42,8 @@ export interface Ingester {
    * `isNeeded`: it is to become a blob, so bytes that cannot be kept are a failure of `append` or `adopt`.
    */
   partial(key: string, options?: { signal?: AbortSignal | undefined; isNeeded?: boolean }): Promise<PartialBlob>;
+  /** A blob that is written beside other work, from its first byte: bytes that cannot be kept are a failure, and what a crash leaves is removed by the next start. */
+  draft(): Promise<PartialBlob>;
   /**
    * A fresh file name on the store's filesystem for a worker thread that writes, hashes and fsyncs a blob by itself;
    * `adopt` renames it into place under the digest the worker computed. Unadopted files are removed at dispose or the next start.

@@ -1,13 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import type { BlobInfo, ContentStore, PartialBlob } from '#content';
 import type { ByteSource } from '#streams';
 
 /** A copy of a source, made while the source is passed on. Disposing throws away what was not kept. */
 export class KeptCopy implements AsyncDisposable {
-  readonly #content: Pick<ContentStore, 'partial'>;
+  readonly #content: Pick<ContentStore, 'draft'>;
   #part: PartialBlob | undefined;
 
-  constructor(content: Pick<ContentStore, 'partial'>) {
+  constructor(content: Pick<ContentStore, 'draft'>) {
     this.#content = content;
   }
 
@@ -15,7 +14,7 @@ export class KeptCopy implements AsyncDisposable {
   async *of(source: ByteSource): AsyncGenerator<Uint8Array> {
     await this.#part?.remove();
     // An upload that broke off may still take a chunk or two of the source it was given.
-    const part = await this.#content.partial(`copy ${randomBytes(12).toString('hex')}`, { isNeeded: true });
+    const part = await this.#content.draft();
     this.#part = part;
     for await (const chunk of source) {
       await part.append(chunk);

@@ -21,7 +21,7 @@ export interface LoadedLayer {
 
 export interface LoadLayersOptions {
   readonly metadata: Metadata;
-  readonly content: Pick<ContentStore, 'stat' | 'partial'>;
+  readonly content: Pick<ContentStore, 'stat' | 'draft'>;
   readonly ingester: LayerIngester;
   readonly lease: Lease;
   /** Compressed forms stay beside the layers. */

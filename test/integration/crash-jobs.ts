@@ -56,6 +56,21 @@ export const builds: Job = async (clients, engine) => {
   if (clients.below(3) === 0) await untag(clients, engine, name);
 };
 
+/** A layer of its own each time, compressed for the push. */
+export function pushes(registry: string): Job {
+  return async (clients, engine) => {
+    const name = `${registry}/crash/pushed-${clients.below(3)}:latest`;
+    await clients.tag('build to push', name, async () => {
+      const data = `${clients.fresh('pushed')}${'x'.repeat(clients.below(2_000_000))}`;
+      const context = tarOf({ Dockerfile: `FROM ${base}\nCOPY data /data\n`, data });
+      await drain(engine.build(inPieces(context), { t: [name] }));
+      return await idOf(engine, name);
+    });
+    await drain(engine.images.push(name));
+    if (clients.below(2) === 0) await untag(clients, engine, name);
+  };
+}
+
 export const tags: Job = async (clients, engine) => {
   const name = `tagged-${clients.below(3)}:latest`;
   await clients.tag('tag', name, async () => {

@@ -6,7 +6,7 @@ import { serveRegistry } from '#registry-server';
 import { requireRoot, temporaryFolder } from '#testing';
 import { TestDaemon } from '../support/daemon.ts';
 import { Clients, randomOf, verifies } from './crash-fixture.ts';
-import { builds, lives, loads, networks, prunes, pulls, runs, tags, undos } from './crash-jobs.ts';
+import { builds, lives, loads, networks, prunes, pulls, pushes, runs, tags, undos } from './crash-jobs.ts';
 import { stock } from './crash-stock.ts';
 
 /** More are worth it now and then: WHERRY_CRASHES=150. */
@@ -14,6 +14,8 @@ const crashes = Number(process.env['WHERRY_CRASHES'] ?? 8);
 const seed = Number(process.env['WHERRY_SEED'] ?? randomInt(2 ** 31));
 const driver = process.env['WHERRY_STORAGE_DRIVER'];
 const remap = process.env['WHERRY_USERNS_REMAP'];
+/** `both` or `uncompressed`; by chance where it is not said. */
+const retain = process.env['WHERRY_RETAIN'];
 
 test('a daemon killed at any moment keeps what is finished, loses what is not, and leaks nothing', async (t) => {
   if (!requireRoot(t)) return;
@@ -22,9 +24,14 @@ test('a daemon killed at any moment keeps what is finished, loses what is not, a
   await using folder = await temporaryFolder('wherry-crash-registry-');
   await using registry = await serveRegistry({ root: join(folder.path, 'data'), addr: '127.0.0.1:0' });
   await using daemon = await TestDaemon.start({
-    flags: [...(driver ? ['--storage-driver', driver] : []), ...(remap ? ['--userns-remap', remap] : [])],
+    flags: [
+      ...['--retain', retain ?? (random(2) === 0 ? 'both' : 'uncompressed')],
+      ...(driver ? ['--storage-driver', driver] : []),
+      ...(remap ? ['--userns-remap', remap] : []),
+    ],
   });
-  const { archives, references, base } = await stock(daemon, registry.address.replace(/^https?:\/\//, ''));
+  const address = registry.address.replace(/^https?:\/\//, '');
+  const { archives, references, base } = await stock(daemon, address);
   const clients = new Clients(daemon, random, {
     mounts: driver !== 'vfs' || remap !== undefined,
     remapped: remap !== undefined,
@@ -32,6 +39,7 @@ test('a daemon killed at any moment keeps what is finished, loses what is not, a
   const jobs = [
     loads(archives),
     pulls(references),
+    pushes(address),
     builds,
     tags,
     undos,
