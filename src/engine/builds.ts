@@ -12,7 +12,7 @@ import {
 } from '#builder';
 import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
-import { readConfig } from '#image';
+import { readConfig, requireLinux } from '#image';
 import { familiarString, parseReference, withDefaultTag } from '#reference';
 import { wasPruned } from './build-cache.ts';
 import { lendCacheMount } from './build-cache-mount.ts';
@@ -22,6 +22,7 @@ import { keepBuildStep } from './build-step-kept.ts';
 import { joinUlimits } from './containers/container-defaults.ts';
 import type { EngineContext } from './context.ts';
 import { collectGarbage } from './images/collect.ts';
+import { hasPlatform, platformOfIndex } from './images/platforms.ts';
 import { findImage, resolveImage } from './images/resolve.ts';
 import { pullInto } from './images/transfers.ts';
 import { progressStream } from './progress-stream.ts';
@@ -167,7 +168,7 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
       return image && { id: image.id, config: await readConfig(ctx.content, image.id) };
     },
     async baseImage(reference, { pull, platform, onProgress, signal }) {
-      if (pull || findImage(ctx, reference) === undefined) {
+      if (pull || !(await hasPlatform(ctx, reference, platform))) {
         const { domain } = parseReference(reference);
         const auth = options.auths?.[domain] ?? options.auths?.[`https://${domain}`];
         await pullInto(ctx, reference, {
@@ -177,8 +178,10 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
           ...(auth ? { auth } : {}),
         });
       }
-      const image = resolveImage(ctx, reference);
-      return { id: image.id, config: await readConfig(ctx.content, image.id) };
+      const image = (await platformOfIndex(ctx, reference, platform)) ?? resolveImage(ctx, reference);
+      const config = await readConfig(ctx.content, image.id);
+      requireLinux(config);
+      return { id: image.id, config };
     },
   };
 }

@@ -149,3 +149,12 @@ export function platformOf(config: ImageConfig): Platform {
     ...(features?.length ? { 'os.features': features } : {}),
   });
 }
+
+/** @throws `invalid-argument` in Docker's words. */
+export function requireLinux({ os }: Pick<ImageConfig, 'os'>): void {
+  if (os === '' || os === 'linux') return;
+  throw new EngineError(
+    'invalid-argument',
+    `image operating system "${os}" cannot be used on this platform: operating system is not supported`,
+  );
+}

@@ -59,7 +59,7 @@ async function fromManifest(
     if (!bytes) throw missingMember(item.config);
     const config = parseConfig(bytes);
     if (context.platform && platformRank(platformOf(config), context.platform) === undefined) continue;
-    requireSystem(config, context.stores.platform);
+    requireSystem(config, context);
     const layers = await layersOf(context, item, config);
     const original = await originalOf(context, layout, digestOf(bytes), config);
     const description = original ?? (await assembleImage(context.stores.content, { config: bytes, layers }));
@@ -68,9 +68,10 @@ async function fromManifest(
   return images;
 }
 
-function requireSystem(config: ImageConfig, platform: Platform): void {
-  if (config.os !== '' && config.os !== platform.os)
-    throw new EngineError('invalid-argument', `cannot load ${config.os} image on ${platform.os}`);
+/** Another system's image is loaded by those who ask for it. */
+function requireSystem({ os }: ImageConfig, { stores, platform }: LoadContext): void {
+  if (os !== '' && os !== (platform ?? stores.platform).os)
+    throw new EngineError('invalid-argument', `cannot load ${os} image on ${stores.platform.os}`);
 }
 
 async function layersOf(
@@ -131,7 +132,7 @@ async function fromLayout(context: LoadContext, { target, reference }: LayoutEnt
   if (documents.length === 0) throw missingMember(`blobs/${target.digest.replace(':', '/')}`);
   await storeDocuments(context.stores, context.lease, documents);
   const view = await resolveTarget(context.stores.content, target, context.platform);
-  requireSystem(view.config, context.stores.platform);
+  requireSystem(view.config, context);
   for (const [index, { digest }] of view.manifest.layers.entries()) {
     const layer = context.layers.byDigest(digest);
     if (!layer) throw missingMember(`blobs/${digest.replace(':', '/')}`);

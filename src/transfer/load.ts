@@ -42,7 +42,8 @@ export async function loadImages(
     const images = (await findImages(context)).map((image) => withRetained(image, context.layers));
     for (const { description } of images) {
       await lease.add(...description.references);
-      await stores.snapshots.unpack(description.diffIDs, { signal: options.signal });
+      if (description.platform.os === stores.platform.os)
+        await stores.snapshots.unpack(description.diffIDs, { signal: options.signal });
     }
     options.signal?.throwIfAborted();
     const recorded: TransferredImage[] = [];

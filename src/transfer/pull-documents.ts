@@ -1,5 +1,5 @@
 import { EngineError } from '#errdefs';
-import { readDocument, requireSameLength } from '#image';
+import { readDocument, requireLinux, requireSameLength } from '#image';
 import type { Lease } from '#metadata';
 import {
   choosePlatform,
@@ -119,8 +119,12 @@ function noMatch(platform: Platform): EngineError {
   );
 }
 
-/** The image's config, verified and kept. @throws `invalid-argument` for what is no image. */
-export async function fetchConfig(call: PullCall, manifest: Manifest): Promise<ImageConfig> {
+/** The image's config, verified and kept. @throws `invalid-argument` for what is no image, or for a system that is not Linux and was not asked for. */
+export async function fetchConfig(
+  call: PullCall,
+  manifest: Manifest,
+  wanted: Platform | undefined,
+): Promise<ImageConfig> {
   const { digest, mediaType, size } = manifest.config;
   if (!configTypes.has(mediaType)) {
     throw new EngineError('invalid-argument', `unsupported media type ${mediaType}`);
@@ -128,12 +132,7 @@ export async function fetchConfig(call: PullCall, manifest: Manifest): Promise<I
   await call.lease.add(digest);
   const config = parseConfig(await configBytes(call, digest, size));
   requireSameLength(manifest.layers.length, config.rootfs.diff_ids.length);
-  if (config.os && config.os !== 'linux') {
-    throw new EngineError(
-      'invalid-argument',
-      `image operating system "${config.os}" cannot be used on this platform: operating system is not supported`,
-    );
-  }
+  if (config.os !== wanted?.os) requireLinux(config);
   return config;
 }
 

@@ -3,8 +3,10 @@ import { EngineError, isKind, messageOf } from '#errdefs';
 import type { Descriptor, DiffID, Manifest } from '#oci';
 import { fullName } from '#reference';
 import { resumable } from '#registry';
+import type { SnapshotDriver } from '#snapshots';
 import { type ProgressLine, progressLine, shortID } from './progress.ts';
 import type { PullCall } from './pull-documents.ts';
+import { blobSource } from './pull-foreign.ts';
 import { withKeptPart } from './pull-part.ts';
 import { sharedLimits } from './pull-push-limits.ts';
 import { attemptsOf } from './pull-source.ts';
@@ -23,8 +25,7 @@ interface LayerJob {
  */
 export async function pullLayers(
   call: PullCall,
-  manifest: Manifest,
-  diffIDs: readonly DiffID[],
+  { manifest, diffIDs, os }: { manifest: Manifest; diffIDs: readonly DiffID[]; os: string },
   onProgress: OnProgress,
 ): Promise<number> {
   const kept = retainedLayers(call, manifest, diffIDs).map(({ digest }) => digest);
@@ -32,7 +33,9 @@ export async function pullLayers(
   await withTaskGroup(
     async (group) => {
       const arrivals = await startLayers(call, group, manifest, diffIDs, onProgress);
-      await unpackInOrder(call, diffIDs, arrivals, group.signal);
+      // Files of another system are nothing to stand a container's root on.
+      const unpack = os !== '' && os !== 'linux' ? undefined : call.stores.snapshots;
+      await finishInOrder({ unpack, diffIDs, signal: group.signal }, arrivals);
     },
     { signal: call.signal },
   );
@@ -131,10 +134,11 @@ const waitingAfterMs = 5;
 
 /** Fetch, verify, inflate, hash, index, commit: one pass. Then the rows. */
 async function fetchLayer(call: PullCall, { descriptor, diffID, line }: LayerJob): Promise<void> {
-  const { stores, reference, auth, signal } = call;
+  const { stores, reference, signal } = call;
   const onRetry = (delayMs: number, why: Error) => line.status(retryText(delayMs, why));
+  const open = await blobSource({ ...call, signal }, descriptor, onRetry);
   const read = (firstOffset: number) =>
-    resumable((offset) => stores.registry.blob(reference, descriptor.digest, { auth, signal, offset, onRetry }), {
+    resumable(open, {
       what: `fetch blob ${descriptor.digest}`,
       sizeBytes: descriptor.size,
       offset: firstOffset,
@@ -184,19 +188,17 @@ function plain({ mediaType, digest, size }: Descriptor): Descriptor {
   return { mediaType, digest, size };
 }
 
-async function unpackInOrder(
-  call: PullCall,
-  diffIDs: readonly DiffID[],
+async function finishInOrder(
+  { unpack, diffIDs, signal }: { unpack: SnapshotDriver | undefined; diffIDs: readonly DiffID[]; signal: AbortSignal },
   arrivals: readonly (Arrival | undefined)[],
-  signal: AbortSignal,
 ): Promise<void> {
   for (const [position, arrival] of arrivals.entries()) {
     if (!arrival) continue;
     const { job, arrived } = arrival;
     await arrived;
     job.line.bytes('Extracting', job.descriptor.size, job.descriptor.size);
-    await call.stores.snapshots.unpack(diffIDs.slice(0, position + 1), { signal });
+    await unpack?.unpack(diffIDs.slice(0, position + 1), { signal });
     job.line.status('Pull complete');
   }
-  await call.stores.snapshots.unpack(diffIDs, { signal });
+  await unpack?.unpack(diffIDs, { signal });
 }

@@ -2,15 +2,23 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { zstdCompressSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { isKind } from '#errdefs';
 import { targetOfName } from '#image';
 import { digestOf, hostPlatform, mediaTypes } from '#oci';
 import { formatReference, type Reference } from '#reference';
 import { temporaryFolder } from '#testing';
 import { pullAllTags, pullImage } from './pull.ts';
+import { pushImage } from './push.ts';
 import { configFor, randomLayer, transferFixture } from './testsuite-load.ts';
-import { type Machine, publish, publishIndex, type RegistryFixture, registryFixture } from './testsuite-registry.ts';
+import {
+  type Machine,
+  publish,
+  publishIndex,
+  type RegistryFixture,
+  registryFixture,
+  webServer,
+} from './testsuite-registry.ts';
 
 const other = { os: 'linux', architecture: 's390x' };
 
@@ -214,6 +222,49 @@ test('the name goes to the platform of this machine, whatever came first, and tw
     [here.configDigest],
   );
   assert.deepEqual(await machine.fixture.verify(), []);
+});
+
+test('an image of another system comes when it is asked for, its base layer from where its manifest says', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const { client } = registry;
+  const windows = { os: 'windows', architecture: 'amd64', 'os.version': '10.0.20348.2700' };
+  const [base, own] = [await randomLayer(), await randomLayer()];
+  const blob = gzipSync(base);
+  await using elsewhere = await webServer((path) => (path === '/base' ? blob : undefined));
+  const foreign = {
+    mediaType: mediaTypes.dockerForeignLayer,
+    digest: digestOf(blob),
+    size: blob.length,
+    urls: ['ftp://example.invalid/base', `${elsewhere.url}/gone`, `${elsewhere.url}/base`],
+  };
+  const scratch = registry.reference('win:scratch');
+  const { descriptor, configDigest } = await publish(client, scratch, [base, own], {
+    family: 'docker',
+    config: configFor([base, own], windows),
+    foreign: [foreign],
+  });
+  const reference = registry.reference('win:1');
+  const older = { ...windows, 'os.version': '10.0.17763.6532' };
+  const odd = await publish(client, scratch, [own], { config: configFor([own], older) });
+  await publishIndex(client, reference, [
+    { ...odd.descriptor, platform: older },
+    { ...descriptor, platform: windows },
+  ]);
+  await assert.rejects(pull(machine, reference), /no matching manifest for linux/);
+  await assert.rejects(
+    pull(machine, { ...reference, tag: 'scratch' }),
+    /image operating system "windows" cannot be used/,
+  );
+  const platform = { os: 'windows', architecture: 'amd64', 'os.version': '10.0.20348' };
+  assert.equal((await pull(machine, reference, { platform })).id, configDigest);
+  const image = machine.fixture.metadata.images.get(configDigest)!;
+  assert.deepEqual(image.platform, windows);
+  assert.deepEqual(image.manifest.digest, descriptor.digest);
+  assert.deepEqual(await machine.fixture.verify(), []);
+  const pushed = await pushImage(machine.stores, reference, { platform, onProgress: machine.fixture.onProgress });
+  assert.equal(pushed.target.digest, descriptor.digest);
+  assert.ok(statuses(machine).some((line) => line.endsWith(': Skipped foreign layer')));
 });
 
 test('a single manifest for another platform is taken with a warning', async () => {

@@ -108,9 +108,10 @@ async function pullUnderLease(call: PullCall, options: PullOptions): Promise<Pul
     id: reference.digest ? familiarString(reference) : (reference.tag ?? ''),
   });
   const documents = await fetchManifest(call, target, options.platform ?? stores.platform);
-  const config = await fetchConfig(call, documents.manifest);
+  const config = await fetchConfig(call, documents.manifest, options.platform);
   const diffIDs = config.rootfs.diff_ids;
-  const sizeBytes = await pullLayers(call, documents.manifest, diffIDs, onProgress);
+  const parts = { manifest: documents.manifest, diffIDs, os: config.os };
+  const sizeBytes = await pullLayers(call, parts, onProgress);
   const retained = retainedLayers(call, documents.manifest, diffIDs).map(({ digest }) => digest);
   onProgress({ status: `Digest: ${documents.target.digest}` });
   const platform = platformOf(config);

@@ -1,4 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { type Descriptor, type Digest, digestOf, mediaTypes, type Platform } from '#oci';
 import { parseReference, type Reference } from '#reference';
@@ -66,6 +68,8 @@ export interface PublishOptions {
   readonly family?: 'oci' | 'docker';
   readonly compress?: (layer: Buffer) => Buffer;
   readonly config?: Buffer;
+  /** What the manifest says of the lowest layers, which are not uploaded. */
+  readonly foreign?: readonly Descriptor[];
 }
 
 export interface Published {
@@ -81,11 +85,11 @@ export async function publish(
   layers: readonly Buffer[],
   options: PublishOptions = {},
 ): Promise<Published> {
-  const { family = 'oci', compress = (layer) => gzipSync(layer) } = options;
+  const { family = 'oci', compress = (layer) => gzipSync(layer), foreign = [] } = options;
   const config = options.config ?? configFor(layers, options.platform);
   const isDocker = family === 'docker';
   const blobs = layers.map((layer) => compress(layer));
-  for (const bytes of [config, ...blobs]) {
+  for (const bytes of [config, ...blobs.slice(foreign.length)]) {
     const digest = digestOf(bytes);
     await client.pushBlob(reference, { digest, sizeBytes: bytes.length, open: () => fromBytes(bytes) });
   }
@@ -96,7 +100,7 @@ export async function publish(
     schemaVersion: 2,
     mediaType,
     config: describe(config, isDocker ? mediaTypes.dockerConfig : mediaTypes.ociConfig),
-    layers: blobs.map((blob) => describe(blob, layerType)),
+    layers: blobs.map((blob, at) => foreign[at] ?? describe(blob, layerType)),
     annotations: { 'org.example.kept': 'byte for byte' },
   };
   const bytes = Buffer.from(JSON.stringify(manifest, undefined, 3));
@@ -118,4 +122,23 @@ export async function publishIndex(
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests }));
   const digest = await client.putManifest(reference, { mediaType, bytes });
   return { mediaType, digest, size: bytes.length };
+}
+
+/** A web server that answers paths with bytes, and 404. */
+export async function webServer(
+  answer: (path: string) => Buffer | undefined,
+): Promise<{ readonly url: string } & AsyncDisposable> {
+  const server = createServer((request, response) => {
+    const bytes = answer(request.url ?? '');
+    response.writeHead(bytes ? 200 : 404);
+    response.end(bytes);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
 }

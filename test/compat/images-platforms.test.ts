@@ -152,3 +152,43 @@ test('wherry images --tree, inspect, history and rmi know platforms', async (t) 
     assert.match(await wherry('rmi', '--platform', 'linux/s390x', reference), new RegExp(platforms[1]!.id));
     assert.match(await wherry('images', '--tree'), /linux\/s390x .*not here/);
   }));
+
+test('a Windows image is pulled, listed, inspected, looked into, saved, loaded, copied and pushed; run says why not', async (t) =>
+  await withRegistry(t, async (setup, address) => {
+    const { docker } = setup;
+    const windows = { os: 'windows', architecture: 'amd64', 'os.version': '10.0.20348.2700' };
+    const { reference, platforms } = await publishPlatforms(address, 'win:1', [windows, hostLinux]);
+    const { id, manifest } = platforms[0]!;
+    await docker.ok('pull', '--platform', 'windows/amd64', reference);
+    assert.deepEqual(
+      (await rows(setup)).map(({ Id, RepoTags }) => [Id, RepoTags]),
+      [[id, [reference]]],
+    );
+    const shown = await docker.ok('image', 'inspect', '-f', '{{.Os}} {{.OsVersion}} {{.Architecture}}', reference);
+    assert.equal(shown.trim(), 'windows 10.0.20348.2700 amd64');
+    const refused = await docker.run(['create', '--platform', 'windows/amd64', reference]);
+    assert.match(
+      refused.stderr,
+      /cannot run .* here: it is for windows 10\.0\.20348\.2700, and containers share the kernel/,
+    );
+    const wherry = async (...args: string[]) =>
+      (await run(join(home, 'bin/wherry'), ['-H', setup.daemon.host, ...args])).stdout;
+    assert.match(await wherry('cat', reference, '/platform'), /20348/);
+    assert.match(
+      await wherry('images', '--tree'),
+      /├─ windows\(10\.0\.20348\.2700\)\/amd64 +\w+ +[\d.]+k?B\n└─ linux\/\w+ +\w+ +not here/,
+    );
+    await docker.ok('tag', reference, `${address}/copy:1`);
+    assert.match(await docker.ok('push', `${address}/copy:1`), new RegExp(`digest: ${manifest.digest}`));
+    const archive = join(setup.folder, 'win.tar');
+    await docker.ok('save', '-o', archive, reference);
+    await docker.ok('rmi', reference, `${address}/copy:1`);
+    const unasked = await docker.run(['load', '-i', archive]);
+    assert.match(unasked.stderr, /cannot load windows image on linux/);
+    await docker.ok('load', '--platform', 'windows/amd64', '-i', archive);
+    assert.deepEqual(
+      (await rows(setup)).map(({ Id, RepoTags }) => [Id, RepoTags]),
+      [[id, [reference]]],
+    );
+    assert.equal(verify(setup).status, 0, verify(setup).output);
+  }));

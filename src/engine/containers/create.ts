@@ -61,6 +61,7 @@ async function createAs(
   }
   const image = await resolveForPlatform(ctx, config.Image, options.platform);
   const imageConfig = await readKnownConfig(ctx.content, image.id);
+  requireRunnable(config.Image, imageConfig);
   checkJoined(config);
   const mode = normalMode(ctx, config.HostConfig?.NetworkMode ?? '');
   const settled = settleOptions(ctx, config, { ...config.HostConfig, NetworkMode: mode });
@@ -96,6 +97,16 @@ async function createAs(
   const isWanted = options.platform !== undefined;
   const foreign = await foreignPlatformWarnings(platformOf(imageConfig), hostPlatform(), { isWanted });
   return { Id: id, Warnings: [...settled.warnings, ...foreign, ...(isExperimental ? [imageMountWarning] : [])] };
+}
+
+/** @throws `invalid-argument` for an image of another system: there is no kernel for it here. */
+function requireRunnable(name: string, { os, ...config }: ImageConfig): void {
+  if (os === '' || os === 'linux') return;
+  const version = config['os.version'] ? ` ${config['os.version']}` : '';
+  throw new EngineError(
+    'invalid-argument',
+    `cannot run ${name} here: it is for ${os}${version}, and containers share the kernel of this machine, which is Linux. The image can be listed, inspected, copied, saved and pushed; to run it, use a ${os} machine, or --platform for another platform of it`,
+  );
 }
 
 /** One that removes itself does not come back after a power cut, so nobody waits for the disk. */

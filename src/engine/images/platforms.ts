@@ -4,7 +4,7 @@ import type { ImageRecord } from '#metadata';
 import { type Descriptor, type Digest, formatPlatform, isIndex, type Platform, parsePlatform } from '#oci';
 import { formatReference, parseAnyReference, withDefaultTag } from '#reference';
 import type { EngineContext } from '../context.ts';
-import { resolveImage } from './resolve.ts';
+import { findImage, resolveImage } from './resolve.ts';
 
 /**
  * An index whose platforms are here is shown as one image: the lead, which is the host's platform where that is here. It has the names; the
@@ -103,6 +103,25 @@ export async function resolveForPlatform(
   const found = chooseMember(members, wanted, ctx.platform);
   if (found) return ctx.metadata.images.get(found.id) ?? image;
   throw new EngineError('not-found', mismatch(name, members, wanted));
+}
+
+/** The image for a platform when a name's index has it and it is here; a single manifest has nothing to choose from. */
+export async function platformOfIndex(
+  ctx: EngineContext,
+  name: string,
+  platform: string | undefined,
+): Promise<ImageRecord | undefined> {
+  const image = findImage(ctx, name);
+  if (!image || !platform || !isIndex(targetOf(image, name).mediaType)) return undefined;
+  const members = await Promise.all(platformsOf(ctx, image, name).map((member) => withPlatform(ctx, member)));
+  return chooseMember(members, parsePlatform(platform), ctx.platform);
+}
+
+/** Nothing of a name has to be pulled for a platform: it is here, or the name is of one manifest alone. */
+export async function hasPlatform(ctx: EngineContext, name: string, platform: string | undefined): Promise<boolean> {
+  const image = findImage(ctx, name);
+  if (!image || !platform || !isIndex(targetOf(image, name).mediaType)) return image !== undefined;
+  return (await platformOfIndex(ctx, name, platform)) !== undefined;
 }
 
 function mismatch(name: string, members: readonly ImageRecord[], wanted: Platform): string {
