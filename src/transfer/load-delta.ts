@@ -7,7 +7,7 @@ import { baseMissing, cutDelta, mayGoOn } from './delta-errors.ts';
 import { parsePieceName } from './delta-names.ts';
 import type { LoadArchive, OnDelta } from './load-archive.ts';
 import type { LoadLayers } from './load-layers.ts';
-import { blobPath } from './save-plan.ts';
+import { blobPath } from './save-image.ts';
 import type { TransferStores } from './types.ts';
 
 /** What of a layer's bytes may wait to be ingested while the next piece is applied. */

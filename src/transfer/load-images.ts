@@ -1,20 +1,31 @@
 import { EngineError } from '#errdefs';
 import {
   assembleImage,
+  chooseMember,
   describeImage,
   type ImageDescription,
   type ImageView,
+  indexEntries,
   platformOf,
   requireSameLength,
   resolveTarget,
 } from '#image';
 import type { Lease } from '#metadata';
-import { type Digest, digestOf, type ImageConfig, type Platform, parseConfig, parseTarget, platformRank } from '#oci';
+import {
+  type Digest,
+  digestOf,
+  type ImageConfig,
+  isIndex,
+  type Platform,
+  parseConfig,
+  parseTarget,
+  platformRank,
+} from '#oci';
 import type { Reference } from '#reference';
 import type { LoadArchive } from './load-archive.ts';
 import { missingMember } from './load-errors.ts';
 import type { LoadedLayer, LoadLayers } from './load-layers.ts';
-import { documentsBelow, type LayoutEntry, readLayout, storeDocuments } from './load-layout.ts';
+import { documentsBelow, type LayoutDocument, type LayoutEntry, readLayout, storeDocuments } from './load-layout.ts';
 import { type ManifestItem, parseManifestJson } from './load-manifest.ts';
 import type { TransferStores } from './types.ts';
 
@@ -22,6 +33,8 @@ import type { TransferStores } from './types.ts';
 export interface LoadableImage {
   readonly description: ImageDescription;
   readonly references: readonly Reference[];
+  /** Another platform of an image that comes with it: not told of by itself. */
+  readonly isBehind?: boolean;
 }
 
 export interface LoadContext {
@@ -44,7 +57,7 @@ export async function findImages(context: LoadContext): Promise<readonly Loadabl
       'unrecognized image format: open manifest.json: no such file or directory',
     );
   const images: LoadableImage[] = [];
-  for (const entry of layout) images.push(await fromLayout(context, entry));
+  for (const entry of layout) images.push(...(await fromLayout(context, entry)));
   return images;
 }
 
@@ -58,18 +71,46 @@ async function fromManifest(
     const bytes = context.archive.document(item.config);
     if (!bytes) throw missingMember(item.config);
     const config = parseConfig(bytes);
-    if (context.platform && platformRank(platformOf(config), context.platform) === undefined) continue;
-    requireSystem(config, context);
-    const layers = await layersOf(context, item, config);
-    const original = await originalOf(context, layout, digestOf(bytes), config);
-    const description = original ?? (await assembleImage(context.stores.content, { config: bytes, layers }));
+    const isMeant = isWanted(context, platformOf(config));
+    if (isMeant) requireSystem(config, context);
+    const layers = isMeant ? await layersOf(context, item, config) : [];
+    const original = await originalOf(context, layout, digestOf(bytes));
+    const others = original ? await othersOf(context, original) : [];
+    if (!isMeant) {
+      images.push(...named(context, others, item.references));
+      continue;
+    }
+    const description =
+      original?.description ?? (await assembleImage(context.stores.content, { config: bytes, layers }));
+    images.push(...behind(others));
     images.push({ description: withParent(context, description, item.parent, images), references: item.references });
   }
   return images;
 }
 
+/** Platforms that an index has beside the one that `manifest.json` lists: it knows of one only. */
+async function othersOf(
+  context: LoadContext,
+  { entry, description }: { entry: LayoutEntry; description: ImageDescription },
+): Promise<readonly ImageDescription[]> {
+  if (!isIndex(entry.target.mediaType)) return [];
+  const platforms = await loadablePlatforms(context, entry, documentsBelow(context.archive, entry.target));
+  return platforms.filter(({ id, platform }) => id !== description.id && isWanted(context, platform));
+}
+
+/** One of several platforms has the names. */
+function named(
+  { platform, stores }: LoadContext,
+  platforms: readonly ImageDescription[],
+  references: readonly Reference[],
+): readonly LoadableImage[] {
+  const lead = chooseMember(platforms, platform, stores.platform);
+  if (!lead) return [];
+  return [...behind(platforms.filter((one) => one !== lead)), { description: lead, references }];
+}
+
 /** Another system's image is loaded by those who ask for it. */
-function requireSystem({ os }: ImageConfig, { stores, platform }: LoadContext): void {
+function requireSystem({ os }: Pick<ImageConfig, 'os'>, { stores, platform }: LoadContext): void {
   if (os !== '' && os !== (platform ?? stores.platform).os)
     throw new EngineError('invalid-argument', `cannot load ${os} image on ${stores.platform.os}`);
 }
@@ -103,16 +144,13 @@ async function originalOf(
   context: LoadContext,
   layout: readonly LayoutEntry[],
   id: Digest,
-  config: ImageConfig,
-): Promise<ImageDescription | undefined> {
-  for (const { target } of layout) {
-    const documents = documentsBelow(context.archive, target);
+): Promise<{ entry: LayoutEntry; description: ImageDescription } | undefined> {
+  for (const entry of layout) {
+    const documents = documentsBelow(context.archive, entry.target);
     const isHere = documents.some(({ bytes, digest }) => digest !== id && configOf(bytes) === id);
     if (!isHere || !documents.some(({ digest }) => digest === id)) continue;
-    await storeDocuments(context.stores, context.lease, documents);
-    const view = await resolveTarget(context.stores.content, target, platformOf(config));
-    if (view.manifest.config.digest !== id || !viewLayers(context, view)) continue;
-    return describe(context, view, documents);
+    const description = (await loadablePlatforms(context, entry, documents)).find((found) => found.id === id);
+    if (description) return { entry, description };
   }
   return undefined;
 }
@@ -127,10 +165,29 @@ function configOf(bytes: Buffer): Digest | undefined {
   }
 }
 
-async function fromLayout(context: LoadContext, { target, reference }: LayoutEntry): Promise<LoadableImage> {
+async function fromLayout(context: LoadContext, entry: LayoutEntry): Promise<readonly LoadableImage[]> {
+  const { target, reference } = entry;
   const documents = documentsBelow(context.archive, target);
   if (documents.length === 0) throw missingMember(`blobs/${target.digest.replace(':', '/')}`);
-  await storeDocuments(context.stores, context.lease, documents);
+  const references = reference ? [reference] : [];
+  const found = await loadablePlatforms(context, entry, documents);
+  if (!isIndex(target.mediaType) || found.length === 0) {
+    return [{ description: await onlyPlatform(context, entry, documents), references }];
+  }
+  const wanted = found.filter((one) => isWanted(context, one.platform));
+  const images = named(context, wanted, references);
+  const lead = images.at(-1);
+  if (!lead) return [{ description: await onlyPlatform(context, entry, documents), references }];
+  requireSystem(lead.description.platform, context);
+  return images;
+}
+
+/** The one image that is meant, with a word on what is missing of it. */
+async function onlyPlatform(
+  context: LoadContext,
+  { target }: LayoutEntry,
+  documents: readonly LayoutDocument[],
+): Promise<ImageDescription> {
   const view = await resolveTarget(context.stores.content, target, context.platform);
   requireSystem(view.config, context);
   for (const [index, { digest }] of view.manifest.layers.entries()) {
@@ -138,25 +195,41 @@ async function fromLayout(context: LoadContext, { target, reference }: LayoutEnt
     if (!layer) throw missingMember(`blobs/${digest.replace(':', '/')}`);
     requireDiffID(index, view.diffIDs[index]!, layer.diffID);
   }
-  return {
-    description: describe(context, view, documents),
-    references: reference ? [reference] : [],
-  };
+  return describe(view, { documents, layers: context.layers.ofView(view, false) ?? [] });
 }
 
-/** The view's layers, when the archive had each of them and they are what the config says. */
-function viewLayers({ layers }: LoadContext, view: ImageView): readonly LoadedLayer[] | undefined {
-  const found = view.manifest.layers.map(({ digest }) => layers.byDigest(digest));
-  const fits = found.every((layer, index) => layer?.diffID === view.diffIDs[index]);
-  return fits ? (found as LoadedLayer[]) : undefined;
+/** The platforms of an index that the archive has whole. */
+async function loadablePlatforms(
+  context: LoadContext,
+  { target, isByDiffID }: LayoutEntry,
+  documents: readonly LayoutDocument[],
+): Promise<readonly ImageDescription[]> {
+  const { content } = context.stores;
+  await storeDocuments(context.stores, context.lease, documents);
+  const has = new Set(documents.map(({ digest }) => digest));
+  const found: ImageDescription[] = [];
+  for (const { descriptor, kind, manifest } of await indexEntries(content, target)) {
+    if (kind !== 'image' || !manifest || !has.has(descriptor.digest) || !has.has(manifest.config.digest)) continue;
+    const view = await resolveTarget(content, descriptor, undefined);
+    const layers = context.layers.ofView(view, isByDiffID);
+    if (layers) found.push(describe({ ...view, target }, { documents, layers }));
+  }
+  return found;
+}
+
+/** The other platforms of an index, without names of their own. */
+function behind(platforms: readonly ImageDescription[]): readonly LoadableImage[] {
+  return platforms.map((description) => ({ description, references: [], isBehind: true }));
+}
+
+function isWanted({ platform }: LoadContext, offered: Platform): boolean {
+  return platform === undefined || platformRank(offered, platform) !== undefined;
 }
 
 function describe(
-  context: LoadContext,
   view: ImageView,
-  documents: readonly { readonly digest: Digest }[],
+  { documents, layers }: { documents: readonly LayoutDocument[]; layers: readonly LoadedLayer[] },
 ): ImageDescription {
-  const layers = viewLayers(context, view) ?? [];
   return describeImage(view, {
     sizeBytes: layers.reduce((sum, layer) => sum + layer.sizeBytes, 0),
     documents: documents.map(({ digest }) => digest),

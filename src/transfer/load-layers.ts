@@ -4,7 +4,7 @@ import type { ContentStore } from '#content';
 import type { IngestedLayer, LayerIngester } from '#diff';
 import { EngineError } from '#errdefs';
 import type { Lease, Metadata } from '#metadata';
-import { type DiffID, type Digest, mediaTypes } from '#oci';
+import { type DiffID, type Digest, type Manifest, mediaTypes } from '#oci';
 import { type ByteSource, fromBytes } from '#streams';
 import { KeptCopy } from './kept-copy.ts';
 import type { OnLayer } from './load-archive.ts';
@@ -56,6 +56,19 @@ export class LoadLayers {
   /** The compressed forms of these layers that stay in the store. */
   retained(diffIDs: readonly DiffID[]): readonly Digest[] {
     return [...new Set(diffIDs.flatMap((diffID) => [...(this.#retained.get(diffID) ?? [])]))];
+  }
+
+  /** The layers of an image when the archive had each of them and they are what its config says; `isByDiffID`: in whatever form. */
+  ofView(
+    { manifest, diffIDs }: { manifest: Manifest; diffIDs: readonly DiffID[] },
+    isByDiffID: boolean,
+  ): readonly LoadedLayer[] | undefined {
+    const found = diffIDs.flatMap((diffID, at) => {
+      const layer =
+        this.#byDigest.get(manifest.layers[at]!.digest) ?? (isByDiffID ? this.#byDigest.get(diffID) : undefined);
+      return layer?.diffID === diffID ? [layer] : [];
+    });
+    return found.length === diffIDs.length ? found : undefined;
   }
 
   /** Returns once the body has passed; the rest goes on beside the reading. */

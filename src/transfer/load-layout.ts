@@ -1,9 +1,10 @@
 import type { Ingester } from '#content';
 import { EngineError } from '#errdefs';
 import type { Lease, Metadata } from '#metadata';
-import { type Descriptor, type Digest, parseIndex, parseTarget, type Target } from '#oci';
+import { type Descriptor, type Digest, isDigest, parseIndex, parseTarget, type Target } from '#oci';
 import { isReference, parseReference, type Reference } from '#reference';
 import type { LoadArchive } from './load-archive.ts';
+import { originalTarget } from './save-index.ts';
 
 const maxDepth = 4;
 
@@ -11,13 +12,28 @@ const maxDepth = 4;
 export interface LayoutEntry {
   readonly target: Descriptor;
   readonly reference: Reference | undefined;
+  /** The target's manifests name layers in another form than the archive has them: they are found by what its configs say. */
+  readonly isByDiffID: boolean;
 }
 
 /** image-spec v1.1 image-layout.md §index.json. @throws `invalid-argument`. */
 export function readLayout(archive: LoadArchive): readonly LayoutEntry[] | undefined {
   const bytes = archive.document('index.json');
   if (!bytes) return undefined;
-  return parseIndex(bytes).manifests.map((target) => ({ target: bare(target), reference: nameOf(target) }));
+  return parseIndex(bytes).manifests.map((target) => {
+    const original = originalOf(archive, target);
+    return { target: original ?? bare(target), reference: nameOf(target), isByDiffID: original !== undefined };
+  });
+}
+
+/** The index that an entry of ours was made from, when the archive has it. */
+function originalOf(archive: LoadArchive, { annotations }: Descriptor): Descriptor | undefined {
+  const digest = annotations?.[originalTarget];
+  if (digest === undefined || !isDigest(digest)) return undefined;
+  const bytes = archive.blob(digest);
+  if (!bytes) return undefined;
+  const document = parseTarget(bytes);
+  return document.kind === 'index' ? { mediaType: document.mediaType, digest, size: bytes.length } : undefined;
 }
 
 /** containerd and Docker write the whole name in one annotation; skopeo and podman in the standard one, where others put the tag alone. */

@@ -10,6 +10,7 @@ import { LoadDelta } from './load-delta.ts';
 import { inDockersWords } from './load-errors.ts';
 import { findImages, type LoadableImage, type LoadContext } from './load-images.ts';
 import { LoadLayers } from './load-layers.ts';
+import { holderOf } from './name-holder.ts';
 import type { OnProgress, TransferredImage, TransferStores } from './types.ts';
 
 export interface LoadOptions {
@@ -118,16 +119,16 @@ async function* stopping(source: ByteSource, signal: AbortSignal): AsyncGenerato
 
 async function record(
   stores: Stores,
-  { description, references }: LoadableImage,
+  { description, references, isBehind }: LoadableImage,
   onProgress: OnProgress | undefined,
 ): Promise<TransferredImage> {
   const say = (line: string) => onProgress?.({ stream: `${line}\n` });
   for (const reference of references) sayRenamed(stores, description.id, reference, say);
   const names = references.map(formatReference);
   const keep = stores.metadata.journal.keeping('load', references.map(familiarString).join(' '));
-  await stores.metadata.images.put(description, names, [], { keep });
+  await stores.metadata.images.put(description, names, [], { keep, holder: holderOf(stores, description) });
   for (const reference of references) say(`Loaded image: ${familiarString(reference)}`);
-  if (references.length === 0) say(`Loaded image ID: ${description.id}`);
+  if (references.length === 0 && !isBehind) say(`Loaded image ID: ${description.id}`);
   return { id: description.id, names };
 }
 

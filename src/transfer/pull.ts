@@ -1,10 +1,11 @@
 import { cleanup } from '#concurrency';
 import { EngineError, type ErrorKind, kindOf } from '#errdefs';
 import { isNoSpace } from '#files';
-import { chooseMember, describeImage, type ImageDescription, platformOf, targetOfName } from '#image';
-import { type Digest, formatPlatform, isIndex, type Platform, platformRank } from '#oci';
+import { describeImage, type ImageDescription, platformOf, targetOfName } from '#image';
+import { formatPlatform, type Platform, platformRank } from '#oci';
 import { familiarName, familiarString, formatReference, fullName, type Reference, withTag } from '#reference';
 import type { RegistryAuth } from '#registry';
+import { holderOf } from './name-holder.ts';
 import { fetchConfig, fetchManifest, fetchTarget, type PullCall } from './pull-documents.ts';
 import { pullLayers, retainedLayers } from './pull-layers.ts';
 import { retryText } from './retry-text.ts';
@@ -140,14 +141,6 @@ function isNamedAlready(stores: TransferStores, reference: Reference, { id, targ
   if (!found || found.id === id) return found !== undefined;
   const isSameIndex = reference.digest !== undefined || targetOfName(found, name).digest === target.digest;
   return isSameIndex && images.members(target.digest).some((member) => member.id === id);
-}
-
-/** Of the platforms of an index that are here the one that has its names. */
-export function holderOf(stores: Pick<TransferStores, 'metadata' | 'platform'>, image: ImageDescription): Digest {
-  const { target, id } = image;
-  if (!isIndex(target.mediaType)) return id;
-  const others = stores.metadata.images.members(target.digest).filter((member) => member.id !== id);
-  return chooseMember([...others, image], undefined, stores.platform)?.id ?? id;
 }
 
 function requirePullable(reference: Reference): void {

@@ -1,7 +1,7 @@
 import { EngineError } from '#errdefs';
 import { maxConfigBytes, readDocument, requireSameLength } from '#image';
 import type { ImageRecord } from '#metadata';
-import { type Descriptor, type Manifest, maxManifestBytes, parseConfig, parseTarget } from '#oci';
+import { type Descriptor, type DiffID, maxManifestBytes, parseConfig, parseTarget } from '#oci';
 import type { Reference } from '#reference';
 import { fromBytes } from '#streams';
 import { isCompressed } from './push-candidates.ts';
@@ -24,12 +24,13 @@ export async function pushContents(
   const config = await readDocument(content, manifest.config.digest, maxConfigBytes, 'image config');
   const diffIDs = parseConfig(config).rootfs.diff_ids;
   requireSameLength(manifest.layers.length, diffIDs.length);
-  const isOriginal = cameFromElsewhere(manifest, image);
-  const layers = manifest.layers.map((layer, position) => ({
-    descriptor: layer,
-    diffID: diffIDs[position]!,
-    isOriginal,
-  }));
+  const isPulled = cameFromRegistry(image);
+  const isOriginal = isPulled || manifest.layers.some(isCompressed);
+  const layers = manifest.layers.map((layer, position) => {
+    const diffID = diffIDs[position]!;
+    // An archive's manifest may name a form of the layer that was not in it: its word is not believed.
+    return { descriptor: layer, diffID, isOriginal: isOriginal && (isPulled || wasSeen(call, diffID, layer)) };
+  });
   const pushed = await pushLayers({ ...call, imageID: image.id }, layers);
   const { auth, signal, reference } = call;
   await call.stores.registry.pushBlob(
@@ -40,10 +41,14 @@ export async function pushContents(
   return manifestFor({ manifest, mediaType, bytes, isOriginal }, pushed);
 }
 
-/** Pulled, or loaded with compressed layers: a manifest others may know by its digest. One made here names uncompressed layers. */
-function cameFromElsewhere(manifest: Manifest, image: ImageRecord): boolean {
-  const isPulled = image.repoDigests.some((name) => name.endsWith(`@${image.target.digest}`));
-  return isPulled || manifest.layers.some(isCompressed);
+/** A manifest others may know by its digest. */
+function cameFromRegistry({ repoDigests, targets }: ImageRecord): boolean {
+  return targets.some((target) => repoDigests.some((name) => name.endsWith(`@${target}`)));
+}
+
+function wasSeen({ stores }: PushCall, diffID: DiffID, { digest }: Descriptor): boolean {
+  if (digest === diffID) return true;
+  return stores.metadata.layers.origins(diffID).some(({ descriptor }) => descriptor.digest === digest);
 }
 
 export async function putManifest(call: PushCall, reference: Reference, manifest: PushedManifest): Promise<Descriptor> {

@@ -4,8 +4,9 @@ import { digestOf } from '#oci';
 import { type BaseLayer, type DeltaBase, resolveBase } from './delta-base.ts';
 import { deltaHeaderName, pieceName } from './delta-names.ts';
 import { type ArchiveEntry, document, entriesOf, type SaveOptions } from './save.ts';
+import type { SaveBlob } from './save-image.ts';
 import { resolveSaveNames } from './save-names.ts';
-import { planSave, type SaveBlob, type SavePlan } from './save-plan.ts';
+import { planSave, type SavePlan, savedDigests } from './save-plan.ts';
 import type { TransferStores } from './types.ts';
 
 /** So many base layers are looked into, of so many bytes for each new one, though never less than the first of these nor more than the last. */
@@ -14,7 +15,7 @@ const basesPerNewByte = 16;
 const minBaseBytes = 256 << 20;
 const maxBaseBytes = 16 * 2 ** 30;
 
-type Stores = Pick<TransferStores, 'content' | 'metadata'>;
+type Stores = Pick<TransferStores, 'content' | 'metadata' | 'platform'>;
 
 /**
  * `save` of what the other side lacks: resolve → lease → plan → write. The archive's layers are the new ones, as pieces that copy from those the other side
@@ -31,7 +32,7 @@ export async function* saveDelta(
 ): AsyncGenerator<Uint8Array> {
   const selected = resolveSaveNames(stores.metadata.images, names);
   await using lease = await stores.metadata.lease();
-  await lease.add(...new Set(selected.flatMap(({ image }) => [image.id, ...image.diffIDs])));
+  await lease.add(...savedDigests(stores, selected));
   const base = await resolveBase(stores, since, selected);
   // Before it is looked for: what is found stays.
   await lease.add(...base.map(({ digest }) => digest));

@@ -1,29 +1,10 @@
-import { EngineError } from '#errdefs';
-import { createdMsOf, manifestOf, maxConfigBytes, platformOf, readDocument, type StoredLayer } from '#image';
-import {
-  type Descriptor,
-  type Digest,
-  digestAlgorithm,
-  digestHex,
-  digestOf,
-  formatPlatform,
-  mediaTypes,
-  type Platform,
-  parseConfig,
-  platformRank,
-} from '#oci';
-import { familiarName, familiarString, formatReference, type Reference } from '#reference';
+import type { StoredLayer } from '#image';
+import { type Digest, digestHex, mediaTypes, type Platform } from '#oci';
+import { familiarName, familiarString, formatReference } from '#reference';
+import { blobPath, type PlannedImage, planImage, type SaveBlob } from './save-image.ts';
+import { planIndex, subjectsOf } from './save-index.ts';
 import type { SelectedImage } from './save-names.ts';
 import type { TransferStores } from './types.ts';
-
-/** A member below `blobs/`: a document with its bytes, or a layer that the content store has. */
-export interface SaveBlob {
-  readonly path: string;
-  readonly digest: Digest;
-  readonly sizeBytes: number;
-  readonly mtimeSec: number;
-  readonly bytes?: Uint8Array;
-}
 
 export interface SavePlan {
   /** Sorted by path. */
@@ -32,28 +13,21 @@ export interface SavePlan {
   readonly documents: readonly { readonly name: string; readonly text: string }[];
 }
 
-interface PlannedImage {
-  readonly id: Digest;
-  readonly references: readonly Reference[];
-  readonly layers: readonly StoredLayer[];
-  readonly manifest: Descriptor;
-  readonly parent: Digest | undefined;
-  readonly blobs: readonly SaveBlob[];
-}
-
-type Stores = Pick<TransferStores, 'content' | 'metadata'>;
+type Stores = Pick<TransferStores, 'content' | 'metadata' | 'platform'>;
 
 export async function planSave(
   stores: Stores,
   selected: readonly SelectedImage[],
   platform: Platform | undefined,
 ): Promise<SavePlan> {
-  const ids = new Set(selected.map(({ image }) => image.id));
+  const subjects = selected.flatMap((one) => subjectsOf(stores, one, platform));
+  const ids = new Set(subjects.map(({ image }) => image.id));
   const images: PlannedImage[] = [];
-  for (const { image, references } of selected)
-    images.push(
-      await planImage(stores, { image, references }, { platform, parent: savedAncestor(stores, image.parent, ids) }),
-    );
+  for (const subject of subjects) {
+    const { image, index } = subject;
+    const planned = await planImage(stores, subject, { platform, parent: savedAncestor(stores, image.parent, ids) });
+    images.push(index ? await planIndex(stores, { ...subject, index }, planned) : planned);
+  }
   const blobs = new Map<string, SaveBlob>();
   // A shared layer has the time of the first image that brings it.
   for (const blob of images.flatMap((image) => image.blobs)) if (!blobs.has(blob.path)) blobs.set(blob.path, blob);
@@ -63,52 +37,14 @@ export async function planSave(
   };
 }
 
-async function planImage(
-  stores: Stores,
-  { image, references }: SelectedImage,
-  options: { platform: Platform | undefined; parent: Digest | undefined },
-): Promise<PlannedImage> {
-  const bytes = await readDocument(stores.content, image.id, maxConfigBytes, 'image config');
-  const config = parseConfig(bytes);
-  if (options.platform && platformRank(platformOf(config), options.platform) === undefined)
-    throw new EngineError(
-      'not-found',
-      `no suitable export target found for platform ${formatPlatform(options.platform)}`,
-    );
-  const layers = await Promise.all(config.rootfs.diff_ids.map((diffID) => storedLayer(stores, diffID)));
-  const manifestBytes = Buffer.from(JSON.stringify(manifestOf(image.id, bytes.length, layers)));
-  const manifest = {
-    mediaType: mediaTypes.ociManifest,
-    digest: digestOf(manifestBytes),
-    size: manifestBytes.length,
-  };
-  const mtimeSec = Math.max(0, Math.floor(createdMsOf(config) / 1000));
-  return {
-    id: image.id,
-    references,
-    layers,
-    manifest,
-    parent: options.parent,
-    blobs: [
-      ...layers.map(({ diffID, sizeBytes }) => blobOf(diffID, sizeBytes, mtimeSec)),
-      { ...blobOf(image.id, bytes.length, mtimeSec), bytes },
-      { ...blobOf(manifest.digest, manifestBytes.length, 0), bytes: manifestBytes },
-    ],
-  };
-}
-
-async function storedLayer({ content }: Stores, diffID: StoredLayer['diffID']): Promise<StoredLayer> {
-  const blob = await content.stat(diffID);
-  if (!blob) throw new EngineError('data-loss', `save layer ${diffID}: its bytes are not in the store`);
-  return { diffID, sizeBytes: blob.sizeBytes };
-}
-
-function blobOf(digest: Digest, sizeBytes: number, mtimeSec: number): SaveBlob {
-  return { path: blobPath(digest), digest, sizeBytes, mtimeSec };
-}
-
-export function blobPath(digest: Digest): string {
-  return `blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`;
+/** What has to stay while images are saved: theirs, and that of other platforms of their indexes. */
+export function savedDigests({ metadata }: Pick<Stores, 'metadata'>, selected: readonly SelectedImage[]): Digest[] {
+  const images = selected.flatMap(({ image }) => [
+    image,
+    ...image.targets.flatMap((target) => metadata.images.members(target)),
+  ]);
+  const digests = images.flatMap(({ id, targets, manifest, diffIDs }) => [id, ...targets, manifest.digest, ...diffIDs]);
+  return [...new Set(digests)];
 }
 
 /** The nearest ancestor that is saved too: a load links them again. */
@@ -138,12 +74,13 @@ function documentsOf(images: readonly PlannedImage[]): SavePlan['documents'] {
 
 /** image-spec v1.1 image-layout.md §index.json, with the annotations containerd and Docker read names from. */
 function indexOf(images: readonly PlannedImage[]) {
-  const manifests = images.flatMap(({ manifest, references }) =>
+  const manifests = images.flatMap(({ listed, references }) =>
     references.length === 0
-      ? [manifest]
+      ? [listed]
       : references.map((reference) => ({
-          ...manifest,
+          ...listed,
           annotations: {
+            ...listed.annotations,
             'io.containerd.image.name': formatReference(reference),
             'org.opencontainers.image.ref.name': reference.tag!,
           },

@@ -4,11 +4,20 @@ import { test } from 'node:test';
 import { readTar } from '#archive';
 import { type ErrorKind, isKind } from '#errdefs';
 import { assembleImage } from '#image';
-import { type DiffID, digestOf, hostPlatform } from '#oci';
+import { type Descriptor, type DiffID, digestOf, hostPlatform } from '#oci';
 import { fromBytes, readAll } from '#streams';
 import { loadImages } from './load.ts';
+import { pullImage } from './pull.ts';
 import { saveImages } from './save.ts';
-import { configFor, oldArchive, randomLayer, type TransferFixture, transferFixture } from './testsuite-load.ts';
+import {
+  blobPath,
+  configFor,
+  oldArchive,
+  randomLayer,
+  type TransferFixture,
+  transferFixture,
+} from './testsuite-load.ts';
+import { publish, publishIndex, registryFixture } from './testsuite-registry.ts';
 
 const save = ({ stores }: TransferFixture, names: readonly string[], options: object = {}) =>
   readAll(saveImages(stores, names, options), 1 << 30);
@@ -155,3 +164,62 @@ test('a client that leaves ends the save', () =>
     await fixture.metadata.collect();
     assert.deepEqual(await fixture.contents(), []);
   }));
+
+test('an index is saved with the platforms that are here, and loaded as it was: equal digests, and equal bytes when saved again', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const { client } = registry;
+  const reference = registry.reference('multi:1');
+  const scratch = registry.reference('multi:scratch');
+  const platforms = [hostPlatform(), ...['s390x', 'riscv64'].map((architecture) => ({ os: 'linux', architecture }))];
+  const ids = [];
+  const entries = [];
+  for (const platform of platforms) {
+    const { descriptor, configDigest } = await publish(client, scratch, [await randomLayer()], { platform });
+    ids.push(configDigest);
+    entries.push({ ...descriptor, platform });
+  }
+  const index = await publishIndex(client, reference, entries);
+  for (const platform of platforms.slice(0, 2))
+    await pullImage(machine.stores, reference, { platform, onProgress: () => {} });
+  const name = `${registry.address}/multi:1`;
+  const archive = await save(machine.fixture, [name]);
+  const found = await members(archive);
+  const listed = JSON.parse(found.get('index.json')!.body.toString()).manifests;
+  assert.equal(listed.length, 1);
+  assert.equal(listed[0].annotations['io.wherry.target'], index.digest);
+  const readable = JSON.parse(found.get(blobPath(listed[0].digest))!.body.toString());
+  assert.deepEqual(
+    readable.manifests.map((entry: Descriptor) => entry.platform),
+    platforms.slice(0, 2),
+  );
+  for (const entry of readable.manifests)
+    for (const layer of JSON.parse(found.get(blobPath(entry.digest))!.body.toString()).layers)
+      assert.ok(found.has(blobPath(layer.digest)));
+  const [item, ...others] = JSON.parse(found.get('manifest.json')!.body.toString());
+  assert.deepEqual([item.Config, others], [blobPath(ids[0]!), []]);
+
+  await using other = await transferFixture();
+  await loadImages(other.stores, fromBytes(archive), { onProgress: other.onProgress });
+  assert.deepEqual(
+    other.said.flatMap(({ stream }) => (stream?.startsWith('Loaded') ? [stream] : [])),
+    [`Loaded image: ${name}\n`],
+  );
+  const { images } = other.metadata;
+  const lead = images.byName(name)!;
+  assert.equal(lead.id, ids[0]);
+  assert.deepEqual(lead.target, index);
+  assert.deepEqual(new Set(images.members(index.digest).map((image) => image.id)), new Set(ids.slice(0, 2)));
+  assert.deepEqual(await other.verify(), []);
+  assert.ok((await save(other, [name])).equals(archive));
+
+  const one = await members(await save(machine.fixture, [name], { platform: platforms[1] }));
+  assert.equal(JSON.parse(one.get('manifest.json')!.body.toString())[0].Config, blobPath(ids[1]!));
+  await assert.rejects(save(machine.fixture, [name], { platform: platforms[2] }), /no suitable export target found/);
+  await using third = await transferFixture();
+  await loadImages(third.stores, fromBytes(archive), { platform: platforms[1]! });
+  assert.deepEqual(
+    third.metadata.images.list().map(({ id, names }) => [id, names]),
+    [[ids[1], [name]]],
+  );
+});

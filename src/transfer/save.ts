@@ -1,12 +1,13 @@
 import { type PackEntry, packTar } from '#archive';
 import type { Platform } from '#oci';
 import type { ByteSource } from '#streams';
+import type { SaveBlob } from './save-image.ts';
 import { resolveSaveNames } from './save-names.ts';
-import { planSave, type SaveBlob, type SavePlan } from './save-plan.ts';
+import { planSave, type SavePlan, savedDigests } from './save-plan.ts';
 import type { TransferStores } from './types.ts';
 
 export interface SaveOptions {
-  /** Every image must be of this platform. */
+  /** Of an index this one alone; every image must be of it. */
   readonly platform?: Platform;
   readonly signal?: AbortSignal | undefined;
 }
@@ -21,13 +22,13 @@ export type ArchiveEntry = { entry: PackEntry; body?: ByteSource | Uint8Array };
  * @throws `not-found` for an unknown name, `data-loss` when a layer's bytes are gone.
  */
 export async function* saveImages(
-  stores: Pick<TransferStores, 'content' | 'metadata'>,
+  stores: Pick<TransferStores, 'content' | 'metadata' | 'platform'>,
   names: readonly string[],
   options: SaveOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const selected = resolveSaveNames(stores.metadata.images, names);
   await using lease = await stores.metadata.lease();
-  await lease.add(...new Set(selected.flatMap(({ image }) => [image.id, ...image.diffIDs])));
+  await lease.add(...savedDigests(stores, selected));
   const plan = await planSave(stores, selected, options.platform);
   for await (const chunk of packTar(entriesOf(plan, stores))) {
     options.signal?.throwIfAborted();

@@ -192,3 +192,29 @@ test('a Windows image is pulled, listed, inspected, looked into, saved, loaded, 
     );
     assert.equal(verify(setup).status, 0, verify(setup).output);
   }));
+
+test('docker save and load carry several platforms and the digest of their index', async (t) =>
+  await withRegistry(t, async (setup, address) => {
+    const { docker } = setup;
+    const { reference, index, platforms } = await publishPlatforms(address, 'multi:1', [foreignLinux, hostLinux]);
+    for (const { architecture } of [hostLinux, foreignLinux])
+      await docker.ok('pull', '-q', '--platform', `linux/${architecture}`, reference);
+    const archive = join(setup.folder, 'multi.tar');
+    await docker.ok('save', '-o', archive, reference);
+    await docker.ok('rmi', reference);
+    assert.equal(await docker.ok('load', '-i', archive), `Loaded image: ${reference}\n`);
+    const [row] = await rows(setup, '?manifests=1');
+    assert.deepEqual([row!.Id, row!.RepoTags], [platforms[1]!.id, [reference]]);
+    assert.deepEqual(
+      row!.Manifests!.map(({ ID, Available }) => [ID, Available]),
+      platforms.map(({ manifest }) => [manifest.digest, true]),
+    );
+    assert.equal((row as { Descriptor?: { digest: string } }).Descriptor!.digest, index.digest);
+    await docker.ok('rmi', reference);
+    await docker.ok('load', '--platform', 'linux/s390x', '-i', archive);
+    assert.deepEqual(
+      (await rows(setup)).map(({ Id }) => Id),
+      [platforms[0]!.id],
+    );
+    assert.equal(verify(setup).status, 0, verify(setup).output);
+  }));
