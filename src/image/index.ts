@@ -12,5 +12,12 @@ export {
 export { maxConfigBytes, readConfig, readDocument, readKnownConfig, readTarget } from './documents.ts';
 export { type IndexEntry, indexEntries } from './entries.ts';
 export { chooseMember, indexesOf, type PlatformImage, targetOfName } from './members.ts';
-export { type ImageSource, platformOf, presentManifests, requireLinux, requireSameLength, resolveTarget } from './resolve.ts';
+export {
+  type ImageSource,
+  platformOf,
+  presentManifests,
+  requireLinux,
+  requireSameLength,
+  resolveTarget,
+} from './resolve.ts';
 export * from './types.ts';
