@@ -126,3 +126,13 @@ test('modules import only what the table allows, and only by the door', () => {
   }
   assert.deepEqual(faults, []);
 });
+
+test('text is not read by Node: on files that answer in pieces, as those of /proc do, 26.10 writes beyond the end of its buffer', () => {
+  const faults = sourceFiles(source).filter((path) =>
+    /\breadFileSync\([^;]*?,\s*(?:\{[^}]*encoding\b|['"]utf-?8['"])/.test(readFileSync(path, 'utf8')),
+  );
+  assert.deepEqual(
+    faults.map((path) => `${relative(source, path)}: readFileSync(path).toString()`),
+    [],
+  );
+});

@@ -103,7 +103,7 @@ function identity(root: string, dockerfile: string): string {
 
 function machine(): string {
   try {
-    return readFileSync('/etc/machine-id', 'utf8').trim();
+    return readFileSync('/etc/machine-id').toString().trim();
   } catch {
     return '';
   }

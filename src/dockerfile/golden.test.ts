@@ -21,13 +21,13 @@ for (const { name, path } of cases('good')) {
     const parsed = parseDockerfile(readFileSync(path));
     const golden = path.replace('.dockerfile', '.json');
     if (process.env['UPDATE_GOLDEN']) writeFileSync(golden, `${JSON.stringify(parsed, undefined, 1)}\n`);
-    assert.deepEqual(JSON.parse(JSON.stringify(parsed)), JSON.parse(readFileSync(golden, 'utf8')));
+    assert.deepEqual(JSON.parse(JSON.stringify(parsed)), JSON.parse(readFileSync(golden).toString()));
   });
 }
 
 for (const { name, path } of cases('bad')) {
   test(`refuses ${name}`, () => {
-    const message = readFileSync(path.replace('.dockerfile', '.error'), 'utf8').trimEnd();
+    const message = readFileSync(path.replace('.dockerfile', '.error')).toString().trimEnd();
     assert.throws(
       () => parseDockerfile(readFileSync(path)),
       (error) => error instanceof LocationError && error.message === message && error.kind === 'invalid-argument',

@@ -42,7 +42,7 @@ export function* shareFiles(layers: readonly UsageLayer[]): Generator<SharedLaye
 /** What a layer was found to share when it was done; undefined before. Blocking. */
 export function sharedBefore({ list }: Pick<UsageLayer, 'list'>): number | undefined {
   try {
-    const { version, sharedBytes } = JSON.parse(readFileSync(`${list}.shared`, 'utf8')) as Record<string, unknown>;
+    const { version, sharedBytes } = JSON.parse(readFileSync(`${list}.shared`).toString()) as Record<string, unknown>;
     return version === 1 && typeof sharedBytes === 'number' ? sharedBytes : undefined;
   } catch {
     // Not there or not whole: what was shared is found equal and shared again.

@@ -15,7 +15,7 @@ export interface Cgroups {
 }
 
 /** Reads the mount table. A hybrid machine counts as v1: its controllers are there. */
-export function findCgroups(mountInfo = readFileSync('/proc/self/mountinfo', 'utf8')): Cgroups {
+export function findCgroups(mountInfo = readFileSync('/proc/self/mountinfo').toString()): Cgroups {
   const byController = new Map<string, string>();
   const v1Roots = new Set<string>();
   let unified: string | undefined;
@@ -42,7 +42,7 @@ export function findCgroups(mountInfo = readFileSync('/proc/self/mountinfo', 'ut
 /** Where this process is in the hierarchy that only groups processes: a path below {@link Cgroups.folder} `name=systemd`. */
 export function ownCgroupPath(
   version: Cgroups['version'],
-  ownCgroups = readFileSync('/proc/self/cgroup', 'utf8'),
+  ownCgroups = readFileSync('/proc/self/cgroup').toString(),
 ): string | undefined {
   return (version === 2 ? /^0::(.*)$/m : /^\d+:name=systemd:(.*)$/m).exec(ownCgroups)?.[1];
 }
@@ -99,8 +99,8 @@ export class Cgroup {
   }
 
   #isFrozen(folder: string, v2: boolean): boolean {
-    if (v2) return /^frozen 1$/m.test(readFileSync(join(folder, 'cgroup.events'), 'utf8'));
-    return readFileSync(join(folder, 'freezer.state'), 'utf8').startsWith('FROZEN');
+    if (v2) return /^frozen 1$/m.test(readFileSync(join(folder, 'cgroup.events')).toString());
+    return readFileSync(join(folder, 'freezer.state')).toString().startsWith('FROZEN');
   }
 
   liftPidsLimit(): void {
@@ -131,12 +131,12 @@ export class Cgroup {
   #read(controller: string, file: string): string | undefined {
     const folder = this.#folder(controller);
     if (folder === undefined) return undefined;
-    return unlessAbsent(() => readFileSync(join(folder, file), 'utf8'));
+    return unlessAbsent(() => readFileSync(join(folder, file)).toString());
   }
 }
 
 function processesBelow(folder: string): number[] {
-  const text = unlessAbsent(() => readFileSync(join(folder, 'cgroup.procs'), 'utf8')) ?? '';
+  const text = unlessAbsent(() => readFileSync(join(folder, 'cgroup.procs')).toString()) ?? '';
   return [...text.split('\n').filter(Boolean).map(Number), ...childrenOf(folder).flatMap(processesBelow)];
 }
 

@@ -88,7 +88,7 @@ const runtimeLog = (folder: string) => `${folder}/runtime.log`;
 
 function loggedWords(folder: string): string {
   const path = runtimeLog(folder);
-  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  return existsSync(path) ? readFileSync(path).toString() : '';
 }
 
 /** crun leaves the score of an exec's process as it is. The process may have ended by now. */

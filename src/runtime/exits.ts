@@ -47,7 +47,7 @@ export class Exits implements Disposable {
   read(id: string): ExitRecord | undefined {
     const path = join(this.#folder, id);
     try {
-      const text = readFileSync(path, 'utf8');
+      const text = readFileSync(path).toString();
       if (!/^-?\d+$/.test(text)) return undefined;
       return { exitCode: Number(text) & 0xff, finishedAt: statSync(path).mtime };
     } catch (error) {

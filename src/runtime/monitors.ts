@@ -27,7 +27,7 @@ export function containerOf(args: readonly string[], stateFolder: string): strin
 /** Empty for a kernel thread, a zombie, and a process that has just ended. */
 function commandLine(pid: string): string[] {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0$/, '').split('\0');
+    return readFileSync(`/proc/${pid}/cmdline`).toString().replace(/\0$/, '').split('\0');
   } catch (error) {
     if (isErrno(error, 'ENOENT') || isErrno(error, 'ESRCH')) return [];
     throw error;

@@ -53,7 +53,7 @@ export class Pidfd implements Disposable {
 /** The parent of a process, when it runs. conmon is the parent of what it watches. */
 export function parentOf(pid: number): number | undefined {
   try {
-    const parent = /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    const parent = /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`).toString())?.[1];
     return parent === undefined ? undefined : Number(parent);
   } catch (error) {
     if (isErrno(error, 'ENOENT') || isErrno(error, 'ESRCH')) return undefined;
@@ -64,7 +64,7 @@ export function parentOf(pid: number): number | undefined {
 /** Whether a process belongs to a cgroup: how a pid read from a file is told from a later owner of the number. */
 export function isInCgroup(pid: number, path: string): boolean {
   try {
-    const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').split('\n');
+    const lines = readFileSync(`/proc/${pid}/cgroup`).toString().split('\n');
     return lines.some((line) => line.endsWith(`:${path}`) || line.includes(`:${path}/`));
   } catch (error) {
     if (isErrno(error, 'ENOENT') || isErrno(error, 'ESRCH')) return false;

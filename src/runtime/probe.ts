@@ -95,7 +95,7 @@ function absolute(runtime: string): string {
 /** crun refuses a v2 hierarchy beside v1 ones unless it offers nothing. */
 function isHybrid(): boolean {
   try {
-    return readFileSync('/sys/fs/cgroup/unified/cgroup.controllers', 'utf8').trim() !== '';
+    return readFileSync('/sys/fs/cgroup/unified/cgroup.controllers').toString().trim() !== '';
   } catch {
     return false;
   }

@@ -31,7 +31,7 @@ test('we stay where we are until nobody expects a move any more', async () => {
   moves.expect();
   moves.expect();
   await delay(150);
-  assert.equal(readFileSync(list, 'utf8'), String(process.pid));
+  assert.equal(readFileSync(list).toString(), String(process.pid));
   const done = writes;
   assert.ok(done >= 1);
   await delay(30);

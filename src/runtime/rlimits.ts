@@ -34,9 +34,9 @@ export interface RlimitHost {
 }
 
 export function readRlimitHost(
-  limits = readFileSync('/proc/self/limits', 'utf8'),
-  status = readFileSync('/proc/self/status', 'utf8'),
-  nrOpen = readFileSync('/proc/sys/fs/nr_open', 'utf8'),
+  limits = readFileSync('/proc/self/limits').toString(),
+  status = readFileSync('/proc/self/status').toString(),
+  nrOpen = readFileSync('/proc/sys/fs/nr_open').toString(),
 ): RlimitHost {
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
   // Who may raise limits is bounded by the kernel's own, for open files alone.

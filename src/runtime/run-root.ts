@@ -141,7 +141,7 @@ function checkedName(id: string): string {
 
 function readText(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path).toString();
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;

@@ -114,7 +114,7 @@ test('rename2 keeps its flags: no replace, exchange', async () => {
   await Promise.all([writeFile(a, 'A'), writeFile(b, 'B')]);
   assert.throws(() => sys.rename2(a, b, renameFlags.noReplace), { code: 'EEXIST', path: a });
   sys.rename2(a, b, renameFlags.exchange);
-  assert.equal(readFileSync(a, 'utf8') + readFileSync(b, 'utf8'), 'BA');
+  assert.equal(readFileSync(a).toString() + readFileSync(b).toString(), 'BA');
 });
 
 test('openInRoot stays inside: symlinks and .. cannot leave', async () => {
@@ -127,7 +127,7 @@ test('openInRoot stays inside: symlinks and .. cannot leave', async () => {
   try {
     for (const path of ['/etc/passwd', 'absolute', 'relative', '../../etc/passwd']) {
       const fd = sys.openInRoot(root, path, constants.O_RDONLY, 0, 0);
-      assert.equal(readFileSync(fd, 'utf8'), 'inside', path);
+      assert.equal(readFileSync(fd).toString(), 'inside', path);
       sys.close(fd);
     }
     assert.throws(() => sys.openInRoot(root, 'missing', constants.O_RDONLY, 0, 0), { code: 'ENOENT' });
@@ -149,7 +149,7 @@ test('a new file is written whole, with its mode and time, and never over anothe
     make('caf\u00e9');
     const path = Buffer.concat([Buffer.from(`${folder.path}/caf`), Buffer.of(0xe9)]);
     const { mode, mtime } = sys.lstat(path);
-    assert.deepEqual([mode & 0o7777, mtime, readFileSync(path, 'utf8')], [0o4711, { sec: -5, nsec: 7 }, 'hello']);
+    assert.deepEqual([mode & 0o7777, mtime, readFileSync(path).toString()], [0o4711, { sec: -5, nsec: 7 }, 'hello']);
     assert.throws(() => make('caf\u00e9', 'other'), { code: 'EEXIST', syscall: 'openat' });
     await symlink('target', join(folder.path, 'link'));
     assert.throws(() => make('link'), { code: 'EEXIST' });
@@ -305,7 +305,7 @@ test('seqpacketConnect reports what is wrong with the socket', async () => {
 });
 
 test('limits, umask, statfs and reap answer what the kernel knows', async () => {
-  const text = readFileSync('/proc/self/limits', 'utf8');
+  const text = readFileSync('/proc/self/limits').toString();
   const soft = /^Max open files\s+(\d+)/m.exec(text)?.[1];
   assert.equal(sys.getrlimit(7).soft, Number(soft));
   const before = sys.umask(0o027);
@@ -361,7 +361,7 @@ test('a netlink dump is gathered to its end', async () => {
 });
 
 test('descriptors made here are close-on-exec', async () => {
-  const flags = (fd: number) => /flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))![1]!;
+  const flags = (fd: number) => /flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`).toString())![1]!;
   const [read, write] = sys.pipe();
   const made = [read, write, sys.netlinkOpen(0), sys.pidfdOpen(process.pid)];
   for (const fd of made) assert.ok(Number.parseInt(flags(fd), 8) & 0o2000000, `descriptor ${fd}`);

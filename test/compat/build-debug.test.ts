@@ -47,7 +47,8 @@ async function faults({ daemon }: Builds): Promise<readonly string[]> {
 }
 
 function mountsOf({ daemon }: Builds): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
+  return readFileSync('/proc/self/mountinfo')
+    .toString()
     .split('\n')
     .filter((line) => line.includes(`${daemon.folder}/`) && !line.includes('.erofs'));
 }

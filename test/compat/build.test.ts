@@ -128,7 +128,7 @@ test('a daemon killed in the middle of a build: the next one takes every step th
     assert.equal(await docker.ok('ps', '-aq'), '');
     await using engine = connect(daemon.host);
     assert.deepEqual(await Array.fromAsync(engine.system.verify()), []);
-    const mounted = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+    const mounted = readFileSync('/proc/self/mountinfo').toString().split('\n');
     assert.deepEqual(
       mounted
         .filter((line) => line.includes(`${daemon.folder}/run/steps`) || line.includes('/merged '))

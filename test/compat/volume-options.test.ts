@@ -11,7 +11,8 @@ test('volumes with a device: mounted while they are used', async (t) => {
   const { daemon, docker, folder, run, sh } = setup;
   const dataOf = (name: string) => join(daemon.dataRoot, 'volumes', name, '_data');
   const isMounted = (name: string) =>
-    readFileSync('/proc/self/mountinfo', 'utf8')
+    readFileSync('/proc/self/mountinfo')
+      .toString()
       .split('\n')
       .some((line) => line.split(' ')[4] === dataOf(name));
   const create = (name: string, options: Readonly<Record<string, string>>) =>

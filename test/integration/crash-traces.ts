@@ -73,7 +73,8 @@ function cgroupsOf(ids: readonly string[]): string[] {
 }
 
 export function mountsBelow(folder: string): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
+  return readFileSync('/proc/self/mountinfo')
+    .toString()
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
     .filter((target) => target.startsWith(`${folder}/`))

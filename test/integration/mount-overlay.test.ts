@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { setSink } from '#log';
 import { mountOverlay, mountsBelow, readMountTable, unmount, unmountBelow } from '#mount';
 import { requireRoot, temporaryFolder } from '#testing';
@@ -80,4 +82,13 @@ test('a busy mount is detached in the end, and a folder of mounts is cleared exc
     await unmountBelow(temporary.path);
   }
   assert.deepEqual(mountsBelow(temporary.path), []);
+});
+
+test('a mount table of any size can be read, with overlays of many layers in it', async (t) => {
+  if (!requireRoot(t)) return;
+  await using temporary = await temporaryFolder();
+  const reader = join(import.meta.dirname, '../support/long-mount-table.ts');
+  const args = ['--mount', process.execPath, '--disable-warning=ExperimentalWarning', reader, temporary.path];
+  const { stdout } = await promisify(execFile)('unshare', args);
+  assert.equal(stdout, '604\n');
 });

@@ -17,7 +17,7 @@ interface Case {
   readonly warnings: readonly CheckWarning[];
 }
 
-const cases = JSON.parse(readFileSync(join(import.meta.dirname, 'testdata/buildkit.json'), 'utf8')) as Case[];
+const cases = JSON.parse(readFileSync(join(import.meta.dirname, 'testdata/buildkit.json')).toString()) as Case[];
 const amd64 = { os: 'linux', architecture: 'amd64' };
 const tiny = { env: ['PATH=/bin'], shell: [], triggers: [], platform: amd64 };
 const predefined = ['BUILD', 'TARGET'].flatMap((kind) => [

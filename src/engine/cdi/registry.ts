@@ -26,7 +26,7 @@ function specFiles(folder: string): string[] {
 
 function readSpec(path: string): CdiSpec[] {
   try {
-    const text = readFileSync(path, 'utf8');
+    const text = readFileSync(path).toString();
     return [decodeCdiSpec(path.endsWith('.json') ? (JSON.parse(text) as unknown) : parseYaml(text))];
   } catch (error) {
     log.warn('a CDI specification cannot be used', { path, error: messageOf(error) });

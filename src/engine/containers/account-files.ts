@@ -117,7 +117,7 @@ function firstGiven(
 /** A file of the host, empty when it is not there. */
 export function readHostFile(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path).toString();
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return '';
     throw error;

@@ -25,6 +25,8 @@ let available: readonly string[] | undefined;
 
 /** What `ALL` and `--privileged` mean here: the daemon can hand on what it may have itself, and no more. */
 export function availableCapabilities(): readonly string[] {
-  available ??= capabilitiesOf(/^CapBnd:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0');
+  available ??= capabilitiesOf(
+    /^CapBnd:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status').toString())?.[1] ?? '0',
+  );
   return available;
 }

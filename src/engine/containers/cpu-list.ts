@@ -26,7 +26,7 @@ function checkList(wanted: string, field: string, subject: string, onlinePath: s
   if (!numbers) {
     throw new EngineError('invalid-argument', `Invalid value ${wanted} for ${field}: invalid format: ${wanted}`);
   }
-  const online = readFileSync(onlinePath, 'utf8').trim();
+  const online = readFileSync(onlinePath).toString().trim();
   const available = new Set(parseCpuList(online));
   if (numbers.some((number) => !available.has(number))) {
     throw new EngineError(

@@ -15,7 +15,7 @@ export interface LimitSupport {
 
 export function readLimitSupport(cgroupVersion: 1 | 2, root = '/sys/fs/cgroup'): LimitSupport {
   if (cgroupVersion === 2) {
-    const controllers = readFileSync(`${root}/cgroup.controllers`, 'utf8').trim().split(' ');
+    const controllers = readFileSync(`${root}/cgroup.controllers`).toString().trim().split(' ');
     const [memory, pids, cpu, cpuset] = ['memory', 'pids', 'cpu', 'cpuset'].map((name) => controllers.includes(name));
     const memories = { memory: memory!, swap: memory!, memoryReservation: memory! };
     return { ...memories, pids: pids!, cpuShares: cpu!, cpuQuota: cpu!, cpuset: cpuset! };

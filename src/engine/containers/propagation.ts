@@ -22,7 +22,7 @@ const unescapeOctal = (text: string) =>
 export function checkPropagation(source: string, propagation: string): void {
   if (!/shared$|slave$/.test(propagation)) return;
   const path = realpathSync(source);
-  const { mountPoint, tags } = mountHolding(path, readFileSync('/proc/self/mountinfo', 'utf8'));
+  const { mountPoint, tags } = mountHolding(path, readFileSync('/proc/self/mountinfo').toString());
   const mayBeSlave = propagation.endsWith('slave') && tags.includes('master');
   if (tags.includes('shared') || mayBeSlave) return;
   const needed = propagation.endsWith('slave') ? 'a shared or slave mount' : 'a shared mount';

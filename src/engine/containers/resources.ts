@@ -15,7 +15,7 @@ export interface ResourceSupport {
 
 export function readResourceSupport(cgroupVersion: 1 | 2, root = '/sys/fs/cgroup'): ResourceSupport {
   if (cgroupVersion === 2) {
-    const io = / ?\bio\b/.test(readFileSync(`${root}/cgroup.controllers`, 'utf8'));
+    const io = / ?\bio\b/.test(readFileSync(`${root}/cgroup.controllers`).toString());
     const never = { swappiness: false, oomKillDisable: false, cpuRealtime: false };
     return { blkioWeight: io, blkioWeightDevice: io, blkioThrottle: io, ...never };
   }

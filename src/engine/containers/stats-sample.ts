@@ -95,7 +95,7 @@ function blkioStats({ serviceBytes, serviced }: CgroupStats['blockIO']): Contain
 }
 
 function cpuStats(cpu: CgroupStats['cpu']): CpuStats {
-  const stat = readFileSync('/proc/stat', 'utf8').split('\n');
+  const stat = readFileSync('/proc/stat').toString().split('\n');
   const ticks = (stat[0] ?? '').split(/\s+/).slice(1, 1 + countedCpuFields);
   return {
     cpu_usage: {
@@ -156,7 +156,7 @@ function interfaceStats(counts: readonly number[]): NetworkStats {
 
 function readIfThere(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path).toString();
   } catch (error) {
     if (isErrno(error, 'ENOENT') || isErrno(error, 'ESRCH') || isErrno(error, 'EINVAL')) return '';
     throw error;

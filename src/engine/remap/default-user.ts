@@ -43,7 +43,7 @@ export function freeRange(folder: AccountFolder, file: string): string {
 
 function read({ etc }: AccountFolder, file: string): string[] {
   try {
-    return readFileSync(`${etc}/${file}`, 'utf8').split('\n');
+    return readFileSync(`${etc}/${file}`).toString().split('\n');
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return [];
     throw error;

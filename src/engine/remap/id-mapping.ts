@@ -59,7 +59,7 @@ export function parseMap(text: string): IDRange[] {
 export function mappingOfProcess(pid: number): IDMapping | undefined {
   try {
     const [uids, gids, ownUids] = [`${pid}/uid_map`, `${pid}/gid_map`, 'self/uid_map'].map((name) =>
-      readFileSync(`/proc/${name}`, 'utf8'),
+      readFileSync(`/proc/${name}`).toString(),
     );
     return uids === ownUids ? undefined : { uids: parseMap(uids!), gids: parseMap(gids!) };
   } catch (error) {

@@ -83,7 +83,7 @@ const readEntries = (path: string): Entry[] =>
 function readLines(path: string): string[][] {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readFileSync(path).toString();
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return [];
     throw error;

@@ -169,7 +169,7 @@ function osRelease(key: string): string {
 }
 
 function readText(path: string): string {
-  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  return existsSync(path) ? readFileSync(path).toString() : '';
 }
 
 /** `GET /version`. Components are what really runs containers here. */

@@ -187,7 +187,7 @@ function checked(binding: PortBinding): PortBinding {
 }
 
 function ephemeralRange(): PortRange {
-  const [first, last] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').trim().split(/\s+/);
+  const [first, last] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range').toString().trim().split(/\s+/);
   const range = { first: Number(first), last: Number(last) };
   return range.first > 0 && range.last >= range.first ? range : defaultRange;
 }

@@ -76,9 +76,9 @@ export function limitTests({ name, open, reference }: DriverUnderTest): void {
     const snapshots = new Set(['running', 'killed']);
     await next.recover({ snapshots, mounted: new Set(['running']), layers: new Set(chain) });
     assert.equal((await next.adopt('running')).root, roots[0]);
-    assert.equal(readFileSync(join(roots[0]!, 'mine'), 'utf8'), 'running');
+    assert.equal(readFileSync(join(roots[0]!, 'mine')).toString(), 'running');
     const { root } = await next.mount('killed');
-    assert.equal(readFileSync(join(root, 'mine'), 'utf8'), 'killed');
+    assert.equal(readFileSync(join(root, 'mine')).toString(), 'killed');
     for (const key of snapshots) {
       assert.deepEqual(await next.changes(key), [{ kind: 'add', path: '/mine' }]);
       await next.unmount(key);

@@ -37,7 +37,7 @@ export function recoveryTests({ name, open, reference, mounts }: DriverUnderTest
     assert.deepEqual(left.sort(), ['running', 'stopped']);
 
     assert.equal((await next.adopt('running')).root, running);
-    assert.equal(readFileSync(join(running, 'mine'), 'utf8'), 'written before');
+    assert.equal(readFileSync(join(running, 'mine')).toString(), 'written before');
     assert.deepEqual(await next.changes('running'), [{ kind: 'add', path: '/mine' }]);
     if (mounts) await assert.rejects(next.adopt('stopped'), { kind: 'not-found' });
     await next.unmount('running');
@@ -69,7 +69,7 @@ export function recoveryTests({ name, open, reference, mounts }: DriverUnderTest
       bench.mounts().filter((target) => target.includes('/mounts/')),
       [root],
     );
-    assert.equal(readFileSync(join(root, 'a'), 'utf8'), 'one');
+    assert.equal(readFileSync(join(root, 'a')).toString(), 'one');
 
     await using next = await open(bench.root.options('tested'));
     const all = new Set(['held', 'idle']);

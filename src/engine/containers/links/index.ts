@@ -88,7 +88,7 @@ export function tellParents(ctx: EngineContext, child: Container): void {
     const links = (parent.body.links ?? []).filter(({ containerID }) => containerID === child.id);
     if (links.length === 0 || !parent.isRunning || !parent.body.networks['bridge']?.endpoint) continue;
     const path = containerPaths(ctx, parent.id).hosts;
-    const text = links.reduce((before, link) => withLink(before, link, child), readFileSync(path, 'utf8'));
+    const text = links.reduce((before, link) => withLink(before, link, child), readFileSync(path).toString());
     writeFileSync(path, text);
   }
 }
@@ -130,7 +130,7 @@ export async function removeLink(ctx: EngineContext, reference: string): Promise
   const hostname = containers.get(link.containerID)?.body.config.Hostname;
   if (!parent.isRunning || hostname === undefined) return;
   const path = containerPaths(ctx, parent.id).hosts;
-  writeFileSync(path, replaceLines(readFileSync(path, 'utf8'), link, hostname, []));
+  writeFileSync(path, replaceLines(readFileSync(path).toString(), link, hostname, []));
 }
 
 /** A container has another name: those that are linked to it remember that one, should it go. */

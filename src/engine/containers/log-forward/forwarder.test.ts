@@ -75,14 +75,18 @@ test('a server that takes several at once gets them so, and the position is behi
   await forward(folder.path, server, 9);
   assert.deepEqual(server.got, ['1', '2', '3', '4', '5', '6', '7', '8', '9']);
   assert.ok(server.sends < 9, `${server.sends} sends`);
-  assert.equal(JSON.parse(readFileSync(join(folder.path, 'position'), 'utf8')).taken, 9);
+  assert.equal(JSON.parse(readFileSync(join(folder.path, 'position')).toString()).taken, 9);
 });
 
 test('the next one goes on where the last one was', async () => {
   await using folder = await temporaryFolder();
   const server = new Server();
   await forward(folder.path, server, 3);
-  assert.deepEqual(JSON.parse(readFileSync(join(folder.path, 'position'), 'utf8')), { file: 'f', offset: 0, taken: 3 });
+  assert.deepEqual(JSON.parse(readFileSync(join(folder.path, 'position')).toString()), {
+    file: 'f',
+    offset: 0,
+    taken: 3,
+  });
   await forward(folder.path, server, 6);
   assert.deepEqual(server.got, ['1', '2', '3', '4', '5', '6']);
 });

@@ -19,7 +19,7 @@ export class LogPosition implements Disposable {
 
   static read(path: string): LogMark | undefined {
     try {
-      const { file, offset, taken } = JSON.parse(readFileSync(path, 'utf8')) as Partial<LogMark>;
+      const { file, offset, taken } = JSON.parse(readFileSync(path).toString()) as Partial<LogMark>;
       return typeof file === 'string' && typeof offset === 'number' && typeof taken === 'number'
         ? { file, offset, taken }
         : undefined;
