@@ -90,6 +90,9 @@ export class PartialFile implements PartialBlob {
     await this.#close();
     try {
       await this.#options.store(this.#path, blob);
+    } catch (error) {
+      await removeIfPresent(this.#path);
+      throw error;
     } finally {
       this.#options.release();
     }

@@ -1,10 +1,27 @@
 import type { ContentStore } from '#content';
-import { isKind } from '#errdefs';
+import { type ErrorKind, isKind, kindOf } from '#errdefs';
+import { isNoSpace } from '#files';
 import type { Descriptor } from '#oci';
 import type { ByteSource } from '#streams';
 
 /** Smaller blobs are quicker fetched again than kept. */
 const minKeptBytes = 1 << 20;
+
+/** Of these another try has nothing to expect; and a full disk wants its space back. */
+const finalKinds: ReadonlySet<ErrorKind> = new Set([
+  'data-loss',
+  'invalid-argument',
+  'not-found',
+  'not-implemented',
+  'out-of-range',
+  'permission-denied',
+  'unauthenticated',
+]);
+
+/** Whether what has arrived is worth keeping for another try. */
+export function mayGoOn(error: unknown): boolean {
+  return !finalKinds.has(kindOf(error)) && !isNoSpace(error);
+}
 
 /**
  * Runs `work` over a blob's bytes, and keeps a copy of what arrived until it succeeds: an earlier try's part comes first, then `read` from where
@@ -32,9 +49,11 @@ export async function withKeptPart<T>(
       else await part.remove();
       return result;
     } catch (error) {
-      if (!isKind(error, 'data-loss') && !isKind(error, 'invalid-argument')) throw error;
+      // Also when it was another layer of the image that has no hope.
+      if (mayGoOn(error)) throw error;
       await part.remove();
-      if (!isFirst || !isUsable || signal?.aborted) throw error;
+      const isDamaged = isKind(error, 'data-loss') || isKind(error, 'invalid-argument');
+      if (!isDamaged || !isFirst || !isUsable || signal?.aborted) throw error;
     }
   }
 }

@@ -345,6 +345,36 @@ test('connections that break are resumed where they stopped', async () => {
   assert.deepEqual(await machine.fixture.verify(), []);
 });
 
+test('a layer that the registry loses on the way leaves nothing, nor do the others', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const [lost, slow] = [await randomLayer(3_000_000), await randomLayer(4_000_000)];
+  const reference = await published(registry, 'app:1', [lost, slow], { compress: (bytes: Buffer) => bytes });
+  const { promise: slowArrives, resolve } = Promise.withResolvers<void>();
+  let asked = 0;
+  registry.before = async (request, response) => {
+    if (request.method !== 'GET') return false;
+    if (request.url?.includes(digestOf(slow))) {
+      response.writeHead(200, { 'content-length': slow.length });
+      response.write(slow.subarray(0, 2_500_000), () => setTimeout(resolve, 50));
+      return true;
+    }
+    if (!request.url?.includes(digestOf(lost))) return false;
+    if (asked++ > 0) {
+      const errors = [{ code: 'BLOB_UNKNOWN', message: 'blob unknown to registry' }];
+      response.writeHead(404, { 'content-type': 'application/json' }).end(JSON.stringify({ errors }));
+      return true;
+    }
+    await slowArrives;
+    response.writeHead(200, { 'content-length': lost.length });
+    response.write(lost.subarray(0, 2_000_000), () => setTimeout(() => response.socket?.destroy(), 20));
+    return true;
+  };
+  await assert.rejects(pull(machine, reference), { kind: 'not-found' });
+  assert.deepEqual(await machine.fixture.content.ingests(), []);
+  assert.deepEqual(await machine.fixture.verify(), []);
+});
+
 test('a server that ignores ranges is read past what is known', async () => {
   await using registry = await registryFixture();
   await using machine = await registry.machine();

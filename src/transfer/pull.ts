@@ -1,6 +1,5 @@
 import { cleanup } from '#concurrency';
-import { EngineError, type ErrorKind, kindOf } from '#errdefs';
-import { isNoSpace } from '#files';
+import { EngineError } from '#errdefs';
 import { describeImage, type ImageDescription, platformOf, targetOfName } from '#image';
 import { formatPlatform, type Platform, platformRank } from '#oci';
 import { familiarName, familiarString, formatReference, fullName, type Reference, withTag } from '#reference';
@@ -8,6 +7,7 @@ import type { RegistryAuth } from '#registry';
 import { holderOf } from './name-holder.ts';
 import { fetchConfig, fetchManifest, fetchTarget, type PullCall } from './pull-documents.ts';
 import { pullLayers, retainedLayers } from './pull-layers.ts';
+import { mayGoOn } from './pull-part.ts';
 import { retryText } from './retry-text.ts';
 import type { OnProgress, TransferredImage, TransferStores } from './types.ts';
 
@@ -84,21 +84,6 @@ async function pullOne(stores: TransferStores, reference: Reference, options: Pu
 
 /** What a pull that failed, was aborted or was killed has brought in is there for the next try, for so long. */
 const partMemoryMs = 24 * 3_600_000;
-
-/** Of these another try has nothing to expect; and a full disk wants its space back. */
-const finalKinds: ReadonlySet<ErrorKind> = new Set([
-  'data-loss',
-  'invalid-argument',
-  'not-found',
-  'not-implemented',
-  'out-of-range',
-  'permission-denied',
-  'unauthenticated',
-]);
-
-function mayGoOn(error: unknown): boolean {
-  return !finalKinds.has(kindOf(error)) && !isNoSpace(error);
-}
 
 async function pullUnderLease(call: PullCall, options: PullOptions): Promise<Pulled> {
   const { stores, reference } = call;

@@ -86,6 +86,29 @@ test('--retain both: pull, then push without the registry it came from, gives th
   assert.equal(digestOf(await docker.ok('push', again)), pulled);
 });
 
+test('compressed layers come back with an undo', async (t) => {
+  await using setup = await imageSetup(t, ['--retain', 'both', '--undo-min-free=0']);
+  if (!setup) return;
+  const { docker, folder } = setup;
+  await using registry = await serveRegistry({ root: join(folder, 'registry'), addr: '127.0.0.1:0' });
+  const name = `${registry.address}/app:1`;
+  await load(setup, { layers: [tarOf({ a: randomBytes(100_000) })], tags: [name] });
+  await docker.ok('push', '-q', name);
+  const kept = compressed(setup);
+  assert.equal(kept.length, 1);
+  await docker.ok('rmi', name);
+  assert.deepEqual(compressed(setup), kept, 'in the trash');
+  await using engine = connect(setup.daemon.host);
+  await engine.trash.undo({});
+  assert.deepEqual(compressed(setup), kept);
+  await engine.trash.empty();
+  assert.deepEqual(compressed(setup), kept);
+  await docker.ok('rmi', name);
+  await engine.trash.empty();
+  assert.deepEqual(compressed(setup), []);
+  assert.equal(verify(setup).status, 0);
+});
+
 function allocated(path: string): number {
   return statSync(path).blocks * 512;
 }

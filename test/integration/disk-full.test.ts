@@ -5,8 +5,9 @@ import { test } from 'node:test';
 import type { Engine } from '#api-types';
 import { connect } from '#client';
 import { messageOf } from '#errdefs';
+import { serveRegistry } from '#registry-server';
 import { Connection, text, WriteThread } from '#sqlite';
-import { requireRoot } from '#testing';
+import { requireRoot, temporaryFolder } from '#testing';
 import { baseImageTar } from '../../scripts/base-image.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { SmallDisk } from '../support/small-disk.ts';
@@ -20,7 +21,7 @@ const sizeBytes = 420 << 20;
 type Call = readonly [name: string, run: (engine: Engine) => Promise<unknown>];
 
 /** Everything that writes, each on names of its own. */
-function calls(archive: Buffer): Call[] {
+function calls(archive: Buffer, registry: string): Call[] {
   const context = (n: number) =>
     tarOf({ Dockerfile: 'FROM base\nCOPY data /data\nRUN echo made > /made\n', data: noise(n) });
   return [
@@ -43,11 +44,20 @@ function calls(archive: Buffer): Call[] {
       (engine) => engine.containers.rename('kept', 'other').then(() => engine.containers.rename('other', 'kept')),
     ],
     ['rmi', (engine) => engine.images.remove('spare')],
+    ['pull', (engine) => drain(engine.images.pull(`${registry}/pulled:1`))],
+    [
+      'push',
+      async (engine) => {
+        await drain(engine.build(inPieces(context(400_000)), { t: [`${registry}/pushed:1`], networkmode: 'none' }));
+        await drain(engine.images.push(`${registry}/pushed:1`));
+      },
+    ],
   ];
 }
 
-async function clean(engine: Engine): Promise<void> {
-  for (const name of ['built', 'imported', 'tagged', 'committed', 'loaded'])
+async function clean(engine: Engine, registry: string): Promise<void> {
+  const remote = [`${registry}/pulled:1`, `${registry}/pushed:1`];
+  for (const name of ['built', 'imported', 'tagged', 'committed', 'loaded', ...remote])
     await engine.images.remove(name).catch(absentIsFine);
   await engine.containers.remove('new', { volumes: true }).catch(absentIsFine);
   await engine.volumes.remove('new').catch(absentIsFine);
@@ -64,19 +74,23 @@ test('on a full disk a call fails and says so; the rest goes on, and nothing is 
   t.diagnostic(`WHERRY_SEED=${seed}`);
   const random = randomOf(seed);
   await using disk = await SmallDisk.make(sizeBytes);
-  await using daemon = await TestDaemon.start({ folder: disk.path, flags: ['--bridge=none', '--iptables=false'] });
+  await using elsewhere = await temporaryFolder();
+  await using server = await serveRegistry({ root: elsewhere.path, addr: '127.0.0.1:0' });
+  const registry = server.address;
+  const flags = ['--bridge=none', '--iptables=false', '--retain=both'];
+  await using daemon = await TestDaemon.start({ folder: disk.path, flags });
   await using engine = connect(daemon.host);
   await drain(engine.images.import(inPieces(baseImageTar()), { repo: 'base', changes: ['ENV PATH=/bin'] }));
-  await drain(
-    engine.build(inPieces(tarOf({ Dockerfile: 'FROM base\nCOPY d /d\n', d: noise(500_000) })), { t: ['loaded'] }),
-  );
+  const context = tarOf({ Dockerfile: 'FROM base\nCOPY d /d\n', d: noise(500_000) });
+  await drain(engine.build(inPieces(context), { t: ['loaded', `${registry}/pulled:1`] }));
+  await drain(engine.images.push(`${registry}/pulled:1`));
   const archive = Buffer.concat(await Array.fromAsync(engine.images.save(['loaded'])));
   await engine.containers.create({ Image: 'base', Cmd: ['true'] }, { name: 'kept' });
-  await clean(engine);
+  await clean(engine, registry);
   const failed = new Map<string, number>();
   for (let round = 0; round < rounds; round++) {
     disk.fill([0, 4096, 1 << random(20), random(1 << 20), (128 << 20) + random(1 << 20)][random(5)]!);
-    for (const [name, run] of calls(archive)) {
+    for (const [name, run] of calls(archive, registry)) {
       try {
         await run(engine);
       } catch (error) {
@@ -88,14 +102,14 @@ test('on a full disk a call fails and says so; the rest goes on, and nothing is 
     assert.equal((await engine.containers.inspect('kept')).Name, '/kept');
     disk.clear();
     assert.deepEqual(await Array.fromAsync(engine.system.verify()), []);
-    await clean(engine);
-    for (const [name, run] of calls(archive)) {
+    await clean(engine, registry);
+    for (const [name, run] of calls(archive, registry)) {
       await run(engine).catch((error) =>
         assert.fail(`${name}: ${messageOf(error)}
 ${daemon.log.slice(-3000)}`),
       );
     }
-    await clean(engine);
+    await clean(engine, registry);
   }
   t.diagnostic(`failed: ${JSON.stringify(Object.fromEntries(failed))}`);
   assert.deepEqual(await Array.fromAsync(engine.system.verify()), []);
