@@ -72,6 +72,12 @@ test('a hardlink into the chain below brings its target along', () => {
   assert.equal(tree.linksBelow.length, 1);
 });
 
+test('a symlink below that a hardlink brought along is gone through, under either name', () => {
+  const below: BelowLookup = (path) => (path.join('/') === 'b' ? { target: 'a' } : undefined);
+  const tree = treeOf([hardlink('c', 'b'), folder('b/x'), file('c/y')], below);
+  assert.deepEqual(lines(tree.root), ['a/?', 'a/x/', 'a/y', 'b', 'c']);
+});
+
 test('a hardlink to what the layer removed is refused', () => {
   const below: BelowLookup = () => undefined;
   assert.throws(() => treeOf([whiteout('t'), hardlink('a', 't')], below), { kind: 'invalid-argument' });

@@ -222,12 +222,18 @@ export class LayerTree {
     const child = from.folder?.children.get(name);
     const isReplaced = from.folder?.whiteouts.has(name) ?? false;
     if (isFolder(child)) return { folder: child, path, hidden: from.hidden || isReplaced || child.opaque };
-    if (child !== undefined) return symlinkTarget(child);
+    if (child !== undefined) return this.#symlinkTarget(child);
     const hidden = from.hidden || isReplaced;
     const below = hidden ? undefined : this.#below?.(path);
     if (below?.target !== undefined) return below.target;
     if (make) return { folder: addImplied(from.folder!, name), path, hidden };
     return below === undefined ? undefined : { folder: undefined, path, hidden };
+  }
+
+  /** Undefined for what is none. A hardlink may have brought one from below. */
+  #symlinkTarget(inode: Inode): ByteString | undefined {
+    if (inode.from === 'below') return this.#below?.(inode.path)?.target;
+    return inode.attributes.type === 'symlink' ? inode.attributes.linkPath : undefined;
   }
 }
 
@@ -252,10 +258,6 @@ function addImplied(parent: LayerFolder, name: ByteString): LayerFolder {
 function describe(folder: LayerFolder, entry: TarEntry): void {
   const attributes = attributesOf(entry);
   folder.attributes = { ...attributes, xattrs: new Map([...(folder.attributes?.xattrs ?? []), ...attributes.xattrs]) };
-}
-
-function symlinkTarget(inode: Inode): ByteString | undefined {
-  return inode.from === 'tar' && inode.attributes.type === 'symlink' ? inode.attributes.linkPath : undefined;
 }
 
 function addWhiteout(parent: LayerFolder, name: ByteString, path: ByteString): void {

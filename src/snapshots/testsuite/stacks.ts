@@ -136,6 +136,10 @@ export const stacks: readonly Stack[] = [
     ],
   },
   {
+    name: 'entries go through a symlink below that a hardlink brought along',
+    layers: [[symlink('b', 'a')], [hardlink('c', 'b'), folder('b/x'), file('c/y')]],
+  },
+  {
     name: 'a hardlink to a symlink below that entries went through',
     layers: [[symlink('b', 'a')], [file('b/x'), hardlink('l', 'b')]],
   },
