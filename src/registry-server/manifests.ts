@@ -20,7 +20,7 @@ export async function readManifest(
 ): Promise<void> {
   const manifest = await findManifest(registry, exchange, name, reference);
   if (!manifest) throw await unknownManifest(registry, name, reference);
-  if (exchange.request.method === 'GET') registry.pulls.add(name);
+  if (exchange.request.method === 'GET') registry.pulls.add(name, manifest.digest);
   await sendManifest(registry, exchange, manifest);
 }
 

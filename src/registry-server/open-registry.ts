@@ -9,6 +9,7 @@ import { openDirectoryBlobs } from './store/directory-blobs.ts';
 import { importDirectory } from './store/import-directory.ts';
 import { openSqliteMeta } from './store/sqlite-meta.ts';
 import { Uploads } from './uploads.ts';
+import { Eviction } from './upstream/eviction.ts';
 import { PullThrough, type PullThroughOptions } from './upstream/pull-through.ts';
 
 export interface OpenRegistryOptions {
@@ -45,6 +46,7 @@ export async function openRegistry(root: string, options: OpenRegistryOptions = 
   const collector = opened.use(new Collector(stores));
   const scrub = opened.use(new Scrub(stores, { everyMs: options.scrubEveryMs ?? weekMs }));
   const upstreams = options.upstreams && opened.use(new PullThrough(stores, options.upstreams));
+  if (options.upstreams) opened.use(new Eviction(stores, pulls, options.upstreams.rules));
   const held = opened.move();
   return { ...stores, uploads, pulls, collector, scrub, upstreams, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }

@@ -143,6 +143,7 @@ function decodeUpstreams(
       repositories: entry.need('repositories', entry.text('repositories')),
       upstream: entry.need('upstream', entry.text('upstream')),
       revalidateMs: toMs(entry.number('revalidateSeconds') ?? 300)!,
+      keepMs: toMs(entry.number('keepSeconds')),
       ...(username !== undefined && password !== undefined ? { auth: { username, password } } : {}),
     };
     checkRule(rule);

@@ -46,6 +46,18 @@ export interface NewManifest {
   readonly tags: readonly string[];
 }
 
+export interface UnusedOptions {
+  readonly beforeMs: number;
+  readonly after?: { readonly repository: string; readonly digest: string } | undefined;
+  readonly limit: number;
+}
+
+export interface UnusedManifest {
+  readonly repository: string;
+  readonly digest: Digest;
+  readonly usedMs: number;
+}
+
 export interface Manifests {
   manifest(name: string, digest: Digest): Promise<StoredManifest | undefined>;
   /** The bytes of a manifest that some repository has. */
@@ -56,6 +68,10 @@ export interface Manifests {
   putManifest(name: string, manifest: NewManifest): Promise<void>;
   /** Also drops the tags that point to it. Answers whether it was there. */
   removeManifest(name: string, digest: Digest): Promise<boolean>;
+  /** They are being pulled just now. Not durable: what a crash forgets is pulled again. */
+  noteUse(uses: ReadonlyMap<string, ReadonlySet<Digest>>): Promise<void>;
+  /** Manifests that came, and were pulled last, before a time; ordered by repository and digest, which `after` goes on from. */
+  unused(options: UnusedOptions): Promise<readonly UnusedManifest[]>;
   /** Manifests whose `subject` is the digest, oldest first. */
   referrers(name: string, digest: Digest): Promise<readonly Descriptor[]>;
   /** The size of something a manifest of the repository refers to. */

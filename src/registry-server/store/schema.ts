@@ -73,4 +73,8 @@ export const migrations: readonly string[] = [
   );
   CREATE INDEX deliveries_by_time ON deliveries (due_ms);
   `,
+  // When it was last pulled; zero before the first time.
+  `
+  ALTER TABLE manifests ADD COLUMN used_ms INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

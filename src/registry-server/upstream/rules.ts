@@ -10,6 +10,8 @@ export interface UpstreamRule {
   readonly upstream: string;
   /** A tag is believed for so long. */
   readonly revalidateMs: number;
+  /** What nobody has pulled for so long goes; nothing does when left out. */
+  readonly keepMs?: number | undefined;
   readonly auth?: RegistryAuth | undefined;
 }
 

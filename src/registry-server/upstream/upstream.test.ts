@@ -184,3 +184,22 @@ test('rules map names', () => {
     assert.throws(() => checkRule(rule(left, right)), { kind: 'invalid-argument' });
   }
 });
+
+test('what nobody pulls goes after its time, what somebody pulls stays, and both can be pulled again', () =>
+  withCopy({ keepSeconds: 3 }, async (pair) => {
+    const { origin, copy } = pair;
+    await pushImage(origin, 'used', 'v1', { layer: 'used' });
+    await pushImage(origin, 'left', 'v1', { layer: 'left' });
+    await pushImage(copy, 'own', 'v1');
+    const get = async (name: string) => (await copy('GET', `/v2/hub/${name}/manifests/v1`)).status;
+    for (const name of ['used', 'left']) assert.equal(await get(name), 200);
+    const names = async () => JSON.parse((await copy('GET', '/v2/_catalog')).text).repositories as string[];
+    assert.deepEqual(await names(), ['hub/left', 'hub/used', 'own']);
+    for (let tries = 0; tries < 100 && (await names()).includes('hub/left'); tries++) {
+      assert.equal(await get('used'), 200);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    assert.deepEqual(await names(), ['hub/used', 'own'], 'only copies go');
+    assert.equal(await get('left'), 200);
+    assert.deepEqual(await names(), ['hub/left', 'hub/used', 'own']);
+  }));

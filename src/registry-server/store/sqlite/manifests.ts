@@ -37,6 +37,31 @@ export function manifestsOf({ reader, writer, now }: Tables): Manifests {
       ]);
       return removed === 1;
     },
+    async noteUse(uses) {
+      const nowMs = now();
+      const set = 'UPDATE manifests SET used_ms = ? WHERE repository = ? AND digest = ?';
+      const statements = [...uses].flatMap(([name, digests]) =>
+        [...digests].map((digest) => statement(set, nowMs, name, digest)),
+      );
+      if (statements.length > 0) await writer.run(statements, { durable: false });
+    },
+    async unused({ beforeMs, after, limit }) {
+      const rows = reader.all(
+        `SELECT repository, digest, max(pushed_ms, used_ms) AS last_ms FROM manifests
+         WHERE (repository, digest) > (?, ?) AND pushed_ms < ? AND used_ms < ? AND deleted_ms IS NULL
+         ORDER BY repository, digest LIMIT ?`,
+        after?.repository ?? '',
+        after?.digest ?? '',
+        beforeMs,
+        beforeMs,
+        limit,
+      );
+      return rows.map((row) => ({
+        repository: text(row, 'repository'),
+        digest: text(row, 'digest') as Digest,
+        usedMs: integer(row, 'last_ms'),
+      }));
+    },
     async referrers(name, digest) {
       const rows = reader.all(
         `SELECT referrer FROM manifests WHERE repository = ? AND subject = ? AND deleted_ms IS NULL

@@ -184,6 +184,25 @@ export function testMetaStore(
     assert.deepEqual([some.total, some.entries.map(({ name }) => name)], [2, ['team/nginx-extra']]);
   });
 
+  check('what was not pulled for long is found, page by page', async (store, clock) => {
+    for (const name of ['a', 'b', 'c']) await put(store, name, 'm', {});
+    const digest = digestOf('m');
+    clock.nowMs += 1000;
+    const beforeMs = clock.nowMs;
+    assert.equal((await store.unused({ beforeMs: beforeMs - 1000, limit: 9 })).length, 0, 'all are too young');
+    await store.noteUse(new Map([['b', new Set([digest])]]));
+    const first = await store.unused({ beforeMs, limit: 1 });
+    assert.deepEqual(first, [{ repository: 'a', digest, usedMs: beforeMs - 1000 }]);
+    const rest = await store.unused({ beforeMs, limit: 9, after: first[0] });
+    assert.deepEqual(
+      rest.map(({ repository }) => repository),
+      ['c'],
+    );
+    assert.equal((await store.unused({ beforeMs: beforeMs + 1, limit: 9 })).length, 3);
+    await store.removeManifest('c', digest);
+    assert.equal((await store.unused({ beforeMs: beforeMs + 1, limit: 9 })).length, 2);
+  });
+
   check('stars are one per user, and rank', async (store) => {
     for (const name of ['a', 'b', 'c']) await put(store, name, 'm', {});
     assert.equal(await store.star('b', 'ada', true), true);
