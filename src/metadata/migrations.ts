@@ -111,4 +111,8 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE names ADD COLUMN target TEXT;
   `,
+  // Uploads to registries that were begun, for another try to go on with.
+  `
+  CREATE TABLE uploads (key TEXT PRIMARY KEY, location TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+  `,
 ];

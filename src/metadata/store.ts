@@ -24,6 +24,7 @@ import type {
   Lease,
   Metadata,
   NamedDocument,
+  UploadTable,
 } from './types.ts';
 import { damagedBlobs, verifyStore } from './verifier.ts';
 
@@ -127,6 +128,11 @@ export class MetadataStore implements Metadata {
   setSetting(key: string, value: string): Promise<void> {
     return this.#context.writer.run('settings.put', { key, value });
   }
+
+  readonly uploads: UploadTable = {
+    take: (key) => this.#context.writer.run('uploads.take', { key, nowMs: this.#context.nowMs() }),
+    keep: (key, location) => this.#context.writer.run('uploads.put', { key, location, nowMs: this.#context.nowMs() }),
+  };
 
   damagedBlobs(options: DamagedBlobsOptions = {}): AsyncIterable<DamagedBlob> {
     return damagedBlobs({ context: this.#context, images: this.images }, options);

@@ -319,10 +319,18 @@ export interface Metadata extends AsyncDisposable {
   /** A value that survives restarts: the daemon's ID, say. */
   setting(key: string): string | undefined;
   setSetting(key: string, value: string): Promise<void>;
+  readonly uploads: UploadTable;
   /** Reads every blob: those whose bytes are not what their digest says, and what stands on them. They count as absent from then on. */
   damagedBlobs(options?: DamagedBlobsOptions): AsyncIterable<DamagedBlob>;
   /** Rehashes every blob, compares rows, files and references; one line per fault. */
   verify(options?: { signal?: AbortSignal | undefined }): AsyncIterable<string>;
+}
+
+/** Uploads to registries that were begun and did not end, for a day. */
+export interface UploadTable {
+  /** Where one goes on; it is forgotten. */
+  take(key: string): Promise<string | undefined>;
+  keep(key: string, location: string): Promise<void>;
 }
 
 export interface NamedDocument {

@@ -60,6 +60,13 @@ export interface HubRequest {
   readonly json?: unknown;
 }
 
+/** Remembers where an upload goes on, for a try of a later process. */
+export interface UploadMemory {
+  /** What was kept, which is forgotten: two uploads never go on with one session. */
+  take(): Promise<string | undefined>;
+  keep(location: string): Promise<void>;
+}
+
 /** Where a push stands with one blob. */
 export type BlobPush = 'exists' | 'mounted' | 'pushed';
 
@@ -83,17 +90,19 @@ export interface RegistryClient extends AsyncDisposable {
       /** Called with the repository the mount came from. */
       onMounted?: (from: string) => void;
       onProgress?: (sentBytes: number) => void;
+      /** A large blob that broke off, in an earlier process even, goes on where the registry stands. */
+      memory?: UploadMemory | undefined;
     },
   ): Promise<BlobPush>;
   /**
-   * Uploads a stream whose digest is known only at its end (compression on the fly). `open` may be called again for a retry; `finish` answers
+   * Uploads a stream whose digest is known only at its end (compression on the fly). `open` may be called again for a retry, and has to give the same bytes; `finish` answers
    * for the stream opened last, once that has ended.
    */
   pushStream(
     reference: Reference,
     open: () => ByteSource,
     finish: () => { digest: Digest; sizeBytes: number },
-    options?: CallOptions & { onProgress?: (sentBytes: number) => void },
+    options?: CallOptions & { onProgress?: (sentBytes: number) => void; memory?: UploadMemory | undefined },
   ): Promise<void>;
   putManifest(
     reference: Reference,

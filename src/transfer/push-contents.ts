@@ -7,6 +7,7 @@ import { fromBytes } from '#streams';
 import { isCompressed } from './push-candidates.ts';
 import { type PushCall, pushLayers } from './push-layers.ts';
 import { manifestFor, type PushedManifest } from './push-manifest.ts';
+import { retryText } from './retry-text.ts';
 
 /** A manifest's layers and config; answers the manifest that fits them. */
 export async function pushContents(
@@ -36,7 +37,7 @@ export async function pushContents(
   await call.stores.registry.pushBlob(
     reference,
     { digest: manifest.config.digest, sizeBytes: config.length, open: () => fromBytes(config) },
-    { auth, signal },
+    { auth, signal, onRetry: tellPause(call) },
   );
   return manifestFor({ manifest, mediaType, bytes, isOriginal }, pushed);
 }
@@ -54,6 +55,14 @@ function wasSeen({ stores }: PushCall, diffID: DiffID, { digest }: Descriptor): 
 export async function putManifest(call: PushCall, reference: Reference, manifest: PushedManifest): Promise<Descriptor> {
   const { auth, signal } = call;
   const { mediaType, bytes } = manifest;
-  const digest = await call.stores.registry.putManifest(reference, manifest, { auth, signal });
+  const digest = await call.stores.registry.putManifest(reference, manifest, {
+    auth,
+    signal,
+    onRetry: tellPause(call),
+  });
   return { mediaType, digest, size: bytes.length };
+}
+
+function tellPause({ onProgress }: PushCall): (delayMs: number, why: Error) => void {
+  return (delayMs, why) => onProgress({ status: retryText(delayMs, why) });
 }

@@ -12,6 +12,8 @@ import { type ProgressLine, progressLine, shortID } from './progress.ts';
 import { sharedLimits } from './pull-push-limits.ts';
 import { attemptsOf } from './pull-source.ts';
 import { candidatesFor, isCompressed, type KnownBlob, type KnownLayer, wasMadeHere } from './push-candidates.ts';
+import { uploadMemory } from './push-memory.ts';
+import { retryText } from './retry-text.ts';
 import type { OnProgress, TransferStores } from './types.ts';
 
 /** What a push speaks to the registry with. */
@@ -85,7 +87,7 @@ async function place(call: PushCall, job: LayerPush): Promise<Descriptor> {
 async function isThere(call: PushCall, job: LayerPush, candidate: KnownBlob): Promise<boolean> {
   const { stores, reference, auth, signal } = call;
   const { digest } = candidate.descriptor;
-  if (await stores.registry.hasBlob(reference, digest, { auth, signal, access: 'push' })) {
+  if (await stores.registry.hasBlob(reference, digest, { auth, signal, access: 'push', onRetry: toldBy(job.line) })) {
     job.line.status('Layer already exists');
     return true;
   }
@@ -129,7 +131,13 @@ async function sendOriginal(call: PushCall, job: LayerPush, candidate: KnownBlob
     await stores.registry.pushBlob(
       reference,
       { digest: descriptor.digest, sizeBytes: descriptor.size, open: guarded },
-      { auth, signal, onProgress: (sent) => job.line.bytes('Pushing', sent, descriptor.size) },
+      {
+        auth,
+        signal,
+        onRetry: toldBy(job.line),
+        memory: uploadMemory(call, descriptor.digest),
+        onProgress: (sent) => job.line.bytes('Pushing', sent, descriptor.size),
+      },
     );
   } catch (error) {
     signal?.throwIfAborted();
@@ -201,7 +209,13 @@ async function sendCompressed(call: PushCall, job: LayerPush): Promise<Descripto
     compressed = compressLayer(counted);
     return copy ? copy.of(compressed) : compressed;
   };
-  await stores.registry.pushStream(reference, open, () => compressed.result, { auth, signal });
+  await stores.registry.pushStream(reference, open, () => compressed.result, {
+    auth,
+    signal,
+    onRetry: toldBy(line),
+    // Compressing again gives the same bytes.
+    memory: uploadMemory(call, `${diffID} gzip`),
+  });
   line.status('Pushed');
   const { digest, sizeBytes } = compressed.result;
   if (copy) await retain(call, copy, { digest, sizeBytes });
@@ -209,6 +223,11 @@ async function sendCompressed(call: PushCall, job: LayerPush): Promise<Descripto
   const descriptor: Descriptor = { mediaType, digest, size: sizeBytes };
   await stores.metadata.layers.addOrigin({ diffID, descriptor, repository: '' });
   return descriptor;
+}
+
+/** Pauses that a registry asks for, or a broken connection makes, are shown on the layer's line. */
+function toldBy(line: ProgressLine): (delayMs: number, why: Error) => void {
+  return (delayMs, why) => line.status(retryText(delayMs, why));
 }
 
 async function retain({ stores, lease, imageID }: PushCall, copy: KeptCopy, blob: CompressedBlob): Promise<void> {

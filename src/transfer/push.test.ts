@@ -327,3 +327,97 @@ test('of an index that is not here whole the platform of this machine is pushed,
   await machine.fixture.metadata.images.tag(pushed.id, formatReference(one), undefined, originalIndex);
   assert.equal((await push(machine, one, { platform: platforms[0]! })).target.digest, entries[0]!.digest);
 });
+
+/** Lets a connection die once a PATCH has brought so many bytes; counts what all of them bring. */
+function cutUploads(
+  registry: RegistryFixture,
+  cut: { afterBytes: number; times: number; by?: () => void },
+): { bytes: number } {
+  const seen = { bytes: 0 };
+  registry.before = (request) => {
+    if (request.method !== 'PATCH') return false;
+    let arrived = 0;
+    const isCut = cut.times-- > 0;
+    const push = request.push.bind(request);
+    request.push = (chunk: Buffer | null) => {
+      seen.bytes += chunk?.length ?? 0;
+      arrived += chunk?.length ?? 0;
+      if (isCut && arrived > cut.afterBytes) {
+        setTimeout(cut.by ?? (() => request.socket.destroy()), 20);
+      }
+      return push(chunk);
+    };
+    return false;
+  };
+  return seen;
+}
+
+test('an upload whose connection breaks goes on where the registry stands', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layer = await randomLayer(12 << 20);
+  const reference = registry.reference('big:1');
+  await build(machine, [layer], [reference]);
+  const seen = cutUploads(registry, { afterBytes: 4 << 20, times: 1 });
+  const { target } = await push(machine, reference);
+  assert.ok(statuses(machine).some((line) => /: Retrying in 1 second$/.test(line)));
+  assert.ok(seen.bytes < layer.length * 1.5, `${seen.bytes} bytes for a layer of ${layer.length}`);
+  assert.equal(
+    registry.requests.filter((line) => /^POST .*uploads/.test(line)).length,
+    2,
+    'one each for layer and config',
+  );
+  await using other = await registry.machine();
+  await pull(other, reference);
+  assert.deepEqual(await other.fixture.verify(), []);
+  assert.equal(other.fixture.metadata.images.list()[0]!.target.digest, target.digest);
+});
+
+test('a push after one that was broken off, by another process even, sends the rest', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layer = await randomLayer(12 << 20);
+  const reference = registry.reference('big:1');
+  await build(machine, [layer], [reference]);
+  const controller = new AbortController();
+  cutUploads(registry, { afterBytes: 4 << 20, times: 1, by: () => controller.abort() });
+  await assert.rejects(push(machine, reference, { signal: controller.signal }));
+  const seen = cutUploads(registry, { afterBytes: 0, times: 0 });
+  await push(machine, reference);
+  assert.ok(seen.bytes < layer.length, `${seen.bytes} bytes of a layer of ${layer.length}`);
+  assert.equal(
+    registry.requests.filter((line) => /^POST .*uploads/.test(line)).length,
+    2,
+    'one each for layer and config',
+  );
+});
+
+test('a registry that has lost an upload gets all of it', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layer = await randomLayer(6 << 20);
+  const reference = registry.reference('big:1');
+  await build(machine, [layer], [reference]);
+  const key = `${registry.address}/big ${digestOf(layer)} gzip`;
+  await machine.fixture.metadata.uploads.keep(key, `http://${registry.address}/v2/big/blobs/uploads/gone`);
+  await push(machine, reference);
+  assert.equal(await machine.fixture.metadata.uploads.take(key), undefined);
+  await using other = await registry.machine();
+  await pull(other, reference);
+  assert.deepEqual(await other.fixture.verify(), []);
+});
+
+test('a registry that limits requests is waited for, and the progress of a push says so', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const reference = registry.reference('limited:1');
+  await build(machine, [await randomLayer()], [reference]);
+  let refusals = 1;
+  registry.before = (request, response) => {
+    if (!/^\/v2\/limited\/blobs/.test(request.url ?? '') || refusals-- <= 0) return false;
+    response.writeHead(429, { 'retry-after': '1' }).end();
+    return true;
+  };
+  await push(machine, reference);
+  assert.ok(statuses(machine).some((line) => /: Retrying in 1 second \(the registry limits requests\)$/.test(line)));
+});

@@ -5,6 +5,7 @@ import { imageWrites } from './images.ts';
 import { journalWrites } from './journal-restore.ts';
 import { layerWrites } from './layers.ts';
 import { leaseWrites } from './leases.ts';
+import { uploadWrites } from './uploads.ts';
 
 /** Every change of state there is. Each runs whole or not at all, in the database thread. */
 export const writes = {
@@ -12,6 +13,7 @@ export const writes = {
   ...layerWrites,
   ...leaseWrites,
   ...documentWrites,
+  ...uploadWrites,
   ...buildCacheWrites,
   ...garbageWrites,
   ...journalWrites,
