@@ -123,9 +123,10 @@ export interface Images {
     reference: string,
     options?: { platform?: string; allTags?: boolean; auth?: AuthConfig } & CallOptions,
   ): AsyncIterable<ProgressMessage>;
+  /** `compress`: `zstd`, `gzip`, or one with a level (`zstd:10`), of layers that have to be compressed (`/wherry/v1/images/{name}/push`). */
   push(
     reference: string,
-    options?: { allTags?: boolean; platform?: string; auth?: AuthConfig } & CallOptions,
+    options?: { allTags?: boolean; platform?: string; compress?: string; auth?: AuthConfig } & CallOptions,
   ): AsyncIterable<ProgressMessage>;
   /** A root filesystem tar becomes an image (`docker import`). The last message's `status` is the image ID. */
   import(

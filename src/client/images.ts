@@ -75,8 +75,13 @@ export function images(transport: Transport): Images {
     },
     push(reference, options = {}) {
       const { name, tag } = splitReference(reference);
-      return transport.lines<ProgressMessage>('POST', `${named(name)}/push`, {
-        query: { tag: options.allTags ? undefined : (tag ?? 'latest'), platform: platformJson(options.platform) },
+      const path = options.compress === undefined ? named(name) : ownNamed(name);
+      return transport.lines<ProgressMessage>('POST', `${path}/push`, {
+        query: {
+          tag: options.allTags ? undefined : (tag ?? 'latest'),
+          platform: platformJson(options.platform),
+          compress: options.compress,
+        },
         headers: authHeader(options.auth),
         signal: options.signal,
       });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { isKind } from '#errdefs';
 import { digestOf } from '#oci';
@@ -61,4 +61,25 @@ test('a failing source fails the stream; leaving early releases it', async () =>
   }
   for await (const chunk of compressLayer(watched())) if (chunk.byteLength > 100) break;
   assert.equal(released, true);
+});
+
+test('zstd: any bytes survive, the same whatever the chunks and however many at once, and levels are honoured', async () => {
+  const text = Buffer.from('the quick brown fox '.repeat(40_000));
+  const data = Buffer.concat([text, randomBytes(5_000_000), Buffer.alloc(3_000_000), text]);
+  for (const length of [0, 1, 4 << 20, data.length]) {
+    const bytes = data.subarray(0, length);
+    const compressed = compressLayer(cut(bytes, 77_777), { format: 'zstd', parallel: 3 });
+    const out = await readAll(compressed, 1 << 24);
+    assert.equal(zstdDecompressSync(out).equals(bytes), true);
+    assert.deepEqual(compressed.result, { digest: digestOf(out), sizeBytes: out.length });
+    const again = await readAll(compressLayer(cut(bytes, 1 << 20), { format: 'zstd', parallel: 1 }), 1 << 24);
+    assert.equal(again.equals(out), true);
+  }
+  const numbers = Buffer.from(Array.from({ length: 300_000 }, (_, i) => `${i * 7919}`).join(' '));
+  const sizes = [];
+  for (const level of [1, 19]) {
+    const out = await readAll(compressLayer(cut(numbers, 99_999), { format: 'zstd', level }), 1 << 24);
+    sizes.push(out.length);
+  }
+  assert.ok(sizes[1]! < sizes[0]!);
 });

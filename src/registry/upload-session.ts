@@ -93,9 +93,9 @@ async function positionOf(target: UploadTarget, session: URL, call: CallOptions)
     });
     await answer.discard();
     const last = /^(?:bytes=)?0-(\d{1,15})$/.exec(answer.header('range') ?? '')?.[1];
-    // An empty session is `0-0` to some; one byte is soon sent again.
-    if (last === undefined || last === '0') return undefined;
-    return { location: locationOf(answer.header('location') ?? session.href, answer.url), offset: Number(last) + 1 };
+    // An empty session is `0-0` to some, or without a range. If it was one byte after all, what is sent does not fit, and all is sent anew.
+    const offset = last === undefined || last === '0' ? 0 : Number(last) + 1;
+    return { location: locationOf(answer.header('location') ?? session.href, answer.url), offset };
   } catch (error) {
     call.signal?.throwIfAborted();
     if (error instanceof RegistryError && error.status !== undefined && error.status < 500 && error.status !== 429)

@@ -1,5 +1,5 @@
 import { withTaskGroup } from '#concurrency';
-import { type CompressedBlob, compressLayer } from '#diff';
+import { type CompressedBlob, type Compression, compressLayer } from '#diff';
 import { isKind } from '#errdefs';
 import { log } from '#log';
 import type { Lease } from '#metadata';
@@ -26,6 +26,8 @@ export interface PushCall {
   readonly auth: RegistryAuth | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: OnProgress;
+  /** For layers that have to be compressed; gzip when left out. */
+  readonly compression?: Compression | undefined;
 }
 
 interface LayerPush extends KnownLayer {
@@ -76,12 +78,24 @@ const waitingAfterMs = 5;
 
 /** The first of these that works: it is there; mounted from a neighbour; the same compressed bytes from where they are; compressed anew. */
 async function place(call: PushCall, job: LayerPush): Promise<Descriptor> {
-  const known = candidatesFor(call.stores, call.reference, job);
+  const known = candidatesFor(call.stores, call.reference, job).filter(
+    ({ descriptor }) => isOriginalOf(job, descriptor) || isWanted(descriptor, call.compression),
+  );
   for (const candidate of known) {
     if (await isThere(call, job, candidate)) return candidate.descriptor;
   }
   const [best] = known;
   return (best && (await sendOriginal(call, job, best))) ?? (await sendCompressed(call, job));
+}
+
+/** The form that the image's own manifest names stays, whatever is asked for: its digest hangs on it. */
+function isOriginalOf(job: LayerPush, { digest }: Descriptor): boolean {
+  return job.isOriginal && digest === job.descriptor.digest;
+}
+
+/** What was compressed at another level is the format that was asked for all the same, and need not be sent again. */
+function isWanted({ mediaType }: Descriptor, compression: Compression | undefined): boolean {
+  return !compression || mediaType.endsWith('zstd') === (compression.format === 'zstd');
 }
 
 async function isThere(call: PushCall, job: LayerPush, candidate: KnownBlob): Promise<boolean> {
@@ -192,10 +206,10 @@ async function isReadable(
 
 /** Compresses while it sends; digest and size are known at the end. What is sent stays here where that is asked for. */
 async function sendCompressed(call: PushCall, job: LayerPush): Promise<Descriptor> {
-  const { stores, reference, auth, signal } = call;
+  const { stores, reference, auth, signal, compression = { format: 'gzip' } } = call;
   const { diffID, line } = job;
   const totalBytes = (await stores.content.stat(diffID))?.sizeBytes ?? 0;
-  let compressed = compressLayer(stores.content.open(diffID));
+  let compressed = compressLayer(stores.content.open(diffID), compression);
   await using copy = stores.retains?.(fullName(reference)) ? new KeptCopy(stores.content) : undefined;
   const open = () => {
     let readBytes = 0;
@@ -206,7 +220,7 @@ async function sendCompressed(call: PushCall, job: LayerPush): Promise<Descripto
         yield chunk;
       }
     })();
-    compressed = compressLayer(counted);
+    compressed = compressLayer(counted, compression);
     return copy ? copy.of(compressed) : compressed;
   };
   await stores.registry.pushStream(reference, open, () => compressed.result, {
@@ -214,12 +228,12 @@ async function sendCompressed(call: PushCall, job: LayerPush): Promise<Descripto
     signal,
     onRetry: toldBy(line),
     // Compressing again gives the same bytes.
-    memory: uploadMemory(call, `${diffID} gzip`),
+    memory: uploadMemory(call, `${diffID} ${compression.format} ${compression.level ?? 'default'}`),
   });
   line.status('Pushed');
   const { digest, sizeBytes } = compressed.result;
   if (copy) await retain(call, copy, { digest, sizeBytes });
-  const mediaType = isCompressed(job.descriptor) ? gzipTypeLike(job.descriptor) : mediaTypes.dockerLayerGzip;
+  const mediaType = compression.format === 'zstd' ? mediaTypes.ociLayerZstd : gzipTypeOf(job.descriptor);
   const descriptor: Descriptor = { mediaType, digest, size: sizeBytes };
   await stores.metadata.layers.addOrigin({ diffID, descriptor, repository: '' });
   return descriptor;
@@ -237,8 +251,8 @@ async function retain({ stores, lease, imageID }: PushCall, copy: KeptCopy, blob
   await stores.metadata.images.keepBlobs(imageID, [blob.digest]);
 }
 
-function gzipTypeLike(descriptor: Descriptor): string {
-  return descriptor.mediaType.startsWith('application/vnd.docker.')
+function gzipTypeOf(descriptor: Descriptor): string {
+  return !isCompressed(descriptor) || descriptor.mediaType.startsWith('application/vnd.docker.')
     ? mediaTypes.dockerLayerGzip
     : mediaTypes.ociLayerGzip;
 }

@@ -398,7 +398,7 @@ test('a registry that has lost an upload gets all of it', async () => {
   const layer = await randomLayer(6 << 20);
   const reference = registry.reference('big:1');
   await build(machine, [layer], [reference]);
-  const key = `${registry.address}/big ${digestOf(layer)} gzip`;
+  const key = `${registry.address}/big ${digestOf(layer)} gzip default`;
   await machine.fixture.metadata.uploads.keep(key, `http://${registry.address}/v2/big/blobs/uploads/gone`);
   await push(machine, reference);
   assert.equal(await machine.fixture.metadata.uploads.take(key), undefined);
@@ -420,4 +420,30 @@ test('a registry that limits requests is waited for, and the progress of a push 
   };
   await push(machine, reference);
   assert.ok(statuses(machine).some((line) => /: Retrying in 1 second \(the registry limits requests\)$/.test(line)));
+});
+
+test('layers made here go as zstd when that is asked for; those from elsewhere stay as they were', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layers = [await randomLayer(), await randomLayer()];
+  const reference = registry.reference('made:1');
+  await build(machine, layers, [reference]);
+  const compression = { format: 'zstd', level: 5 };
+  const { target } = await push(machine, reference, { compression });
+  assert.equal(target.mediaType, mediaTypes.ociManifest);
+  const manifest = parseManifest((await registry.client.manifest(reference)).bytes);
+  assert.deepEqual(new Set(manifest.layers.map(({ mediaType }) => mediaType)), new Set([mediaTypes.ociLayerZstd]));
+  registry.requests.length = 0;
+  assert.equal((await push(machine, reference, { compression })).target.digest, target.digest);
+  assert.deepEqual(sent(registry), []);
+  await using other = await registry.machine();
+  await pull(other, reference);
+  assert.deepEqual(await other.fixture.verify(), []);
+
+  const pulled = registry.reference('pulled:1');
+  const original = await publish(registry.client, pulled, [await randomLayer()]);
+  await pull(machine, pulled);
+  const copy = registry.reference('copy:1');
+  await machine.fixture.metadata.images.tag(original.configDigest, formatReference(copy));
+  assert.equal((await push(machine, copy, { compression })).target.digest, original.descriptor.digest);
 });

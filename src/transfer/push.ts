@@ -1,3 +1,4 @@
+import type { Compression } from '#diff';
 import { EngineError } from '#errdefs';
 import { targetOfName } from '#image';
 import type { ImageRecord, Lease } from '#metadata';
@@ -13,6 +14,8 @@ export interface PushOptions {
   readonly auth?: RegistryAuth | undefined;
   /** Of an index: this platform's image alone. Left out: the whole index when all of it is here, else the image's own platform. */
   readonly platform?: Platform | undefined;
+  /** How layers that have to be compressed are. Those of an image that came from elsewhere stay as its manifest names them, where they can be had. */
+  readonly compression?: Compression | undefined;
   readonly onProgress: OnProgress;
   readonly signal?: AbortSignal | undefined;
 }
@@ -78,7 +81,7 @@ async function pushOne(
   image: ImageRecord,
   options: PushOptions,
 ): Promise<PushedImage> {
-  const { auth, signal, onProgress, platform } = options;
+  const { auth, signal, onProgress, platform, compression } = options;
   const source = targetOfName(image, formatReference(reference));
   await using lease: Lease = await stores.metadata.lease();
   const present = isIndex(source.mediaType) ? await presentPlatforms({ stores }, source) : [];
@@ -88,7 +91,7 @@ async function pushOne(
     ...new Set(images.flatMap(({ id, manifest, diffIDs }) => [id, manifest.digest, ...diffIDs])),
     ...present.map(({ descriptor }) => descriptor.digest),
   );
-  const call: PushCall = { stores, reference, imageID: image.id, lease, auth, signal, onProgress };
+  const call: PushCall = { stores, reference, imageID: image.id, lease, auth, signal, onProgress, compression };
   const whole = platform || present.length === 0 ? undefined : await pushIndex(call, source, present);
   const chosen = choosePresent(present, platform, stores.platform) ?? { descriptor: image.manifest, image };
   if (!whole && !platform && present.length > 1) tellReplaced(source, chosen.descriptor, onProgress);

@@ -5,6 +5,7 @@ import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from '#client';
+import { serveRegistry } from '#registry-server';
 import { requireRoot, temporaryFolder } from '#testing';
 import { baseImageTar } from '../../scripts/base-image.ts';
 import { TestDaemon } from '../support/daemon.ts';
@@ -221,4 +222,23 @@ test('without an undo what is removed is freed', async (t) => {
   await wherry(['import', '-', 'app'], tarOf({ app: 'x'.repeat(3_000_000) }));
   assert.match((await wherry(['image', 'prune', '-af'])).stdout, /\n\nTotal reclaimed space: 3MB\n$/);
   assert.equal((await wherry(['image', 'prune', '-f'])).stdout, 'Total reclaimed space: 0B\n');
+});
+
+test('push --compress says how layers are compressed, and refuses what it does not know', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  await using daemon = await TestDaemon.start();
+  await using registry = await serveRegistry({ root: join(folder.path, 'registry'), addr: '127.0.0.1:0' });
+  const wherry = client(daemon, folder.path);
+  const name = `${registry.address}/base:1`;
+  assert.equal((await wherry(['import', '-', name], baseImageTar())).status, 0);
+  const refused = await wherry(['push', '--compress', 'lzma', name]);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /invalid compression "lzma": want gzip or zstd/);
+  assert.match((await wherry(['push', '--compress', 'zstd:23', name])).stderr, /levels of zstd are 1 to 19/);
+  assert.equal((await wherry(['push', '--compress', 'zstd:3', name])).status, 0);
+  const manifest = await (await fetch(`http://${registry.address}/v2/base/manifests/1`)).json();
+  assert.match((manifest as { layers: { mediaType: string }[] }).layers[0]!.mediaType, /tar\+zstd$/);
+  assert.equal((await wherry(['rmi', name])).status, 0);
+  assert.equal((await wherry(['run', '--rm', '--network', 'none', name, 'true'])).status, 0);
 });

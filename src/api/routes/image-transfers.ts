@@ -10,6 +10,7 @@ export const imageTransferRoutes: readonly ApiRoute[] = [
   ['POST', '/images/create', create],
   ['POST', '/images/load', load],
   ['POST', '/images/{name:.*}/push', push],
+  ['POST', '/wherry/v1/images/{name:.*}/push', pushCompressed],
   ['GET', '/images/get', save],
   ['GET', '/images/{name:.*}/get', saveOne],
   ['POST', '/wherry/v1/save', saveSince],
@@ -73,10 +74,21 @@ async function load(call: Call): Promise<void> {
 }
 
 async function push(call: Call): Promise<void> {
+  await pushWith(call, {});
+}
+
+/** Docker's push has no word for how. */
+async function pushCompressed(call: Call): Promise<void> {
+  const compress = call.query.text('compress');
+  await pushWith(call, compress === undefined ? {} : { compress });
+}
+
+async function pushWith(call: Call, how: { readonly compress?: string }): Promise<void> {
   const { reference, complete } = joinName(call.param('name'), call.query.get('tag'));
   const messages = call.engine.images.push(reference, {
     allTags: !complete,
     ...(call.before('1.46') ? {} : platformOption(call)),
+    ...how,
     ...authOption(call),
     signal: call.signal,
   });

@@ -73,6 +73,7 @@ export const pushCommand: Command = {
   maxArgs: 1,
   flags: [
     { ...allTags, help: 'Push all tags of an image to the repository' },
+    { name: 'compress', type: 'string', help: 'How to compress layers made here: gzip or zstd, and a level: zstd:10' },
     platform,
     { ...quiet, help: 'Suppress verbose output' },
   ],
@@ -86,6 +87,7 @@ export const pushCommand: Command = {
     const messages = context.engine().images.push(reference, {
       ...(flags.on('all-tags') ? { allTags: true } : {}),
       ...(flags.text('platform') ? { platform: flags.text('platform')! } : {}),
+      ...(flags.text('compress') ? { compress: flags.text('compress')! } : {}),
       auth: await credentialsFor(reference, context.environment),
       signal: context.signal,
     });

@@ -30,6 +30,7 @@ import {
 import type { EngineContext } from '../context.ts';
 import { progressStream } from '../progress-stream.ts';
 import { collectGarbage } from './collect.ts';
+import { parseCompression } from './compression.ts';
 import { resolveForPlatform } from './platforms.ts';
 import { findImage } from './resolve.ts';
 import { retains } from './retention.ts';
@@ -100,13 +101,14 @@ function emitTransfer(
 export function push(
   ctx: EngineContext,
   reference: string,
-  options: PullOptions & Waiting = {},
+  options: PullOptions & { readonly compress?: string } & Waiting = {},
 ): AsyncIterable<ProgressMessage> {
+  const compression = options.compress ? { compression: parseCompression(options.compress) } : {};
   return progressStream(async (onProgress, signal) => {
     const parsed = parseReference(reference);
     if (options.platform) await resolveForPlatform(ctx, familiarString(withDefaultTag(parsed)), options.platform);
     const platform = options.platform ? { platform: parsePlatform(options.platform) } : {};
-    const call = { onProgress, signal, auth: options.auth, ...platform };
+    const call = { onProgress, signal, auth: options.auth, ...platform, ...compression };
     const pushed = options.allTags
       ? await pushAllTags(storesOf(ctx), parsed, call)
       : [await pushImage(storesOf(ctx), withDefaultTag(parsed), call)];
