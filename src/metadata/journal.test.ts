@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Digest } from '#oci';
+import { type Digest, mediaTypes } from '#oci';
 import { addLayer, makeImage, metadataFixture } from './testsuite.ts';
-import type { Metadata } from './types.ts';
+import type { Keeping, Metadata } from './types.ts';
 
 const always = { keeps: () => true };
 
@@ -126,4 +126,46 @@ test('nothing is written down where nothing is kept', async () => {
   await fixture.metadata.images.remove(image.id as Digest);
   assert.equal((await fixture.metadata.collect()).blobs.length, 2);
   assert.ok(fixture.metadata.journal.isEmpty);
+});
+
+test('names of two indexes over one image keep their own, and come back with it', async () => {
+  const { fixture, metadata, image } = await stocked();
+  await using _held = fixture;
+  const index = async (text: string) => {
+    const { digest, sizeBytes } = await fixture.content.put(Buffer.from(text));
+    return { mediaType: mediaTypes.ociIndex, digest, size: sizeBytes };
+  };
+  const [old, young] = [await index('{"old":1}'), await index('{"young":1}')];
+  await using lease = await metadata.lease();
+  await lease.add(old.digest, young.digest);
+  const by = (target: typeof old) => ({ ...image, target, references: [...image.references, target.digest] });
+  await metadata.images.put(by(old), ['r/i:1'], [`r/i@${old.digest}`]);
+  await metadata.images.put(by(young), ['r/i:2'], [`r/i@${young.digest}`]);
+  const targets = () => {
+    const { nameTargets, target } = metadata.images.get(image.id)!;
+    return ['r/i:1', 'r/i:2'].map((name) => (nameTargets[name] ?? target).digest);
+  };
+  assert.deepEqual(targets(), [old.digest, young.digest]);
+  assert.deepEqual(
+    metadata.images.members(old.digest).map(({ id }) => id),
+    [image.id],
+  );
+  for (const gone of [
+    (keeping: Keeping) => metadata.images.untag(image.id, ['r/i:1'], keeping),
+    (keeping: Keeping) => metadata.images.remove(image.id, undefined, keeping),
+  ]) {
+    const before = stateOf(metadata);
+    const keeping = keep(metadata);
+    await gone(keeping);
+    await metadata.collect();
+    await metadata.journal.restore(keeping.number);
+    assert.deepEqual(stateOf(metadata), before);
+    assert.deepEqual(targets(), [old.digest, young.digest]);
+  }
+  const other = await makeImage(fixture.content, []);
+  await metadata.images.put(other, ['r/c:1']);
+  const keeping = keep(metadata, 'tag');
+  await metadata.images.tag(other.id, 'r/i:1', keeping);
+  await metadata.journal.restore(keeping.number);
+  assert.deepEqual(targets(), [old.digest, young.digest]);
 });
