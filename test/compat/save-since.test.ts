@@ -26,7 +26,7 @@ function ok(setup: Setup, args: readonly string[], input?: string): string {
 }
 
 const sizeOf = async (path: string) => (await stat(path)).size;
-const large = randomBytes(24 << 20);
+const large = randomBytes(8 << 20);
 
 /** One daemon with both versions of an image, whose large layer differs in 60 KB here and there, and one with the first. */
 async function withSides(
@@ -38,7 +38,7 @@ async function withSides(
   await using there = (await imageSetup(t))!;
   const base = tarOf({ base: 'base' });
   const changed = Buffer.from(large);
-  for (let at = 0; at < 60; at++) randomBytes(1000).copy(changed, at * 400_000);
+  for (let at = 0; at < 60; at++) randomBytes(1000).copy(changed, at * 130_000);
   const first = { layers: [base, tarOf({ 'srv/data': large, version: '1' })], tags: ['app:1'] };
   await load(here, first);
   await load(there, first);
