@@ -11,6 +11,7 @@ import { openGate } from './crun-gate.ts';
 import { sendReopenLog } from './ctl-fifo.ts';
 import { execProcess, startTimeoutMs } from './exec.ts';
 import { Exits } from './exits.ts';
+import { tellFullDisk } from './full-disk.ts';
 import { leftoverIDs, removeLeftovers, removeUnfinished } from './leftovers.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { followMessages } from './log-messages.ts';
@@ -145,7 +146,8 @@ class OciRuntime implements Runtime {
     try {
       const report = await conmon.reports.nextWithin(startTimeoutMs, options.signal);
       if (report === undefined || report.data <= 0) {
-        throw startFailure('create', report?.message ?? conmon.reports.words, spec.process.args[0] ?? '');
+        const words = report?.message ?? conmon.reports.words;
+        throw tellFullDisk(startFailure('create', words, spec.process.args[0] ?? ''), this.#root.path);
       }
       const container = this.#container(spec.id, facts, { pid: report.data, conmonPid: conmon.pid });
       conmon.reports.close();
@@ -195,7 +197,7 @@ class OciRuntime implements Runtime {
       try {
         await runRuntime(hostOf(this.#host, container.id), ['start', container.id]);
       } catch (error) {
-        throw startFailure('create', messageOf(error), command);
+        throw tellFullDisk(startFailure('create', messageOf(error), command), this.#root.path);
       }
     }
     container.markStarted(now);
