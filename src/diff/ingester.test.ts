@@ -242,6 +242,20 @@ test('layers run side by side; disposing ends what runs', async () => {
   await ended;
 });
 
+test('the name is told before the store has the bytes; where it cannot be held, nothing stays', async () => {
+  await using bench = await Bench.open();
+  const told: string[] = [];
+  const onNamed = async (name: DiffID) => {
+    told.push(`${name} ${bench.files().some((path) => path.endsWith(digestHex(name)))}`);
+    if (told.length === 1) throw new Error('no room for a lease');
+  };
+  await assert.rejects(bench.ingester.ingest(cut(layer), { onNamed }), /no room for a lease/);
+  assert.deepEqual(bench.files(), []);
+  await bench.ingester.ingest(cut(layer), { onNamed });
+  assert.deepEqual(told, [`${diffID} false`, `${diffID} false`]);
+  assert.equal(bench.files().length, 2);
+});
+
 test('an index is written once', async () => {
   await using bench = await Bench.open();
   await bench.ingester.ingest(cut(layer));

@@ -94,6 +94,7 @@ class ThreadedIngester implements LayerIngester {
       const layer = describe(await unlessAborted(job.end(), options.signal), options);
       indexPath = await this.#temporaryIndex(layer);
       await job.index(indexPath);
+      await options.onNamed?.(layer.diffID);
       options.signal?.throwIfAborted();
       await staged.adopt({ digest: layer.diffID, sizeBytes: layer.sizeBytes });
       if (indexPath !== undefined) await this.#placeIndex(indexPath, layer.diffID);

@@ -21,6 +21,8 @@ export interface IngestOptions {
     readonly compressedBytes?: number;
     readonly diffID?: DiffID;
   };
+  /** Told the layer's name before the store has its bytes under it: where the name cannot be held, nothing is stored. */
+  readonly onNamed?: (diffID: DiffID) => Promise<void>;
   /** Called with bytes read so far (of the bytes as they come) and, once known, uncompressed bytes written. */
   readonly onProgress?: (readBytes: number, writtenBytes: number) => void;
   readonly signal?: AbortSignal | undefined;

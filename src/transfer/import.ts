@@ -55,9 +55,11 @@ async function importUnderLease(
   options: ImportOptions & { readonly config: RunConfig; readonly lease: Lease },
 ): Promise<TransferredImage> {
   const { lease, signal } = options;
-  const ingested = await stores.layers.ingest(await layerBytes(source), { signal });
+  const ingested = await stores.layers.ingest(await layerBytes(source), {
+    onNamed: (diffID) => lease.add(diffID),
+    signal,
+  });
   const layer = { diffID: ingested.diffID, sizeBytes: ingested.sizeBytes };
-  await lease.add(layer.diffID);
   await stores.metadata.layers.put({ ...layer, createdMs: Date.now() });
   signal?.throwIfAborted();
   await stores.snapshots.unpack([layer.diffID], { signal });

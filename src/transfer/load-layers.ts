@@ -133,6 +133,7 @@ export class LoadLayers {
     await using copied = await this.#copied(layer.body);
     const ingested = await ingester.ingest(copied.source, {
       ...(layer.digest ? { expected: { digest: layer.digest } } : {}),
+      onNamed: (diffID) => this.#options.lease.add(diffID),
       ...(line ? { onProgress: (readBytes) => line.bytes('Loading layer', readBytes, layer.sizeBytes) } : {}),
       signal,
     });
@@ -169,13 +170,11 @@ export class LoadLayers {
 
   /** Every file in the store gets its row, whatever comes next: what has a row can be collected. */
   async #record(ingested: IngestedLayer): Promise<void> {
-    const { metadata, lease } = this.#options;
     const { diffID, sizeBytes, compression } = ingested;
-    await lease.add(diffID);
     const mediaType = compression === 'zstd' ? mediaTypes.ociLayerZstd : mediaTypes.ociLayerGzip;
     const descriptor = { mediaType, digest: ingested.digest, size: ingested.compressedBytes };
     const origin = compression === 'none' ? undefined : { diffID, descriptor, repository: '' };
-    await metadata.layers.put({ diffID, sizeBytes, createdMs: Date.now() }, origin);
+    await this.#options.metadata.layers.put({ diffID, sizeBytes, createdMs: Date.now() }, origin);
   }
 
   #remember(name: string, digest: Digest | undefined, layer: LoadedLayer): void {

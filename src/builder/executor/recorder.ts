@@ -1,6 +1,14 @@
 import { assembleImage, manifestOf, readConfig, type StoredLayer } from '#image';
 import type { Lease } from '#metadata';
-import { type Digest, digestOf, type HistoryEntry, type ImageConfig, parseConfig, type RunConfig } from '#oci';
+import {
+  type DiffID,
+  type Digest,
+  digestOf,
+  type HistoryEntry,
+  type ImageConfig,
+  parseConfig,
+  type RunConfig,
+} from '#oci';
 import type { CacheKey, ResultCache } from '../solver/index.ts';
 import type { BuildTimes } from '../source-date-epoch.ts';
 import type { BuilderHost } from '../types.ts';
@@ -106,7 +114,11 @@ export class Recorder implements ResultCache<StepState> {
   /** Keeps what a state stands on from the collector for the length of the build. */
   async hold(state: StepState): Promise<void> {
     if (state.imageID) this.#use(state.imageID);
-    const digests = state.layers.map((layer) => layer.diffID).filter((digest) => !this.#held.has(digest));
+    await this.holdLayers(state.layers.map((layer) => layer.diffID));
+  }
+
+  async holdLayers(layers: readonly DiffID[]): Promise<void> {
+    const digests = layers.filter((digest) => !this.#held.has(digest));
     if (digests.length === 0) return;
     await this.#lease.add(...digests);
     for (const digest of digests) this.#held.add(digest);

@@ -72,10 +72,9 @@ export class BuildSession implements AsyncDisposable {
   /** Stores a layer's tar; the build's lease keeps it. */
   async ingest(source: ByteSource, work: Work): Promise<StoredLayer> {
     const { diffID, sizeBytes } = await this.host.layers.ingest(coalesce(source, ingestBytes), {
+      onNamed: (name) => this.recorder.holdLayers([name]),
       signal: work.signal,
     });
-    const state: Pick<StepState, 'layers'> = { layers: [{ diffID, sizeBytes }] };
-    await this.recorder.hold({ ...state, imageID: undefined, config: scratchConfig });
     await this.host.metadata.layers.put({ diffID, sizeBytes, createdMs: Date.now() });
     return { diffID, sizeBytes };
   }
@@ -84,8 +83,6 @@ export class BuildSession implements AsyncDisposable {
     await this.views[Symbol.asyncDispose]();
   }
 }
-
-const scratchConfig = { architecture: '', os: '', rootfs: { type: 'layers', diff_ids: [] } } as const;
 
 export function chainOf(state: StepState): readonly DiffID[] {
   return state.layers.map((layer) => layer.diffID);

@@ -2,7 +2,7 @@ import type { CommitOptions } from '#api-types';
 import { parseChanges } from '#dockerfile';
 import { EngineError } from '#errdefs';
 import { assembleImage, readConfig } from '#image';
-import type { HistoryEntry, ImageConfig, RunConfig } from '#oci';
+import type { DiffID, HistoryEntry, ImageConfig, RunConfig } from '#oci';
 import { familiarString, formatReference } from '#reference';
 import { mergeEnv, mergeSets } from '../containers/config.ts';
 import type { Container } from '../containers/container.ts';
@@ -25,8 +25,8 @@ export async function commitContainer(
   const change = parseChanges(options.changes ?? []);
   const base = await baseConfig(ctx, container);
   await using lease = await ctx.metadata.lease();
-  const layer = await ingestUpper(ctx, container, options);
-  await lease.add(layer.diffID);
+  const onNamed = (diffID: DiffID) => lease.add(diffID);
+  const layer = await ingestUpper(ctx, container, { ...options, onNamed });
   await ctx.metadata.layers.put({ diffID: layer.diffID, sizeBytes: layer.sizeBytes, createdMs: Date.now() });
   const config = committedConfig(container, base, layer.diffID, options, change);
   const image = await assembleImage(ctx.content, {
@@ -52,7 +52,7 @@ export async function commitContainer(
 async function ingestUpper(
   ctx: EngineContext,
   container: Container,
-  options: { pause?: boolean; signal?: AbortSignal | undefined },
+  options: { pause?: boolean; signal?: AbortSignal | undefined; onNamed: (diffID: DiffID) => Promise<void> },
 ) {
   using _frozen = await ctx.locks.acquire(`freeze ${container.id}`, { signal: options.signal });
   const pause = (options.pause ?? true) && container.body.state.status === 'running';
@@ -63,6 +63,7 @@ async function ingestUpper(
   try {
     return await ctx.layers.ingest(ctx.snapshots.diff(container.id, { signal: options.signal }), {
       signal: options.signal,
+      onNamed: options.onNamed,
     });
   } finally {
     if (pause) {
