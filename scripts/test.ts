@@ -52,11 +52,12 @@ const quick: readonly Part[] = [
   { name: 'lint', command: bin('biome'), args: ['check', '--error-on-warnings', '.'] },
   testPart('architecture, docs and unit', ['test/*.test.ts', 'src/**/*.test.ts'], ['--test-concurrency=2']),
 ];
-/** Tests that meet the kernel and other processes. */
-const alone = ['--test-concurrency=1', '--test-timeout=300000', '--test-force-exit'];
+const limits = ['--test-timeout=300000', '--test-force-exit'];
 const slow: readonly Part[] = [
-  testPart('integration', ['test/integration/**/*.test.ts'], alone),
-  testPart('compat', ['test/compat/**/*.test.ts'], alone),
+  // They meet the kernel and each other's processes.
+  testPart('integration', ['test/integration/**/*.test.ts'], ['--test-concurrency=1', ...limits]),
+  // Each file has a daemon of its own, and waits for it most of the time.
+  testPart('compat', ['test/compat/**/*.test.ts'], ['--test-concurrency=2', ...limits]),
 ];
 
 const chosen = process.argv[2] === 'check' ? quick : [...quick, ...slow];
