@@ -38,7 +38,12 @@ export class TestDaemon implements AsyncDisposable {
     // Containers with IDs of their own come through it.
     if (options.folder === undefined) await chmod(folder, 0o711);
     const daemon = new TestDaemon(folder, options);
-    await daemon.start();
+    try {
+      await daemon.start();
+    } catch (error) {
+      await daemon[Symbol.asyncDispose]();
+      throw error;
+    }
     return daemon;
   }
 
