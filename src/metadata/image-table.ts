@@ -1,4 +1,4 @@
-import type { Descriptor, Digest } from '#oci';
+import { chainIDs, type Descriptor, type DiffID, type Digest } from '#oci';
 import { type Connection, integer, optionalInteger, optionalText, type Row, text } from '#sqlite';
 import { RecordCache } from './record-cache.ts';
 import { lockDigests, type StoreContext, vouchForBlobs } from './store-context.ts';
@@ -85,8 +85,11 @@ export class SqliteImageTable implements ImageTable {
     repoDigests: readonly string[] = [],
     { keep, holder }: PutOptions = {},
   ): Promise<void> {
-    using _held = await lockDigests(this.#context.digests, image.references);
-    const newBlobs = await vouchForBlobs(this.#context, image.references);
+    // What is below a chain in use is there and stays: the write looks again.
+    const below = new Set<Digest>(this.#layersInUse(image.diffIDs));
+    const references = image.references.filter((digest) => !below.has(digest));
+    using _held = await lockDigests(this.#context.digests, references);
+    const newBlobs = await vouchForBlobs(this.#context, references);
     const nowMs = this.#context.nowMs();
     const put = { image, names, repoDigests, newBlobs, nowMs, keep, holder };
     this.#cache.changed(await this.#context.writer.run('images.put', put));
@@ -135,6 +138,11 @@ export class SqliteImageTable implements ImageTable {
   /** Records came back, each to its own place in the order. */
   reload(): void {
     this.#cache.reload();
+  }
+
+  #layersInUse(diffIDs: readonly DiffID[]): readonly DiffID[] {
+    const sql = 'SELECT 1 FROM chains WHERE chain_id = ? AND uses > 0';
+    return diffIDs.slice(0, chainIDs(diffIDs).findLastIndex((chain) => this.#reader.get(sql, chain)) + 1);
   }
 
   #first(sql: string, value: string): ImageRecord | undefined {

@@ -1,5 +1,6 @@
-import type { Digest } from '#oci';
+import type { DiffID, Digest } from '#oci';
 import { integer, optionalInteger, optionalText, type Row, text } from '#sqlite';
+import { ChainTree } from './chain-tree.ts';
 import type { StoreContext } from './store-context.ts';
 import type { DroppedEntry, Journal, JournalEntry, Keeping, KeptBlob, KeptKind, Restored } from './types.ts';
 
@@ -94,16 +95,19 @@ export class SqliteJournal implements Journal {
   }
 
   blobs(): readonly KeptBlob[] {
-    return this.#context.reader
-      .all(
-        `SELECT digest, size, (SELECT min(number) FROM journal_blobs WHERE journal_blobs.digest = unused.digest) AS number
-         FROM unused WHERE digest IN (SELECT digest FROM journal_blobs)`,
-      )
-      .map((row) => ({
-        digest: text(row, 'digest') as Digest,
-        sizeBytes: integer(row, 'size'),
-        number: integer(row, 'number'),
-      }));
+    const { reader } = this.#context;
+    const byChain = new ChainTree(reader).oldestUndo();
+    const rows = reader.all(
+      `SELECT digest, size, (SELECT min(number) FROM journal_blobs WHERE journal_blobs.digest = unused.digest) AS number
+       FROM unused WHERE digest IN (SELECT digest FROM journal_blobs) OR digest IN (SELECT diff_id FROM chains WHERE undo_uses > 0)
+       ORDER BY digest`,
+    );
+    return rows.map((row) => {
+      const digest = text(row, 'digest') as Digest;
+      const numbers = [optionalInteger(row, 'number'), byChain.get(digest as DiffID)];
+      const number = Math.min(...numbers.filter((found) => found !== undefined));
+      return { digest, sizeBytes: integer(row, 'size'), number };
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ChainID, Descriptor, DiffID, Digest } from '#oci';
-import { integer, optionalInteger, optionalText, type Row, text } from '#sqlite';
+import { integer, type Row, text } from '#sqlite';
+import { blobUses } from './blob-uses.ts';
 import { lockDigests, type StoreContext, vouchForBlob } from './store-context.ts';
 import type { BlobTable, BlobUse, LayerOrigin, LayerRecord, LayerTable } from './types.ts';
 
@@ -44,6 +45,10 @@ export class SqliteLayerTable implements LayerTable {
     return new Map(rows.map((row) => [text(row, 'chain_id') as ChainID, text(row, 'diff_id') as DiffID]));
   }
 
+  isInUse(chain: ChainID): boolean {
+    return this.#context.reader.get('SELECT 1 FROM chains WHERE chain_id = ? AND uses > 0', chain) !== undefined;
+  }
+
   byOrigin(compressed: Digest): LayerRecord | undefined {
     const row = this.#context.reader.get(
       'SELECT layers.* FROM origins JOIN layers USING (diff_id) WHERE compressed = ? LIMIT 1',
@@ -79,23 +84,7 @@ export class SqliteBlobTable implements BlobTable {
   }
 
   uses(): readonly BlobUse[] {
-    const list = (value: string | undefined) => (value === undefined ? [] : value.split(' '));
-    return this.#context.reader
-      .all(
-        `SELECT digest,
-           (SELECT group_concat(image_id, ' ') FROM image_blobs WHERE image_blobs.digest = blobs.digest) AS images,
-           (SELECT group_concat(container_id, ' ') FROM container_layers WHERE diff_id = blobs.digest) AS containers,
-           EXISTS (SELECT 1 FROM build_cache_layers WHERE diff_id = blobs.digest) AS cached,
-           (SELECT min(number) FROM journal_blobs WHERE journal_blobs.digest = blobs.digest) AS undo
-         FROM blobs`,
-      )
-      .map((row) => ({
-        digest: text(row, 'digest') as Digest,
-        images: list(optionalText(row, 'images')) as Digest[],
-        containers: list(optionalText(row, 'containers')),
-        isCached: integer(row, 'cached') === 1,
-        undo: optionalInteger(row, 'undo'),
-      }));
+    return blobUses(this.#context.reader);
   }
 
   async put(digest: Digest, sizeBytes: number): Promise<void> {

@@ -1,10 +1,12 @@
+import type { Migration } from '#sqlite';
+import { layersToChains } from './layers-to-chains.ts';
+
 /**
  * One entry per schema version, run in order, each with its version in one transaction. Entries are never changed once released.
  *
- * `reached` is what the collector must keep. `image_blobs` refers to `blobs` so that SQLite itself refuses an image without its bytes and a
- * blob dropped under an image.
+ * `image_blobs` and `chains` refer to `blobs` so that SQLite itself refuses an image without its bytes and a blob dropped under an image.
  */
-export const migrations: readonly string[] = [
+export const migrations: readonly Migration[] = [
   `
   CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -115,4 +117,5 @@ export const migrations: readonly string[] = [
   `
   CREATE TABLE uploads (key TEXT PRIMARY KEY, location TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
   `,
+  layersToChains,
 ];

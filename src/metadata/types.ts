@@ -129,6 +129,8 @@ export interface LayerTable {
   byOrigin(compressed: Digest): LayerRecord | undefined;
   /** The top layer of each chain that something may be derived for. */
   chainTops(): ReadonlyMap<ChainID, DiffID>;
+  /** Whether an image, a container or a build cache record stands on it. */
+  isInUse(chain: ChainID): boolean;
 }
 
 export interface BlobUse {

@@ -1,6 +1,8 @@
 import type { DiffID, Digest } from '#oci';
 import type { SnapshotDriver } from '#snapshots';
 import { integer, type Row, text } from '#sqlite';
+import { chainCountFaults, heldChainFaults, otherHolderFaults } from './chain-check.ts';
+import { holdersOf } from './chain-tree.ts';
 import type { Leases } from './leases.ts';
 import { Rehasher } from './rehash.ts';
 import { damagedRows, imageRowFaults } from './row-check.ts';
@@ -61,15 +63,17 @@ export async function* damagedBlobs(
 /** What stands on a blob, as people name it. */
 function harmOf({ reader }: StoreContext, images: ImageTable, digest: Digest): string[] {
   const keys = (sql: string) => reader.all(sql, digest).map((row) => text(row, 'key'));
-  const named = keys('SELECT image_id AS key FROM image_blobs WHERE digest = ?').map((id) => {
+  const holders = holdersOf(reader, digest);
+  const heldBy = (kind: string) => holders.flatMap((holder) => (holder.kind === kind ? holder.key : []));
+  const byItself = keys('SELECT image_id AS key FROM image_blobs WHERE digest = ?');
+  const named = [...new Set([...byItself, ...heldBy('image')])].sort().map((id) => {
     const image = images.get(id as Digest);
     return `image ${image?.names[0] ?? image?.repoDigests[0] ?? id}`;
   });
-  const containers = keys(
-    `SELECT name AS key FROM container_layers JOIN containers ON containers.id = container_id WHERE diff_id = ?`,
-  );
-  const cached = keys('SELECT key FROM build_cache_layers WHERE diff_id = ?');
-  const undos = keys('SELECT CAST(number AS TEXT) AS key FROM journal_blobs WHERE digest = ?');
+  const containers = heldBy('container').map((id) => nameOf(reader, id));
+  const cached = heldBy('build-cache');
+  const inJournal = keys('SELECT CAST(number AS TEXT) AS key FROM journal_blobs WHERE digest = ?');
+  const undos = [...new Set([...inJournal, ...heldBy('undo')])].sort((one, other) => Number(one) - Number(other));
   return [
     ...named,
     ...containers.map((name) => `container ${name.replace(/^\//, '')}`),
@@ -78,9 +82,15 @@ function harmOf({ reader }: StoreContext, images: ImageTable, digest: Digest): s
   ];
 }
 
+function nameOf(reader: StoreContext['reader'], container: string): string {
+  const row = reader.get('SELECT name FROM containers WHERE id = ?', container);
+  return row ? text(row, 'name') : container;
+}
+
 async function* checkReferences({ context, images }: VerifyParts): AsyncGenerator<string> {
   for (const image of images.list()) {
-    yield* imageRowFaults(context, image);
+    const rowFaults = await Array.fromAsync(imageRowFaults(context, image));
+    yield* rowFaults.length > 0 ? rowFaults : heldChainFaults(context.reader, image);
     const wanted = [image.id, image.target.digest, image.manifest.digest, ...image.diffIDs];
     for (const digest of new Set(wanted)) {
       if (!hasRow(context, digest)) yield `image ${image.id}: ${digest} is not in the store`;
@@ -89,16 +99,8 @@ async function* checkReferences({ context, images }: VerifyParts): AsyncGenerato
       if (!hasLayer(context, diffID)) yield `image ${image.id}: layer ${diffID} has no record`;
     }
   }
-  for (const [table, owner, subject] of [
-    ['container_layers', 'container_id', 'container'],
-    ['build_cache_layers', 'key', 'build cache record'],
-  ] as const) {
-    const orphans = context.reader.all(
-      `SELECT ${owner} AS owner, diff_id FROM ${table} WHERE diff_id NOT IN (SELECT diff_id FROM layers)`,
-    );
-    for (const row of orphans)
-      yield `${subject} ${text(row, 'owner')}: layer ${text(row, 'diff_id')} is not in the store`;
-  }
+  yield* otherHolderFaults(context.reader);
+  yield* chainCountFaults(context.reader);
 }
 
 /** Files nobody knows. While work is under way they may be on their way to a row, so only an idle store is judged. */

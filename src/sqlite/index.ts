@@ -11,6 +11,7 @@
  * ```
  */
 export { Connection, integer, optionalInteger, optionalText, type Row, type SqlValue, text } from './connection.ts';
+export { type Migration, migrate } from './migrate.ts';
 export { serveWrites, type WriteService } from './serve-writes.ts';
 export { fromWireError, toWireError, type WireError } from './wire-error.ts';
 export { WriteThread } from './write-thread.ts';

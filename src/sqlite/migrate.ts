@@ -1,11 +1,14 @@
 import { EngineError } from '#errdefs';
 import { type Connection, integer } from './connection.ts';
 
+/** One step of a schema: SQL, or what SQL alone can't do. Runs in a transaction of its own. */
+export type Migration = string | ((database: Connection) => void);
+
 /**
  * Brings a database to the schema after all `migrations`; how many it has seen is its `user_version`.
  * @throws `failed-precondition` when a newer program has already moved it on: this one would misread it.
  */
-export function migrate(database: Connection, migrations: readonly string[]): void {
+export function migrate(database: Connection, migrations: readonly Migration[]): void {
   const found = integer(database.get('PRAGMA user_version')!, 'user_version');
   if (found > migrations.length) {
     throw new EngineError(
@@ -16,7 +19,9 @@ export function migrate(database: Connection, migrations: readonly string[]): vo
   for (let version = found; version < migrations.length; version++) {
     database.exec('BEGIN IMMEDIATE');
     try {
-      database.exec(migrations[version]!);
+      const step = migrations[version]!;
+      if (typeof step === 'string') database.exec(step);
+      else step(database);
       database.exec(`PRAGMA user_version = ${version + 1}`);
       database.exec('COMMIT');
     } catch (error) {

@@ -1,14 +1,14 @@
 import { closeSync, openSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Connection } from './connection.ts';
-import { migrate } from './migrate.ts';
+import { type Migration, migrate } from './migrate.ts';
 import type { FromThread, ToThread, WriteAnswer, WriteRequest } from './protocol.ts';
 import { DatabaseSpace } from './space.ts';
 import { isFull, toWireError } from './wire-error.ts';
 
 export interface WriteService {
-  /** SQL of each schema version, oldest first. */
-  readonly migrations: readonly string[];
+  /** What leads to each schema version, oldest first. */
+  readonly migrations: readonly Migration[];
   /** Does one request inside a transaction of its own; what it throws takes back that one alone. */
   readonly run: (database: Connection, request: unknown) => unknown;
 }
@@ -60,7 +60,7 @@ function end({ database, space }: Commits): void {
   space[Symbol.dispose]();
 }
 
-function openDatabase(path: string, migrations: readonly string[]): Connection {
+function openDatabase(path: string, migrations: readonly Migration[]): Connection {
   // SQLite gives -wal and -shm the mode of the database file.
   closeSync(openSync(path, 'a', 0o600));
   const database = new Connection(path);

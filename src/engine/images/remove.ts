@@ -236,19 +236,11 @@ function hasChildren(ctx: EngineContext, image: ImageRecord): boolean {
   return ctx.metadata.images.childrenOf(image.id).length > 0;
 }
 
-/** Chain IDs that neither an image nor a container has any more, from the top down, as Docker lists deleted layers. */
-function lostChains(ctx: EngineContext, removed: ImageRecord): string[] {
-  const chains = [
-    ...ctx.metadata.images.list().map((image) => image.diffIDs),
-    ...[...ctx.containers.all()].flatMap(({ body }) => [
-      body.chain,
-      ...body.mounts.flatMap((mount) => (mount.kind === 'image' ? [mount.chain] : [])),
-    ]),
-  ];
-  const kept = new Set(chains.flatMap((chain) => chainIDs(chain) as readonly string[]));
-  return chainIDs(removed.diffIDs)
-    .filter((chain) => !kept.has(chain))
-    .reverse();
+/** Chain IDs that nothing stands on any more, from the top down, as Docker lists deleted layers. */
+function lostChains(ctx: EngineContext, removed: ImageRecord): readonly string[] {
+  const chains = chainIDs(removed.diffIDs).toReversed();
+  const kept = chains.findIndex((chain) => ctx.metadata.layers.isInUse(chain));
+  return kept === -1 ? chains : chains.slice(0, kept);
 }
 
 /** `POST /images/prune`: dangling images, or with `dangling=false` every image no container uses. */

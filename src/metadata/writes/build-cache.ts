@@ -1,6 +1,6 @@
 import type { Connection } from '#sqlite';
 import type { BuildCacheRecord, Keeping } from '../types.ts';
-import { recordChains, requireLayers } from './images.ts';
+import { holdChain, releaseChains, requireLayers } from './chains.ts';
 import { keepCacheRecord } from './journal.ts';
 
 /** The part of a record that never changes. */
@@ -18,10 +18,9 @@ export const buildCacheWrites = {
       lastUsedMs,
       usageCount,
     );
-    database.run('DELETE FROM build_cache_layers WHERE key = ?', record.key);
-    for (const diffID of new Set(record.result.diffIDs))
-      database.run('INSERT INTO build_cache_layers VALUES (?, ?)', record.key, diffID);
-    recordChains(database, record.result.diffIDs);
+    const holder = { kind: 'build-cache', key: record.key } as const;
+    releaseChains(database, holder);
+    holdChain(database, holder, record.result.diffIDs);
   },
 
   'buildCache.touch'(database: Connection, { key, atMs }: { key: string; atMs: number }): void {
@@ -38,6 +37,7 @@ export const buildCacheWrites = {
   ): void {
     for (const key of keys) {
       keepCacheRecord(database, keep, key);
+      releaseChains(database, { kind: 'build-cache', key });
       database.run('DELETE FROM build_cache WHERE key = ?', key);
     }
   },

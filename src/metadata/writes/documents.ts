@@ -1,7 +1,8 @@
 import { EngineError } from '#errdefs';
-import type { DiffID, Digest } from '#oci';
+import { chainID, type DiffID, type Digest } from '#oci';
 import { type Connection, text } from '#sqlite';
-import { recordChains, requireImage, requireLayers } from './images.ts';
+import { heldChains, holdWhatIsLeft, releaseChains, requireLayers } from './chains.ts';
+import { requireImage } from './images.ts';
 
 export type DocumentTableName = 'containers' | 'networks' | 'volumes';
 
@@ -33,10 +34,11 @@ export const documentWrites = {
     );
     if (table !== 'containers') return;
     if (isNew) requireImageOf(database, id);
-    putChains(database, id, put.chains);
+    putChains(database, put, isNew);
   },
 
   'documents.remove'(database: Connection, { table, id }: { table: DocumentTableName; id: string }): void {
+    if (table === 'containers') releaseChains(database, { kind: 'container', key: id });
     database.run(`DELETE FROM ${table} WHERE id = ?`, id);
   },
 
@@ -55,17 +57,13 @@ function requireImageOf(database: Connection, id: string): void {
   if (row) requireImage(database, text(row, 'image_id') as Digest);
 }
 
-/** Layers are checked only when a chain is new: a container whose layers were lost must still be able to record its end. */
-function putChains(database: Connection, id: string, chains: readonly (readonly DiffID[])[]): void {
-  const wanted = new Set<Digest>(chains.flat());
-  const held = new Set(
-    database
-      .all('SELECT diff_id FROM container_layers WHERE container_id = ?', id)
-      .map((row) => text(row, 'diff_id') as Digest),
-  );
-  if (wanted.size === held.size && [...wanted].every((digest) => held.has(digest))) return;
-  requireLayers(database, [...wanted] as DiffID[], `put container ${id}`);
-  database.run('DELETE FROM container_layers WHERE container_id = ?', id);
-  for (const digest of wanted) database.run('INSERT INTO container_layers VALUES (?, ?)', id, digest);
-  for (const chain of chains) recordChains(database, chain);
+/** Layers are checked only when the container is new: one whose layers were lost must still be able to record its end. */
+function putChains(database: Connection, { id, chains }: PutDocument, isNew: boolean): void {
+  const holder = { kind: 'container', key: id } as const;
+  const wanted = new Set(chains.flatMap((chain) => chainID(chain) ?? []));
+  const held = new Set(heldChains(database, holder));
+  if (wanted.size === held.size && wanted.isSubsetOf(held)) return;
+  if (isNew) for (const chain of chains) requireLayers(database, chain, `put container ${id}`);
+  releaseChains(database, holder);
+  for (const chain of chains) holdWhatIsLeft(database, holder, chain);
 }

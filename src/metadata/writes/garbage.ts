@@ -1,5 +1,5 @@
 import type { ChainID, Digest } from '#oci';
-import { type Connection, integer, text } from '#sqlite';
+import { type Connection, integer, optionalText, text } from '#sqlite';
 
 /** A row that is gone; its files are next. */
 export interface DroppedBlob {
@@ -51,14 +51,24 @@ function drop(database: Connection, digest: Digest, sizeBytes: number): DroppedB
   };
 }
 
-/** Those that end in the layer, and those that stand on them: their own last layer may live on in another chain. */
+/** Those that end in the layer, and those that stand on them, whose own last layer may live on in another chain: what stands on another comes first. */
 function chainsThrough(database: Connection, diffID: Digest): ChainID[] {
   const rows = database.all(
-    `WITH RECURSIVE through (chain_id) AS (
-       SELECT chain_id FROM chains WHERE diff_id = ?
-       UNION SELECT chains.chain_id FROM chains JOIN through ON chains.parent_id = through.chain_id
-     ) SELECT chain_id FROM through`,
+    `WITH RECURSIVE through (chain_id, parent_id) AS (
+       SELECT chain_id, parent_id FROM chains WHERE diff_id = ?
+       UNION SELECT chains.chain_id, chains.parent_id FROM chains JOIN through ON chains.parent_id = through.chain_id
+     ) SELECT chain_id, parent_id FROM through`,
     diffID,
   );
-  return rows.map((row) => text(row, 'chain_id') as ChainID);
+  const parents = new Map(rows.map((row) => [text(row, 'chain_id') as ChainID, optionalText(row, 'parent_id')]));
+  const depths = new Map<string, number>();
+  for (const chain of parents.keys()) {
+    const path: string[] = [];
+    for (let at: string | undefined = chain; at !== undefined && parents.has(at as ChainID) && !depths.has(at); ) {
+      path.push(at);
+      at = parents.get(at as ChainID);
+    }
+    for (const at of path.reverse()) depths.set(at, (depths.get(parents.get(at as ChainID) ?? '') ?? -1) + 1);
+  }
+  return [...parents.keys()].sort((one, other) => depths.get(other)! - depths.get(one)!);
 }

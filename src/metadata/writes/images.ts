@@ -1,7 +1,8 @@
 import { EngineError } from '#errdefs';
-import { chainIDs, type Descriptor, type Digest, isIndex } from '#oci';
+import { type Descriptor, type Digest, isIndex } from '#oci';
 import { type Connection, optionalText, text } from '#sqlite';
 import type { ExpectedImage, Keeping, NewImage, RemoveImageOutcome } from '../types.ts';
+import { holdChain, releaseChains } from './chains.ts';
 import { keepImage, keepMovedName, keepNames } from './journal.ts';
 
 export interface PutImage {
@@ -36,7 +37,13 @@ export const imageWrites = {
     const { image, nowMs } = put;
     addBlobs(database, put.newBlobs, nowMs);
     upsert(database, put);
-    refer(database, image.id, image.references);
+    const layers = new Set<Digest>(image.diffIDs);
+    refer(
+      database,
+      image.id,
+      image.references.filter((digest) => !layers.has(digest)),
+    );
+    holdChain(database, { kind: 'image', key: image.id }, image.diffIDs);
     for (const digest of new Set([image.target.digest, image.manifest.digest])) {
       database.run(
         `INSERT INTO image_targets VALUES (?1, ?2, (SELECT coalesce(max(set_number), 0) + 1 FROM image_targets WHERE digest = ?1))
@@ -45,7 +52,6 @@ export const imageWrites = {
         image.id,
       );
     }
-    recordChains(database, image.diffIDs);
     const holder = put.holder ?? image.id;
     const target = isIndex(image.target.mediaType) ? image.target : undefined;
     const changed = put.names.flatMap((name) =>
@@ -100,6 +106,7 @@ export const imageWrites = {
     const kept = expected && whyKept(database, id, expected);
     if (kept) return kept;
     keepImage(database, keep, id);
+    releaseChains(database, { kind: 'image', key: id });
     database.run('DELETE FROM images WHERE id = ?', id);
     return { kind: 'removed' };
   },
@@ -236,27 +243,4 @@ function addRepoDigest(database: Connection, id: Digest, name: string): void {
 
 function markTagged(database: Connection, id: Digest, nowMs: number): void {
   database.run('UPDATE images SET last_tagged_ms = ? WHERE id = ?', nowMs, id);
-}
-
-/** Remembers which chains go through which layers: drivers derive files for some of them. */
-export function recordChains(database: Connection, diffIDs: NewImage['diffIDs']): void {
-  const chains = chainIDs(diffIDs);
-  for (let index = chains.length - 1; index >= 0; index--) {
-    const parent = chains[index - 1] ?? null;
-    const isKnown = database.get('SELECT 1 FROM chains WHERE chain_id = ? AND parent_id IS ?', chains[index]!, parent);
-    // A chain goes with any that it stands on: what is below one that is known is known as well.
-    if (isKnown) return;
-    database.run(
-      'INSERT INTO chains (chain_id, diff_id, parent_id) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET parent_id = excluded.parent_id',
-      chains[index]!,
-      diffIDs[index]!,
-      parent,
-    );
-  }
-}
-
-/** @throws `failed-precondition` naming the first layer that has no row: what stands on it would stand on nothing. */
-export function requireLayers(database: Connection, diffIDs: NewImage['diffIDs'], what: string): void {
-  const missing = diffIDs.find((diffID) => !database.get('SELECT 1 FROM layers WHERE diff_id = ?', diffID));
-  if (missing) throw new EngineError('failed-precondition', `${what}: layer ${missing} is not in the store`);
 }

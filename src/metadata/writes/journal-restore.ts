@@ -1,8 +1,10 @@
 import { EngineError } from '#errdefs';
-import type { DiffID, Digest } from '#oci';
+import type { Digest } from '#oci';
 import { type Connection, integer, type Row, text } from '#sqlite';
 import type { ContainerDocument, DroppedEntry, Keeping, KeptKind, Restored } from '../types.ts';
-import { type ImageBody, nameRow, putName, recordChains } from './images.ts';
+import type { BuildCacheBody } from './build-cache.ts';
+import { holdChain, releaseChains, requireLayers } from './chains.ts';
+import { type ImageBody, nameRow, putName } from './images.ts';
 import {
   column,
   type KeptImage,
@@ -24,6 +26,7 @@ export const journalWrites = {
     }
     for (const id of containers) {
       keepContainer(database, keep, id);
+      releaseChains(database, { kind: 'container', key: id });
       database.run('DELETE FROM containers WHERE id = ?', id);
     }
   },
@@ -36,7 +39,7 @@ export const journalWrites = {
     if (changes.length === 0) throw new EngineError('not-found', `undo ${number}: nothing of it is kept`);
     const restoring = new Restoring(database, number);
     for (const change of changes) restoring.take(change);
-    database.run('DELETE FROM journal WHERE number = ?', number);
+    forget(database, number);
     return restoring.result();
   },
 
@@ -45,7 +48,7 @@ export const journalWrites = {
       const keys = (kind: KeptKind) =>
         column(database, `SELECT key AS value FROM journal_changes WHERE kind = '${kind}' AND number = ?`, `${number}`);
       const dropped = { number, containers: keys('container'), volumes: keys('volume') };
-      database.run('DELETE FROM journal WHERE number = ?', number);
+      forget(database, number);
       return dropped;
     });
   },
@@ -108,18 +111,18 @@ class Restoring {
     if (parent !== null && !this.#hasImage(parent)) this.#requireNoLater('image', parent);
     if (!this.#hasImage(id)) {
       insert(this.#database, 'images', kept.image);
-      for (const digest of kept.blobs) {
-        this.#database.run(
-          'INSERT OR IGNORE INTO image_blobs SELECT ?, digest FROM blobs WHERE digest = ?',
-          id,
-          digest,
-        );
-      }
+      const { diffIDs } = JSON.parse(text(kept.image, 'body')) as ImageBody;
+      this.#blobsOf(id, new Set(kept.blobs).difference(new Set<Digest>(diffIDs)));
+      holdChain(this.#database, { kind: 'image', key: id }, diffIDs);
       for (const target of kept.targets) insert(this.#database, 'image_targets', { ...target, image_id: id });
-      recordChains(this.#database, (JSON.parse(text(kept.image, 'body')) as ImageBody).diffIDs);
       this.#images.push(id);
     }
     this.#namesOf(id, kept);
+  }
+
+  #blobsOf(id: Digest, digests: Iterable<Digest>): void {
+    const sql = 'INSERT OR IGNORE INTO image_blobs SELECT ?, digest FROM blobs WHERE digest = ?';
+    for (const digest of digests) this.#database.run(sql, id, digest);
   }
 
   #namesOf(id: Digest, { names, nameTargets, repoDigests }: KeptNames): void {
@@ -151,18 +154,16 @@ class Restoring {
     this.#names.push({ name, imageID: from });
   }
 
-  #container({ row, layers }: KeptRow): void {
+  #container({ row }: KeptRow): void {
     const name = text(row, 'name');
     const holder = this.#database.get('SELECT id FROM containers WHERE name = ?', name);
     if (holder) throw this.#taken('container', name.replace(/^\//, ''), text(holder, 'id'));
     insert(this.#database, 'containers', row);
-    for (const layer of layers) {
-      if (!this.#database.get('SELECT 1 FROM layers WHERE diff_id = ?', layer))
-        throw new EngineError('conflict', `undo ${this.#number}: layer ${layer} of container ${name} is gone`);
-      this.#database.run('INSERT INTO container_layers VALUES (?, ?)', text(row, 'id'), layer);
-    }
     const document = JSON.parse(text(row, 'body')) as ContainerDocument;
-    for (const chain of [document.chain, ...(document.mountedChains ?? [])]) recordChains(this.#database, chain);
+    for (const chain of [document.chain, ...(document.mountedChains ?? [])]) {
+      requireLayers(this.#database, chain, `undo ${this.#number}: container ${name}`);
+      holdChain(this.#database, { kind: 'container', key: document.id }, chain);
+    }
     this.#containers.push(document);
   }
 
@@ -173,15 +174,15 @@ class Restoring {
     this.#volumes.push(name);
   }
 
-  #cacheRecord({ row, layers }: KeptRow): void {
+  #cacheRecord({ row }: KeptRow): void {
     const key = text(row, 'key');
     if (this.#database.get('SELECT 1 FROM build_cache WHERE key = ?', key)) {
       this.#isThere = true;
       return;
     }
     insert(this.#database, 'build_cache', row);
-    for (const layer of layers) this.#database.run('INSERT INTO build_cache_layers VALUES (?, ?)', key, layer);
-    recordChains(this.#database, layers as readonly Digest[] as readonly DiffID[]);
+    const { result } = JSON.parse(text(row, 'body')) as BuildCacheBody;
+    holdChain(this.#database, { kind: 'build-cache', key }, result.diffIDs);
     this.#cacheKeys.push(key);
   }
 
@@ -222,6 +223,12 @@ class Restoring {
       `undo ${this.#number}: ${kind} ${key} was removed by ${later}: undo ${later} first`,
     );
   }
+}
+
+/** What only the entry kept is garbage from now on. */
+function forget(database: Connection, number: number): void {
+  releaseChains(database, { kind: 'undo', key: `${number}` });
+  database.run('DELETE FROM journal WHERE number = ?', number);
 }
 
 /** A row as it was; the columns are its own. */

@@ -2,6 +2,7 @@ import type { Descriptor, Digest } from '#oci';
 import type { Connection, Row } from '#sqlite';
 import { text } from '#sqlite';
 import type { Keeping, KeptKind } from '../types.ts';
+import { type ChainHolder, holdAs } from './chains.ts';
 
 /** How what is removed is written down: called in the transaction that removes it, before it does. Without a keeping nothing is. */
 type Keep = Keeping | undefined;
@@ -10,6 +11,7 @@ type Keep = Keeping | undefined;
 export interface KeptImage {
   readonly image: Row;
   readonly targets: readonly Row[];
+  /** Those beside its layers, which its row names; entries of earlier programs have these too. */
   readonly blobs: readonly Digest[];
   readonly names: readonly string[];
   readonly nameTargets?: Readonly<Record<string, Descriptor>>;
@@ -27,10 +29,9 @@ export interface MovedName {
   readonly to: Digest;
 }
 
-/** The row of a container, volume or build cache record, and the layers it stood on. */
+/** The row of a container, volume or build cache record. */
 export interface KeptRow {
   readonly row: Row;
-  readonly layers: readonly Digest[];
 }
 
 export function keepImage(database: Connection, keep: Keep, id: Digest): void {
@@ -45,7 +46,7 @@ export function keepImage(database: Connection, keep: Keep, id: Digest): void {
     ...nameTargets(database, id),
     repoDigests: column(database, 'SELECT name AS value FROM repo_digests WHERE image_id = ?', id),
   };
-  write(database, keep, { kind: 'image', key: id, body: kept, blobs });
+  write(database, keep, { kind: 'image', key: id, body: kept, blobs, stoodOn: { kind: 'image', key: id } });
 }
 
 export function keepNames(database: Connection, keep: Keep, id: Digest, gone: readonly string[]): void {
@@ -73,21 +74,20 @@ export function keepMovedName(database: Connection, keep: Keep, moved: MovedName
 export function keepContainer(database: Connection, keep: Keep, id: string): void {
   const row = keep && database.get('SELECT number, id, name, body FROM containers WHERE id = ?', id);
   if (!row) return;
-  const layers = column(database, 'SELECT diff_id AS value FROM container_layers WHERE container_id = ?', id);
-  const body: KeptRow = { row, layers: layers as Digest[] };
-  write(database, keep, { kind: 'container', key: id, body, blobs: body.layers });
+  const body: KeptRow = { row };
+  write(database, keep, { kind: 'container', key: id, body, stoodOn: { kind: 'container', key: id } });
 }
 
 export function keepVolume(database: Connection, keep: Keep, name: string): void {
   const row = keep && database.get('SELECT number, id, name, body FROM volumes WHERE name = ?', name);
-  if (row) write(database, keep, { kind: 'volume', key: name, body: { row, layers: [] } satisfies KeptRow });
+  if (row) write(database, keep, { kind: 'volume', key: name, body: { row } satisfies KeptRow });
 }
 
 export function keepCacheRecord(database: Connection, keep: Keep, key: string): void {
   const row = keep && database.get('SELECT * FROM build_cache WHERE key = ?', key);
   if (!row) return;
-  const layers = column(database, 'SELECT diff_id AS value FROM build_cache_layers WHERE key = ?', key) as Digest[];
-  write(database, keep, { kind: 'build-cache', key, body: { row, layers } satisfies KeptRow, blobs: layers });
+  const body: KeptRow = { row };
+  write(database, keep, { kind: 'build-cache', key, body, stoodOn: { kind: 'build-cache', key } });
 }
 
 interface Change {
@@ -95,9 +95,11 @@ interface Change {
   readonly key: string;
   readonly body: unknown;
   readonly blobs?: readonly Digest[];
+  /** Whose layers are kept. */
+  readonly stoodOn?: ChainHolder;
 }
 
-function write(database: Connection, keep: Keeping, { kind, key, body, blobs = [] }: Change): void {
+function write(database: Connection, keep: Keeping, { kind, key, body, blobs = [], stoodOn }: Change): void {
   const { number, action, subject, atMs } = keep;
   database.run(
     'INSERT INTO journal (number, action, subject, at_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
@@ -116,6 +118,7 @@ function write(database: Connection, keep: Keeping, { kind, key, body, blobs = [
   // What was lost already can't be kept.
   for (const digest of blobs)
     database.run('INSERT OR IGNORE INTO journal_blobs SELECT ?, digest FROM blobs WHERE digest = ?', number, digest);
+  if (stoodOn) holdAs(database, { kind: 'undo', key: `${number}` }, stoodOn);
 }
 
 export function column(database: Connection, sql: string, key: string): string[] {

@@ -54,7 +54,8 @@ function addOrigin(database: Connection, origin: LayerOrigin, nowMs: number): vo
 /** A row nobody holds would be the next collection's: refuse it while the mistake can still be seen. */
 function requireKept(database: Connection, digest: Digest): void {
   const kept = database.get(
-    'SELECT 1 WHERE EXISTS (SELECT 1 FROM lease_digests WHERE digest = ?1) OR EXISTS (SELECT 1 FROM image_blobs WHERE digest = ?1)',
+    `SELECT 1 WHERE EXISTS (SELECT 1 FROM lease_digests WHERE digest = ?1) OR EXISTS (SELECT 1 FROM image_blobs WHERE digest = ?1)
+       OR EXISTS (SELECT 1 FROM chains WHERE diff_id = ?1 AND uses > 0)`,
     digest,
   );
   if (!kept) throw new EngineError('failed-precondition', `record layer ${digest}: no lease names it`);
