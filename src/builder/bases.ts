@@ -1,10 +1,11 @@
 import { withTaskGroup } from '#concurrency';
 import { EngineError, kindOf, messageOf } from '#errdefs';
 import type { StoredLayer } from '#image';
+import type { ProgressMessage } from '#transfer';
 import { type BuildPlan, type PlannedStage, type ResolvedBase, sourcesOf } from './convert/index.ts';
 import { ForeignCache } from './executor/index.ts';
 import { atStep } from './failed-step.ts';
-import type { Transcript } from './transcript.ts';
+import type { Tell } from './progress/index.ts';
 import type { BuilderHost, BuildRequest } from './types.ts';
 
 /** Images that stages start from, beside each other; each one's progress prints under its FROM. Answers them by stage. */
@@ -12,7 +13,7 @@ export async function resolveBases(
   host: BuilderHost,
   request: BuildRequest,
   plan: BuildPlan,
-  transcript: Transcript,
+  tell: Tell,
 ): Promise<Map<number, ResolvedBase>> {
   const bases = new Map<number, ResolvedBase>();
   await withTaskGroup(
@@ -22,10 +23,9 @@ export async function resolveBases(
         const platform = base.platform || request.platform;
         group
           .run(async (signal) => {
-            const onProgress = (message: Parameters<typeof request.onProgress>[0]) =>
-              transcript.message(firstStep, message);
-            const options = { pull: request.pull, onProgress, signal, ...(platform ? { platform } : {}) };
-            bases.set(stage.index, await atStep(firstStep, () => host.baseImage(base.reference, options)));
+            const image = { reference: base.reference, step: firstStep, ...(platform ? { platform } : {}) };
+            const found = atStep(firstStep, () => lookUp(host, { ...request, signal }, image, tell));
+            bases.set(stage.index, await found);
           })
           .catch(() => {});
       }
@@ -33,6 +33,25 @@ export async function resolveBases(
     { signal: request.signal },
   );
   return bases;
+}
+
+async function lookUp(
+  host: BuilderHost,
+  { pull, signal }: Pick<BuildRequest, 'pull' | 'signal'>,
+  { reference, step, platform }: { reference: string; step: number; platform?: string },
+  tell: Tell,
+): Promise<ResolvedBase> {
+  const image = { kind: 'image', reference, step } as const;
+  tell({ ...image, state: 'started' });
+  try {
+    const onProgress = (message: ProgressMessage) => tell({ ...image, state: 'progress', message });
+    const found = await host.baseImage(reference, { pull, onProgress, signal, ...(platform ? { platform } : {}) });
+    tell({ ...image, state: 'done' });
+    return found;
+  } catch (error) {
+    tell({ ...image, state: 'failed', error });
+    throw error;
+  }
 }
 
 /** The images of `--cache-from` that are here; others are no cache, as with dockerd. */
@@ -54,7 +73,7 @@ export async function resolveCopyImages(
   host: BuilderHost,
   request: BuildRequest,
   stages: readonly PlannedStage[],
-  transcript: Transcript,
+  tell: Tell,
 ): Promise<Map<string, ResolvedBase>> {
   const images = new Map<string, ResolvedBase>();
   for (const { number, operations } of stages.flatMap((stage) => stage.steps)) {
@@ -62,7 +81,7 @@ export async function resolveCopyImages(
       if (from.kind !== 'image') continue;
       const { reference } = from;
       if (images.has(reference)) continue;
-      images.set(reference, await atStep(number, () => copyImage(host, request, reference, number, transcript)));
+      images.set(reference, await atStep(number, () => copyImage(host, request, reference, number, tell)));
     }
   }
   return images;
@@ -73,15 +92,11 @@ async function copyImage(
   request: BuildRequest,
   reference: string,
   step: number,
-  transcript: Transcript,
+  tell: Tell,
 ): Promise<ResolvedBase> {
   try {
-    return await host.baseImage(reference, {
-      pull: request.pull,
-      onProgress: (message) => transcript.message(step, message),
-      signal: request.signal,
-      ...(request.platform ? { platform: request.platform } : {}),
-    });
+    const { platform } = request;
+    return await lookUp(host, request, { reference, step, ...(platform ? { platform } : {}) }, tell);
   } catch (error) {
     request.signal.throwIfAborted();
     throw new EngineError(kindOf(error), `invalid from flag value ${reference}: ${messageOf(error)}`, { cause: error });

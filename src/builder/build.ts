@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
 import type { BuildStepExplanation, BuildWarning } from '#api-types';
-import type { ReadWarning } from '#dockerfile';
 import { EngineError, placeOf, placeText } from '#errdefs';
 import { log } from '#log';
 import type { Metadata } from '#metadata';
@@ -11,16 +10,16 @@ import { builtImage, noImage, type Solved } from './built-image.ts';
 import { checkBuild, requireCheckOptions, warningText } from './checks.ts';
 import { type ReadContext, readContext } from './context.ts';
 import { BuildPlan } from './convert/index.ts';
-import { BuildSession, Recorder, type StepReport, type StepState, toBytes } from './executor/index.ts';
-import { Explainer } from './explain/index.ts';
+import { BuildSession, Recorder, type StepState, toBytes } from './executor/index.ts';
+import { Explainer, listen } from './explain/index.ts';
 import { atStep, failedStep } from './failed-step.ts';
 import { placeFault } from './fault.ts';
 import { otherFrontend } from './frontend.ts';
 import { type BuildGraph, buildGraph } from './graph.ts';
-import { inputsFirst, Solver, type Vertex, type VertexEvent } from './solver/index.ts';
+import { BuildWatch, ClassicProgress, type Tell } from './progress/index.ts';
+import { inputsFirst, Solver, type Vertex } from './solver/index.ts';
 import { buildTimes } from './source-date-epoch.ts';
 import { squashImage } from './squash/index.ts';
-import { Transcript } from './transcript.ts';
 import type { BuilderHost, BuildRequest, BuildResult, BuiltImage } from './types.ts';
 
 /** Steps with processes or file trees that run at once, over all builds of an engine. */
@@ -104,35 +103,40 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
   const startedMs = Date.now();
   await using started = await startBuild(host, request);
   const { read, plan, recorder, session } = started;
-  const transcript = new Transcript({ ...request, totalSteps: plan.totalSteps });
+  const classic = new ClassicProgress(request, plan);
+  const watch = request.onStatus && new BuildWatch(request.onStatus, request.shownPlatform ?? '');
+  const tell: Tell = (event) => {
+    classic.on(event);
+    watch?.on(event);
+  };
   const explainer = newExplainer(host, request, recorder, read, startedMs);
   let warnings: readonly BuildWarning[] = [];
   try {
-    printWarnings(transcript, read.dockerfile.warnings);
-    const frontend = otherFrontend(read.dockerfile);
-    if (frontend) transcript.warn(`[WARNING]: ${frontend}\n`);
-    printStart(transcript, plan);
-    const bases = await resolveBases(host, request, plan, transcript);
+    const { warnings: readWarnings } = read.dockerfile;
+    tell({ kind: 'planned', plan, warnings: readWarnings, remark: otherFrontend(read.dockerfile) });
+    const bases = await resolveBases(host, request, plan, tell);
     const checked = checkBuild(host, request, read, { plan, bases });
+    tell({ kind: 'checked', warnings: checked.warnings });
     if (checked.failure) {
       request.onProgress({ stream: warningText(checked.warnings), warnings: checked.warnings });
       throw checked.failure;
     }
     warnings = checked.warnings;
     const stages = plan.convert(bases);
-    const images = await resolveCopyImages(host, request, stages, transcript);
+    const images = await resolveCopyImages(host, request, stages, tell);
     const graph = buildGraph(session, stages, images);
-    const built = await solve(solver, { request, recorder, transcript, graph, explainer });
-    const end = request.squash ? await squashed(session, built, request, transcript) : built.end;
+    tell({ kind: 'graph', graph, stages });
+    const built = await solve(solver, { request, recorder, tell, graph, explainer });
+    const end = request.squash ? await squashed(session, built, request, classic) : built.end;
     await recorder.flush();
     const image = builtImage(end, graph, built);
     await request.inspect?.(image);
     const explanations = await explain(explainer, request, image);
-    return { ...(await finish(host, request, transcript, { plan, end, names, warnings })), explanations };
+    return { ...(await finish(host, request, classic, { plan, end, names, warnings })), explanations };
   } catch (error) {
     const step = failedStep(error) ?? 0;
-    placeFault(error, read.text, { plan, ...transcript.remainsOf(step) });
-    transcript.fail(step);
+    placeFault(error, read.text, { plan, ...classic.remainsOf(step) });
+    classic.fail(step);
     printPlace(request, error, warnings);
     await explain(explainer, request);
     throw error;
@@ -204,36 +208,10 @@ function withLayers(steps: readonly BuildStepExplanation[], image: BuiltImage | 
   });
 }
 
-function printWarnings(transcript: Transcript, warnings: readonly ReadWarning[]): void {
-  for (const { text } of warnings) transcript.warn(`[WARNING]: ${text}\n`);
-  if (warnings.length > 0) {
-    transcript.warn('[WARNING]: Empty continuation lines will become errors in a future release.\n');
-  }
-}
-
-/** Lines before FROM are steps that are done already; stages that nothing needs are shown and left out. */
-function printStart(transcript: Transcript, plan: BuildPlan): void {
-  for (const [index, text] of plan.metaSteps.entries()) {
-    transcript.begin(index + 1, text);
-    transcript.end(index + 1);
-  }
-  for (const { stage, needed, firstStep } of plan.stages) {
-    transcript.begin(firstStep, stage.source);
-    for (const [index, instruction] of stage.instructions.entries()) {
-      transcript.begin(firstStep + 1 + index, instruction.source);
-    }
-    if (needed) continue;
-    for (let step = firstStep; step <= firstStep + stage.instructions.length; step++) {
-      transcript.line(step, ' ---> Skipped: the target does not need this stage');
-      transcript.end(step);
-    }
-  }
-}
-
 interface Solving {
   readonly request: BuildRequest;
   readonly recorder: Recorder;
-  readonly transcript: Transcript;
+  readonly tell: Tell;
   readonly graph: BuildGraph;
   readonly explainer: Explainer;
 }
@@ -242,25 +220,28 @@ async function squashed(
   session: BuildSession,
   built: Solved,
   request: BuildRequest,
-  transcript: Transcript,
+  classic: ClassicProgress,
 ): Promise<StepState> {
   const image = await squashImage(session, built, request);
-  if (image.imageID) transcript.finish([{ id: 'moby.image.id', aux: { ID: image.imageID } }]);
+  if (image.imageID) classic.squashed(image.imageID);
   return image;
 }
 
 /** Runs the graph. */
 async function solve(solver: Solver<StepState>, work: Solving): Promise<Solved> {
-  const { request, recorder, graph } = work;
+  const { request, recorder, graph, explainer, tell } = work;
   const states = new Map<string, StepState>();
   const results = await solver.solve(guarded(graph), {
     signal: request.signal,
     cache: recorder,
     ignoreCache: request.noCache,
-    onEvent: (vertex, event) => printEvent(work, vertex.digest, event),
-    onResult: (vertex, state) => {
-      states.set(vertex.digest, state);
-      printResult(work, vertex.digest, state);
+    onEvent: ({ digest }, event) => {
+      listen(explainer, graph, digest, event);
+      tell({ kind: 'vertex', digest, event });
+    },
+    onResult: ({ digest }, state) => {
+      states.set(digest, state);
+      tell({ kind: 'result', digest, state });
     },
   });
   return { states, end: results.at(-1)!, base: states.get(graph.starts.at(-1)!.digest) };
@@ -284,54 +265,6 @@ function guarded(graph: BuildGraph): Vertex<StepState>[] {
   return graph.ends.map(({ digest }) => known.get(digest)!);
 }
 
-function printEvent({ graph, transcript, explainer }: Solving, digest: string, event: VertexEvent): void {
-  for (const { step, operation, preface } of graph.byDigest.get(digest) ?? []) {
-    if (event.kind === 'report') {
-      const report = event.event as StepReport;
-      transcript.report(step, report);
-      if (report.kind === 'command') explainer.ran(step, report.durationMs);
-    }
-    if (event.kind === 'started' && operation.kind === 'config' && operation.note) {
-      transcript.message(step, { stream: operation.note });
-    }
-    if (event.kind === 'started' && preface) transcript.message(step, { stream: preface });
-    if (
-      operation.kind !== 'config' &&
-      operation.kind !== 'workdir' &&
-      operation.kind !== 'run' &&
-      operation.kind !== 'copy'
-    )
-      continue;
-    if ((event.kind === 'hit' || event.kind === 'executing') && event.key) {
-      const outcome = event.kind === 'hit' ? 'cached' : 'run';
-      explainer.note({ step, outcome, key: event.key, stepBefore: stepBefore(graph, digest) });
-    }
-    if (event.kind === 'hit') transcript.line(step, ' ---> Using cache');
-    if (event.kind === 'executing' && operation.kind === 'config') transcript.pretendContainer(step);
-    if (event.kind === 'executed') explainer.ended(step);
-    if (event.kind === 'executed' && operation.kind === 'workdir') transcript.pretendContainer(step);
-  }
-}
-
-/** The step whose state a vertex goes on from: through `FROM stage` to the last of that stage. */
-function stepBefore(graph: BuildGraph, digest: string): number | undefined {
-  let before = graph.byDigest.get(digest)?.[0];
-  do {
-    const input = before?.vertex.inputs[0];
-    before = input && graph.byDigest.get(input.digest)?.[0];
-  } while (before?.operation.kind === 'stage');
-  return !before || before.operation.kind === 'image' || before.operation.kind === 'scratch' ? undefined : before.step;
-}
-
-function printResult({ graph, transcript }: Solving, digest: string, state: StepState): void {
-  for (const { step, endsStep, endsStage } of graph.byDigest.get(digest) ?? []) {
-    if (!endsStep) continue;
-    transcript.line(step, ` ---> ${shortID(state.imageID)}`);
-    if (endsStage && state.imageID) transcript.message(step, { aux: { ID: state.imageID } });
-    transcript.end(step);
-  }
-}
-
 interface Finished {
   readonly plan: BuildPlan;
   readonly end: StepState;
@@ -342,36 +275,20 @@ interface Finished {
 async function finish(
   host: BuilderHost,
   request: BuildRequest,
-  transcript: Transcript,
+  classic: ClassicProgress,
   { plan, end, names, warnings }: Finished,
 ): Promise<Omit<BuildResult, 'explanations'>> {
   const imageID = end.imageID ?? noImage();
-  const unused = plan.unusedArguments;
-  const warning = `[Warning] One or more build-args [${unused.join(' ')}] were not consumed\n`;
-  transcript.finish([
-    ...(unused.length > 0 ? [{ stream: warning }] : []),
-    ...(warnings.length > 0 ? [{ stream: warningText(warnings), warnings }] : []),
-    { stream: `Successfully built ${shortID(imageID)}\n` },
-  ]);
-  const tagged = await tag(host, imageID, names, transcript);
-  if (request.quiet) request.onProgress({ stream: `${imageID}\n` });
-  return { id: imageID, tagged };
-}
-
-async function tag(
-  host: BuilderHost,
-  imageID: Digest,
-  names: readonly string[],
-  transcript: Transcript,
-): Promise<BuildResult['tagged']> {
+  classic.built(imageID, plan, warnings);
   const tagged: { name: string; previous?: Digest }[] = [];
   for (const name of names) {
-    const keep = host.metadata.journal.keeping('build', familiarString(parseReference(name)));
-    const previous = await host.metadata.images.tag(imageID, name, keep);
+    const shown = familiarString(parseReference(name));
+    const previous = await host.metadata.images.tag(imageID, name, host.metadata.journal.keeping('build', shown));
     tagged.push({ name, ...(previous ? { previous } : {}) });
-    transcript.finish([{ stream: `Successfully tagged ${familiarString(parseReference(name))}\n` }]);
+    classic.tagged(shown);
   }
-  return tagged;
+  if (request.quiet) request.onProgress({ stream: `${imageID}\n` });
+  return { id: imageID, tagged };
 }
 
 function tagName(text: string): string {
@@ -385,8 +302,4 @@ function tagName(text: string): string {
 /** What a step is connected to is the engine's to find, when the first step runs. */
 function networkModeOf(mode: string): string {
   return mode === '' || mode === 'bridge' ? 'default' : mode;
-}
-
-function shortID(id: Digest | undefined): string {
-  return id ? id.slice(id.indexOf(':') + 1).slice(0, 12) : '';
 }

@@ -6,7 +6,7 @@ import { checkBuild } from './checks.ts';
 import type { BuildPlan, ResolvedBase } from './convert/index.ts';
 import { failedStep } from './failed-step.ts';
 import { placeFault } from './fault.ts';
-import { Transcript } from './transcript.ts';
+import { silently } from './progress/index.ts';
 import type { BuilderHost, BuildRequest } from './types.ts';
 
 /**
@@ -16,9 +16,8 @@ import type { BuilderHost, BuildRequest } from './types.ts';
 export async function checkOnly(host: BuilderHost, request: BuildRequest): Promise<readonly BuildWarning[]> {
   await using started = await startBuild(host, request, { allStages: request.target === '', checkOnly: true });
   const { read, plan } = started;
-  const transcript = new Transcript({ ...request, onProgress: () => {}, totalSteps: plan.totalSteps });
   try {
-    const bases = await resolveBases(host, request, plan, transcript);
+    const bases = await resolveBases(host, request, plan, silently);
     const { warnings } = checkBuild(host, request, read, { plan, bases });
     convertible(plan, bases);
     return warnings;

@@ -14,6 +14,8 @@ export interface StepVertex {
   readonly endsStage: boolean;
   /** Printed before it. */
   readonly preface?: string;
+  /** Of an operation that does something, what clients of BuildKit are shown. */
+  readonly shown: string | undefined;
 }
 
 export interface BuildGraph {
@@ -63,7 +65,7 @@ export function buildGraph(
         const endsStep = index === step.operations.length - 1;
         const endsStage = endsStep && step === stage.steps.at(-1);
         const preface = index === 0 ? step.preface : undefined;
-        const entry = { vertex: last, step: step.number, operation, endsStep, endsStage };
+        const entry = { vertex: last, step: step.number, operation, endsStep, endsStage, shown: step.shown[index] };
         const entries = byDigest.get(last.digest) ?? [];
         entries.push({ ...entry, ...(preface === undefined ? {} : { preface }) });
         byDigest.set(last.digest, entries);

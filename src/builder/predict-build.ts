@@ -5,8 +5,8 @@ import { startBuild } from './build.ts';
 import type { KeyComponents } from './executor/index.ts';
 import { EarlierSteps } from './explain/index.ts';
 import { type BuildGraph, buildGraph, type StepVertex } from './graph.ts';
+import { silently } from './progress/index.ts';
 import { type Prediction, predict } from './solver/index.ts';
-import { Transcript } from './transcript.ts';
 import type { BuilderHost, BuildRequest } from './types.ts';
 
 /** Stands for an image that would be pulled: nothing is known of what is in it. */
@@ -25,10 +25,9 @@ export async function predictBuild(host: BuilderHost, request: BuildRequest): Pr
   };
   await using started = await startBuild(here, { ...request, pull: false });
   const { plan, session, recorder } = started;
-  const transcript = new Transcript({ ...request, onProgress: () => {}, totalSteps: plan.totalSteps });
-  const bases = await resolveBases(here, request, plan, transcript);
+  const bases = await resolveBases(here, request, plan, silently);
   const stages = plan.convert(bases);
-  const images = await resolveCopyImages(here, request, stages, transcript);
+  const images = await resolveCopyImages(here, request, stages, silently);
   const graph = buildGraph(session, stages, images);
   const predictions = await predict(graph.ends, {
     cache: recorder,

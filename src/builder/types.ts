@@ -10,6 +10,7 @@ import type { Written } from './convert/index.ts';
 import type { FileLists } from './file-lists.ts';
 import type { ImagesInUse } from './images-in-use.ts';
 import type { ContextMemory } from './listed/index.ts';
+import type { OnStatus } from './progress/types.ts';
 
 /** A mount of a RUN step, ready to be made. Later ones may lie inside earlier ones. */
 export type StepMount =
@@ -175,6 +176,10 @@ export interface BuildRequest {
   /** An empty folder of this build's own; the caller removes it. */
   readonly scratchDir: string;
   readonly onProgress: OnProgress;
+  /** Told what happens as states of vertexes, beside the transcript. */
+  readonly onStatus?: OnStatus;
+  /** Put in front of the names of vertexes, where a build is for several platforms. */
+  readonly shownPlatform?: string;
   readonly signal: AbortSignal;
 }
 

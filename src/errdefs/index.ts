@@ -44,13 +44,16 @@ export class ExitError extends EngineError {
   readonly code: number;
   readonly signal: string | undefined;
   readonly stderr: string;
+  /** What ran, as it is shown. */
+  readonly command: string | undefined;
 
-  constructor(message: string, facts: { code: number; signal?: string; stderr?: string }) {
+  constructor(message: string, facts: { code: number; signal?: string; stderr?: string; command?: string }) {
     super('unknown', message);
     this.name = 'ExitError';
     this.code = facts.code;
     this.signal = facts.signal;
     this.stderr = facts.stderr ?? '';
+    this.command = facts.command;
   }
 }
 

@@ -161,6 +161,8 @@ export interface PlannedStep {
   /** As printed behind `Step 1/9 : `. */
   readonly text: string;
   readonly operations: readonly Operation[];
+  /** Of each operation that does something, what clients of BuildKit are shown. */
+  readonly shown: readonly (string | undefined)[];
   /** Printed first: `# Executing 1 build trigger`. */
   readonly preface?: string;
 }

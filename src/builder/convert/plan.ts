@@ -14,6 +14,7 @@ import { atStepSync } from '../failed-step.ts';
 import { ArgumentScope, type GivenArguments, predefinedArguments, unusedArguments } from './arguments.ts';
 import { convertInstruction, type StageScope } from './convert.ts';
 import type { Operation, PlannedStage, PlannedStep } from './operations.ts';
+import { shownText } from './shown-text.ts';
 import { fromsOf, neededStages, stageNamed, stagesUpTo } from './stages.ts';
 import { checkSupported } from './support.ts';
 
@@ -93,6 +94,11 @@ export class BuildPlan {
     const draft = this.stages.findLast(({ firstStep }) => firstStep <= step);
     const line = step === draft?.firstStep ? draft.stage : draft?.stage.instructions[step - draft.firstStep - 1];
     return draft && line && { line, stage: draft.stage.index };
+  }
+
+  /** All stages of the file, also those behind the target. */
+  get allStages(): readonly Stage[] {
+    return this.#dockerfile.stages;
   }
 
   /** `--build-arg` names that nothing takes up. */
@@ -195,9 +201,10 @@ export class BuildPlan {
     const from = this.#fromStep(draft, { ...start, config }, triggers ?? [], scope);
     const steps = draft.stage.instructions.map((instruction, index): PlannedStep => {
       const number = draft.firstStep + 1 + index;
+      const shown = [shownText(instruction, scope)];
       const operations = [atStepSync(number, () => convertInstruction(instruction, scope))];
       this.#count(scope.config, instruction);
-      return { number, text: instruction.source, operations };
+      return { number, text: instruction.source, operations, shown };
     });
     return { steps: [from, ...steps], config: scope.config };
   }
@@ -228,20 +235,22 @@ export class BuildPlan {
   #fromStep(draft: DraftStage, start: Operation, triggers: readonly string[], scope: StageScope): PlannedStep {
     const { stage, firstStep } = draft;
     const triggered = atStepSync(firstStep, () => triggers.map((text) => this.#trigger(text, scope)));
-    const operations = [start, ...triggered];
-    const step = { number: firstStep, text: stage.source, operations };
+    const operations = [start, ...triggered.map(({ operation }) => operation)];
+    const shown = [undefined, ...triggered.map((trigger) => trigger.shown)];
+    const step = { number: firstStep, text: stage.source, operations, shown };
     if (triggers.length === 0) return step;
     return { ...step, preface: `# Executing ${triggers.length} build trigger${triggers.length > 1 ? 's' : ''}\n` };
   }
 
-  #trigger(text: string, scope: StageScope): Operation {
+  #trigger(text: string, scope: StageScope): { operation: Operation; shown: string | undefined } {
     const instruction: Instruction = parseInstruction(text);
     checkSupported([instruction]);
     if (instruction.kind === 'onbuild' || instruction.kind === 'maintainer') {
       throw new LocationError(`${instruction.keyword} isn't allowed as an ONBUILD trigger`, instruction.range);
     }
     for (const from of fromsOf(instruction)) this.#requireConverted(from, scope);
-    return convertInstruction(instruction, scope);
+    const shown = shownText(instruction, scope);
+    return { operation: convertInstruction(instruction, scope), shown };
   }
 
   /** A trigger may copy from a stage that nothing else needs: its steps were left out. */

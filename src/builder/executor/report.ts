@@ -1,6 +1,6 @@
 import type { ProgressMessage } from '#transfer';
 
-/** What a step tells while it runs; the transcript words it. */
+/** What a step tells while it runs; progress/ words it. */
 export type StepReport =
   | { readonly kind: 'container'; readonly id: string }
   | { readonly kind: 'removed'; readonly id: string }

@@ -145,7 +145,9 @@ async function keepIfAsked(
 }
 
 function requireSuccess({ shownCommand }: RunOperation, code: number): void {
-  if (code !== 0) throw new ExitError(`The command '${shownCommand}' returned a non-zero code: ${code}`, { code });
+  if (code === 0) return;
+  const message = `The command '${shownCommand}' returned a non-zero code: ${code}`;
+  throw new ExitError(message, { code, command: shownCommand });
 }
 
 /** A layer's tar without some of its paths. */

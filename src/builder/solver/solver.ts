@@ -46,13 +46,18 @@ export class Solver<R> {
     const report = (event: unknown) => emit({ kind: 'report', event });
     options.signal.throwIfAborted();
     emit({ kind: 'started' });
-    const key = await vertex.op.cacheKey(inputs, { signal: options.signal, report });
-    const result = key
-      ? await this.#cached(vertex, inputs, key, options)
-      : await this.#execute(vertex, inputs, { signal: options.signal, report }, (kind) => emit({ kind }));
-    options.onResult?.(vertex, result);
-    emit({ kind: 'done' });
-    return result;
+    try {
+      const key = await vertex.op.cacheKey(inputs, { signal: options.signal, report });
+      const result = key
+        ? await this.#cached(vertex, inputs, key, options)
+        : await this.#execute(vertex, inputs, { signal: options.signal, report }, (kind) => emit({ kind }));
+      options.onResult?.(vertex, result);
+      emit({ kind: 'done' });
+      return result;
+    } catch (error) {
+      emit({ kind: 'failed', error });
+      throw error;
+    }
   }
 
   async #cached(vertex: Vertex<R>, inputs: readonly R[], key: CacheKey, options: SolveOptions<R>): Promise<R> {

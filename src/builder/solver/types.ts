@@ -52,7 +52,9 @@ export type VertexEvent =
   | { readonly kind: 'executing'; readonly key?: CacheKey }
   | { readonly kind: 'executed' }
   | { readonly kind: 'report'; readonly event: unknown }
-  | { readonly kind: 'done' };
+  | { readonly kind: 'done' }
+  /** After `started`: by a fault of its own, or because it was told to stop. */
+  | { readonly kind: 'failed'; readonly error: unknown };
 
 export interface SolveOptions<R> {
   readonly signal: AbortSignal;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { StringDecoder } from 'node:string_decoder';
 import type { OnProgress, ProgressMessage } from '#transfer';
-import type { StepReport } from './executor/index.ts';
+import type { StepReport } from '../executor/index.ts';
 
 /** Messages held for a step that has to wait for its turn; beyond it the oldest output is dropped. */
 const maxHeldMessages = 20_000;
