@@ -6,9 +6,21 @@ import { test } from 'node:test';
 
 const levels: readonly (readonly string[])[] = [
   ['errdefs', 'streams', 'files', 'concurrency', 'log', 'sys', 'sqlite'],
-  ['oci', 'reference', 'archive', 'context-listing', 'erofs', 'dockerfile', 'api-types', 'http'],
+  ['oci', 'reference', 'archive', 'context-listing', 'erofs', 'dockerfile', 'api-types', 'http', 'grpc'],
   ['content', 'mount', 'snapshots', 'metadata', 'image'],
-  ['registry', 'diff', 'delta', 'transfer', 'remote', 'runtime', 'network', 'volume', 'image-files', 'builder'],
+  [
+    'registry',
+    'diff',
+    'delta',
+    'transfer',
+    'remote',
+    'runtime',
+    'network',
+    'volume',
+    'image-files',
+    'builder',
+    'buildkit',
+  ],
   ['engine'],
   ['api', 'registry-server', 'client', 'cli'],
 ];
@@ -30,6 +42,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   transfer: ['registry', 'diff', 'delta'],
   remote: ['registry', 'transfer'],
   builder: ['transfer', 'diff', 'runtime', 'network'],
+  buildkit: ['builder', 'registry', 'transfer', 'diff'],
   cli: ['client'],
 };
 

@@ -1,4 +1,5 @@
 import type { BuildStepExplanation } from './build-explanation.ts';
+import type { BuildKitDoors } from './buildkit.ts';
 import type { FileUsage, FileUsageOptions } from './file-usage.ts';
 import type { BlameOptions, ImageBlame } from './image-blame.ts';
 import type { CompareImagesOptions, ImageDifference } from './image-comparison.ts';
@@ -86,6 +87,8 @@ export interface Engine extends AsyncDisposable {
   readonly volumes: Volumes;
   readonly system: System;
   readonly trash: Trash;
+  /** For servers. Absent where the engine is reached over a socket: such clients speak to `/grpc` and `/session` themselves. */
+  readonly buildKit?: BuildKitDoors;
   /** Classic build: the context is a tar (plain or compressed). `aux` messages carry the image ID. */
   build(context: ByteStream, options?: BuildOptions & CallOptions): AsyncIterable<ProgressMessage>;
   /** The same with a context that is listed: only contents that are not known here are asked for. */

@@ -4,6 +4,7 @@
  */
 export * from './build-explanation.ts';
 export * from './build-warning.ts';
+export * from './buildkit.ts';
 export * from './engine.ts';
 export * from './file-usage.ts';
 export * from './image-blame.ts';

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Engine, Filters } from '#api-types';
 import { EngineError, messageOf } from '#errdefs';
 import { type Connection, type Exchange, type Method, Query, readBody, requestBody, writeWithPressure } from '#http';
@@ -192,6 +193,16 @@ export class Call {
       await iterator.return?.();
     }
     this.end();
+  }
+
+  /** All values of a header that came several times. */
+  headerValues(name: string): readonly string[] {
+    return this.#exchange.request.headersDistinct[name.toLowerCase()] ?? [];
+  }
+
+  /** Takes an upgraded connection out of HTTP, as a bare stream; the caller writes the status line. */
+  takeSocket(): Duplex {
+    return this.#exchange.takeSocket();
   }
 
   /** Takes the connection out of HTTP; the caller writes the status line. */

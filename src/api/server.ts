@@ -20,7 +20,7 @@ export interface ApiOptions {
 
 const table = new RouteTable(apiRoutes);
 /** Only these leave HTTP; an `Upgrade` elsewhere (h2c of a curious client) is answered as plain HTTP. */
-const hijackPaths = /^(?:\/v[0-9.]+)?\/(?:containers\/[^?]+\/attach|exec\/[^?]+\/start)(?:\?|$)/;
+const hijackPaths = /^(?:\/v[0-9.]+)?\/(?:containers\/[^?]+\/attach|exec\/[^?]+\/start|grpc|session)(?:\?|$)/;
 const webSocketPaths = /^(?:\/v[0-9.]+)?\/containers\/[^?]+\/attach\/ws(?:\?|$)/;
 
 /**

@@ -4,6 +4,7 @@ import type { BuildOptions, ListedContext, ProgressMessage, RebuildReport } from
 import {
   type BuilderHost,
   type BuildRequest,
+  type BuildResult,
   buildImage,
   checkOnly,
   predictBuild,
@@ -13,7 +14,7 @@ import {
 import { cleanup } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { readConfig, requireLinux } from '#image';
-import { familiarString, parseReference, withDefaultTag } from '#reference';
+import { familiarString, parseReference, type Reference, withDefaultTag } from '#reference';
 import { wasPruned } from './build-cache.ts';
 import { lendCacheMount } from './build-cache-mount.ts';
 import { keepBuildReport } from './build-reports.ts';
@@ -34,48 +35,86 @@ export function build(
   source: Pick<BuildRequest, 'context' | 'listed'>,
   options: BuildOptions & { signal?: AbortSignal | undefined } = {},
 ): AsyncIterable<ProgressMessage> {
-  return progressStream(async (report, signal) => {
-    const tags = (options.t ?? []).map((tag) => withDefaultTag(parseReference(tag)));
-    if (tags.some((tag) => tag.digest !== undefined)) {
-      throw new EngineError('invalid-argument', 'build tag cannot contain a digest');
-    }
-    const scratchRoot = join(ctx.root, 'tmp');
-    await ctx.trash.keepFree(aheadBytes);
-    await mkdir(scratchRoot, { recursive: true });
-    const scratchDir = await mkdtemp(join(scratchRoot, 'build-'));
-    ctx.buildFolders.add(scratchDir);
-    try {
-      const request = {
-        ...withRoom(ctx, source),
-        tags: tags.map((tag) => `${tag.domain}/${tag.path}:${tag.tag}`),
-        scratchDir,
-        onProgress: report,
-        signal,
-        ...requestFields(options),
-      };
-      if (options.plan) {
-        for (const step of await predictBuild(hostOf(ctx, options), request)) report({ plan: step });
-        return;
-      }
-      if (options.check) {
-        report({ warnings: await checkOnly(hostOf(ctx, options), request) });
-        return;
-      }
-      if (options.rebuild) {
-        report({ rebuild: await rebuild(ctx, request, options) });
-        return;
-      }
-      const image = await buildImage(hostOf(ctx, options), request);
-      await cleanup('build report', () => keepBuildReport(ctx, image.id, image.explanations));
-      for (const tag of tags) {
-        ctx.events.emit({ type: 'image', action: 'tag', id: image.id, attributes: { name: familiarString(tag) } });
-      }
-    } finally {
-      await cleanup('build context', () => rm(scratchDir, { recursive: true, force: true }));
-      ctx.buildFolders.delete(scratchDir);
-      ctx.cacheKeeper.built();
-    }
-  }, options.signal);
+  return progressStream((report, signal) => answer(ctx, source, options, { report, signal }), options.signal);
+}
+
+interface Watched {
+  readonly report: (message: ProgressMessage) => void;
+  readonly signal: AbortSignal;
+}
+
+async function answer(
+  ctx: EngineContext,
+  source: Pick<BuildRequest, 'context' | 'listed'>,
+  options: BuildOptions,
+  watched: Watched,
+): Promise<void> {
+  const { report } = watched;
+  await withRequest(ctx, source, options, watched, async (request, tags) => {
+    if (options.plan) {
+      for (const step of await predictBuild(hostOf(ctx, options), request)) report({ plan: step });
+    } else if (options.check) report({ warnings: await checkOnly(hostOf(ctx, options), request) });
+    else if (options.rebuild) report({ rebuild: await rebuild(ctx, request, options) });
+    else await make(ctx, request, options, tags);
+  });
+}
+
+/** A build whose caller wants to know what came of it. @throws what its stream would */
+export async function runBuild(
+  ctx: EngineContext,
+  source: Pick<BuildRequest, 'context' | 'listed'>,
+  options: BuildOptions,
+  watched: Watched,
+): Promise<BuildResult> {
+  return await withRequest(ctx, source, options, watched, (request, tags) => make(ctx, request, options, tags));
+}
+
+async function make(
+  ctx: EngineContext,
+  request: BuildRequest,
+  options: BuildOptions,
+  tags: readonly Reference[],
+): Promise<BuildResult> {
+  const image = await buildImage(hostOf(ctx, options), request);
+  await cleanup('build report', () => keepBuildReport(ctx, image.id, image.explanations));
+  for (const tag of tags) {
+    ctx.events.emit({ type: 'image', action: 'tag', id: image.id, attributes: { name: familiarString(tag) } });
+  }
+  return image;
+}
+
+/** Gives a build its folder, and room. */
+async function withRequest<T>(
+  ctx: EngineContext,
+  source: Pick<BuildRequest, 'context' | 'listed'>,
+  options: BuildOptions,
+  { report, signal }: Watched,
+  work: (request: BuildRequest, tags: readonly Reference[]) => Promise<T>,
+): Promise<T> {
+  const tags = (options.t ?? []).map((tag) => withDefaultTag(parseReference(tag)));
+  if (tags.some((tag) => tag.digest !== undefined)) {
+    throw new EngineError('invalid-argument', 'build tag cannot contain a digest');
+  }
+  const scratchRoot = join(ctx.root, 'tmp');
+  await ctx.trash.keepFree(aheadBytes);
+  await mkdir(scratchRoot, { recursive: true });
+  const scratchDir = await mkdtemp(join(scratchRoot, 'build-'));
+  ctx.buildFolders.add(scratchDir);
+  try {
+    const request = {
+      ...withRoom(ctx, source),
+      tags: tags.map((tag) => `${tag.domain}/${tag.path}:${tag.tag}`),
+      scratchDir,
+      onProgress: report,
+      signal,
+      ...requestFields(options),
+    };
+    return await work(request, tags);
+  } finally {
+    await cleanup('build context', () => rm(scratchDir, { recursive: true, force: true }));
+    ctx.buildFolders.delete(scratchDir);
+    ctx.cacheKeeper.built();
+  }
 }
 
 /** The context is stored as it comes. */

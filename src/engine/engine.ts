@@ -4,6 +4,7 @@ import { parseReference, withDefaultTag } from '#reference';
 import { fromBytes } from '#streams';
 import { pruneBuildCache } from './build-cache.ts';
 import { buildReport } from './build-reports.ts';
+import { EngineBuildKit } from './buildkit.ts';
 import { build } from './builds.ts';
 import { archiveStat, getArchive, putArchive } from './containers/archive.ts';
 import { attachContainer, resizeContainer } from './containers/attach.ts';
@@ -56,6 +57,7 @@ export interface ReloadableEngine extends Engine {
 /** The engine's parts behind the one interface. `held` is let go of when the engine is disposed. */
 export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisposable): ReloadableEngine {
   const execs = new ExecTable(ctx);
+  const buildKit = new EngineBuildKit(ctx, engineID);
   const roomy = <T>(work: () => Promise<T>) => withRoom(() => ctx.trash.makeRoom(), work);
   return {
     images: {
@@ -148,6 +150,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       undo: (options) => undo(ctx, options),
       empty: () => emptyTrash(ctx),
     },
+    buildKit,
     build: (context, options) => build(ctx, { context }, options),
     buildListed: (context, options) =>
       build(ctx, { context: fromBytes(), listed: { context, memory: ctx.contextMemory } }, options),
@@ -155,6 +158,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
     pruneBuildCache: (options) => pruneBuildCache(ctx, options),
     reload: (options) => reloadEngine(ctx, engineID, options),
     async [Symbol.asyncDispose]() {
+      buildKit[Symbol.dispose]();
       await held[Symbol.asyncDispose]();
     },
   };

@@ -18,6 +18,8 @@ export interface Exchange {
    * Takes the connection out of HTTP: the caller writes the status line itself and owns the connection. The request's body must have been read.
    */
   hijack(): Connection;
+  /** The same of an upgraded request, as a bare stream for another protocol's library: what came behind the request is still in it. */
+  takeSocket(): Duplex;
   /** The caller owns the connection: there is no reply to send any more. */
   readonly hijacked: boolean;
 }
@@ -172,6 +174,14 @@ function exchange(
       if (!upgraded) leaveHttp(request);
       open.finished(response);
       return new Connection(socket, upgraded?.head);
+    },
+    takeSocket() {
+      if (!upgraded) throw new Error('take socket: the request was not upgraded');
+      taken = true;
+      response.detachSocket(socket as never);
+      open.finished(response);
+      if (upgraded.head.byteLength > 0) socket.unshift(upgraded.head);
+      return socket;
     },
     get hijacked() {
       return taken;

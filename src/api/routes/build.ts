@@ -29,7 +29,7 @@ export function refuseBuildKit(call: Call): void {
   if (version !== '2') throw new EngineError('invalid-argument', `invalid version ${JSON.stringify(version)}`);
   throw new EngineError(
     'not-implemented',
-    'BuildKit is not supported yet: build with the classic builder (DOCKER_BUILDKIT=0)',
+    'builds with BuildKit come by /session and /grpc, not by version=2 of this call: use buildx, or the classic builder',
   );
 }
 

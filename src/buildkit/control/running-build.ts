@@ -1,0 +1,100 @@
+import { EngineError } from '#errdefs';
+import { exportResult } from '../export/index.ts';
+import { runFrontend } from '../frontend/index.ts';
+import type { SolveRequest } from '../proto/control_pb.ts';
+import type { ClientSession } from '../session/client-session.ts';
+import type { Sessions } from '../session/sessions.ts';
+import { StatusFeed } from '../status/feed.ts';
+import { transcriptStatus } from '../status/transcript-status.ts';
+import type { BuildKitHost } from '../types.ts';
+
+/** What one call of a frontend came to. */
+export interface Solved {
+  /** By which the client speaks of it; empty when there is no image. */
+  readonly ref: string;
+  readonly imageID?: string;
+  /** Answers to subrequests. */
+  readonly metadata: Readonly<Record<string, Uint8Array>>;
+}
+
+export interface FrontendCall {
+  readonly frontend: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/**
+ * A build from `Control.Solve` to its answer. Either that call names a frontend, or the client asks for it by `LLBBridge` calls that carry this build's
+ * reference, and says by `Return` which result it meant.
+ */
+export class RunningBuild {
+  readonly ref: string;
+  readonly request: SolveRequest;
+  readonly feed = new StatusFeed();
+  readonly signal: AbortSignal;
+  readonly #host: BuildKitHost;
+  readonly #sessions: Sessions;
+  readonly #results = new Map<string, Solved>();
+  readonly #returned = Promise.withResolvers<Solved | undefined>();
+  #failure: unknown;
+
+  constructor(request: SolveRequest, parts: { host: BuildKitHost; sessions: Sessions; signal: AbortSignal }) {
+    this.ref = request.ref;
+    this.request = request;
+    this.signal = parts.signal;
+    this.#host = parts.host;
+    this.#sessions = parts.sessions;
+    this.#returned.promise.catch(() => {});
+    this.signal.addEventListener('abort', () => this.#returned.reject(this.signal.reason), { once: true });
+  }
+
+  /** The build's own session: where its files and secrets are. @throws `not-found` */
+  async session(): Promise<ClientSession> {
+    return await this.#sessions.get(this.request.session, { signal: this.signal });
+  }
+
+  /** To the end; answers what the client is told of the result. */
+  async run(): Promise<Record<string, string>> {
+    const { frontend, frontendAttributes: attributes, definition } = this.request;
+    if ((definition?.ops.length ?? 0) > 0) throw notOurs();
+    try {
+      const solved = frontend === '' ? await this.#returned.promise : await this.solve({ frontend, attributes });
+      return solved === undefined ? {} : await exportResult(this.request, solved);
+    } finally {
+      this.feed.end();
+    }
+  }
+
+  /** Runs a frontend for this build. */
+  async solve(call: FrontendCall): Promise<Solved> {
+    const status = transcriptStatus(this.feed, `${this.ref} ${this.#results.size}`);
+    try {
+      const solved = await runFrontend(this, this.#host, call, status.report);
+      status.end();
+      if (solved.ref !== '') this.#results.set(solved.ref, solved);
+      return solved;
+    } catch (error) {
+      this.#failure = error;
+      status.end(error);
+      throw error;
+    }
+  }
+
+  /** The client has chosen; undefined when it wants nothing made. @throws `not-found` */
+  returned(ref: string | undefined): void {
+    const solved = ref === undefined ? undefined : this.#results.get(ref);
+    if (ref !== undefined && solved === undefined) throw new EngineError('not-found', `no such reference: ${ref}`);
+    this.#returned.resolve(solved);
+  }
+
+  /** The client has given up, mostly for what a frontend told it: then that is told again, with all that belongs to it. */
+  failed(message: string): void {
+    this.#returned.reject(this.#failure ?? new EngineError('unknown', message));
+  }
+}
+
+export function notOurs(): EngineError {
+  return new EngineError(
+    'not-implemented',
+    'this builder reads Dockerfiles: build definitions of other frontends (LLB) are not supported',
+  );
+}
