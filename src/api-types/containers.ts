@@ -103,6 +103,7 @@ export interface ContainerSummary {
   readonly State: ContainerStatus;
   readonly Status: string;
   readonly HostConfig: { readonly NetworkMode?: string; readonly Annotations?: StringMap };
+  readonly Health: Pick<Health, 'Status' | 'FailingStreak'>;
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, EndpointSettings>> };
   readonly Mounts: readonly MountPoint[];
 }

@@ -108,6 +108,8 @@ export interface Images {
     sharedSize?: boolean;
     digests?: boolean;
     manifests?: boolean;
+    /** With `manifests`: where each is from. */
+    identity?: boolean;
   }): Promise<readonly ImageSummary[]>;
   inspect(name: string, options?: { platform?: string; manifests?: boolean }): Promise<ImageInspect>;
   /** What each step of the build that made an image did, and why (`/wherry/v1/builds/{name}`). @throws `not-found` when none is remembered. */
@@ -143,12 +145,16 @@ export interface Images {
       origin?: string;
     } & CallOptions,
   ): AsyncIterable<ProgressMessage>;
+  /** `platforms`: of an index these alone; none is all that the archive has. */
   load(
     archive: ByteStream,
-    options?: { quiet?: boolean; platform?: string } & CallOptions,
+    options?: { quiet?: boolean; platforms?: readonly string[] } & CallOptions,
   ): AsyncIterable<ProgressMessage>;
   /** `since` leaves out what the other side has, be it parts of layers (`/wherry/v1/save`); `load` there makes the same images of it. */
-  save(names: readonly string[], options?: { platform?: string; since?: SaveBase } & CallOptions): ByteStream;
+  save(
+    names: readonly string[],
+    options?: { platforms?: readonly string[]; since?: SaveBase } & CallOptions,
+  ): ByteStream;
   /** A list of the layers that are here, or of those of some images (`/wherry/v1/digests`): for a `save` elsewhere, as `since.list`. */
   digests(names?: readonly string[], options?: CallOptions): Promise<string>;
   tag(source: string, repo: string, tag?: string): Promise<void>;

@@ -12,6 +12,7 @@ export interface ImageManifestSummary {
     readonly Platform: Platform;
     readonly Size: { readonly Unpacked: number };
     readonly Containers: readonly string[] | null;
+    readonly Identity?: ImageIdentity;
   };
   readonly AttestationData?: { readonly For: string };
 }
@@ -48,6 +49,12 @@ export interface InspectedImageConfig {
   readonly WorkingDir?: string;
 }
 
+/** Where an image is from, as far as this engine knows by itself. */
+export interface ImageIdentity {
+  readonly Pull?: readonly { readonly Repository: string }[];
+  readonly Build?: readonly { readonly Ref: string; readonly CreatedAt: string }[];
+}
+
 export interface ImageInspect {
   readonly Id: string;
   readonly RepoTags: readonly string[];
@@ -68,6 +75,7 @@ export interface ImageInspect {
   readonly Metadata: { readonly LastTagTime?: string };
   readonly Descriptor?: Descriptor;
   readonly Manifests?: readonly ImageManifestSummary[];
+  readonly Identity?: ImageIdentity;
   readonly Config: InspectedImageConfig | null;
 }
 

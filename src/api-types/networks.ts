@@ -81,6 +81,18 @@ export interface NetworkContainer {
   readonly IPv6Address: string;
 }
 
+/** Of a subnet, by its prefix: addresses that are taken or reserved, and those of its range that may still be given out. A bigint where a number
+ * would not hold it. */
+export interface SubnetStatus {
+  readonly IPsInUse: number | bigint;
+  readonly DynamicIPsAvailable: number | bigint;
+}
+
+export interface NetworkStatus {
+  /** No `Subnets` where the engine gives no addresses. */
+  readonly IPAM: { readonly Subnets?: Readonly<Record<string, SubnetStatus>> };
+}
+
 export interface NetworkInspect {
   readonly Name: string;
   readonly Id: string;
@@ -99,6 +111,8 @@ export interface NetworkInspect {
   readonly Containers: Readonly<Record<string, NetworkContainer>>;
   readonly Options: StringMap | null;
   readonly Labels: StringMap | null;
+  /** Filled by inspect. */
+  readonly Status?: NetworkStatus;
 }
 
 /** `POST /networks/create`. */

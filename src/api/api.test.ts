@@ -30,7 +30,7 @@ test('a ping carries what clients negotiate by', async () => {
   assert.equal((await api.send('GET /v1.24/_ping')).body, 'OK');
 });
 
-test('versions outside 1.24 to 1.51 and unknown paths are refused as dockerd does', async () => {
+test('versions outside 1.24 to 1.55 and unknown paths are refused as dockerd does', async () => {
   await using api = await serveScript({});
   const old = await api.send('GET /v1.23/info');
   assert.equal(old.status, 400);
@@ -39,9 +39,9 @@ test('versions outside 1.24 to 1.51 and unknown paths are refused as dockerd doe
     old.body,
     'client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version\n',
   );
-  const young = await api.send('GET /v1.52/info');
+  const young = await api.send('GET /v1.56/info');
   assert.equal(young.status, 400);
-  assert.equal(young.body, '{"message":"client version 1.52 is too new. Maximum supported API version is 1.51"}\n');
+  assert.equal(young.body, '{"message":"client version 1.56 is too new. Maximum supported API version is 1.55"}\n');
   for (const path of ['GET /nope', 'POST /info', 'GET /v1.51', 'GET /vabc/info', 'GET /v1.51/info/', 'PUT /_ping']) {
     const answer = await api.send(path);
     assert.equal(answer.status, 404, path);

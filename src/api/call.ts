@@ -7,7 +7,7 @@ import type { ByteSource } from '#streams';
 import type { Decoder } from './decode.ts';
 import { parseFilters } from './filters.ts';
 import { decodeFirst, type JsonValue } from './go-json.ts';
-import { versionBefore } from './version.ts';
+import { versionBefore } from './versions/version.ts';
 
 /** Container configurations with thousands of labels stay far below; nothing here needs more. */
 const maxJsonBytes = 16 << 20;

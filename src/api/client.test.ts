@@ -166,9 +166,15 @@ test('transfers keep references, platforms and credentials; bytes go both ways',
   ]);
   assert.equal(loaded, 'archive');
   assert.equal((await readAll(images.save(['a', 'b']), 10)).toString(), 'tar');
+  const platforms = ['linux/amd64', 'linux/arm/v7'];
+  assert.equal((await readAll(images.save(['a'], { platforms }), 10)).toString(), 'tar');
+  assert.deepEqual(said(pair.api.lastArgs), [['a'], { platforms }]);
+  await drain(images.load(fromBytes('archive'), { platforms }));
+  const [, loadOptions] = said(pair.api.lastArgs) as readonly { platforms?: unknown }[];
+  assert.deepEqual(loadOptions?.platforms, platforms);
   for (const since of [{ images: ['c', 'd'] }, { images: [], list: 'layers\n' }, { images: ['c'], list: '' }]) {
     assert.equal((await readAll(images.save(['a'], { since }), 10)).toString(), 'tar');
-    assert.deepEqual(said(pair.api.lastArgs), [['a'], { since }]);
+    assert.deepEqual(said(pair.api.lastArgs), [['a'], { platforms: [], since }]);
   }
   assert.equal(await images.digests(['a']), 'layers\n');
   assert.deepEqual(said(pair.api.lastArgs), [['a']]);

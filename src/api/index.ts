@@ -4,4 +4,4 @@
  */
 export { httpStatus } from './http-status.ts';
 export { type ApiOptions, apiServer } from './server.ts';
-export { currentVersion, minimumVersion } from './version.ts';
+export { defaultVersion, isVersionServed, minimumVersion, newestVersion } from './versions/index.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ContainerCreateConfig } from '#api-types';
 import { migrateLinkSysctls } from './link-sysctls.ts';
-import { versionBefore } from './version.ts';
+import { versionBefore } from './versions/version.ts';
 
 const option = 'com.docker.network.endpoint.sysctls';
 const migrate = (version: string, config: ContainerCreateConfig) =>

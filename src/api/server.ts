@@ -8,7 +8,7 @@ import { isDockerCommand } from './docker-command.ts';
 import { httpStatus } from './http-status.ts';
 import { apiRoutes } from './routes.ts';
 import { refuseUnsupportedQuery } from './unsupported.ts';
-import { currentVersion, negotiate, TooOldError } from './version.ts';
+import { defaultVersion, negotiate, TooOldError } from './versions/index.ts';
 
 export interface ApiOptions {
   readonly engine: Engine;
@@ -16,6 +16,8 @@ export interface ApiOptions {
   readonly product: string;
   /** What the `Docker-Experimental` header says; the docker CLI then sends flags it holds back otherwise. */
   readonly experimental?: boolean;
+  /** What the `Api-Version` header says and a path without a version means. */
+  readonly version?: string;
 }
 
 const table = new RouteTable(apiRoutes);
@@ -55,11 +57,12 @@ async function answer(options: ApiOptions, exchange: Exchange): Promise<void> {
     sendError(exchange, 404, 'page not found');
     return;
   }
-  response.setHeader('Api-Version', currentVersion);
+  const told = options.version ?? defaultVersion;
+  response.setHeader('Api-Version', told);
   response.setHeader('Ostype', 'linux');
   response.setHeader('Server', `${options.product} (linux)`);
   try {
-    const version = negotiate(target.version);
+    const version = negotiate(target.version, told);
     response.setHeader('Docker-Experimental', String(options.experimental ?? false));
     const call = new Call(options.engine, exchange, {
       query: target.query,

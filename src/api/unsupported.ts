@@ -81,11 +81,6 @@ export function refuseUnsupportedConfig(config: ContainerCreateConfig): void {
 /** What an update cannot change; dockerd takes these and does nothing. */
 const updateRules: Rules<ContainerUpdateConfig> = {
   CgroupParent: unset,
-  BlkioWeightDevice: unset,
-  BlkioDeviceReadBps: unset,
-  BlkioDeviceWriteBps: unset,
-  BlkioDeviceReadIOps: unset,
-  BlkioDeviceWriteIOps: unset,
   CpuRealtimePeriod: unset,
   CpuRealtimeRuntime: unset,
   Devices: unset,

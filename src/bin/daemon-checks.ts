@@ -1,10 +1,16 @@
 import { isIP, isIPv4 } from 'node:net';
+import { isVersionServed, minimumVersion, newestVersion } from '#api';
 import { parseHost } from '#http';
 
 /** One value of an option, as it is read. Each throws a plain Error whose message says what is wrong; the reader says with which option. */
 
 export function checkAddress(value: string): void {
   if (isIP(value) === 0) throw new Error(`invalid string being converted to IP address: ${value}`);
+}
+
+export function checkApiVersion(value: string): void {
+  if (isVersionServed(value)) return;
+  throw new Error(`must be a version of the API between ${minimumVersion} and ${newestVersion}: ${value}`);
 }
 
 /** Ports are published from IPv4 networks. */

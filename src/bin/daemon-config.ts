@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { defaultVersion } from '#api';
 import type { BuildCacheOptions } from '#engine';
 import { EngineError, isErrno, messageOf } from '#errdefs';
 import { type ListenAddress, parseHost } from '#http';
@@ -31,6 +32,8 @@ export interface DaemonConfig {
   readonly debug: boolean;
   /** Clients of Docker offer what Docker calls experimental: `--squash`. */
   readonly experimental: boolean;
+  /** What clients are told to speak; older and newer ones are answered by the path. */
+  readonly apiVersion: string;
   /** For the log: what was asked for and is done another way. */
   readonly notices: readonly string[];
   readonly logLevel: LogLevel;
@@ -196,6 +199,7 @@ function buildConfig(values: Values): DaemonConfig {
     group: text('group'),
     debug: flag('debug'),
     experimental: flag('experimental'),
+    apiVersion: text('api-version') ?? defaultVersion,
     logLevel: logLevel(text('log-level'), flag('debug')),
     logFormat: logFormat(text('log-format')),
     storageDriver: storageDriver(text('storage-driver')),

@@ -1,5 +1,7 @@
+import { defaultVersion, newestVersion } from '#api';
 import {
   checkAddress,
+  checkApiVersion,
   checkHost,
   checkIPv4,
   checkIPv4Subnet,
@@ -29,6 +31,13 @@ export const daemonOptions: readonly OptionSpec[] = [
     key: 'allow-direct-routing',
     kind: 'bool',
     help: 'Allow remote access to published ports on container IP addresses',
+  },
+  {
+    flag: 'api-version',
+    key: 'api-version',
+    kind: 'string',
+    help: `Version of the API that clients are told and that a path without one means, up to ${newestVersion} (default "${defaultVersion}")`,
+    check: checkApiVersion,
   },
   { flag: 'bip', key: 'bip', kind: 'string', help: 'IPv4 address for the default bridge', check: checkPrefix },
   {

@@ -63,6 +63,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     reproducibleBuilds: config.reproducibleBuilds,
     debug: config.debug,
     experimental: config.experimental,
+    apiVersion: config.apiVersion,
     labels: config.labels,
     logDefaults: { driver: config.logDriver, options: config.logOptions },
   };

@@ -124,6 +124,7 @@ function nextSignal(): Promise<string> {
 
 async function listenAll(config: DaemonConfig, engine: Engine, tls: ServerTls | undefined): Promise<Listener[]> {
   const listeners: Listener[] = [];
+  const { experimental, apiVersion: version } = config;
   try {
     for (const host of config.hosts) {
       const secured = host.kind === 'tcp' && tls ? { tls } : {};
@@ -132,9 +133,8 @@ async function listenAll(config: DaemonConfig, engine: Engine, tls: ServerTls | 
           host: host.host,
         });
       }
-      listeners.push(
-        await listen(host, { ...apiServer({ engine, product, experimental: config.experimental }), ...secured }),
-      );
+      const api = apiServer({ engine, product, experimental, version });
+      listeners.push(await listen(host, { ...api, ...secured }));
     }
     return listeners;
   } catch (error) {

@@ -1,6 +1,6 @@
 import type { ImageDifference, ImageFile, ImageFileFacts, Images, ProgressMessage } from '#api-types';
 import { readAll } from '#streams';
-import { authHeader, type CallSpec, decode, filtersQuery, type Transport } from './transport.ts';
+import { authHeader, type CallSpec, decode, filtersQuery, type QueryValues, type Transport } from './transport.ts';
 
 const maxListBytes = 16 << 20;
 
@@ -11,6 +11,12 @@ const platformJson = (platform: string | undefined) => {
   const osVersion = version ? { 'os.version': version } : {};
   return JSON.stringify({ os, architecture, ...osVersion, ...(variant === undefined ? {} : { variant }) });
 };
+
+/** Several platforms are a word of API 1.52. */
+function platformsQuery(platforms: readonly string[] = [], query: QueryValues): Pick<CallSpec, 'query' | 'version'> {
+  const platform = platforms.map((one) => platformJson(one)!);
+  return { query: { ...query, platform }, ...(platform.length > 1 ? { version: '1.52' } : {}) };
+}
 
 /** Names keep their slashes: the daemon's routes take them whole. */
 const named = (name: string) =>
@@ -41,8 +47,10 @@ export function images(transport: Transport): Images {
           'shared-size': options.sharedSize,
           digests: options.digests,
           manifests: options.manifests,
+          identity: options.identity,
           filters: filtersQuery(options.filters),
         },
+        ...(options.identity ? { version: '1.54' } : {}),
       }),
     inspect: (name, options = {}) =>
       transport.json('GET', `${named(name)}/json`, {
@@ -102,16 +110,16 @@ export function images(transport: Transport): Images {
       }),
     load: (archive, options = {}) =>
       transport.lines<ProgressMessage>('POST', '/images/load', {
-        query: { quiet: options.quiet ?? false, platform: platformJson(options.platform) },
+        ...platformsQuery(options.platforms, { quiet: options.quiet ?? false }),
         headers: { 'Content-Type': 'application/x-tar' },
         body: archive,
         signal: options.signal,
       }),
-    async *save(names, { since, signal, platform } = {}) {
-      const query = { names, platform: platformJson(platform), since: since?.images };
+    async *save(names, { since, signal, platforms } = {}) {
+      const call = platformsQuery(platforms, { names, since: since?.images });
       const response = await (since
-        ? transport.send('POST', '/wherry/v1/save', { query, ...textBody(since.list), signal })
-        : transport.send('GET', '/images/get', { query, signal }));
+        ? transport.send('POST', '/wherry/v1/save', { ...call, ...textBody(since.list), signal })
+        : transport.send('GET', '/images/get', { ...call, signal }));
       yield* response.body;
     },
     async digests(names = [], { signal } = {}) {

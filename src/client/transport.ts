@@ -7,6 +7,8 @@ export type QueryValues = Readonly<Record<string, string | number | boolean | re
 
 export interface CallSpec extends CallOptions {
   readonly query?: QueryValues;
+  /** For a call that has come with a version newer than the one spoken. */
+  readonly version?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly json?: unknown;
@@ -31,7 +33,7 @@ export class Transport {
   async send(method: string, path: string, spec: CallSpec = {}): Promise<ClientResponse> {
     const response = await this.#http.request({
       method,
-      path: `${path.startsWith('/wherry/') ? '' : this.#prefix}${path}${formatQuery(spec.query ?? {})}`,
+      path: `${this.#prefixOf(path, spec)}${path}${formatQuery(spec.query ?? {})}`,
       headers: { ...(spec.json === undefined ? {} : { 'Content-Type': 'application/json' }), ...spec.headers },
       body: spec.json === undefined ? spec.body : JSON.stringify(spec.json),
       signal: spec.signal,
@@ -39,6 +41,11 @@ export class Transport {
     if (response.status >= 400) throw await failure(response);
     if (response.status === 304) throw new EngineError('not-modified', '');
     return response;
+  }
+
+  #prefixOf(path: string, { version }: CallSpec): string {
+    if (path.startsWith('/wherry/')) return '';
+    return version === undefined ? this.#prefix : `/v${version}`;
   }
 
   /** The answer as JSON. The daemon is trusted to send what the API says. */

@@ -103,5 +103,7 @@ export interface EngineOptions {
   readonly debug?: boolean;
   /** What `docker info` and `docker version` tell clients, which then offer what they call experimental. */
   readonly experimental?: boolean;
+  /** What `docker version` tells clients, of whoever serves the API. */
+  readonly apiVersion?: string;
   readonly labels?: readonly string[];
 }

@@ -2,6 +2,7 @@
  * HTTP edges shared by servers and clients: route table, Go's query rules, bounded bodies, NDJSON, hijacked connections, WebSockets, Docker's stream multiplexing
  * and detach keys, listeners on UNIX and TCP sockets, and the client half. Knows no resource of any API. Imports errdefs, streams, log.
  */
+export { acceptedType } from './accept.ts';
 export { readBody, requestBody } from './body.ts';
 export {
   type ClientRequestOptions,

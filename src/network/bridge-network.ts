@@ -11,6 +11,7 @@ import { EndpointAddresses, placesOf } from './endpoint-addresses.ts';
 import type { Firewall } from './firewall/firewall.ts';
 import { directElements, portElements } from './firewall/port-elements.ts';
 import { type NamespaceHelper, NetworkError } from './helper.ts';
+import type { AddressUse } from './ipam.ts';
 import { type LinkWishes, linkLocalAddresses } from './link-wishes.ts';
 import { LinkedPorts } from './linked-ports.ts';
 import { type LinkRemover, plugProgram, strayLinks, type WaysOut } from './links.ts';
@@ -127,6 +128,10 @@ export class BridgeNetwork implements ContainerNetwork {
   /** Whether it may be the way out of a container in this family. */
   leadsOut(family: Family): boolean {
     return !this.#plan.internal && this.#plan.pools.some((pool) => pool.family === family);
+  }
+
+  get addressUse(): ReadonlyMap<string, AddressUse> {
+    return this.#addresses.use;
   }
 
   get info(): NetworkInfo {

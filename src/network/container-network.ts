@@ -1,6 +1,7 @@
 import type { Family, Subnet } from './address.ts';
 import type { Socket } from './bridge-network.ts';
 import type { NetworkNames } from './dns/names.ts';
+import type { AddressUse } from './ipam.ts';
 import type { ConnectOptions, Endpoint, NetworkInfo } from './types.ts';
 
 /** A network that containers have links on, whatever it stands on. */
@@ -10,6 +11,8 @@ export interface ContainerNetwork {
   readonly names: NetworkNames;
   readonly isStarted: boolean;
   readonly subnets: readonly Subnet[];
+  /** By subnet. */
+  readonly addressUse: ReadonlyMap<string, AddressUse>;
   /** Whether it may be the way out of a container in this family. */
   leadsOut(family: Family): boolean;
   /** Idempotent: called again it restores what others took away. `reserved`: subnets of the other networks. */

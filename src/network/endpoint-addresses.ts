@@ -14,7 +14,7 @@ import {
 } from './address.ts';
 import type { Place } from './bridge.ts';
 import type { PoolPlan } from './bridge-plan.ts';
-import { Addresses } from './ipam.ts';
+import { Addresses, type AddressUse } from './ipam.ts';
 import type { ConnectOptions, Endpoint, EndpointAddress } from './types.ts';
 
 const none: EndpointAddress = { ipAddress: '', prefixLength: 0, gateway: '' };
@@ -51,6 +51,12 @@ export class EndpointAddresses {
     const at = others.findIndex((open) => isSame(open.place.subnet.base, subnet.base));
     const free = others[at]?.free ?? new Addresses(subnet, options);
     this.#places.set(family, at < 0 ? [...others, { place, free }] : others.with(at, { place, free }));
+  }
+
+  /** By subnet. */
+  get use(): ReadonlyMap<string, AddressUse> {
+    const all = [...this.#places.values()].flat();
+    return new Map(all.map(({ place, free }) => [subnetText(place.subnet), free.use]));
   }
 
   clear(): void {

@@ -6,6 +6,7 @@
  */
 export { type Family, familyOf, hasHostBits, isAddressIn, subnetBase } from './address.ts';
 export { type HostsOptions, hostnameFile, hostsFile, parseExtraHost } from './hosts-file.ts';
+export type { AddressUse } from './ipam.ts';
 export { type StackedKind, stackedModes } from './netlink/index.ts';
 export { openNetworks } from './networks.ts';
 export {

@@ -80,6 +80,12 @@ export interface AddressesOptions {
   readonly auxiliary?: readonly Address[];
 }
 
+/** Counts of addresses: those of an IPv6 subnet are beyond what a number holds. */
+export interface AddressUse {
+  readonly taken: bigint;
+  readonly free: bigint;
+}
+
 /** The addresses of one subnet. The lowest free one is given, so that a freed address is used again soon. */
 export class Addresses {
   readonly subnet: Subnet;
@@ -94,6 +100,14 @@ export class Addresses {
     // IPv6's first address is every router's (RFC 4291 §2.6.1); it has no broadcast address.
     if (subnet.base.family === 6) this.#taken.add(subnet.base.value);
     else if (subnet.prefixLength <= 30) this.#taken.add(subnet.base.value).add(lastOf(subnet).value);
+  }
+
+  /** How many are given or kept back, and how many of the range may still be given. */
+  get use(): AddressUse {
+    const range = this.#range;
+    const ofRange = [...this.#taken].filter((value) => contains(range, { family: range.base.family, value })).length;
+    const size = 2n ** BigInt(widthOf(range.base.family) - range.prefixLength);
+    return { taken: BigInt(this.#taken.size), free: size - BigInt(ofRange) };
   }
 
   get isFull(): boolean {

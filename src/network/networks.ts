@@ -9,6 +9,7 @@ import type { ContainerNetwork } from './container-network.ts';
 import { ContainerNetworks } from './container-networks.ts';
 import { Firewall } from './firewall/firewall.ts';
 import { NamespaceHelper } from './helper.ts';
+import type { AddressUse } from './ipam.ts';
 import { LinkRemover } from './links.ts';
 import { networkID, ownerName } from './names.ts';
 import { Namespaces } from './namespaces.ts';
@@ -89,6 +90,10 @@ class LocalNetworks implements Networks {
 
   list(): readonly NetworkInfo[] {
     return [...[...this.#networks.values()].map(({ info }) => info), this.#host, this.#none];
+  }
+
+  addressUse(networkID: string): ReadonlyMap<string, AddressUse> {
+    return this.#networks.get(networkID)?.addressUse ?? new Map();
   }
 
   async add(spec: NetworkSpec): Promise<NetworkInfo> {

@@ -9,7 +9,7 @@ import type { ContainerNetwork } from './container-network.ts';
 import { NetworkNames } from './dns/names.ts';
 import { EndpointAddresses, placesOf } from './endpoint-addresses.ts';
 import type { NamespaceHelper } from './helper.ts';
-import { chooseSubnet } from './ipam.ts';
+import { type AddressUse, chooseSubnet } from './ipam.ts';
 import { linkLocalAddresses } from './link-wishes.ts';
 import { type LinkRemover, settleInside } from './links.ts';
 import { createStacked, deleteLink, type StackedKind } from './netlink/index.ts';
@@ -77,6 +77,10 @@ export class ParentNetwork implements ContainerNetwork {
 
   get subnets(): readonly Subnet[] {
     return this.#places.map(({ subnet }) => subnet);
+  }
+
+  get addressUse(): ReadonlyMap<string, AddressUse> {
+    return this.#addresses.use;
   }
 
   get info(): NetworkInfo {

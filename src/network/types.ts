@@ -1,3 +1,4 @@
+import type { AddressUse } from './ipam.ts';
 import type { LinkWishes } from './link-wishes.ts';
 import type { StackedKind } from './netlink/index.ts';
 
@@ -205,6 +206,8 @@ export interface Networks extends AsyncDisposable {
   /** Creates or takes over the default bridge, the networks that are known and the firewall rules. Idempotent. */
   start(known?: readonly NetworkSpec[]): Promise<void>;
   list(): readonly NetworkInfo[];
+  /** How many addresses are taken and free, by subnet; none of a network that gives no addresses. */
+  addressUse(networkID: string): ReadonlyMap<string, AddressUse>;
   /** Makes a network. @throws `invalid-argument` for what is no network, `permission-denied` when its subnet is another's here. */
   add(spec: NetworkSpec): Promise<NetworkInfo>;
   /** Nobody may be on it any more. Absent is fine. */

@@ -42,8 +42,8 @@ export interface LoadContext {
   readonly lease: Lease;
   readonly archive: LoadArchive;
   readonly layers: LoadLayers;
-  /** Only images of this platform, when the client asked for one. */
-  readonly platform: Platform | undefined;
+  /** Only images of these platforms, when the client asked for some. */
+  readonly platforms: readonly Platform[];
 }
 
 /** The images an archive holds: what `manifest.json` lists, else what `index.json` lists. @throws `invalid-argument`. */
@@ -100,18 +100,19 @@ async function othersOf(
 
 /** One of several platforms has the names. */
 function named(
-  { platform, stores }: LoadContext,
+  { platforms: wanted, stores }: LoadContext,
   platforms: readonly ImageDescription[],
   references: readonly Reference[],
 ): readonly LoadableImage[] {
-  const lead = chooseMember(platforms, platform, stores.platform);
+  const lead = chooseMember(platforms, wanted[0], stores.platform) ?? platforms.at(-1);
   if (!lead) return [];
   return [...behind(platforms.filter((one) => one !== lead)), { description: lead, references }];
 }
 
 /** Another system's image is loaded by those who ask for it. */
-function requireSystem({ os }: Pick<ImageConfig, 'os'>, { stores, platform }: LoadContext): void {
-  if (os !== '' && os !== (platform ?? stores.platform).os)
+function requireSystem({ os }: Pick<ImageConfig, 'os'>, { stores, platforms }: LoadContext): void {
+  const wanted = platforms.length > 0 ? platforms : [stores.platform];
+  if (os !== '' && !wanted.some((platform) => os === platform.os))
     throw new EngineError('invalid-argument', `cannot load ${os} image on ${stores.platform.os}`);
 }
 
@@ -188,7 +189,7 @@ async function onlyPlatform(
   { target }: LayoutEntry,
   documents: readonly LayoutDocument[],
 ): Promise<ImageDescription> {
-  const view = await resolveTarget(context.stores.content, target, context.platform);
+  const view = await resolveTarget(context.stores.content, target, context.platforms[0]);
   requireSystem(view.config, context);
   for (const [index, { digest }] of view.manifest.layers.entries()) {
     const layer = context.layers.byDigest(digest);
@@ -222,8 +223,8 @@ function behind(platforms: readonly ImageDescription[]): readonly LoadableImage[
   return platforms.map((description) => ({ description, references: [], isBehind: true }));
 }
 
-function isWanted({ platform }: LoadContext, offered: Platform): boolean {
-  return platform === undefined || platformRank(offered, platform) !== undefined;
+function isWanted({ platforms }: LoadContext, offered: Platform): boolean {
+  return platforms.length === 0 || platforms.some((platform) => platformRank(offered, platform) !== undefined);
 }
 
 function describe(

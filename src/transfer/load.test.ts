@@ -201,8 +201,8 @@ test('a name moves, and the loader says so; parents are linked; a platform filte
     { stream: 'Loaded image: app:1\n' },
   ]);
   assert.deepEqual(fixture.metadata.images.childrenOf(first[0]!.id), [digestOf(childConfig)]);
-  assert.deepEqual(await load(fixture, archive, { platform: other }), []);
-  assert.equal((await load(fixture, archive, { platform: hostPlatform() })).length, 2);
+  assert.deepEqual(await load(fixture, archive, { platforms: [other] }), []);
+  assert.equal((await load(fixture, archive, { platforms: [hostPlatform()] })).length, 2);
 });
 
 test('what is no image archive is refused, and leaves nothing', async () => {

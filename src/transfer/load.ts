@@ -16,8 +16,8 @@ import type { OnProgress, TransferredImage, TransferStores } from './types.ts';
 export interface LoadOptions {
   /** Leaves out the layers' progress; what was loaded is said all the same. */
   readonly quiet?: boolean;
-  /** Takes only images of this platform. */
-  readonly platform?: Platform;
+  /** Takes only images of these platforms; none is all. */
+  readonly platforms?: readonly Platform[];
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal | undefined;
 }
@@ -90,7 +90,7 @@ async function readArchive(
       try {
         const archive = await LoadArchive.read(plain, { layer: layers.take, delta });
         delta.requireWhole(archive);
-        return { stores, lease, archive, layers, platform: options.platform };
+        return { stores, lease, archive, layers, platforms: options.platforms ?? [] };
       } catch (error) {
         // Layers that came whole are finished: another try may go on from them. The one that did not is the last.
         const whole = delta.isMidLayer ? running.slice(0, -1) : running;

@@ -37,7 +37,7 @@ export async function* saveDelta(
   // Before it is looked for: what is found stays.
   await lease.add(...base.map(({ digest }) => digest));
   const held = await resolveBase(stores, since, selected);
-  const plan = await planSave(stores, selected, options.platform);
+  const plan = await planSave(stores, selected, options.platforms);
   const header = headerOf(plan, held, since);
   for await (const chunk of packTar(deltaEntries(stores, plan, header, options.signal))) {
     options.signal?.throwIfAborted();

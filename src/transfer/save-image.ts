@@ -37,19 +37,22 @@ export interface PlannedImage {
   readonly blobs: readonly SaveBlob[];
 }
 
+export function noTarget(platform: Platform): EngineError {
+  const message = `no suitable export target found for platform ${formatPlatform(platform)}`;
+  return new EngineError('not-found', message);
+}
+
 /** An image with the manifest that a save writes for it: its layers are uncompressed. */
 export async function planImage(
   stores: Stores,
   { image, references }: SelectedImage,
-  options: { platform: Platform | undefined; parent: Digest | undefined },
+  options: { platforms: readonly Platform[]; parent: Digest | undefined },
 ): Promise<PlannedImage> {
   const bytes = await readDocument(stores.content, image.id, maxConfigBytes, 'image config');
   const config = parseConfig(bytes);
-  if (options.platform && platformRank(platformOf(config), options.platform) === undefined)
-    throw new EngineError(
-      'not-found',
-      `no suitable export target found for platform ${formatPlatform(options.platform)}`,
-    );
+  const own = platformOf(config);
+  const other = options.platforms.find((platform) => platformRank(own, platform) === undefined);
+  if (other) throw noTarget(other);
   const layers = await Promise.all(config.rootfs.diff_ids.map((diffID) => storedLayer(stores, diffID)));
   const manifestBytes = Buffer.from(JSON.stringify(manifestOf(image.id, bytes.length, layers)));
   const manifest = {

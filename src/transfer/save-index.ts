@@ -2,7 +2,7 @@ import { chooseMember, indexEntries, presentManifests, readDocument, targetOfNam
 import type { ImageRecord } from '#metadata';
 import { type Descriptor, digestOf, isIndex, maxManifestBytes, mediaTypes, type Platform } from '#oci';
 import { formatReference } from '#reference';
-import { type PlannedImage, planImage, type SaveBlob, saveBlob } from './save-image.ts';
+import { noTarget, type PlannedImage, planImage, type SaveBlob, saveBlob } from './save-image.ts';
 import type { SelectedImage } from './save-names.ts';
 import type { TransferStores } from './types.ts';
 
@@ -18,13 +18,13 @@ export interface SaveSubject extends SelectedImage {
 }
 
 /**
- * One subject per target of an image's names: the image alone, the one for a platform that was asked for, or all that is here of an index. An ID that is
- * not the one an index is shown by means its image alone.
+ * One subject per target of an image's names: the image alone, or of an index those for the platforms that were asked for, else all that is here. An ID that
+ * is not the one an index is shown by means its image alone.
  */
 export function subjectsOf(
   stores: Stores,
   { image, references }: SelectedImage,
-  platform: Platform | undefined,
+  platforms: readonly Platform[],
 ): readonly SaveSubject[] {
   const targetOf = (reference: SelectedImage['references'][number]) => targetOfName(image, formatReference(reference));
   const groups = Map.groupBy(references, (reference) => targetOf(reference).digest);
@@ -34,9 +34,24 @@ export function subjectsOf(
     const members = isIndex(target.mediaType) ? stores.metadata.images.members(target.digest) : [];
     const lead = image.names.length > 0 ? image : chooseMember(members, undefined, stores.platform);
     if (members.length < 2 || lead?.id !== image.id) return { image, references: names };
-    if (!platform) return { image, references: names, index: { target, members } };
-    return { image: chooseMember(members, platform, stores.platform) ?? image, references: names };
+    const chosen = platforms.length === 0 ? members : membersFor(stores, members, platforms);
+    const first = chosen.includes(image) ? image : (chosen[0] ?? image);
+    return { image: first, references: names, ...(chosen.length > 1 ? { index: { target, members: chosen } } : {}) };
   });
+}
+
+/** Each once. @throws `not-found` naming the first platform that is not here */
+function membersFor(
+  stores: Stores,
+  members: readonly ImageRecord[],
+  platforms: readonly Platform[],
+): readonly ImageRecord[] {
+  const found = platforms.map((platform) => {
+    const member = chooseMember(members, platform, stores.platform);
+    if (member) return member;
+    throw noTarget(platform);
+  });
+  return [...new Set(found)];
 }
 
 /**
@@ -54,7 +69,7 @@ export async function planIndex(
   for (const { descriptor, kind, manifest } of await indexEntries(stores.content, target)) {
     const image = kind === 'image' && members.find(({ id }) => id === manifest?.config.digest);
     if (!image) continue;
-    const planned = await planImage(stores, { image, references: [] }, { platform: undefined, parent: undefined });
+    const planned = await planImage(stores, { image, references: [] }, { platforms: [], parent: undefined });
     const platform = descriptor.platform ?? image.platform;
     entries.push({ ...planned.listed, ...(platform ? { platform } : {}) });
     blobs.push(...planned.blobs);

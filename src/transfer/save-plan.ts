@@ -18,14 +18,16 @@ type Stores = Pick<TransferStores, 'content' | 'metadata' | 'platform'>;
 export async function planSave(
   stores: Stores,
   selected: readonly SelectedImage[],
-  platform: Platform | undefined,
+  platforms: readonly Platform[] = [],
 ): Promise<SavePlan> {
-  const subjects = selected.flatMap((one) => subjectsOf(stores, one, platform));
+  const subjects = selected.flatMap((one) => subjectsOf(stores, one, platforms));
   const ids = new Set(subjects.map(({ image }) => image.id));
   const images: PlannedImage[] = [];
   for (const subject of subjects) {
     const { image, index } = subject;
-    const planned = await planImage(stores, subject, { platform, parent: savedAncestor(stores, image.parent, ids) });
+    const parent = savedAncestor(stores, image.parent, ids);
+    // Those of an index are here already.
+    const planned = await planImage(stores, subject, { platforms: index ? [] : platforms, parent });
     images.push(index ? await planIndex(stores, { ...subject, index }, planned) : planned);
   }
   const blobs = new Map<string, SaveBlob>();

@@ -138,7 +138,7 @@ test('what cannot be saved is refused before the first byte', () =>
     await refused([digestOf('x')], /^No such image: sha256:/, 'not-found');
     const other = hostPlatform().architecture === 's390x' ? 'ppc64le' : 's390x';
     await refused(['app:1'], /^no suitable export target found for platform linux\//, 'not-found', {
-      platform: { os: 'linux', architecture: other },
+      platforms: [{ os: 'linux', architecture: other }],
     });
     await unlink(fixture.content.path(digestOf(layers[0]!)));
     await refused(['app:1'], /its bytes are not in the store/, 'data-loss');
@@ -213,13 +213,34 @@ test('an index is saved with the platforms that are here, and loaded as it was: 
   assert.deepEqual(await other.verify(), []);
   assert.ok((await save(other, [name])).equals(archive));
 
-  const one = await members(await save(machine.fixture, [name], { platform: platforms[1] }));
+  const one = await members(await save(machine.fixture, [name], { platforms: [platforms[1]!] }));
   assert.equal(JSON.parse(one.get('manifest.json')!.body.toString())[0].Config, blobPath(ids[1]!));
-  await assert.rejects(save(machine.fixture, [name], { platform: platforms[2] }), /no suitable export target found/);
+  await assert.rejects(
+    save(machine.fixture, [name], { platforms: [platforms[2]!] }),
+    /no suitable export target found/,
+  );
   await using third = await transferFixture();
-  await loadImages(third.stores, fromBytes(archive), { platform: platforms[1]! });
+  await loadImages(third.stores, fromBytes(archive), { platforms: [platforms[1]!] });
   assert.deepEqual(
     third.metadata.images.list().map(({ id, names }) => [id, names]),
     [[ids[1], [name]]],
+  );
+
+  await pullImage(machine.stores, reference, { platform: platforms[2]!, onProgress: () => {} });
+  const ends = [platforms[0]!, platforms[2]!];
+  const two = await members(await save(machine.fixture, [name], { platforms: ends }));
+  const indexOfTwo = JSON.parse(two.get('index.json')!.body.toString()).manifests[0].digest;
+  const shown = JSON.parse(two.get(blobPath(indexOfTwo))!.body.toString()).manifests;
+  assert.deepEqual(
+    shown.map((entry: Descriptor) => entry.platform),
+    ends,
+  );
+  await using fourth = await transferFixture();
+  await loadImages(fourth.stores, fromBytes(await save(machine.fixture, [name])), { platforms: ends });
+  assert.deepEqual(new Set(fourth.metadata.images.list().map(({ id }) => id)), new Set([ids[0], ids[2]]));
+  const absent = { os: 'linux', architecture: 'mips64le' };
+  await assert.rejects(
+    save(machine.fixture, [name], { platforms: [ends[0]!, absent] }),
+    /found for platform .*mips64le/,
   );
 });

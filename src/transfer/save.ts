@@ -7,8 +7,8 @@ import { planSave, type SavePlan, savedDigests } from './save-plan.ts';
 import type { TransferStores } from './types.ts';
 
 export interface SaveOptions {
-  /** Of an index this one alone; every image must be of it. */
-  readonly platform?: Platform;
+  /** Of an index these alone; every image must be of them. None is all that is here. */
+  readonly platforms?: readonly Platform[];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -29,7 +29,7 @@ export async function* saveImages(
   const selected = resolveSaveNames(stores.metadata.images, names);
   await using lease = await stores.metadata.lease();
   await lease.add(...savedDigests(stores, selected));
-  const plan = await planSave(stores, selected, options.platform);
+  const plan = await planSave(stores, selected, options.platforms);
   for await (const chunk of packTar(entriesOf(plan, stores))) {
     options.signal?.throwIfAborted();
     yield chunk;

@@ -1,12 +1,18 @@
-import type { ContainerCreateConfig, StopOptions } from '#api-types';
+import type { StopOptions } from '#api-types';
 import { EngineError } from '#errdefs';
 import { parseInteger } from '#http';
 import { type ApiRoute, type Call, decodeAs } from '../call.ts';
 import { configFieldNames, createConfig, updateConfig } from '../decoders/container.ts';
 import { isObject } from '../go-json.ts';
 import { migrateLinkSysctls } from '../link-sysctls.ts';
-import { containerInspectFor } from '../older-versions.ts';
 import { refuseUnsupportedConfig, refuseUnsupportedUpdate } from '../unsupported.ts';
+import {
+  containerInspectFor,
+  containerStatsFor,
+  containerSummariesFor,
+  createFrom,
+  updateFrom,
+} from '../versions/index.ts';
 
 export const containerRoutes: readonly ApiRoute[] = [
   ['GET', '/containers/json', list],
@@ -46,48 +52,27 @@ async function list(call: Call): Promise<void> {
   const limit = query.integer('limit');
   const options = { all: query.bool('all'), size: query.bool('size'), filters };
   const found = await containers(call).list(limit === undefined ? options : { ...options, limit });
-  call.reply(200, found);
+  call.reply(200, containerSummariesFor(call, found));
 }
 
 async function create(call: Call): Promise<void> {
   const body = await call.jsonValue();
   const named = isObject(body) && Object.keys(body).some((key) => configFieldNames.has(key.toLowerCase()));
-  const config = decodeAs(createConfig, body);
+  const { config, warnings } = createFrom(call, decodeAs(createConfig, body));
   if (!named) {
     throw new EngineError('invalid-argument', 'config cannot be empty in order to create a container');
   }
   refuseUnsupportedConfig(config);
-  refuseNewer(call, config);
   const platform = call.before('1.41') ? undefined : call.query.text('platform');
   const wanted = { name: call.query.text('name'), platform };
   const migrated = migrateLinkSysctls(call, config);
-  const created = await containers(call).create(withOlderDefaults(call, migrated.config), {
+  const created = await containers(call).create(migrated.config, {
     ...(wanted.name === undefined ? {} : { name: wanted.name }),
     ...(wanted.platform === undefined ? {} : { platform: wanted.platform }),
     ...(call.before('1.44') ? { readOnlyNonRecursive: true } : {}),
   });
-  const warnings = config.MacAddress && !call.before('1.44') ? [containerWideMac] : [];
   call.reply(201, { ...created, Warnings: [...created.Warnings, ...warnings, ...migrated.warnings] });
 }
-
-/** @throws `invalid-argument` in dockerd's words for what the client's version of the API has no words for. */
-function refuseNewer(call: Call, config: ContainerCreateConfig): void {
-  if (!call.before('1.48') || !config.HostConfig?.Mounts?.some(({ Type }) => Type === 'image')) return;
-  throw new EngineError('invalid-argument', 'Mount type "Image" needs API v1.48 or newer');
-}
-
-/** Clients of an older API expect what was the default then: a shareable IPC namespace before 1.40, the host's cgroup namespace before 1.41. */
-function withOlderDefaults(call: Call, config: ContainerCreateConfig): ContainerCreateConfig {
-  const host = config.HostConfig ?? {};
-  const older = {
-    ...(call.before('1.40') && !host.IpcMode ? { IpcMode: 'shareable' } : {}),
-    ...(call.before('1.41') && !host.CgroupnsMode ? { CgroupnsMode: 'host' as const } : {}),
-  };
-  return Object.keys(older).length === 0 ? config : { ...config, HostConfig: { ...host, ...older } };
-}
-
-const containerWideMac =
-  'The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead.';
 
 async function inspect(call: Call): Promise<void> {
   const found = await containers(call).inspect(name(call), { size: call.query.bool('size') });
@@ -101,8 +86,9 @@ async function stats(call: Call): Promise<void> {
   const samples = containers(call).stats(name(call), options);
   if (options.stream) call.startUntyped();
   for await (const sample of samples) {
-    if (!options.stream) return call.reply(200, sample);
-    await call.write(`${JSON.stringify(sample)}\n`);
+    const shown = containerStatsFor(call, sample);
+    if (!options.stream) return call.reply(200, shown);
+    await call.write(`${JSON.stringify(shown)}\n`);
   }
   call.end();
 }
@@ -152,7 +138,7 @@ async function kill(call: Call): Promise<void> {
 async function update(call: Call): Promise<void> {
   const config = (await call.optionalJson(updateConfig)) ?? {};
   refuseUnsupportedUpdate(config);
-  call.reply(200, await containers(call).update(name(call), config));
+  call.reply(200, await containers(call).update(name(call), updateFrom(call, config)));
 }
 
 /** Height and width of a terminal, for containers and execs. @throws `invalid-argument` in dockerd's words. */

@@ -3,6 +3,7 @@ import { readBody } from '#http';
 import { parsePlatform } from '#oci';
 import type { ApiRoute, Call } from '../call.ts';
 import { joinName } from '../names.ts';
+import { platformFromJson } from '../platform.ts';
 import { streamProgress } from '../progress.ts';
 import { authOption, platformOption } from './images.ts';
 
@@ -67,9 +68,9 @@ async function importImage(call: Call): Promise<void> {
 }
 
 async function load(call: Call): Promise<void> {
-  const platform = call.before('1.48') ? {} : platformOption(call);
+  const platforms = platformsOf(call);
   const quiet = call.query.boolOr('quiet', true);
-  const messages = call.engine.images.load(call.body(), { quiet, ...platform, signal: call.signal });
+  const messages = call.engine.images.load(call.body(), { quiet, platforms, signal: call.signal });
   await streamProgress(call, messages, { always200: true });
 }
 
@@ -104,8 +105,19 @@ async function saveOne(call: Call): Promise<void> {
 }
 
 async function saveNames(call: Call, names: readonly string[]): Promise<void> {
-  const platform = call.before('1.48') ? {} : platformOption(call);
-  await call.stream('application/x-tar', call.engine.images.save(names, { ...platform, signal: call.signal }));
+  const platforms = platformsOf(call);
+  await call.stream('application/x-tar', call.engine.images.save(names, { platforms, signal: call.signal }));
+}
+
+/** Those of an index that are meant; several from API 1.52 on. */
+function platformsOf(call: Call): readonly string[] {
+  if (call.before('1.48')) return [];
+  const given = call.query.all('platform');
+  if (given.length > 1 && call.before('1.52')) {
+    const message = 'multiple platform parameters are not supported in this API version; use API version 1.52 or later';
+    throw new EngineError('invalid-argument', message);
+  }
+  return given.flatMap((text) => platformFromJson(text) ?? []);
 }
 
 /** A save of what the other side lacks: `since` names images it has, the body is what `digests` answers there. */
@@ -114,7 +126,8 @@ async function saveSince(call: Call): Promise<void> {
   const hasList = call.hasBody || call.header('Content-Type') !== undefined;
   const list = hasList ? (await readBody(call.body(), maxListBytes)).toString('utf8') : undefined;
   const since = { images: call.query.all('since'), ...(list === undefined ? {} : { list }) };
-  const options = { ...platformOption(call), since, signal: call.signal };
+  const platforms = call.query.all('platform').flatMap((text) => platformFromJson(text) ?? []);
+  const options = { platforms, since, signal: call.signal };
   await call.stream('application/x-tar', call.engine.images.save(call.query.all('names'), options));
 }
 

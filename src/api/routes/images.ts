@@ -1,8 +1,8 @@
 import { EngineError } from '#errdefs';
 import type { ApiRoute, Call } from '../call.ts';
-import { imageInspectFor, imageSummariesFor } from '../older-versions.ts';
 import { platformFromJson } from '../platform.ts';
 import { registryAuth } from '../registry-auth.ts';
+import { imageInspectFor, imageSummariesFor } from '../versions/index.ts';
 
 export const imageRoutes: readonly ApiRoute[] = [
   ['GET', '/images/json', list],
@@ -37,12 +37,18 @@ async function list(call: Call): Promise<void> {
   const { query } = call;
   const reference = call.before('1.41') ? query.text('filter') : undefined;
   const filters = reference === undefined ? call.filters : { ...call.filters, reference: [reference] };
+  const manifests = query.bool('manifests') && !call.before('1.47');
+  const identity = query.bool('identity') && !call.before('1.54');
+  if (identity && !manifests) {
+    throw new EngineError('invalid-argument', 'conflicting options: identity requires manifests=1');
+  }
   const images = await call.engine.images.list({
     all: query.bool('all'),
     filters,
     sharedSize: query.bool('shared-size'),
     digests: query.bool('digests'),
-    manifests: query.bool('manifests') && !call.before('1.47'),
+    manifests,
+    identity,
   });
   call.reply(200, imageSummariesFor(call, images));
 }

@@ -3,6 +3,7 @@ import { parseBool } from '#http';
 import type { ApiRoute, Call } from '../call.ts';
 import { networkConnect, networkCreate, networkDisconnect } from '../decoders/network.ts';
 import { refuseUnsupportedEndpoint } from '../unsupported.ts';
+import { networkInspectFor, networkSummariesFor } from '../versions/index.ts';
 
 export const networkRoutes: readonly ApiRoute[] = [
   ['GET', '/networks', list],
@@ -23,7 +24,8 @@ async function list(call: Call): Promise<void> {
   const { networks } = call.engine;
   const found = await networks.list({ filters: call.filters });
   // Before 1.28 a list told as much as an inspect.
-  call.reply(200, call.before('1.28') ? await Promise.all(found.map(({ Id }) => networks.inspect(Id, {}))) : found);
+  const shown = call.before('1.28') ? await Promise.all(found.map(({ Id }) => networks.inspect(Id, {}))) : found;
+  call.reply(200, networkSummariesFor(call, shown));
 }
 
 async function inspect(call: Call): Promise<void> {
@@ -39,7 +41,7 @@ async function inspect(call: Call): Promise<void> {
     verbose,
     ...(scope === undefined ? {} : { scope }),
   });
-  call.reply(200, found);
+  call.reply(200, networkInspectFor(call, found));
 }
 
 async function create(call: Call): Promise<void> {

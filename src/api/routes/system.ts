@@ -1,11 +1,9 @@
-import type { EventMessage } from '#api-types';
 import { EngineError, messageOf } from '#errdefs';
 import { log } from '#log';
 import { type ApiRoute, type Call, decodeAs } from '../call.ts';
 import { authConfig } from '../decoders/small.ts';
-import { diskUsageFor, systemInfoFor } from '../older-versions.ts';
-import { htmlSafeJson } from '../progress.ts';
 import { checkSeconds } from '../times.ts';
+import { diskUsageFor, EventFormat, systemInfoFor } from '../versions/index.ts';
 
 export const systemRoutes: readonly ApiRoute[] = [
   ['GET', '/events', events],
@@ -33,13 +31,14 @@ async function diskUsage(call: Call): Promise<void> {
 async function events(call: Call): Promise<void> {
   const { since, until } = eventTimes(call);
   const filters = call.filters;
+  const format = new EventFormat(call);
   const stream = call.engine.system.events({ ...since, ...until, filters, signal: call.signal });
   const iterator = stream[Symbol.asyncIterator]();
   try {
     let step = iterator.next();
-    call.start('application/json');
+    call.start(format.type);
     for (let event = await step; !event.done; event = await step) {
-      await call.write(eventLine(event.value));
+      await call.write(format.line(event.value));
       step = iterator.next();
     }
   } catch (error) {
@@ -51,11 +50,6 @@ async function events(call: Call): Promise<void> {
     await iterator.return?.();
   }
   call.end();
-}
-
-function eventLine(event: EventMessage): string {
-  const { status, id, from, Type, Action, Actor, scope, time, timeNano } = event;
-  return `${htmlSafeJson({ status, id, from, Type, Action, Actor, scope, time, timeNano })}\n`;
 }
 
 /** Seconds with an optional fraction; clients turn other spellings into that. Checked here because the stream's headers go out at once. */

@@ -23,11 +23,11 @@ export interface Served extends AsyncDisposable {
 }
 
 /** The API over a scripted engine on a socket of its own. */
-export async function serveScript(script: Script): Promise<Served> {
+export async function serveScript(script: Script, told: { readonly version?: string } = {}): Promise<Served> {
   const folder = await temporaryFolder();
   const path = join(folder.path, 'api.sock');
   const { engine, calls } = fakeEngine(script);
-  const listener = await listen({ kind: 'unix', path }, apiServer({ engine, product: 'Wherry/9.9' }));
+  const listener = await listen({ kind: 'unix', path }, apiServer({ engine, product: 'Wherry/9.9', ...told }));
   return {
     path,
     calls,

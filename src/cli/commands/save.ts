@@ -22,7 +22,7 @@ export const saveCommand: Command = {
   minArgs: 1,
   flags: [
     { name: 'output', short: 'o', type: 'string', help: 'Write to a file, instead of STDOUT' },
-    { name: 'platform', type: 'string', help: 'Use this platform of a multi-platform image' },
+    { name: 'platform', type: 'list', help: 'Save these platforms of a multi-platform image' },
     {
       name: 'since',
       type: 'list',
@@ -38,7 +38,7 @@ export const saveCommand: Command = {
     const since = context.flags.list('since');
     const archive = context.engine().images.save(context.args, {
       ...(since.length > 0 ? { since: await baseOf(since, context.terminal.stdin) } : {}),
-      ...(context.flags.text('platform') ? { platform: context.flags.text('platform')! } : {}),
+      platforms: context.flags.list('platform').flatMap((given) => given.split(',')),
       signal: context.signal,
     });
     await (output === undefined

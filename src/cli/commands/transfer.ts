@@ -106,7 +106,7 @@ export const loadCommand: Command = {
   maxArgs: 0,
   flags: [
     { name: 'input', short: 'i', type: 'string', help: 'Read from tar archive file, instead of STDIN' },
-    platform,
+    { name: 'platform', type: 'list', help: 'Load these platforms of a multi-platform image' },
     { ...quiet, help: 'Suppress the load output' },
   ],
   async run(context) {
@@ -116,7 +116,7 @@ export const loadCommand: Command = {
     const archive = input === undefined ? context.terminal.stdin : await openInput(input);
     const messages = context.engine().images.load(archive as AsyncIterable<Uint8Array>, {
       quiet: context.flags.on('quiet') || !context.terminal.stdout.isTTY,
-      ...(context.flags.text('platform') ? { platform: context.flags.text('platform')! } : {}),
+      platforms: context.flags.list('platform').flatMap((given) => given.split(',')),
       signal: context.signal,
     });
     await drawProgress(messages, context.terminal.stdout);

@@ -212,9 +212,14 @@ async function summarize(
       NetworkMode: body.hostConfig.NetworkMode ?? 'bridge',
       ...(body.hostConfig.Annotations ? { Annotations: body.hostConfig.Annotations } : {}),
     },
+    Health: healthOf(container),
     NetworkSettings: { Networks: withoutNames(endpointSettings(container)) },
     Mounts: mountPoints(body.mounts),
   };
+}
+
+function healthOf({ body: { health } }: Container): ContainerSummary['Health'] {
+  return { Status: health?.status ?? 'none', FailingStreak: health?.failingStreak ?? 0 };
 }
 
 /** Names for the name server are told by inspect alone. */

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import type { ContainerUpdateConfig, HostConfig, Resources } from '#api-types';
 import { EngineError, messageOf } from '#errdefs';
 import type { EngineContext } from '../context.ts';
@@ -6,10 +5,10 @@ import { checkLimits } from './config.ts';
 import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { readLimitSupport, withoutUnsupported } from './limit-support.ts';
+import { readResourceSupport, settleResources } from './resources.ts';
 import { resourceLimits } from './spec.ts';
 import { saveContainer } from './store.ts';
-
-const noWeight = 'Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.';
+import { blockLimitsOf, changedBlockLists, updatedBlockLists } from './update-block-io.ts';
 
 /** What an update can set; zero, empty and absent leave a limit as it is. */
 const updatable = [
@@ -33,8 +32,8 @@ export async function updateContainer(
 ): Promise<{ Warnings: readonly string[] | null }> {
   const { cgroupVersion } = ctx.runtime.info;
   const { limits, warnings } = withoutUnsupported(given, readLimitSupport(cgroupVersion));
-  const discarded = Boolean(given.BlkioWeight) && !weighsBlockIO(cgroupVersion);
-  const wanted = discarded ? { ...limits, BlkioWeight: 0 } : limits;
+  const block = settleResources(blockLimitsOf(given), readResourceSupport(cgroupVersion));
+  const wanted = { ...limits, ...block.hostConfig };
   checkLimits(wanted, { isUpdate: true });
   const container = ctx.containers.resolve(reference);
   using _held = await container.lock.acquire();
@@ -45,7 +44,7 @@ export async function updateContainer(
     throw new EngineError(kind, `Cannot update container ${container.id}: ${messageOf(cause)}`, { cause });
   }
   emitContainer(ctx, container, 'update');
-  const all = [...warnings, ...(discarded ? [noWeight] : [])];
+  const all = [...warnings, ...block.warnings];
   return { Warnings: all.length > 0 ? all : null };
 }
 
@@ -53,7 +52,7 @@ async function apply(ctx: EngineContext, container: Container, wanted: Container
   const current = container.body.hostConfig;
   checkConflicts(current, wanted);
   const hostConfig = merged(current, wanted);
-  if (container.isUp) await ctx.runtime.update(container.id, changedLimits(wanted, hostConfig));
+  if (container.isUp) await ctx.runtime.update(container.id, changedLimits(current, wanted, hostConfig));
   container.body = { ...container.body, hostConfig };
   await saveContainer(ctx, container);
 }
@@ -86,6 +85,7 @@ export function merged(current: HostConfig, wanted: ContainerUpdateConfig): Host
   return {
     ...current,
     ...limits,
+    ...updatedBlockLists(wanted),
     ...(typeof PidsLimit === 'number' ? { PidsLimit: Math.max(PidsLimit, 0) } : {}),
     ...(RestartPolicy?.Name
       ? { RestartPolicy: { Name: RestartPolicy.Name, MaximumRetryCount: RestartPolicy.MaximumRetryCount ?? 0 } }
@@ -94,16 +94,12 @@ export function merged(current: HostConfig, wanted: ContainerUpdateConfig): Host
 }
 
 /** Memory and swap are one limit to the kernel: each goes with the other's value. */
-function changedLimits(wanted: ContainerUpdateConfig, result: HostConfig) {
+function changedLimits(current: HostConfig, wanted: ContainerUpdateConfig, result: HostConfig) {
   const touchesMemory = Boolean(wanted.Memory || wanted.MemorySwap);
   const { Memory, MemorySwap, ...rest } = Object.fromEntries(
     updatable.map((name) => [name, wanted[name]]),
   ) as Partial<HostConfig>;
   const memory = touchesMemory ? { Memory: result.Memory ?? 0, MemorySwap: result.MemorySwap ?? 0 } : {};
-  const limits = resourceLimits({ ...rest, ...memory });
+  const limits = resourceLimits({ ...rest, ...memory, ...changedBlockLists(current, wanted) });
   return typeof wanted.PidsLimit === 'number' ? { ...limits, pidsLimit: wanted.PidsLimit } : limits;
-}
-
-function weighsBlockIO(cgroupVersion: 1 | 2): boolean {
-  return cgroupVersion === 2 || existsSync('/sys/fs/cgroup/blkio/blkio.weight');
 }

@@ -4,6 +4,7 @@ import type { ImageRecord } from '#metadata';
 import type { ImageConfig } from '#oci';
 import type { EngineContext } from '../context.ts';
 import { formatMs } from '../time.ts';
+import { identityField } from './identity.ts';
 import { familiarNames } from './list.ts';
 import { manifestSummaries } from './manifests.ts';
 import { leadOf, resolveForPlatform, targetOf } from './platforms.ts';
@@ -35,6 +36,7 @@ export async function inspectImage(
     RootFS: { Type: config.rootfs.type, Layers: config.rootfs.diff_ids },
     Metadata: { LastTagTime: image.lastTaggedMs === undefined ? '0001-01-01T00:00:00Z' : formatMs(image.lastTaggedMs) },
     ...(options.manifests ? await manifestsOf(ctx, image, name) : {}),
+    ...identityField(leadOf(ctx, image)),
     Config: inspectedConfig(config),
   };
 }

@@ -8,7 +8,7 @@ import { familiarName, familiarString, parseReference } from '#reference';
 import type { EngineContext } from '../context.ts';
 import { booleanFilter, checkFilterKeys, matchesLabels } from '../filters.ts';
 import { parseTimeNs } from '../time.ts';
-import { type ContainersByImage, containersByImage, manifestSummaries } from './manifests.ts';
+import { containersByImage, type ManifestFacts, manifestSummaries } from './manifests.ts';
 import { imagesBehind, leadOf } from './platforms.ts';
 import { resolveImage } from './resolve.ts';
 
@@ -20,6 +20,8 @@ export interface ListImagesOptions {
   readonly sharedSize?: boolean;
   /** Says of each image what its target names. */
   readonly manifests?: boolean;
+  /** And of each of those where it is from. */
+  readonly identity?: boolean;
 }
 
 /** `GET /images/json`, with what the targets name where that is wanted. */
@@ -30,19 +32,17 @@ export async function listImagesWithManifests(
   const summaries = listImages(ctx, options);
   if (!options.manifests) return summaries;
   const containers = containersByImage(ctx);
-  return await Promise.all(summaries.map((summary) => withManifests(ctx, summary, containers)));
+  return await Promise.all(
+    summaries.map((summary) => withManifests(ctx, summary, { containers, identity: options.identity ?? false })),
+  );
 }
 
-async function withManifests(
-  ctx: EngineContext,
-  summary: ImageSummary,
-  containers: ContainersByImage,
-): Promise<ImageSummary> {
+async function withManifests(ctx: EngineContext, summary: ImageSummary, facts: ManifestFacts): Promise<ImageSummary> {
   const image = ctx.metadata.images.get(summary.Id as Digest);
   if (!image) return summary;
   const indexes = indexesOf(image);
   const targets = indexes.length > 0 ? indexes : [image.target];
-  return { ...summary, Descriptor: targets[0]!, Manifests: await manifestSummaries(ctx, targets, containers) };
+  return { ...summary, Descriptor: targets[0]!, Manifests: await manifestSummaries(ctx, targets, facts) };
 }
 
 /** Newest first; without `all`, unnamed images that others grew from are left out, as Docker does. An index is one image, whatever of it is here. */

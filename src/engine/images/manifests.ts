@@ -3,6 +3,8 @@ import { type ImageSource, type IndexEntry, indexEntries, platformOf, readKnownC
 import type { ImageRecord } from '#metadata';
 import type { Descriptor, Platform } from '#oci';
 import type { EngineContext } from '../context.ts';
+import { identityField } from './identity.ts';
+import { leadOf } from './platforms.ts';
 
 /**
  * `Manifests` of `GET /images/json?manifests=1`: what the targets name, what is not here as well. Layers are kept once, uncompressed, and mounted as
@@ -11,14 +13,20 @@ import type { EngineContext } from '../context.ts';
 export async function manifestSummaries(
   ctx: EngineContext,
   targets: readonly Descriptor[],
-  containers: ContainersByImage = containersByImage(ctx),
+  facts: ManifestFacts = { containers: containersByImage(ctx), identity: false },
 ): Promise<readonly ImageManifestSummary[]> {
   const found = new Map<string, ImageManifestSummary>();
   for (const target of targets)
     for (const entry of await indexEntries(ctx.content as ImageSource, target))
-      if (!found.has(entry.descriptor.digest))
-        found.set(entry.descriptor.digest, await summary(ctx, entry, containers));
+      if (!found.has(entry.descriptor.digest)) found.set(entry.descriptor.digest, await summary(ctx, entry, facts));
   return [...found.values()];
+}
+
+/** What is found out once for a whole list. */
+export interface ManifestFacts {
+  readonly containers: ContainersByImage;
+  /** Tell where each is from. */
+  readonly identity: boolean;
 }
 
 /** IDs of the containers of each image. */
@@ -37,7 +45,7 @@ export function containersByImage(ctx: EngineContext): ContainersByImage {
 async function summary(
   ctx: EngineContext,
   { descriptor, kind, manifest }: IndexEntry,
-  containers: ContainersByImage,
+  { containers, identity }: ManifestFacts,
 ): Promise<ImageManifestSummary> {
   const image = manifest && ctx.metadata.images.get(manifest.config.digest);
   const isHere = image !== undefined || (kind !== 'image' && manifest !== undefined);
@@ -56,6 +64,7 @@ async function summary(
             Platform: ordered(platform),
             Size: { Unpacked: unpackedBytes },
             Containers: (image && containers.get(image.id)) ?? null,
+            ...(identity && image ? identityField(leadOf(ctx, image)) : {}),
           },
         }
       : {}),

@@ -120,14 +120,14 @@ export function push(
 export function load(
   ctx: EngineContext,
   archive: AsyncIterable<Uint8Array>,
-  options: { quiet?: boolean; platform?: string } & Waiting = {},
+  options: { quiet?: boolean; platforms?: readonly string[] } & Waiting = {},
 ): AsyncIterable<ProgressMessage> {
   return progressStream(async (onProgress, signal) => {
     const loaded = await loadImages(storesOf(ctx), archive, {
       onProgress,
       signal,
       quiet: options.quiet ?? false,
-      ...(options.platform ? { platform: parsePlatform(options.platform) } : {}),
+      platforms: (options.platforms ?? []).map(parsePlatform),
     });
     for (const image of loaded) {
       const labels = ctx.metadata.images.get(image.id)?.labels;
@@ -140,12 +140,9 @@ export function load(
 export async function* save(
   ctx: EngineContext,
   names: readonly string[],
-  options: { platform?: string; since?: SaveBase } & Waiting = {},
+  options: { platforms?: readonly string[]; since?: SaveBase } & Waiting = {},
 ): AsyncGenerator<Uint8Array> {
-  const call = {
-    signal: options.signal,
-    ...(options.platform ? { platform: parsePlatform(options.platform) } : {}),
-  };
+  const call = { signal: options.signal, platforms: (options.platforms ?? []).map(parsePlatform) };
   const stores = storesOf(ctx);
   yield* options.since ? saveDelta(stores, names, options.since, call) : saveImages(stores, names, call);
   for (const image of names.flatMap((name) => findImage(ctx, name) ?? [])) {

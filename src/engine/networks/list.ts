@@ -1,4 +1,4 @@
-import type { Filters, IPAMConfig, NetworkContainer, NetworkInspect } from '#api-types';
+import type { Filters, IPAMConfig, NetworkContainer, NetworkInspect, NetworkStatus } from '#api-types';
 import type { NetworkInfo, PoolInfo } from '#network';
 import type { EngineContext } from '../context.ts';
 import { booleanFilter, checkFilterKeys, matchesLabels, matchesPattern } from '../filters.ts';
@@ -31,7 +31,21 @@ export function listNetworks(ctx: EngineContext, options: { filters?: Filters } 
 /** By name, ID or unique ID prefix. @throws `not-found` `network x not found`. */
 export function inspectNetwork(ctx: EngineContext, reference: string): NetworkInspect {
   const network = resolveNetwork(ctx, reference);
-  return networkView(ctx, network, attachedContainers(ctx, network));
+  const view = networkView(ctx, network, attachedContainers(ctx, network));
+  return { ...view, Status: networkStatus(ctx, network) };
+}
+
+function networkStatus(ctx: EngineContext, { id }: NetworkInfo): NetworkStatus {
+  const uses = [...ctx.networks.addressUse(id)].map(([subnet, { taken, free }]) => {
+    return [subnet, { IPsInUse: shownCount(taken), DynamicIPsAvailable: shownCount(free) }] as const;
+  });
+  return { IPAM: uses.length > 0 ? { Subnets: Object.fromEntries(uses) } : {} };
+}
+
+const maxUint64 = 2n ** 64n - 1n;
+
+function shownCount(count: bigint): number | bigint {
+  return count <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(count) : count > maxUint64 ? maxUint64 : count;
 }
 
 function attachedContainers(ctx: EngineContext, network: NetworkInfo): Record<string, NetworkContainer> {

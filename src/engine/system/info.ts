@@ -184,7 +184,7 @@ export function systemVersion(ctx: EngineContext): SystemVersion {
         Name: 'Engine',
         Version: engineVersion,
         Details: {
-          ApiVersion: apiVersion,
+          ApiVersion: ctx.options.apiVersion ?? apiVersion,
           Arch: goArch,
           ...build,
           Experimental: String(ctx.options.experimental ?? false),
@@ -198,7 +198,7 @@ export function systemVersion(ctx: EngineContext): SystemVersion {
       { Name: 'conmon', Version: runtime.conmonVersion, Details: { Path: runtime.conmonPath } },
     ],
     Version: engineVersion,
-    ApiVersion: apiVersion,
+    ApiVersion: ctx.options.apiVersion ?? apiVersion,
     MinAPIVersion: minApiVersion,
     ...build,
     Os: 'linux',

@@ -1,7 +1,10 @@
 import { EngineError } from '#errdefs';
 
-export const currentVersion = '1.51';
+/** What clients are told and a path without a version means, unless the daemon is told otherwise: that of Docker Engine 28. */
+export const defaultVersion = '1.51';
 export const minimumVersion = '1.24';
+/** Answered to whoever asks by the path. */
+export const newestVersion = '1.55';
 
 /** Dotted numbers, compared as numbers. */
 export function versionBefore(version: string, other: string): boolean {
@@ -14,6 +17,12 @@ export function versionBefore(version: string, other: string): boolean {
   return false;
 }
 
+export function isVersionServed(version: string): boolean {
+  return (
+    /^1\.\d{1,3}$/.test(version) && !versionBefore(version, minimumVersion) && !versionBefore(newestVersion, version)
+  );
+}
+
 /** dockerd answers clients from before 1.24, which know no JSON errors, with plain text. */
 export class TooOldError extends EngineError {
   constructor(version: string) {
@@ -24,14 +33,14 @@ export class TooOldError extends EngineError {
   }
 }
 
-/** The version a request speaks: what its path says, or ours. @throws `invalid-argument` outside what we speak. */
-export function negotiate(requested: string | undefined): string {
-  if (requested === undefined) return currentVersion;
+/** The version a request speaks: what its path says, or what clients are told. @throws `invalid-argument` outside what we speak. */
+export function negotiate(requested: string | undefined, told: string): string {
+  if (requested === undefined) return told;
   if (versionBefore(requested, minimumVersion)) throw new TooOldError(requested);
-  if (versionBefore(currentVersion, requested)) {
+  if (versionBefore(newestVersion, requested)) {
     throw new EngineError(
       'invalid-argument',
-      `client version ${requested} is too new. Maximum supported API version is ${currentVersion}`,
+      `client version ${requested} is too new. Maximum supported API version is ${newestVersion}`,
     );
   }
   return requested;
