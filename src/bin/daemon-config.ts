@@ -94,6 +94,8 @@ export interface DaemonConfig {
   readonly maxConcurrentUploads: number;
   /** Tries of one request, and in a row of one download. */
   readonly maxDownloadAttempts: number;
+  /** Of one large layer. */
+  readonly maxDownloadConnections: number;
   /** Of what the daemon itself fetches. */
   readonly proxies: Proxies;
   readonly shutdownTimeoutSeconds: number;
@@ -244,6 +246,7 @@ function buildConfig(values: Values): DaemonConfig {
     maxConcurrentDownloads: count(values, 'max-concurrent-downloads', 'max concurrent downloads', 3) || 3,
     maxConcurrentUploads: count(values, 'max-concurrent-uploads', 'max concurrent uploads', 5) || 5,
     maxDownloadAttempts: count(values, 'max-download-attempts', 'max download attempts', 5) || 5,
+    maxDownloadConnections: count(values, 'max-download-connections', 'max download connections', 4) || 4,
     proxies: readProxies(text),
     shutdownTimeoutSeconds: (values.get('shutdown-timeout') as number | undefined) ?? 15,
     liveRestore: flag('live-restore'),

@@ -294,6 +294,12 @@ export const daemonOptions: readonly OptionSpec[] = [
     help: 'Set the max download attempts for each pull (default 5)',
   },
   {
+    flag: 'max-download-connections',
+    key: 'max-download-connections',
+    kind: 'int',
+    help: 'Set the max connections that one large layer is fetched over (default 4)',
+  },
+  {
     flag: 'metrics-addr',
     key: 'metrics-addr',
     kind: 'string',

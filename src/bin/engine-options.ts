@@ -52,6 +52,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     },
     registry: { insecure: config.insecureRegistries, mirrors: config.registryMirrors, certsDir },
     maxDownloadAttempts: config.maxDownloadAttempts,
+    maxDownloadConnections: config.maxDownloadConnections,
     maxConcurrentDownloads: config.maxConcurrentDownloads,
     maxConcurrentUploads: config.maxConcurrentUploads,
     sockets: config.hosts.map((host) =>

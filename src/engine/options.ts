@@ -72,6 +72,8 @@ export interface EngineOptions {
   };
   /** Tries of one request to a registry, and those in a row of one download that bring nothing new. Five unless set. */
   readonly maxDownloadAttempts?: number;
+  /** That one large layer may be fetched over, when a single one is slow. Four unless set; 1 keeps to one. */
+  readonly maxDownloadConnections?: number;
   readonly maxConcurrentDownloads?: number;
   readonly maxConcurrentUploads?: number;
   /** What `run` uses when a client names no platform. */

@@ -8,21 +8,21 @@ import type { Session } from './session.ts';
 import type { HttpAnswer } from './transport.ts';
 import type { BlobAnswer, CallOptions } from './types.ts';
 
-/** distribution-spec v1.1 §pulling-blobs, with a range when `offset` is given. */
+/** distribution-spec v1.1 §pulling-blobs, with a range when `offset` or `end` is given. */
 export async function getBlob(
   session: Session,
   host: Host,
   reference: Reference,
   digest: Digest,
-  options: CallOptions & { offset?: number },
+  options: CallOptions & { offset?: number; end?: number | undefined },
 ): Promise<BlobAnswer> {
-  const { offset = 0, ...call } = options;
+  const { offset = 0, end, ...call } = options;
   const answer = await session.call(host, {
     ...call,
     method: 'GET',
     target: `/v2/${reference.path}/blobs/${digest}`,
     scopes: [pullScope(reference)],
-    headers: offset > 0 ? { range: `bytes=${offset}-` } : {},
+    headers: offset > 0 || end !== undefined ? { range: `bytes=${offset}-${end === undefined ? '' : end - 1}` } : {},
     expect: [200, 206],
   });
   const source = breakable(answer.body, digest);

@@ -9,5 +9,7 @@ export { createRegistryClient } from './client.ts';
 export { type RegistryDiagnostic, RegistryError } from './errors.ts';
 export { loginDomain } from './login.ts';
 export { networkError } from './network-errors.ts';
+export { type ParallelOptions, parallelRead } from './parallel-read.ts';
+export type { OpenRange } from './read-ahead.ts';
 export { type ResumeOptions, resumable } from './resumable.ts';
 export * from './types.ts';

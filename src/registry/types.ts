@@ -75,8 +75,15 @@ export interface RegistryClient extends AsyncDisposable {
   manifest(reference: Reference, options?: CallOptions): Promise<ManifestAnswer>;
   /** HEAD, falling back to GET where a server lacks it. `access: 'push'` asks where a push would go, no mirror. */
   resolve(reference: Reference, options?: CallOptions & { access?: 'pull' | 'push' }): Promise<Descriptor>;
-  /** Bytes from `offset`; the caller verifies. Retries by itself only until the first byte; a broken stream throws `unavailable`, for the caller to resume. */
-  blob(reference: Reference, digest: Digest, options?: CallOptions & { offset?: number }): Promise<BlobAnswer>;
+  /**
+   * Bytes from `offset`, up to `end` of a server that knows ranges; the caller verifies. Retries by itself only until the first byte; a broken stream throws
+   * `unavailable`, for the caller to resume.
+   */
+  blob(
+    reference: Reference,
+    digest: Digest,
+    options?: CallOptions & { offset?: number; end?: number | undefined },
+  ): Promise<BlobAnswer>;
   /** `access: 'push'` asks with the rights a push goes on to need, which saves a token. */
   hasBlob(reference: Reference, digest: Digest, options?: CallOptions & { access?: 'pull' | 'push' }): Promise<boolean>;
   /** Makes the repository hold a blob that another one on the same host has. Answers whether it does now; nothing is uploaded. */

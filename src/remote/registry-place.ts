@@ -1,10 +1,12 @@
 import { type Reference, withDefaultTag } from '#reference';
-import { RegistryError, resumable } from '#registry';
+import { parallelRead, RegistryError } from '#registry';
 import type { CopySink, CopySource } from './places.ts';
 import type { RemoteCall } from './types.ts';
 
 /** Connections to one registry that push or pull blobs at the same time. */
 const parallelBlobs = 4;
+/** Of one large blob that is read, where its server is slow. */
+const connectionsPerBlob = 4;
 
 export async function registrySource(call: RemoteCall, named: Reference): Promise<CopySource> {
   const reference = withDefaultTag(named);
@@ -18,9 +20,10 @@ export async function registrySource(call: RemoteCall, named: Reference): Promis
         ? top.bytes
         : (await call.registry.manifest({ domain, path, digest }, call)).bytes,
     blob: ({ digest, size }) =>
-      resumable((offset) => call.registry.blob(reference, digest, { ...call, offset }), {
+      parallelRead((offset, piece) => call.registry.blob(reference, digest, { ...call, offset, ...piece }), {
         what: `fetch blob ${digest}`,
         sizeBytes: size,
+        connections: connectionsPerBlob,
         signal: call.signal,
       }),
     [Symbol.asyncDispose]: async () => {},

@@ -1,6 +1,6 @@
 import { EngineError } from '#errdefs';
 import { type Descriptor, isForeignLayer } from '#oci';
-import type { BlobAnswer } from '#registry';
+import type { BlobAnswer, OpenRange } from '#registry';
 import { download } from './download.ts';
 import type { PullCall } from './pull-documents.ts';
 
@@ -15,9 +15,10 @@ export async function blobSource(
   { stores, reference, auth, signal }: PullCall,
   descriptor: Descriptor,
   onRetry: (delayMs: number, why: Error) => void,
-): Promise<(offset: number) => Promise<BlobAnswer>> {
+): Promise<OpenRange> {
   const { digest, mediaType, urls = [] } = descriptor;
-  const fromRepository = (offset: number) => stores.registry.blob(reference, digest, { auth, signal, offset, onRetry });
+  const fromRepository: OpenRange = (offset, piece) =>
+    stores.registry.blob(reference, digest, { auth, signal, offset, onRetry, ...piece });
   if (!isForeignLayer(mediaType) || urls.length === 0) return fromRepository;
   if (await stores.registry.hasBlob(reference, digest, { auth, signal })) return fromRepository;
   return async () => ({ source: await firstThatAnswers(descriptor, urls.slice(0, maxUrls), signal), offset: 0 });

@@ -6,19 +6,12 @@ import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { type Digest, digestOf, mediaTypes } from '#oci';
-import type { Reference } from '#reference';
-import { pullImage } from './pull.ts';
 import { configFor, randomLayer } from './testsuite-load.ts';
-import { type Machine, publish, publishIndex, registryFixture } from './testsuite-registry.ts';
+import { asIs, publish, publishIndex, pull, registryFixture } from './testsuite-registry.ts';
 
 /** More are worth it now and then: WHERRY_CUTS=1000. */
 const rounds = Number(process.env['WHERRY_CUTS'] ?? 6);
 const seed = Number(process.env['WHERRY_SEED'] ?? randomInt(2 ** 31));
-const asIs = { compress: (bytes: Buffer) => bytes };
-
-function pull({ stores, fixture }: Machine, reference: Reference) {
-  return pullImage(stores, reference, { onProgress: fixture.onProgress });
-}
 
 /** Numbers below `limit` that a seed repeats. */
 function randomOf(start: number): (limit: number) => number {

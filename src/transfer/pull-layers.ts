@@ -1,8 +1,8 @@
 import { type TaskGroup, withTaskGroup } from '#concurrency';
 import { EngineError, isKind, messageOf } from '#errdefs';
-import type { Descriptor, DiffID, Manifest } from '#oci';
+import { type Descriptor, type DiffID, isForeignLayer, type Manifest } from '#oci';
 import { fullName } from '#reference';
-import { resumable } from '#registry';
+import { parallelRead } from '#registry';
 import type { SnapshotDriver } from '#snapshots';
 import { type ProgressLine, progressLine, shortID } from './progress.ts';
 import type { PullCall } from './pull-documents.ts';
@@ -131,6 +131,8 @@ async function pullLayer(call: PullCall, job: LayerJob): Promise<void> {
 
 /** Whoever has a place at once does not wait. */
 const waitingAfterMs = 5;
+/** For one layer, where its server is slow. */
+const defaultConnections = 4;
 
 /** Fetch, verify, inflate, hash, index, commit: one pass. Then the rows. */
 async function fetchLayer(call: PullCall, { descriptor, diffID, line }: LayerJob): Promise<void> {
@@ -138,8 +140,10 @@ async function fetchLayer(call: PullCall, { descriptor, diffID, line }: LayerJob
   const onRetry = (delayMs: number, why: Error) => line.status(retryText(delayMs, why));
   const open = await blobSource({ ...call, signal }, descriptor, onRetry);
   const read = (firstOffset: number) =>
-    resumable(open, {
+    parallelRead(open, {
       what: `fetch blob ${descriptor.digest}`,
+      // What lives elsewhere comes from servers of any kind.
+      connections: isForeignLayer(descriptor.mediaType) ? 1 : (stores.maxDownloadConnections ?? defaultConnections),
       sizeBytes: descriptor.size,
       offset: firstOffset,
       signal,

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,6 +9,7 @@ import { createRegistryClient, type RegistryClient, type RegistryOptions } from 
 import { serveRegistry } from '#registry-server';
 import { fromBytes } from '#streams';
 import { temporaryFolder } from '#testing';
+import { pullImage } from './pull.ts';
 import { configFor, type TransferFixture, transferFixture } from './testsuite-load.ts';
 import type { TransferStores } from './types.ts';
 
@@ -142,3 +144,28 @@ export async function webServer(
     },
   };
 }
+
+/** Pulls as the tests of pulling do. */
+export function pull({ stores, fixture }: Machine, reference: Reference, options: object = {}) {
+  return pullImage(stores, reference, { onProgress: fixture.onProgress, ...options });
+}
+
+/** What a client was told, as `id: status`. */
+export function statuses(machine: Machine): string[] {
+  return machine.fixture.said.map(({ id, status }) => (id ? `${id}: ${status}` : `${status}`));
+}
+
+export async function leavesNothing({ fixture }: Machine): Promise<void> {
+  assert.deepEqual(await fixture.contents(), []);
+  assert.deepEqual(await fixture.verify(), []);
+}
+
+/** {@link publish}, by name. */
+export async function published(registry: RegistryFixture, name: string, layers: readonly Buffer[], options = {}) {
+  const reference = registry.reference(name);
+  await publish(registry.client, reference, layers, options);
+  return reference;
+}
+
+/** Layers as they are, so that their bytes are the blobs'. */
+export const asIs = { compress: (bytes: Buffer) => bytes };

@@ -18,6 +18,8 @@ export interface TransferStores {
   readonly platform: Platform;
   readonly maxDownloadAttempts?: number;
   readonly maxConcurrentDownloads: number;
+  /** That a large layer may come over at once; four when left out. */
+  readonly maxDownloadConnections?: number;
   readonly maxConcurrentUploads: number;
   /** Whether compressed forms of layers are kept, of this repository (`host/path`) or, without one, of archives. Never when absent. */
   readonly retains?: ((repository: string | undefined) => boolean) | undefined;

@@ -49,10 +49,12 @@ export interface PullOptions {
 export function storesOf(ctx: EngineContext): TransferStores {
   const { content, metadata, layers, snapshots, registry, platform } = ctx;
   const { maxDownloadAttempts, maxConcurrentDownloads, maxConcurrentUploads } = ctx;
+  const { maxDownloadConnections } = ctx.options;
   return {
     ...{ content, metadata, layers, snapshots, registry, platform },
     ...{ maxConcurrentDownloads, maxConcurrentUploads },
     ...(maxDownloadAttempts === undefined ? {} : { maxDownloadAttempts }),
+    ...(maxDownloadConnections === undefined ? {} : { maxDownloadConnections }),
     retains: retains(ctx.options),
   };
 }

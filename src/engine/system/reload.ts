@@ -10,6 +10,7 @@ const reloadable = [
   'liveRestore',
   'registry',
   'maxDownloadAttempts',
+  'maxDownloadConnections',
   'maxConcurrentDownloads',
   'maxConcurrentUploads',
   'shutdownTimeoutSeconds',
