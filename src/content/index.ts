@@ -2,5 +2,7 @@
  * The content store: blobs by digest under `content/blobs/<alg>/<hex>`, verified and resumable writers.
  * Knows nothing of images, layers or SQLite; imports errdefs, streams, files, concurrency, oci.
  */
+export { encodeRecipe, type Piece, Recipe, readRecipe, recipePath, type Segment, siblingBlob } from './recipe.ts';
 export { type FileContentStore, openContentStore } from './store.ts';
+export { type FileRange, StoredBlob } from './stored-blob.ts';
 export * from './types.ts';

@@ -1,7 +1,9 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Semaphore } from '#concurrency';
 import { EngineError, isErrno } from '#errdefs';
 import type { Digest } from '#oci';
+import { type Piece, type Recipe, readRecipe, siblingBlob } from './recipe.ts';
+import { offsetIn } from './stored-blob.ts';
 
 /** Large enough that a gigabyte is a thousand trips through the thread pool. */
 const chunkBytes = 1 << 20;
@@ -18,8 +20,8 @@ export interface ReadRequest {
 /** A blob's bytes, one chunk read ahead of the consumer. Every chunk is a buffer of its own. */
 export async function* readBlob(request: ReadRequest): AsyncGenerator<Uint8Array> {
   using _descriptor = await request.descriptors.acquire();
-  await using file = await openBlob(request.path, request.digest);
-  const { size } = await file.stat();
+  await using files = await OpenBlob.open(request);
+  const { sizeBytes: size } = files;
   if (request.offset > size) {
     throw new EngineError(
       'out-of-range',
@@ -28,7 +30,7 @@ export async function* readBlob(request: ReadRequest): AsyncGenerator<Uint8Array
   }
   const end = Math.min(size, request.offset + (request.length ?? size));
   let position = request.offset;
-  let next = position < end ? readChunk(file, position, end) : undefined;
+  let next = position < end ? files.read(position, end) : undefined;
   try {
     while (next) {
       const chunk = await next;
@@ -37,7 +39,7 @@ export async function* readBlob(request: ReadRequest): AsyncGenerator<Uint8Array
         throw new EngineError('data-loss', `read blob ${request.digest}: it ended at ${position}, want ${end}`);
       position += chunk.length;
       if (position < end) {
-        next = readChunk(file, position, end);
+        next = files.read(position, end);
         // The consumer may leave before it awaits this read.
         next.catch(() => {});
       }
@@ -48,18 +50,82 @@ export async function* readBlob(request: ReadRequest): AsyncGenerator<Uint8Array
   }
 }
 
+/** A blob's file, and those of others that its recipe names. */
+class OpenBlob implements AsyncDisposable {
+  readonly sizeBytes: number;
+  readonly #file: FileHandle;
+  readonly #recipe: Recipe | undefined;
+  readonly #sources: ReadonlyMap<Digest, FileHandle>;
+  readonly #resources: AsyncDisposableStack;
+
+  private constructor(
+    {
+      file,
+      recipe,
+      sources,
+    }: { file: FileHandle; recipe: Recipe | undefined; sources: ReadonlyMap<Digest, FileHandle> },
+    sizeBytes: number,
+    resources: AsyncDisposableStack,
+  ) {
+    this.#file = file;
+    this.#recipe = recipe;
+    this.#sources = sources;
+    this.sizeBytes = sizeBytes;
+    this.#resources = resources;
+  }
+
+  /** As {@link StoredBlob}'s. @throws `not-found`. */
+  static async open({ path, digest }: ReadRequest): Promise<OpenBlob> {
+    try {
+      for (;;) {
+        await using resources = new AsyncDisposableStack();
+        const file = resources.use(await open(path, 'r'));
+        const recipe = readRecipe(path);
+        const { ino, size } = await file.stat();
+        if ((await stat(path)).ino !== ino) continue;
+        const sources = new Map<Digest, FileHandle>();
+        for (const source of recipe?.sources ?? [])
+          sources.set(source, resources.use(await open(siblingBlob(path, source), 'r')));
+        return new OpenBlob({ file, recipe, sources }, size, resources.move());
+      }
+    } catch (error) {
+      if (isErrno(error, 'ENOENT'))
+        throw new EngineError('not-found', `open blob ${digest}: not found`, { cause: error });
+      throw error;
+    }
+  }
+
+  /** The chunk from `position` on; empty where a file ends early. */
+  async read(position: number, end: number): Promise<Buffer> {
+    const stop = Math.min(end, position + chunkBytes);
+    if (!this.#recipe) return await readChunk(this.#file, position, stop);
+    const chunk = Buffer.allocUnsafeSlow(stop - position);
+    let done = 0;
+    for (const piece of this.#recipe.pieces(position, stop)) {
+      const part = chunk.subarray(done, done + piece.lengthBytes);
+      const read = await this.#readPiece(piece, part);
+      done += read;
+      if (read < part.length) break;
+    }
+    return chunk.subarray(0, done);
+  }
+
+  async #readPiece(piece: Piece, target: Buffer): Promise<number> {
+    const { segment, lengthBytes } = piece;
+    const from = offsetIn(piece);
+    if (segment && segment.source === undefined)
+      return this.#recipe!.literals.copy(target, 0, from, from + lengthBytes);
+    const file = segment?.source === undefined ? this.#file : this.#sources.get(segment.source)!;
+    return (await file.read(target, 0, lengthBytes, from)).bytesRead;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+}
+
 async function readChunk(file: FileHandle, position: number, end: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, end - position));
   const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
   return buffer.subarray(0, bytesRead);
-}
-
-async function openBlob(path: string, digest: Digest): Promise<FileHandle> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT'))
-      throw new EngineError('not-found', `open blob ${digest}: not found`, { cause: error });
-    throw error;
-  }
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { StoredBlob } from '#content';
 import { EngineError } from '#errdefs';
 import { FileBorders } from './file-borders.ts';
 
@@ -12,25 +12,22 @@ export interface LayerFile {
 /** Reads where it is asked to. Blocking. */
 export class LayerReader implements Disposable {
   readonly file: LayerFile;
-  readonly #fd: number;
+  readonly #blob: StoredBlob;
 
   constructor(file: LayerFile) {
     this.file = file;
-    this.#fd = openSync(file.path, 'r');
+    this.#blob = StoredBlob.open(file.path);
   }
 
   /** Fills `into` from `offset`. @throws `data-loss` when the file is shorter. */
   read(into: Buffer, offset: number): Buffer {
-    for (let done = 0; done < into.length; ) {
-      const count = readSync(this.#fd, into, done, into.length - done, offset + done);
-      if (count === 0) throw new EngineError('data-loss', `read layer ${this.file.digest}: its file is too short`);
-      done += count;
-    }
+    if (this.#blob.read(into, offset) < into.length)
+      throw new EngineError('data-loss', `read layer ${this.file.digest}: its file is too short`);
     return into;
   }
 
   [Symbol.dispose](): void {
-    closeSync(this.#fd);
+    this.#blob[Symbol.dispose]();
   }
 }
 

@@ -5,7 +5,7 @@ import { chainLookup, type SourceOf } from './chain.ts';
 import { IndexFile } from './image.ts';
 import { LayerIndexer, type LayerNeeds } from './indexer.ts';
 import { mergeChain } from './merge.ts';
-import type { DataSource } from './types.ts';
+import type { DataReader, DataSource } from './types.ts';
 import { encodeIndex, type IndexImage } from './writer.ts';
 
 export interface BuildIndexOptions {
@@ -31,6 +31,8 @@ export interface WrittenIndex {
 export interface BuiltIndex extends LayerNeeds, WrittenIndex {}
 
 export interface MergeIndexesOptions extends Pick<BuildIndexOptions, 'indexPath' | 'tarOf'> {
+  /** In place of `tarOf`, for tars that are no plain files. */
+  readonly sourceOf?: SourceOf;
   /** The chain, topmost first. */
   readonly indexes: readonly string[];
 }
@@ -65,7 +67,7 @@ export function buildIndex(options: BuildIndexOptions): BuiltIndex {
 export function mergeIndexes(options: MergeIndexesOptions): WrittenIndex {
   using resources = new DisposableStack();
   const indexes = options.indexes.map((path) => resources.use(IndexFile.open(path)));
-  const image = encodeIndex(mergeChain(indexes, lowerSources(resources, options.tarOf)));
+  const image = encodeIndex(mergeChain(indexes, options.sourceOf ?? lowerSources(resources, options.tarOf)));
   return writeImage(resources, image, options.indexPath);
 }
 
@@ -82,17 +84,28 @@ function openFile(resources: DisposableStack, path: string, flags: 'r' | 'wx'): 
 
 /** A tar on disk as a source of data. */
 export function fileSource(fd: number, tag: string): DataSource {
+  return readerSource({ sizeBytes: fstatSync(fd).size, read: (target, offset) => readFrom(fd, target, offset) }, tag);
+}
+
+export function readerSource(reader: DataReader, tag: string): DataSource {
   return {
     tag,
-    sizeBytes: fstatSync(fd).size,
+    sizeBytes: reader.sizeBytes,
     read(target, offset) {
-      for (let done = 0; done < target.length; ) {
-        const length = readSync(fd, target, done, target.length - done, offset + done);
-        if (length === 0) throw new EngineError('data-loss', `read layer ${tag}: the tar is too short`);
-        done += length;
-      }
+      if (reader.read(target, offset) < target.length)
+        throw new EngineError('data-loss', `read layer ${tag}: the tar is too short`);
     },
   };
+}
+
+function readFrom(fd: number, target: Buffer, offset: number): number {
+  let done = 0;
+  while (done < target.length) {
+    const length = readSync(fd, target, done, target.length - done, offset + done);
+    if (length === 0) break;
+    done += length;
+  }
+  return done;
 }
 
 function lowerSources(resources: DisposableStack, tarOf: ((tag: string) => string) | undefined): SourceOf {

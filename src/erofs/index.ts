@@ -14,6 +14,7 @@ export {
   fileSource,
   type MergeIndexesOptions,
   mergeIndexes,
+  readerSource,
   type WrittenIndex,
 } from './build.ts';
 export { chainLookup, type Place, type SourceOf } from './chain.ts';
@@ -29,5 +30,5 @@ export {
 } from './image.ts';
 export { LayerIndexer, type LayerNeeds } from './indexer.ts';
 export { type MergedNode, MergedTree, type NamedNode } from './merged-tree.ts';
-export type { DataRun, DataSource, InodeAttributes, InodeType, LowerInode, LowerLookup } from './types.ts';
+export type { DataReader, DataRun, DataSource, InodeAttributes, InodeType, LowerInode, LowerLookup } from './types.ts';
 export { encodeIndex, type IndexContents, type IndexImage } from './writer.ts';

@@ -11,6 +11,13 @@ export interface DataSource {
   read(target: Buffer, offset: number): void;
 }
 
+/** What data is read from. */
+export interface DataReader {
+  readonly sizeBytes: number;
+  /** As much of `target` as there is from `offset` on; answers how much that is. */
+  read(target: Buffer, offset: number): number;
+}
+
 /** A run of file data; what no run covers reads as zeros. */
 export interface DataRun {
   readonly offset: number;

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { StoredBlob } from '#content';
 import { EngineError } from '#errdefs';
 import type { DiffID } from '#oci';
 import type { DataPlace } from './image-tree.ts';
@@ -6,14 +6,14 @@ import type { DataPlace } from './image-tree.ts';
 /** Contents of files, read at once and blocking: for worker threads. Tars are opened when first read and stay open until it is disposed. */
 export class FileBytes implements Disposable {
   readonly #tarOf: (layer: DiffID) => string;
-  readonly #open = new Map<DiffID, number>();
+  readonly #open = new Map<DiffID, StoredBlob>();
 
   constructor(tarOf: (layer: DiffID) => string) {
     this.#tarOf = tarOf;
   }
 
   [Symbol.dispose](): void {
-    for (const fd of this.#open.values()) closeSync(fd);
+    for (const tar of this.#open.values()) tar[Symbol.dispose]();
     this.#open.clear();
   }
 
@@ -33,17 +33,14 @@ export class FileBytes implements Disposable {
   }
 
   #readTar(layer: DiffID, target: Buffer, offset: number): void {
-    const fd = this.#open.get(layer) ?? this.#openTar(layer);
-    for (let done = 0; done < target.length; ) {
-      const length = readSync(fd, target, done, target.length - done, offset + done);
-      if (length === 0) throw new EngineError('data-loss', `read layer ${layer}: its tar is too short`);
-      done += length;
-    }
+    const tar = this.#open.get(layer) ?? this.#openTar(layer);
+    if (tar.read(target, offset) < target.length)
+      throw new EngineError('data-loss', `read layer ${layer}: its tar is too short`);
   }
 
-  #openTar(layer: DiffID): number {
-    const fd = openSync(this.#tarOf(layer), 'r');
-    this.#open.set(layer, fd);
-    return fd;
+  #openTar(layer: DiffID): StoredBlob {
+    const tar = StoredBlob.open(this.#tarOf(layer));
+    this.#open.set(layer, tar);
+    return tar;
   }
 }

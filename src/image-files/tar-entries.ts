@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
 import { type ByteString, padding, type TarEntry, TarParser } from '#archive';
+import { StoredBlob } from '#content';
 
 /** An entry of a layer's tar, with the bytes it takes there. */
 export interface LayerEntry {
@@ -30,19 +30,15 @@ export function scanTar(tarPath: string): ScannedTar {
     entry: (entry) => scan.begin(entry),
     data: (bytes) => scan.data(bytes),
   });
-  const fd = openSync(tarPath, 'r');
-  try {
-    const chunk = Buffer.allocUnsafeSlow(chunkBytes);
-    for (;;) {
-      const length = readSync(fd, chunk, 0, chunkBytes, scan.sizeBytes);
-      if (length === 0) break;
-      scan.sizeBytes += length;
-      parser.write(chunk.subarray(0, length));
-    }
-    parser.end();
-  } finally {
-    closeSync(fd);
+  using tar = StoredBlob.open(tarPath);
+  const chunk = Buffer.allocUnsafeSlow(chunkBytes);
+  for (;;) {
+    const length = tar.read(chunk, scan.sizeBytes);
+    if (length === 0) break;
+    scan.sizeBytes += length;
+    parser.write(chunk.subarray(0, length));
   }
+  parser.end();
   return { entries: scan.finish(), sizeBytes: scan.sizeBytes };
 }
 

@@ -1,5 +1,16 @@
-import { closeSync, ftruncateSync, linkSync, mkdirSync, openSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { type ByteString, bytesOf } from '#archive';
+import type { StoredBlob } from '#content';
 import { EngineError, messageOf } from '#errdefs';
 import { sys } from '#sys';
 import { statOf, typeBits, typeOfStat, writeAttributes } from './attributes.ts';
@@ -47,12 +58,19 @@ function createRegular(path: Buffer, sizeBytes: number, writeData: (fd: number) 
 }
 
 /** Fills a file with an entry's data; what lies between the segments stays a hole. */
-export function tarData(inode: Extract<Inode, { from: 'tar' }>, tarFd: number): (fd: number) => void {
+export function tarData(inode: Extract<Inode, { from: 'tar' }>, tar: StoredBlob | undefined): (fd: number) => void {
   return (fd) => {
     for (const { offset, lengthBytes, storedOffset } of inode.data) {
-      copyData({ fd: tarFd, offset: inode.dataOffset + storedOffset }, { fd, offset }, lengthBytes);
+      tar!.copy(inode.dataOffset + storedOffset, lengthBytes, (part, done) => {
+        if ('fd' in part) copyData(part, { fd, offset: offset + done }, part.lengthBytes);
+        else writeAt(fd, part, offset + done);
+      });
     }
   };
+}
+
+function writeAt(fd: number, bytes: Buffer, offset: number): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
 }
 
 export function fileData(source: ByteString, sizeBytes: number): (fd: number) => void {

@@ -1,13 +1,15 @@
-import { closeSync, fsyncSync, openSync, readSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { type ByteString, TarParser } from '#archive';
+import { StoredBlob } from '#content';
 import {
   chainLookup,
   type DataSource,
   encodeIndex,
-  fileSource,
   IndexFile,
   LayerIndexer,
   type LowerLookup,
+  readerSource,
+  type SourceOf,
 } from '#erofs';
 import { EngineError } from '#errdefs';
 import type { AbortFlag } from './abort-flag.ts';
@@ -36,16 +38,21 @@ export interface IndexedLayer {
 /** Indexes a layer's tar and syncs the index. Blocking. @throws `invalid-argument` for a hostile tar; the file may be left half written. */
 export function indexLayer(source: IndexSource, abort: AbortFlag): IndexedLayer {
   using resources = new DisposableStack();
-  const open = (path: string, flags: string) => resources.adopt(openSync(path, flags, 0o600), closeSync);
-  const tarFd = open(source.tar, 'r');
-  const lookup = source.lower && lookupIn(resources, source.lower, (tag) => open(tarOf(source, tag), 'r'));
-  const indexer = new LayerIndexer(fileSource(tarFd, source.tag), lookup);
-  parse(tarFd, new TarParser({ entry: (entry) => indexer.add(entry) }), abort);
+  const tar = resources.use(StoredBlob.open(source.tar));
+  const lookup =
+    source.lower &&
+    lookupIn(
+      resources,
+      source.lower,
+      tarSources(resources, (tag) => tarOf(source, tag)),
+    );
+  const indexer = new LayerIndexer(readerSource(tar, source.tag), lookup);
+  parse(tar, new TarParser({ entry: (entry) => indexer.add(entry) }), abort);
   const { impliedParents, outsideHardlinks } = indexer.finish();
   const leans = impliedParents || outsideHardlinks || indexer.tree.root.opaque;
   if (lookup) settleWhiteouts(indexer.tree satisfies IndexTree, lookup, () => rootNames(source.lower ?? []));
   const image = encodeIndex(indexer);
-  const indexFd = open(source.index, 'wx');
+  const indexFd = resources.adopt(openSync(source.index, 'wx', 0o600), closeSync);
   image.writeTo(indexFd);
   fsyncSync(indexFd);
   return { sizeBytes: image.sizeBytes, inodes: image.inodes, standsAlone: !leans };
@@ -58,30 +65,30 @@ function tarOf({ tars }: IndexSource, tag: string): string {
 }
 
 /** The merged view of the indexes, top first, as long as `resources` hold. */
-export function lookupIn(
-  resources: DisposableStack,
-  indexes: readonly string[],
-  openTar: (tag: string) => number,
-): LowerLookup {
-  const files = indexes.map((path) => resources.use(IndexFile.open(path)));
-  const sources = new Map<string, DataSource>();
-  return chainLookup(files, (tag, sizeBytes) => {
-    const source = sources.get(tag) ?? lazySource(tag, sizeBytes, openTar);
-    sources.set(tag, source);
-    return source;
-  });
+export function lookupIn(resources: DisposableStack, indexes: readonly string[], sourceOf: SourceOf): LowerLookup {
+  return chainLookup(
+    indexes.map((path) => resources.use(IndexFile.open(path))),
+    sourceOf,
+  );
 }
 
-/** Data is mostly pointed at, so a tar is opened only when some must be copied. */
-function lazySource(tag: string, sizeBytes: number, openTar: (tag: string) => number): DataSource {
-  let opened: DataSource | undefined;
-  return {
-    tag,
-    sizeBytes,
-    read(target, offset) {
-      opened ??= fileSource(openTar(tag), tag);
-      opened.read(target, offset);
-    },
+/** Tars by tag, as long as `resources` hold. Data is mostly pointed at, so one is opened only when some must be copied. */
+export function tarSources(resources: DisposableStack, pathOf: (tag: string) => string): SourceOf {
+  const sources = new Map<string, DataSource>();
+  return (tag, sizeBytes) => {
+    const known = sources.get(tag);
+    if (known) return known;
+    let opened: DataSource | undefined;
+    const source: DataSource = {
+      tag,
+      sizeBytes,
+      read(target, offset) {
+        opened ??= readerSource(resources.use(StoredBlob.open(pathOf(tag))), tag);
+        opened.read(target, offset);
+      },
+    };
+    sources.set(tag, source);
+    return source;
   };
 }
 
@@ -95,11 +102,11 @@ function rootNames(indexes: readonly string[]): Set<ByteString> {
   return names;
 }
 
-function parse(fd: number, parser: TarParser, abort: AbortFlag): void {
+function parse(tar: StoredBlob, parser: TarParser, abort: AbortFlag): void {
   const chunk = Buffer.allocUnsafe(chunkBytes);
   for (let at = 0; ; ) {
     abort.check();
-    const length = readSync(fd, chunk, 0, chunkBytes, at);
+    const length = tar.read(chunk, at);
     if (length === 0) break;
     at += length;
     parser.write(chunk.subarray(0, length));

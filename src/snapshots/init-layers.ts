@@ -54,7 +54,7 @@ export class InitLayers {
       await mkdir(temporary, { mode: 0o755 });
       const below = folders.map(bytesFromUtf8);
       const tree = treeOf(points, mergedRoot(below));
-      writeOverlayLayer({ tree, tarFd: -1, abort: new AbortFlag() }, bytesFromUtf8(temporary), below);
+      writeOverlayLayer({ tree, abort: new AbortFlag() }, bytesFromUtf8(temporary), below);
       await rename(temporary, this.path(name));
     } catch (error) {
       await rm(temporary, { recursive: true, force: true });

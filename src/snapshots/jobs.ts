@@ -1,13 +1,14 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { type ByteString, bytesFromUtf8 } from '#archive';
+import { StoredBlob } from '#content';
 import { mergeIndexes } from '#erofs';
 import { sys, umountFlags } from '#sys';
 import type { AbortFlag } from './abort-flag.ts';
 import { copyTree } from './copy-tree.ts';
 import { removeTree } from './create.ts';
-import { indexLayer, lookupIn } from './index-layer.ts';
+import { indexLayer, lookupIn, tarSources } from './index-layer.ts';
 import { whiteoutUse } from './index-whiteouts.ts';
-import { readLayerTree, withFile } from './layer-file.ts';
+import { readLayerTree } from './layer-file.ts';
 import { mergedRoot } from './merged.ts';
 import type { Job, JobResult } from './protocol.ts';
 import { sameBytes } from './same-bytes.ts';
@@ -56,38 +57,43 @@ export function runJob(job: Job, abort: AbortFlag): JobResult {
 type JobOf<K extends Job['kind']> = Extract<Job, { kind: K }>;
 
 function merge({ indexes, index, tars }: JobOf<'merge-indexes'>): JobResult {
-  const { sizeBytes, inodes } = mergeIndexes({ indexes, indexPath: index, tarOf: (tag) => tars[tag] ?? '' });
+  using resources = new DisposableStack();
+  const sourceOf = tarSources(resources, (tag) => tars[tag] ?? '');
+  const { sizeBytes, inodes } = mergeIndexes({ indexes, indexPath: index, sourceOf });
   return { ...nothing, sizeBytes, inodes };
 }
 
 function inspectWhiteouts({ index, lower }: JobOf<'inspect-whiteouts'>): JobResult {
   using resources = new DisposableStack();
-  const noTar = () => {
-    throw new Error('names are looked up, no data is read');
-  };
-  const whiteouts = whiteoutUse(index, lower && lookupIn(resources, lower, noTar));
+  // Names are looked up, no data is read.
+  const whiteouts = whiteoutUse(
+    index,
+    lower &&
+      lookupIn(
+        resources,
+        lower,
+        tarSources(resources, () => ''),
+      ),
+  );
   return { ...nothing, whiteouts };
 }
 
 function unpackOverlay(job: JobOf<'unpack-overlay'>, abort: AbortFlag): JobResult {
   const target = bytesFromUtf8(job.target);
   const below = job.below.map(bytesFromUtf8);
-  withFile(job.tar, (tarFd) => {
-    const tree = readLayerTree(tarFd, mergedRoot(below), abort);
-    writeOverlayLayer({ tree, tarFd, abort }, target, below);
-  });
+  using tar = StoredBlob.open(job.tar);
+  const tree = readLayerTree(tar, mergedRoot(below), abort);
+  writeOverlayLayer({ tree, tar, abort }, target, below);
   syncFileSystem(job.target);
   return measured(target);
 }
 
 function unpackPlain(job: JobOf<'unpack-plain'>, abort: AbortFlag): JobResult {
   const target = bytesFromUtf8(job.target);
-  const added = withFile(job.tar, (tarFd) => {
-    const tree = readLayerTree(tarFd, mergedRoot([target]), abort);
-    writePlainLayer({ tree, tarFd, abort }, { root: target, isBottom: job.isBottom });
-    return tree.usage();
-  });
-  return job.counts === 'layer' ? { ...nothing, ...added } : measured(target);
+  using tar = StoredBlob.open(job.tar);
+  const tree = readLayerTree(tar, mergedRoot([target]), abort);
+  writePlainLayer({ tree, tar, abort }, { root: target, isBottom: job.isBottom });
+  return job.counts === 'layer' ? { ...nothing, ...tree.usage() } : measured(target);
 }
 
 /** One call for many files: what is renamed into place afterwards has its data whatever happens to the machine. */

@@ -1,5 +1,6 @@
-import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync } from 'node:fs';
 import { byteString, bytesOf, TarParser } from '#archive';
+import type { StoredBlob } from '#content';
 import type { AbortFlag } from './abort-flag.ts';
 import { typeOfStat } from './attributes.ts';
 import type { MergedFile } from './merged.ts';
@@ -8,16 +9,16 @@ import { type BelowLookup, LayerTree } from './tree.ts';
 const chunkBytes = 1 << 20;
 
 /**
- * Reads a layer's tar from an open file, front to back, into its tree; `below` is the root of the chain under it. Blocking.
+ * Reads a layer's tar, front to back, into its tree; `below` is the root of the chain under it. Blocking.
  * @throws `invalid-argument` when it is no tar or a hostile one.
  */
-export function readLayerTree(fd: number, below: MergedFile | undefined, abort: AbortFlag): LayerTree {
+export function readLayerTree(tar: StoredBlob, below: MergedFile | undefined, abort: AbortFlag): LayerTree {
   const tree = new LayerTree(below && belowLookup(below));
   const parser = new TarParser({ entry: (entry) => tree.add(entry) });
   const chunk = Buffer.allocUnsafe(chunkBytes);
   for (let offset = 0; ; ) {
     abort.check();
-    const size = readSync(fd, chunk, 0, chunkBytes, offset);
+    const size = tar.read(chunk, offset);
     if (size === 0) break;
     parser.write(chunk.subarray(0, size));
     offset += size;

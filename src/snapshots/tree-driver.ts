@@ -277,6 +277,6 @@ export class TreeDriver implements SnapshotDriver {
 /** Into the copy itself, as applying the folder of mount points would. A handful of files. */
 function putMountPoints(root: string, points: readonly MountPoint[]): void {
   const target = bytesFromUtf8(root);
-  const source = { tree: treeOf(points, mergedRoot([target])), tarFd: -1, abort: new AbortFlag() };
+  const source = { tree: treeOf(points, mergedRoot([target])), abort: new AbortFlag() };
   writePlainLayer(source, { root: target, isBottom: false });
 }

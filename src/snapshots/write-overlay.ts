@@ -1,4 +1,5 @@
 import { type ByteString, bytesOf } from '#archive';
+import type { StoredBlob } from '#content';
 import type { EngineError } from '#errdefs';
 import { sys } from '#sys';
 import type { AbortFlag } from './abort-flag.ts';
@@ -10,8 +11,8 @@ import { type Attributes, type Inode, isFolder, type LayerFolder, type LayerTree
 
 export interface LayerSource {
   readonly tree: LayerTree;
-  /** The layer's tar, for the data. */
-  readonly tarFd: number;
+  /** The layer's tar, for the data; absent of layers that have none. */
+  readonly tar?: StoredBlob;
   readonly abort: AbortFlag;
 }
 
@@ -98,7 +99,7 @@ class OverlayWriter {
       linkFile(first, path);
       return;
     }
-    if (inode.from === 'tar') createFile(path, inode.attributes, tarData(inode, this.#source.tarFd));
+    if (inode.from === 'tar') createFile(path, inode.attributes, tarData(inode, this.#source.tar));
     else this.#copyUp(inode, path);
     this.#written.set(inode, path);
   }

@@ -97,7 +97,7 @@ class PlainWriter {
       return;
     }
     if (inode.from === 'below') throw noLinkTarget(inode.path);
-    createFile(path, inode.attributes, tarData(inode, this.#source.tarFd));
+    createFile(path, inode.attributes, tarData(inode, this.#source.tar));
     this.#written.set(inode, path);
   }
 }
