@@ -116,7 +116,7 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     tell({ kind: 'planned', plan, warnings: readWarnings, remark: otherFrontend(read.dockerfile) });
     const bases = await resolveBases(host, request, plan, tell);
     const checked = checkBuild(host, request, read, { plan, bases });
-    tell({ kind: 'checked', warnings: checked.warnings });
+    tell({ kind: 'checked', warnings: checked.warnings, text: read.text });
     if (checked.failure) {
       request.onProgress({ stream: warningText(checked.warnings), warnings: checked.warnings });
       throw checked.failure;

@@ -13,6 +13,15 @@ export { FileLists } from './file-lists.ts';
 export { ImagesInUse } from './images-in-use.ts';
 export { ContextMemory } from './listed/index.ts';
 export { predictBuild } from './predict-build.ts';
-export { type BuildStatus, contextVertex, failureText, type OnStatus, type ShownVertex } from './progress/index.ts';
+export {
+  type BuildStatus,
+  contextVertex,
+  definitionVertex,
+  failureText,
+  ignoreVertex,
+  namedVertex,
+  type OnStatus,
+  type ShownVertex,
+} from './progress/index.ts';
 export { verifyRebuild } from './rebuild/index.ts';
 export * from './types.ts';

@@ -1,8 +1,7 @@
 import type { BuildOptions, ListedContext } from '#api-types';
-import type { BuildResult } from '#builder';
-import type { Platform } from '#oci';
+import type { BuildResult, OnStatus } from '#builder';
+import type { Digest, Platform } from '#oci';
 import type { ByteSource } from '#streams';
-import type { OnProgress } from '#transfer';
 
 /** Where the files of a build come from. */
 export type BuildSource = { readonly listed: ListedContext } | { readonly context: ByteSource };
@@ -10,7 +9,7 @@ export type BuildSource = { readonly listed: ListedContext } | { readonly contex
 export interface BuildWish {
   readonly source: BuildSource;
   readonly options: BuildOptions;
-  readonly onProgress: OnProgress;
+  readonly onStatus: OnStatus;
   readonly signal: AbortSignal;
 }
 
@@ -20,6 +19,8 @@ export interface BuildKitHost {
   readonly id: string;
   readonly version: string;
   readonly platforms: readonly Platform[];
-  /** Builds and tags, as `POST /build` does. @throws what that answers */
+  /** As `POST /build` does, without tags. @throws what that answers */
   build(wish: BuildWish): Promise<BuildResult>;
+  /** Gives an image of the store a name, which another may have had. */
+  tag(image: Digest, name: string): Promise<void>;
 }

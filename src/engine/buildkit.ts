@@ -5,6 +5,7 @@ import type { BuildKit } from '#buildkit';
 import { fromBytes } from '#streams';
 import { runBuild } from './builds.ts';
 import type { EngineContext } from './context.ts';
+import { tagImage } from './images/tag.ts';
 import { engineVersion } from './version.ts';
 
 /** BuildKit's doors into this engine; what is behind them is loaded when the first client comes. */
@@ -37,15 +38,16 @@ export class EngineBuildKit implements BuildKitDoors, Disposable {
       id: this.#engineID,
       version: engineVersion,
       platforms: [ctx.platform],
-      build: ({ source, options, onProgress, signal }) =>
+      build: ({ source, options, ...watched }) =>
         runBuild(
           ctx,
           'listed' in source
             ? { context: fromBytes(), listed: { context: source.listed, memory: ctx.contextMemory } }
             : source,
           options,
-          { report: onProgress, signal },
+          { report: () => {}, ...watched },
         ),
+      tag: (image, name) => tagImage(ctx, image, name, undefined, 'build'),
     };
   }
 

@@ -38,7 +38,7 @@ export function build(
   return progressStream((report, signal) => answer(ctx, source, options, { report, signal }), options.signal);
 }
 
-interface Watched {
+interface Watched extends Pick<BuildRequest, 'onStatus' | 'shownPlatform'> {
   readonly report: (message: ProgressMessage) => void;
   readonly signal: AbortSignal;
 }
@@ -88,7 +88,7 @@ async function withRequest<T>(
   ctx: EngineContext,
   source: Pick<BuildRequest, 'context' | 'listed'>,
   options: BuildOptions,
-  { report, signal }: Watched,
+  { report, ...watched }: Watched,
   work: (request: BuildRequest, tags: readonly Reference[]) => Promise<T>,
 ): Promise<T> {
   const tags = (options.t ?? []).map((tag) => withDefaultTag(parseReference(tag)));
@@ -106,7 +106,7 @@ async function withRequest<T>(
       tags: tags.map((tag) => `${tag.domain}/${tag.path}:${tag.tag}`),
       scratchDir,
       onProgress: report,
-      signal,
+      ...watched,
       ...requestFields(options),
     };
     return await work(request, tags);

@@ -35,6 +35,8 @@ export interface Wish {
   readonly exporters?: readonly { type: string; attributes: Record<string, string> }[];
   readonly attributes?: Record<string, string>;
   readonly signal?: AbortSignal;
+  /** What the build is called; others may ask for it by that. */
+  readonly ref?: string;
 }
 
 export class BuildKitClient implements AsyncDisposable {
@@ -78,9 +80,8 @@ export class BuildKitClient implements AsyncDisposable {
   /** As buildx: one call that waits for the end, and within it the frontend's, then the choice of its result. */
   async build(
     session: string,
-    { exporters = [], attributes = {}, signal }: Wish = {},
+    { exporters = [], attributes = {}, signal, ref = randomBytes(12).toString('hex') }: Wish = {},
   ): Promise<Record<string, string>> {
-    const ref = randomBytes(12).toString('hex');
     const how = { headers: { 'buildkit-controlapi-buildid': ref }, ...(signal ? { signal } : {}) };
     const ended = this.control.solve({ ref, session, exporters: [...exporters] }, signal ? { signal } : {});
     ended.catch(() => {});

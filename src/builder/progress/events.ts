@@ -3,6 +3,7 @@ import type { ReadWarning } from '#dockerfile';
 import type { ProgressMessage } from '#transfer';
 import type { BuildPlan, PlannedStage } from '../convert/index.ts';
 import type { StepState } from '../executor/index.ts';
+import type { DockerfileText } from '../fault.ts';
 import type { BuildGraph } from '../graph.ts';
 import type { VertexEvent } from '../solver/index.ts';
 
@@ -17,7 +18,7 @@ export type BuildEvent =
     }
   /** An image that a step names is looked up, and pulled where need be. */
   | ({ readonly kind: 'image'; readonly reference: string } & ImageProgress)
-  | { readonly kind: 'checked'; readonly warnings: readonly BuildWarning[] }
+  | { readonly kind: 'checked'; readonly warnings: readonly BuildWarning[]; readonly text: DockerfileText }
   | { readonly kind: 'graph'; readonly graph: BuildGraph; readonly stages: readonly PlannedStage[] }
   | { readonly kind: 'vertex'; readonly digest: string; readonly event: VertexEvent }
   | { readonly kind: 'result'; readonly digest: string; readonly state: StepState };

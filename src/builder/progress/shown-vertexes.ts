@@ -9,6 +9,13 @@ import type { ShownVertex } from './types.ts';
 /** What steps read of the context. One for all platforms of a build. */
 export const contextVertex: ShownVertex = named('[internal] load build context');
 
+/** The Dockerfile itself. What the checks say is said of it. */
+export function definitionVertex(name: string): ShownVertex {
+  return named(`[internal] load build definition from ${name}`);
+}
+
+export const ignoreVertex: ShownVertex = named('[internal] load .dockerignore');
+
 const inlineVertex: ShownVertex = named('[internal] preparing inline document');
 
 /** The lookup of an image that a step names. */
@@ -118,7 +125,8 @@ export class ShownVertexes {
   }
 }
 
-function named(name: string): ShownVertex {
+/** A vertex known by its name alone. */
+export function named(name: string): ShownVertex {
   return { digest: digestOf(name), inputs: [], name };
 }
 

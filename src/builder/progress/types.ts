@@ -18,7 +18,11 @@ export type BuildStatus =
   /** Of a pull or a download. */
   | { readonly kind: 'progress'; readonly digest: string; readonly message: ProgressMessage }
   /** Of the build checks; told once. */
-  | { readonly kind: 'warnings'; readonly warnings: readonly BuildWarning[] };
+  | {
+      readonly kind: 'warnings';
+      readonly warnings: readonly BuildWarning[];
+      readonly source: { readonly name: string; readonly text: string };
+    };
 
 /** Must not throw. */
 export type OnStatus = (status: BuildStatus) => void;

@@ -29,7 +29,10 @@ export class BuildWatch {
         this.#image(event);
         break;
       case 'checked':
-        if (event.warnings.length > 0) this.#tell({ kind: 'warnings', warnings: event.warnings });
+        if (event.warnings.length > 0) {
+          const { name, lines } = event.text;
+          this.#tell({ kind: 'warnings', warnings: event.warnings, source: { name, text: lines.join('\n') } });
+        }
         break;
       case 'graph':
         this.#tell({ kind: 'vertexes', vertexes: this.#vertexes!.list(event.graph, event.stages) });

@@ -1,5 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
-import { type ErrorKind, isKind, kindOf, messageOf } from '#errdefs';
+import { failureText } from '#builder';
+import { type ErrorKind, isKind, kindOf } from '#errdefs';
 import { log } from '#log';
 
 /** Codes that clients tell apart; a build that failed is `unknown`, as with BuildKit. */
@@ -18,7 +19,7 @@ export function statusOf(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   const isAbort = error instanceof Error && error.name === 'AbortError';
   const code = isAbort || isKind(error, 'canceled') ? Code.Canceled : (codes[kindOf(error)] ?? Code.Unknown);
-  return new ConnectError(messageOf(error), code);
+  return new ConnectError(failureText(error), code);
 }
 
 /** Runs the work of one call. */

@@ -1,18 +1,19 @@
 import { EngineError } from '#errdefs';
-import { exportResult } from '../export/index.ts';
+import type { Digest } from '#oci';
+import { exportResult, requireExports } from '../export/index.ts';
 import { runFrontend } from '../frontend/index.ts';
 import type { SolveRequest } from '../proto/control_pb.ts';
 import type { ClientSession } from '../session/client-session.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { StatusFeed } from '../status/feed.ts';
-import { transcriptStatus } from '../status/transcript-status.ts';
+import { VertexStatus } from '../status/vertex-status.ts';
 import type { BuildKitHost } from '../types.ts';
 
 /** What one call of a frontend came to. */
 export interface Solved {
   /** By which the client speaks of it; empty when there is no image. */
   readonly ref: string;
-  readonly imageID?: string;
+  readonly imageID?: Digest;
   /** Answers to subrequests. */
   readonly metadata: Readonly<Record<string, Uint8Array>>;
 }
@@ -30,6 +31,7 @@ export class RunningBuild {
   readonly ref: string;
   readonly request: SolveRequest;
   readonly feed = new StatusFeed();
+  readonly status = new VertexStatus(this.feed);
   readonly signal: AbortSignal;
   readonly #host: BuildKitHost;
   readonly #sessions: Sessions;
@@ -56,9 +58,10 @@ export class RunningBuild {
   async run(): Promise<Record<string, string>> {
     const { frontend, frontendAttributes: attributes, definition } = this.request;
     if ((definition?.ops.length ?? 0) > 0) throw notOurs();
+    requireExports(this.request);
     try {
       const solved = frontend === '' ? await this.#returned.promise : await this.solve({ frontend, attributes });
-      return solved === undefined ? {} : await exportResult(this.request, solved);
+      return solved === undefined ? {} : await exportResult(this, this.#host, solved);
     } finally {
       this.feed.end();
     }
@@ -66,15 +69,12 @@ export class RunningBuild {
 
   /** Runs a frontend for this build. */
   async solve(call: FrontendCall): Promise<Solved> {
-    const status = transcriptStatus(this.feed, `${this.ref} ${this.#results.size}`);
     try {
-      const solved = await runFrontend(this, this.#host, call, status.report);
-      status.end();
+      const solved = await runFrontend(this, this.#host, call);
       if (solved.ref !== '') this.#results.set(solved.ref, solved);
       return solved;
     } catch (error) {
       this.#failure = error;
-      status.end(error);
       throw error;
     }
   }

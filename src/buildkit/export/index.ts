@@ -1,7 +1,8 @@
 import { EngineError } from '#errdefs';
-import { formatReference, parseReference, withDefaultTag } from '#reference';
-import type { Solved } from '../control/running-build.ts';
+import type { RunningBuild, Solved } from '../control/running-build.ts';
 import type { SolveRequest } from '../proto/control_pb.ts';
+import type { BuildKitHost } from '../types.ts';
+import { exportImage } from './image.ts';
 
 export interface Export {
   readonly type: string;
@@ -14,23 +15,23 @@ export function exportsOf({ exporters, exporter, exporterAttributes }: SolveRequ
   return exporter === '' ? [] : [{ type: exporter, attributes: exporterAttributes }];
 }
 
-/** Names that the result gets in the store. @throws `not-implemented` for an exporter that is not there */
-export function tagsOf(request: SolveRequest): readonly string[] {
-  return exportsOf(request).flatMap(({ type, attributes }) => {
-    if (type !== 'moby') throw new EngineError('not-implemented', `exporter ${JSON.stringify(type)} is not supported`);
-    return (attributes['name'] ?? '').split(',').filter(Boolean);
-  });
+/** Before anything is built. @throws `not-found`, `invalid-argument` for what nobody could make of the result */
+export function requireExports(request: SolveRequest): void {
+  for (const { type } of exportsOf(request)) {
+    if (type !== 'moby') throw new EngineError('not-found', `exporter ${JSON.stringify(type)} could not be found`);
+  }
 }
 
-/** What the client is told of an image that is in the store with its names. */
-export async function exportResult(request: SolveRequest, { imageID }: Solved): Promise<Record<string, string>> {
-  if (imageID === undefined || exportsOf(request).length === 0) return {};
-  const names = tagsOf(request)
-    .map((name) => formatReference(withDefaultTag(parseReference(name))))
-    .join(',');
-  return {
-    'containerimage.config.digest': imageID,
-    'containerimage.digest': imageID,
-    ...(names === '' ? {} : { 'image.name': names }),
-  };
+/** Makes of the result what was asked for; answers what the client is told of it. */
+export async function exportResult(
+  build: RunningBuild,
+  host: BuildKitHost,
+  { imageID }: Solved,
+): Promise<Record<string, string>> {
+  const answer: Record<string, string> = {};
+  if (imageID === undefined) return answer;
+  for (const { attributes } of exportsOf(build.request)) {
+    Object.assign(answer, await exportImage(build, host, imageID, attributes));
+  }
+  return answer;
 }

@@ -1,6 +1,8 @@
+import { definitionVertex, ignoreVertex } from '#builder';
 import { maxDockerfileBytes, parseDockerignore } from '#dockerfile';
 import type { ClientSession } from '../session/client-session.ts';
 import { readFiles } from '../session/synced-folder.ts';
+import type { VertexStatus } from '../status/vertex-status.ts';
 import type { DockerfileSource } from './attributes.ts';
 
 export interface ReadDockerfile {
@@ -14,14 +16,24 @@ export interface ReadDockerfile {
 export async function readDockerfile(
   session: ClientSession,
   { context, dockerfile, filename }: DockerfileSource,
-  { signal }: { signal: AbortSignal },
+  { signal, status }: { signal: AbortSignal; status: VertexStatus },
 ): Promise<ReadDockerfile> {
   const options = { limitBytes: maxDockerfileBytes, signal };
   const names = [filename, `${filename}.dockerignore`, ...(filename === 'Dockerfile' ? ['dockerfile'] : [])];
-  const files = await readFiles(session, { name: dockerfile, followPaths: names }, options);
+  const definition = definitionVertex(filename);
+  const files = await status.during(definition, async () => {
+    const read = await readFiles(session, { name: dockerfile, followPaths: names }, options);
+    const current = read.get(filename)?.byteLength ?? 0;
+    status.part(definition.digest, 'transferring dockerfile:', { name: 'transferring', current, done: true });
+    return read;
+  });
   const bytes = files.get(filename) ?? files.get('dockerfile');
+  const loading = status.later(ignoreVertex, 'transferring context:');
+  loading.show();
   const ignore =
     files.get(`${filename}.dockerignore`) ??
     (await readFiles(session, { name: context, followPaths: ['.dockerignore'] }, options)).get('.dockerignore');
+  loading.add(ignore?.byteLength ?? 0);
+  loading.end();
   return { bytes, excludes: ignore === undefined ? [] : parseDockerignore(ignore) };
 }

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { contextVertex } from '#builder';
 import { EngineError } from '#errdefs';
-import type { OnProgress } from '#transfer';
 import type { FrontendCall, RunningBuild, Solved } from '../control/running-build.ts';
-import { tagsOf } from '../export/index.ts';
 import { SyncedFolder } from '../session/synced-folder.ts';
 import type { BuildKitHost } from '../types.ts';
 import { decodeAttributes } from './attributes.ts';
@@ -13,18 +12,18 @@ export async function runFrontend(
   build: RunningBuild,
   host: BuildKitHost,
   { frontend, attributes }: FrontendCall,
-  onProgress: OnProgress,
 ): Promise<Solved> {
   if (frontend !== 'dockerfile.v0') throw new EngineError('not-implemented', `frontend ${frontend} is not supported`);
   const { options, source } = decodeAttributes(attributes);
   const session = await build.session();
-  const { signal } = build;
-  const { excludes } = await readDockerfile(session, source, { signal });
+  const { signal, status } = build;
+  const { excludes } = await readDockerfile(session, source, { signal, status });
+  const listing = status.later(contextVertex, 'transferring context:');
   await using folder = await SyncedFolder.open(session, { name: source.context, excludes }, { signal });
   const built = await host.build({
-    source: { listed: folder.listed() },
-    options: { ...options, t: tagsOf(build.request) },
-    onProgress,
+    source: { listed: listing.counted(folder.listed()) },
+    options,
+    onStatus: status.on,
     signal,
   });
   return { ref: randomBytes(16).toString('hex'), imageID: built.id, metadata: {} };

@@ -23,8 +23,14 @@ export function targetReference(repo: string, tag: string | undefined): Referenc
   return withTag(reference, tag);
 }
 
-/** Points a name at an image; an image that had the name before keeps its other names. */
-export async function tagImage(ctx: EngineContext, source: string, repo: string, tag?: string): Promise<void> {
+/** Points a name at an image; an image that had the name before keeps its other names. `action` is what an undo is told of. */
+export async function tagImage(
+  ctx: EngineContext,
+  source: string,
+  repo: string,
+  tag?: string,
+  action: 'tag' | 'build' = 'tag',
+): Promise<void> {
   const reference = targetReference(repo, tag);
   if (familiarName(reference) === 'sha256') {
     const message = 'refusing to create an ambiguous tag using digest algorithm as name';
@@ -32,7 +38,7 @@ export async function tagImage(ctx: EngineContext, source: string, repo: string,
   }
   const image = resolveImage(ctx, source);
   const name = familiarString(reference);
-  const keep = ctx.metadata.journal.keeping('tag', name);
+  const keep = ctx.metadata.journal.keeping(action, name);
   await ctx.metadata.images.tag(image.id, formatReference(reference), keep, taggedTarget(ctx, image, source));
   ctx.events.emit({ type: 'image', action: 'tag', id: image.id, attributes: { ...image.labels, name } });
 }
