@@ -16,6 +16,7 @@ import { atStep, failedStep } from './failed-step.ts';
 import { placeFault } from './fault.ts';
 import { otherFrontend } from './frontend.ts';
 import { type BuildGraph, buildGraph } from './graph.ts';
+import { neededFiles } from './needed-files.ts';
 import { BuildWatch, ClassicProgress, type Tell } from './progress/index.ts';
 import { inputsFirst, Solver, type Vertex } from './solver/index.ts';
 import { buildTimes } from './source-date-epoch.ts';
@@ -63,7 +64,7 @@ export async function startBuild(
   const networkMode = networkModeOf(request.networkMode);
   await using held = new AsyncDisposableStack();
   const read = await readContext(request);
-  held.use(read.context);
+  held.use(read.contexts);
   const plan = planOf(host, request, read, { networkMode, ...how });
   const lease = held.use(await host.metadata.lease());
   const times = buildTimes(request.buildArgs, host);
@@ -71,7 +72,7 @@ export async function startBuild(
   const recorder = new Recorder(host, lease, { foreign, times, keepsNothing: request.inspect !== undefined });
   held.defer(() => recorder.settle());
   const session = held.use(
-    new BuildSession({ host, request, context: read.context, ignored: read.ignored, recorder, times }),
+    new BuildSession({ host, request, contexts: read.contexts, ignored: read.ignored, recorder, times }),
   );
   const all = held.move();
   return { read, plan, recorder, session, [Symbol.asyncDispose]: () => all.disposeAsync() };
@@ -90,6 +91,7 @@ function planOf(
     return new BuildPlan(read.dockerfile, {
       ...{ target, labels, buildArgs, targetPlatform, ...how },
       buildPlatform: host.platform,
+      contexts: request.contexts,
     });
   } catch (error) {
     placeFault(error, read.text);
@@ -123,6 +125,7 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     }
     warnings = checked.warnings;
     const stages = plan.convert(bases);
+    for (const [name, paths] of neededFiles(stages)) read.contexts.need(name, paths);
     const images = await resolveCopyImages(host, request, stages, tell);
     const graph = buildGraph(session, stages, images);
     tell({ kind: 'graph', graph, stages });
@@ -154,7 +157,7 @@ function newExplainer(
   host: BuilderHost,
   request: BuildRequest,
   recorder: Recorder,
-  { context, ignored }: ReadContext,
+  { contexts, ignored }: ReadContext,
   startedMs: number,
 ): Explainer {
   let leftBytes = maxRehashedBytes;
@@ -165,6 +168,7 @@ function newExplainer(
     linesOf: (content) => host.fileLists.find(content),
     lost: (key) => (recorder.hadImage(key) ? 'image-removed' : host.wasPruned(key) ? 'pruned' : undefined),
     async digestAs(path, { name, mode }) {
+      const context = await contexts.get();
       const sizeBytes = (await context.lstat(toBytes(path)))?.sizeBytes ?? 0;
       if (sizeBytes > leftBytes) return undefined;
       leftBytes -= sizeBytes;

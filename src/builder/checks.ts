@@ -78,6 +78,7 @@ function failureOf(
 function checkedBases(plan: BuildPlan, bases: ReadonlyMap<number, ResolvedBase>): Map<number, CheckedBase> {
   return new Map(
     plan.stages.map(({ stage, base }): [number, CheckedBase] => {
+      if (base.kind === 'files') return [stage.index, { kind: 'scratch' }];
       if (base.kind !== 'image') return [stage.index, base];
       const resolved = bases.get(stage.index);
       return [stage.index, { ...base, ...(resolved ? { image: checkedImage(resolved) } : {}) }];

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import {
   type Dockerfile,
   IgnoreMatcher,
@@ -9,14 +8,13 @@ import {
 } from '#dockerfile';
 import { EngineError } from '#errdefs';
 import { readAll } from '#streams';
-import { type BuildContext, ContextTree, cleanTreePath, statPath, toBytes } from './executor/index.ts';
+import { Contexts } from './contexts.ts';
+import { type BuildContext, cleanTreePath, statPath, toBytes } from './executor/index.ts';
 import { type DockerfileText, placeFault } from './fault.ts';
-import { ListedTree } from './listed/index.ts';
-import { remoteContext } from './remote-context.ts';
 import type { BuildRequest } from './types.ts';
 
 export interface ReadContext {
-  readonly context: BuildContext;
+  readonly contexts: Contexts;
   readonly dockerfile: Dockerfile;
   readonly text: DockerfileText;
   /** The patterns of its .dockerignore. */
@@ -26,25 +24,32 @@ export interface ReadContext {
 const maxIgnoreBytes = 16 << 20;
 
 /**
- * Takes the context in and reads its Dockerfile. The client has applied .dockerignore already; as in dockerd only the two files that it always
- * sends are then taken out where the patterns say so. The caller disposes the tree.
+ * Reads the Dockerfile, and takes in the context that it comes with. The caller disposes the contexts.
  * @throws EngineError, LocationError in Docker's words
  */
 export async function readContext(request: BuildRequest): Promise<ReadContext> {
-  const context = await openContext(request);
+  const contexts = new Contexts(request);
   try {
-    const { path, bytes } = await readDockerfile(context, request.dockerfile || 'Dockerfile');
-    const text = { name: path, lines: linesOf(bytes.toString()) };
-    const dockerfile = parsed(bytes, text);
-    const ignored = await readIgnored(context);
-    for (const name of ['.dockerignore', path]) {
-      if (ignored.excludes(name)) context.remove(cleanTreePath(toBytes(name)));
-    }
-    return { context, dockerfile, text, ignored };
+    const given = request.dockerfileText;
+    if (!given) return { contexts, ...(await readFrom(await contexts.get(), request.dockerfile || 'Dockerfile')) };
+    const text = { name: given.name, lines: linesOf(Buffer.from(given.bytes).toString()) };
+    return { contexts, text, dockerfile: parsed(given.bytes, text), ignored: new IgnoreMatcher(given.ignored) };
   } catch (error) {
-    await context[Symbol.asyncDispose]();
+    await contexts[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** The client has applied .dockerignore already; as in dockerd only the two files that it always sends are then taken out where the patterns say so. */
+async function readFrom(context: BuildContext, wanted: string): Promise<Omit<ReadContext, 'contexts'>> {
+  const { path, bytes } = await readDockerfile(context, wanted);
+  const text = { name: path, lines: linesOf(bytes.toString()) };
+  const dockerfile = parsed(bytes, text);
+  const ignored = await readIgnored(context);
+  for (const name of ['.dockerignore', path]) {
+    if (ignored.excludes(name)) context.remove(cleanTreePath(toBytes(name)));
+  }
+  return { dockerfile, text, ignored };
 }
 
 function parsed(bytes: Uint8Array, text: DockerfileText): Dockerfile {
@@ -54,16 +59,6 @@ function parsed(bytes: Uint8Array, text: DockerfileText): Dockerfile {
     placeFault(error, text);
     throw error;
   }
-}
-
-async function openContext(request: BuildRequest): Promise<BuildContext> {
-  const { listed, signal } = request;
-  const dataPath = join(request.scratchDir, 'context');
-  if (listed) return await ListedTree.open(listed.context, { ...listed, dataPath, report: request.onProgress, signal });
-  const source = request.remote
-    ? await remoteContext(request.remote, { ...request, folder: request.scratchDir })
-    : request.context;
-  return await ContextTree.read(source, dataPath, { signal });
 }
 
 async function readDockerfile(context: BuildContext, path: string): Promise<{ path: string; bytes: Buffer }> {

@@ -5,6 +5,7 @@ import { startBuild } from './build.ts';
 import type { KeyComponents } from './executor/index.ts';
 import { EarlierSteps } from './explain/index.ts';
 import { type BuildGraph, buildGraph, type StepVertex } from './graph.ts';
+import { neededFiles } from './needed-files.ts';
 import { silently } from './progress/index.ts';
 import { type Prediction, predict } from './solver/index.ts';
 import type { BuilderHost, BuildRequest } from './types.ts';
@@ -27,6 +28,7 @@ export async function predictBuild(host: BuilderHost, request: BuildRequest): Pr
   const { plan, session, recorder } = started;
   const bases = await resolveBases(here, request, plan, silently);
   const stages = plan.convert(bases);
+  for (const [name, paths] of neededFiles(stages)) started.read.contexts.need(name, paths);
   const images = await resolveCopyImages(here, request, stages, silently);
   const graph = buildGraph(session, stages, images);
   const predictions = await predict(graph.ends, {

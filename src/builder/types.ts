@@ -142,15 +142,38 @@ export interface BuilderHost {
   ): Promise<{ id: Digest; config: ImageConfig }>;
 }
 
-export interface BuildRequest {
-  /** A tar, plain or compressed. Nobody reads it when there is a `remote`. */
+/** A folder that is elsewhere. It is listed when it is known what a build needs of it, and not at all when that is nothing. */
+export interface SyncedFolder {
+  /** `paths` (as COPY has its sources; none are all) and what they link to. @throws EngineError when the folder is not there */
+  list(
+    paths: readonly string[] | undefined,
+    options: { signal: AbortSignal },
+  ): Promise<ListedContext & AsyncDisposable>;
+}
+
+/** Where the files of a context come from; nobody reads the tar where there is anything else. */
+export interface ContextFiles {
+  /** A tar, plain or compressed. */
   readonly context: ByteSource;
   /** A listing in its place, and what is remembered of earlier ones. */
   readonly listed?: { readonly context: ListedContext; readonly memory: ContextMemory };
+  readonly synced?: { readonly folder: SyncedFolder; readonly memory: ContextMemory };
   /** A URL or a git repository in its place. */
   readonly remote?: string;
+}
+
+/** A further context: stands in for the stage or image of its name. */
+export type NamedContext =
+  | { readonly kind: 'image'; readonly reference: string }
+  | ({ readonly kind: 'files' } & ContextFiles);
+
+export interface BuildRequest extends ContextFiles {
+  /** By their names, in lower case and without `:latest`. */
+  readonly contexts?: ReadonlyMap<string, NamedContext>;
   /** Path inside the context. */
   readonly dockerfile: string;
+  /** The Dockerfile itself, where it does not come with the context, and the patterns of what the context leaves out. */
+  readonly dockerfileText?: { readonly name: string; readonly bytes: Uint8Array; readonly ignored: readonly string[] };
   readonly tags: readonly string[];
   readonly buildArgs: Readonly<Record<string, string | null>>;
   readonly labels: Readonly<Record<string, string>>;

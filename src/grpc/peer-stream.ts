@@ -65,16 +65,11 @@ export class PeerStream implements Disposable {
    * @throws EngineError with what the other side says went wrong; `unavailable` when it goes away
    */
   async *messages(): AsyncGenerator<Uint8Array> {
-    let rest: Buffer = Buffer.alloc(0);
+    const frames = new Frames();
     try {
       for await (const chunk of this.#stream as AsyncIterable<Buffer>) {
-        rest = rest.byteLength === 0 ? chunk : Buffer.concat([rest, chunk]);
-        let at = 0;
-        for (let end = frameEnd(rest, at); end !== undefined; end = frameEnd(rest, at)) {
-          yield rest.subarray(at + prefixBytes, end);
-          at = end;
-        }
-        rest = rest.subarray(at);
+        frames.push(chunk);
+        for (let message = frames.next(); message; message = frames.next()) yield message;
       }
     } catch (cause) {
       this.#signal.throwIfAborted();
@@ -82,7 +77,7 @@ export class PeerStream implements Disposable {
       if (this.#status === undefined) throw gone(cause);
     }
     this.#signal.throwIfAborted();
-    this.#requireSuccess(rest.byteLength);
+    this.#requireSuccess(frames.leftBytes);
   }
 
   #requireSuccess(leftBytes: number): void {
@@ -99,14 +94,40 @@ export class PeerStream implements Disposable {
   }
 }
 
-/** Where the frame that starts at `at` ends; undefined while it is not all there. */
-function frameEnd(bytes: Buffer, at: number): number | undefined {
-  if (bytes.byteLength - at < prefixBytes) return undefined;
-  if (bytes[at] !== 0) throw new EngineError('invalid-argument', 'a compressed message, which nobody asked for');
-  const sizeBytes = bytes.readUInt32BE(at + 1);
+/** Bytes cut into messages. A message in many pieces is put together once, when it is all there. */
+class Frames {
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #neededBytes = prefixBytes;
+
+  get leftBytes(): number {
+    return this.#bytes;
+  }
+
+  push(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.byteLength;
+  }
+
+  /** @throws `invalid-argument` for a message that nobody may send */
+  next(): Uint8Array | undefined {
+    if (this.#bytes < this.#neededBytes) return undefined;
+    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+    const end = prefixBytes + messageSize(bytes);
+    const isWhole = bytes.byteLength >= end;
+    const rest = isWhole ? bytes.subarray(end) : bytes;
+    this.#chunks = rest.byteLength > 0 ? [rest] : [];
+    this.#bytes = rest.byteLength;
+    this.#neededBytes = isWhole ? prefixBytes : end;
+    return isWhole ? bytes.subarray(prefixBytes, end) : undefined;
+  }
+}
+
+function messageSize(bytes: Buffer): number {
+  if (bytes[0] !== 0) throw new EngineError('invalid-argument', 'a compressed message, which nobody asked for');
+  const sizeBytes = bytes.readUInt32BE(1);
   if (sizeBytes > maxMessageBytes) throw new EngineError('invalid-argument', `a message of ${sizeBytes} bytes`);
-  const end = at + prefixBytes + sizeBytes;
-  return end <= bytes.byteLength ? end : undefined;
+  return sizeBytes;
 }
 
 /** Messages are percent-encoded where they are not ASCII. */

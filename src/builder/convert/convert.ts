@@ -16,6 +16,7 @@ import {
 import type { RunConfig } from '#oci';
 import type { ArgumentScope } from './arguments.ts';
 import { copyOperation } from './files.ts';
+import type { NamedContexts } from './named-contexts.ts';
 import type { ConfigOperation, Operation } from './operations.ts';
 import { runOperation } from './run.ts';
 
@@ -29,6 +30,7 @@ export interface StageScope {
   author: string;
   cmdSet: boolean;
   readonly networkMode: string;
+  readonly contexts?: NamedContexts | undefined;
 }
 
 /**

@@ -105,7 +105,7 @@ export interface RunOperation extends Recorded {
 }
 
 export type CopyFrom =
-  | { readonly kind: 'context' }
+  | { readonly kind: 'context' /** Of a further one. */; readonly name?: string }
   | { readonly kind: 'stage'; readonly stage: number }
   | { readonly kind: 'image'; readonly reference: string };
 

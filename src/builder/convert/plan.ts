@@ -13,6 +13,7 @@ import { type Digest, type ImageConfig, type Platform, parsePlatform, type RunCo
 import { atStepSync } from '../failed-step.ts';
 import { ArgumentScope, type GivenArguments, predefinedArguments, unusedArguments } from './arguments.ts';
 import { convertInstruction, type StageScope } from './convert.ts';
+import { contextBase, type NamedContexts, namedContext, wholeContext } from './named-contexts.ts';
 import type { Operation, PlannedStage, PlannedStep } from './operations.ts';
 import { shownText } from './shown-text.ts';
 import { fromsOf, neededStages, stageNamed, stagesUpTo } from './stages.ts';
@@ -27,6 +28,7 @@ export interface PlanOptions {
   readonly allStages?: boolean;
   /** Nothing of it will be executed. */
   readonly checkOnly?: boolean;
+  readonly contexts?: NamedContexts | undefined;
   readonly buildPlatform: Platform;
   readonly targetPlatform: Platform;
 }
@@ -40,6 +42,8 @@ export interface DraftStage {
   readonly base:
     | { readonly kind: 'scratch' }
     | { readonly kind: 'stage'; readonly stage: number }
+    /** The files of a further context. */
+    | { readonly kind: 'files'; readonly context: string }
     | { readonly kind: 'image'; readonly reference: string; readonly platform: string };
 }
 
@@ -81,7 +85,8 @@ export class BuildPlan {
     this.#meta = new ArgumentScope(this.#given);
     this.#declareMeta();
     this.metaSteps = dockerfile.metaArgs.map((arg) => arg.source);
-    this.stages = this.#draftStages(withLabels(stagesUpTo(dockerfile, options.target), options.labels));
+    const stages = stagesUpTo(dockerfile, options.target).map((stage) => this.#replaced(stage));
+    this.stages = this.#draftStages(withLabels(stages, options.labels));
     this.totalSteps =
       this.metaSteps.length + this.stages.reduce((sum, { stage }) => sum + 1 + stage.instructions.length, 0);
     if (!options.checkOnly) for (const { stage, needed } of this.stages) if (needed) checkSupported(stage.instructions);
@@ -157,7 +162,14 @@ export class BuildPlan {
     });
   }
 
+  /** A context by the name of a stage stands in for all of it. */
+  #replaced(stage: Stage): Stage {
+    return namedContext(stage.name, this.#options.contexts) ? { ...stage, instructions: [] } : stage;
+  }
+
   #baseOf(stage: Stage, stages: readonly Stage[]): DraftStage['base'] {
+    const replaced = namedContext(stage.name, this.#options.contexts);
+    if (replaced) return contextBase(replaced, '');
     const reference = this.#expandMeta(stage.baseName, stage);
     if (reference === '') {
       const hint = this.#argumentHint(stage.baseName);
@@ -167,7 +179,9 @@ export class BuildPlan {
     checkPlatform(platform, stage);
     const earlier = stageNamed(stages, stage.index, reference);
     if (earlier !== undefined) return { kind: 'stage', stage: earlier };
-    return reference === 'scratch' ? { kind: 'scratch' } : { kind: 'image', reference, platform };
+    if (reference === 'scratch') return { kind: 'scratch' };
+    const named = namedContext(reference, this.#options.contexts);
+    return named ? contextBase(named, platform) : { kind: 'image', reference, platform };
   }
 
   /** For a variable in FROM that nothing declares. */
@@ -197,6 +211,7 @@ export class BuildPlan {
       author: '',
       cmdSet: false,
       networkMode: this.#options.networkMode,
+      contexts: this.#options.contexts,
     };
     const from = this.#fromStep(draft, { ...start, config }, triggers ?? [], scope);
     const steps = draft.stage.instructions.map((instruction, index): PlannedStep => {
@@ -223,7 +238,7 @@ export class BuildPlan {
     ends: ReadonlyMap<number, RunConfig>,
   ): Extract<Operation, { kind: 'scratch' | 'image' | 'stage' }> {
     const { base, stage } = draft;
-    if (base.kind === 'scratch') return { kind: 'scratch', config: withPath({}) };
+    if (base.kind === 'scratch' || base.kind === 'files') return { kind: 'scratch', config: withPath({}) };
     if (base.kind === 'stage') {
       return { kind: 'stage', stage: base.stage, config: withPath(ends.get(base.stage) ?? {}) };
     }
@@ -235,8 +250,9 @@ export class BuildPlan {
   #fromStep(draft: DraftStage, start: Operation, triggers: readonly string[], scope: StageScope): PlannedStep {
     const { stage, firstStep } = draft;
     const triggered = atStepSync(firstStep, () => triggers.map((text) => this.#trigger(text, scope)));
-    const operations = [start, ...triggered.map(({ operation }) => operation)];
-    const shown = [undefined, ...triggered.map((trigger) => trigger.shown)];
+    const files = draft.base.kind === 'files' ? [wholeContext(draft.base.context, scope)] : [];
+    const operations = [start, ...files, ...triggered.map(({ operation }) => operation)];
+    const shown = [undefined, ...files.map(() => undefined), ...triggered.map((trigger) => trigger.shown)];
     const step = { number: firstStep, text: stage.source, operations, shown };
     if (triggers.length === 0) return step;
     return { ...step, preface: `# Executing ${triggers.length} build trigger${triggers.length > 1 ? 's' : ''}\n` };

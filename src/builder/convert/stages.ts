@@ -1,5 +1,6 @@
 import { type Dockerfile, type Instruction, LocationError, mountFrom, nearestName, type Stage } from '#dockerfile';
 import { EngineError } from '#errdefs';
+import { type NamedContexts, namedContext } from './named-contexts.ts';
 import type { CopyFrom } from './operations.ts';
 
 /** Stages up to the target. @throws EngineError `invalid-argument` in Docker's words. */
@@ -54,10 +55,16 @@ export function stageReferred(stages: readonly Stage[], current: number, from: s
 }
 
 /** What a `from` of COPY or of a mount means; empty is the context. @throws EngineError in Docker's words. */
-export function copyFrom(from: string, at: { stages: readonly Stage[]; stageIndex: number }): CopyFrom {
+export function copyFrom(
+  from: string,
+  at: { stages: readonly Stage[]; stageIndex: number; contexts?: NamedContexts | undefined },
+): CopyFrom {
   if (from === '') return { kind: 'context' };
   const stage = stageReferred(at.stages, at.stageIndex, from);
-  return stage === undefined ? { kind: 'image', reference: from } : { kind: 'stage', stage };
+  if (stage !== undefined) return { kind: 'stage', stage };
+  const named = namedContext(from, at.contexts);
+  if (named?.context.kind === 'files') return { kind: 'context', name: named.name };
+  return { kind: 'image', reference: named?.context.kind === 'image' ? named.context.reference : from };
 }
 
 /** As written: variables mean nothing there. */

@@ -146,7 +146,7 @@ export class CopyOp implements Op<StepState> {
         else if (kind === 'git') found.push(await this.#checkOut(source, work));
         else {
           const tree = await this.#sourceTree(inputs, work);
-          const ignored = isContext ? this.#session.ignored : undefined;
+          const ignored = isContext && from.name === undefined ? this.#session.ignored : undefined;
           const hint = (path: ByteString) => missingHint(tree, path, ignored);
           const options = { signal: work.signal, missingPrefix, excludes, parents, hint };
           const chosen = await selectSources(tree, [source], options);
@@ -188,7 +188,8 @@ export class CopyOp implements Op<StepState> {
   }
 
   async #sourceTree(inputs: readonly StepState[], work: Work): Promise<SourceTree> {
-    if (this.#operation.from.kind === 'context') return this.#session.context;
+    const { from } = this.#operation;
+    if (from.kind === 'context') return await this.#session.contexts.get(from.name);
     const source = inputs[1]!;
     await this.#session.recorder.hold(source);
     return await this.#session.views.tree(chainOf(source), work);

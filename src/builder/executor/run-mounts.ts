@@ -17,6 +17,7 @@ import { type SourceTree, statPath, toBytes } from './source-tree.ts';
 import type { StepState } from './state.ts';
 import { snapshotKey } from './views.ts';
 
+type ContextFrom = Extract<CopyFrom, { kind: 'context' }>;
 type Key = Readonly<Record<string, unknown>>;
 
 /** What mounts add to a step's cache key: the files that are bound, and the shape of the rest. What a cache holds never counts. */
@@ -150,9 +151,10 @@ class Sources {
   /** One digest over what is at `source`; with times where those are not the checkout's. */
   async contentOf(from: CopyFrom, source: string): Promise<string> {
     const isContext = from.kind === 'context';
-    const selected = isContext
-      ? await this.#inContext(source)
-      : await find(await this.#session.views.tree(chainOf(await this.#next()), this.work), source);
+    const selected =
+      from.kind === 'context'
+        ? await this.#inContext(from, source)
+        : await find(await this.#session.views.tree(chainOf(await this.#next()), this.work), source);
     const files = await fileComponents([selected], { withOwners: !isContext, signal: this.work.signal });
     const content = componentsDigest(files);
     if (isContext || this.#moment === undefined) return content;
@@ -163,15 +165,17 @@ class Sources {
   async locate(from: CopyFrom, source: string): Promise<{ chain: readonly DiffID[]; source: string }> {
     if (from.kind !== 'context') return { chain: chainOf(await this.#next()), source };
     const { contextLayers } = this.#session;
-    const name = `${this.#moment} ${source}`;
+    const name = `${this.#moment} ${from.name ?? ''}:${source}`;
     const layer =
-      contextLayers.get(name) ?? contextLayer(this.#session, await this.#inContext(source), this.#moment, this.work);
+      contextLayers.get(name) ??
+      contextLayer(this.#session, await this.#inContext(from, source), this.#moment, this.work);
     contextLayers.set(name, layer);
     return await layer;
   }
 
-  async #inContext(source: string): Promise<Selected> {
-    return await find(this.#session.context, source, 'file not found in build context or excluded by .dockerignore: ');
+  async #inContext({ name }: ContextFrom, source: string): Promise<Selected> {
+    const tree = await this.#session.contexts.get(name);
+    return await find(tree, source, 'file not found in build context or excluded by .dockerignore: ');
   }
 
   async folder(chain: readonly DiffID[], source: string): Promise<string> {

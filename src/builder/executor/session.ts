@@ -6,11 +6,11 @@ import { type ByteSource, coalesce } from '#streams';
 import type { Work } from '../solver/index.ts';
 import type { BuildTimes } from '../source-date-epoch.ts';
 import type { BuilderHost, BuildRequest } from '../types.ts';
-import type { BuildContext } from './build-context.ts';
 import type { ContextLayer } from './context-layer.ts';
 import { LayerDraft } from './layer-draft.ts';
 import { type Moment, momentOf } from './moment.ts';
 import type { Recorder } from './recorder.ts';
+import type { SourceTree } from './source-tree.ts';
 import { Spool } from './spool.ts';
 import type { StepState } from './state.ts';
 import { Views } from './views.ts';
@@ -18,11 +18,16 @@ import { Views } from './views.ts';
 /** A tar of small files comes in small pieces; the ingester's thread is better fed in large ones. */
 const ingestBytes = 1 << 20;
 
+/** The build's own context, and those of a name. */
+export interface ContextSource {
+  get(name?: string): Promise<SourceTree>;
+}
+
 /** What the operations of one build share. Dispose ends its mounts. */
 export class BuildSession implements AsyncDisposable {
   readonly host: BuilderHost;
   readonly request: BuildRequest;
-  readonly context: BuildContext;
+  readonly contexts: ContextSource;
   /** The patterns of its .dockerignore. */
   readonly ignored: IgnoreMatcher;
   readonly recorder: Recorder;
@@ -35,14 +40,14 @@ export class BuildSession implements AsyncDisposable {
   constructor(parts: {
     host: BuilderHost;
     request: BuildRequest;
-    context: BuildContext;
+    contexts: ContextSource;
     ignored: IgnoreMatcher;
     recorder: Recorder;
     times: BuildTimes;
   }) {
     this.host = parts.host;
     this.request = parts.request;
-    this.context = parts.context;
+    this.contexts = parts.contexts;
     this.ignored = parts.ignored;
     this.#times = parts.times;
     this.recorder = parts.recorder;
