@@ -134,12 +134,37 @@ function ask({ host, port, request, isHead, endMs }: Asking): Promise<number> {
   });
 }
 
-async function pullBlob(address: string, name: string, digest: string): Promise<{ firstMs: number; totalMs: number }> {
+/** Into one buffer, again and again: `fetch` would be slower than either server. */
+function pullBlob(address: string, name: string, digest: string): Promise<{ firstMs: number; totalMs: number }> {
+  const [host = '', port = ''] = address.split(':');
   const startedMs = performance.now();
-  const answer = await fetch(`http://${address}/v2/${name}/blobs/${digest}`);
-  let firstMs = 0;
-  for await (const _ of answer.body!) firstMs ||= performance.now() - startedMs;
-  return { firstMs, totalMs: performance.now() - startedMs };
+  return new Promise((resolve, reject) => {
+    let firstMs = 0;
+    let answer: { headBytes: number; allBytes: number } | undefined;
+    let cameBytes = 0;
+    const take = (sizeBytes: number, buffer: Uint8Array): boolean => {
+      answer ??= headOf(Buffer.from(buffer.buffer, 0, sizeBytes));
+      cameBytes += sizeBytes;
+      if (cameBytes > answer.headBytes) firstMs ||= performance.now() - startedMs;
+      if (cameBytes < answer.allBytes) return true;
+      socket.destroy();
+      resolve({ firstMs, totalMs: performance.now() - startedMs });
+      return true;
+    };
+    const onread = { buffer: new Uint8Array(256 << 10), callback: take };
+    const socket = connect({ host, port: Number(port), onread }, () =>
+      socket.write(`GET /v2/${name}/blobs/${digest} HTTP/1.1\r\nHost: ${address}\r\n\r\n`),
+    );
+    socket.on('error', reject);
+  });
+}
+
+/** Both servers send their heads in one piece. */
+function headOf(start: Buffer): { headBytes: number; allBytes: number } {
+  const headBytes = start.indexOf('\r\n\r\n') + 4;
+  const head = start.toString('latin1', 0, headBytes);
+  if (!head.startsWith('HTTP/1.1 200')) throw new Error(head);
+  return { headBytes, allBytes: headBytes + Number(/content-length: (\d+)/i.exec(head)![1]) };
 }
 
 type Figures = Readonly<Record<string, number>>;

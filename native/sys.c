@@ -30,6 +30,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -1194,6 +1195,28 @@ static napi_value do_write_some(napi_env env, napi_callback_info info) {
   return make_number(env, (double)size);
 }
 
+static napi_value do_send_file(napi_env env, napi_callback_info info) {
+  napi_value args[4];
+  int out, in;
+  int64_t offset, length;
+  if (!get_args(env, info, 4, args) || !get_fd(env, args[0], &out) || !get_fd(env, args[1], &in) ||
+      !get_int(env, args[2], "offset", &offset) || !get_int(env, args[3], "length", &length))
+    return NULL;
+  off_t at = offset;
+  ssize_t size;
+  RETRY(size, sendfile(out, in, &at, (size_t)length));
+  if (size < 0 && errno != EAGAIN) return throw_errno(env, errno, "sendfile", NULL);
+  return make_number(env, (double)size);
+}
+
+static napi_value do_duplicate(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  int fd;
+  if (!get_args(env, info, 1, args) || !get_fd(env, args[0], &fd)) return NULL;
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return copy < 0 ? throw_errno(env, errno, "fcntl", NULL) : make_number(env, copy);
+}
+
 static napi_value do_shutdown(napi_env env, napi_callback_info info) {
   napi_value args[2];
   int fd;
@@ -1624,6 +1647,8 @@ static const struct {
     {"datagramConnect", do_datagram_connect},
     {"readRecords", do_read_records},
     {"writeSome", do_write_some},
+    {"sendFile", do_send_file},
+    {"duplicate", do_duplicate},
     {"whenReadable", do_when_readable},
     {"whenWritable", do_when_writable},
     {"shutdown", do_shutdown},

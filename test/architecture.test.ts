@@ -55,6 +55,7 @@ const surfaces: Readonly<Record<string, readonly string[]>> = {
     'files',
     'concurrency',
     'log',
+    'sys',
     'sqlite',
     'oci',
     'reference',

@@ -28,7 +28,22 @@ export async function readBlob(registry: Registry, exchange: Exchange, name: str
     sendEmpty(exchange, 200, { ...headers, 'Content-Length': sizeBytes });
     return;
   }
+  if (await sendAsFile(registry, exchange, digest, sizeBytes)) return;
   await sendBlob(exchange, digest, sizeBytes, (range) => registry.blobs.open(digest, range));
+}
+
+/** Answers whether it was sent so: a large blob goes from its file to the connection without passing through here. */
+async function sendAsFile(
+  { blobs, files }: Registry,
+  exchange: Exchange,
+  digest: Digest,
+  sizeBytes: number,
+): Promise<boolean> {
+  if (!blobs.openFile || !files) return false;
+  const answer = rangedAnswer(exchange, digest, sizeBytes);
+  const range = answer.range ?? { offset: 0, length: sizeBytes };
+  const open = () => blobs.openFile!(digest);
+  return await files.send(exchange.response, { ...answer, range, open });
 }
 
 /** A blob that is fetched from upstream while it is sent. */
@@ -70,16 +85,20 @@ async function sendBlob(
   sizeBytes: number,
   open: (range?: ByteRange) => AsyncIterable<Uint8Array>,
 ): Promise<void> {
+  const { status, headers, range } = rangedAnswer(exchange, digest, sizeBytes);
+  await sendStream(exchange, status, headers, open(range));
+}
+
+function rangedAnswer(exchange: Exchange, digest: Digest, sizeBytes: number) {
   const headers = blobHeaders(digest);
   const range = rangeWanted(exchange, headers.ETag, sizeBytes);
-  if (!range) return await sendStream(exchange, 200, { ...headers, 'Content-Length': sizeBytes }, open());
-  const last = range.offset + range.length - 1;
-  await sendStream(
-    exchange,
-    206,
-    { ...headers, 'Content-Length': range.length, 'Content-Range': `bytes ${range.offset}-${last}/${sizeBytes}` },
-    open(range),
-  );
+  if (!range) return { status: 200, headers: { ...headers, 'Content-Length': sizeBytes } };
+  const contentRange = `bytes ${range.offset}-${range.offset + range.length - 1}/${sizeBytes}`;
+  return {
+    status: 206,
+    headers: { ...headers, 'Content-Length': range.length, 'Content-Range': contentRange },
+    range,
+  };
 }
 
 /** RFC 9110 §13.1.5: with `If-Range` the range counts only of the blob that the client has the beginning of. */

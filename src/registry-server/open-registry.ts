@@ -2,6 +2,7 @@ import { KeyedLock } from '#concurrency';
 import { maxManifestBytes } from '#oci';
 import { Claims } from './claims.ts';
 import { Collector } from './collector.ts';
+import { FileSender } from './file-sender.ts';
 import { PullCounter } from './hub/pull-counter.ts';
 import { Scrub } from './operations/scrub.ts';
 import type { Limits, Registry, Retention, Stores } from './registry.ts';
@@ -47,6 +48,9 @@ export async function openRegistry(root: string, options: OpenRegistryOptions = 
   const scrub = opened.use(new Scrub(stores, { everyMs: options.scrubEveryMs ?? weekMs }));
   const upstreams = options.upstreams && opened.use(new PullThrough(stores, options.upstreams));
   if (options.upstreams) opened.use(new Eviction(stores, pulls, options.upstreams.rules));
+  const files = await FileSender.open();
+  if (files) opened.use(files);
   const held = opened.move();
-  return { ...stores, uploads, pulls, collector, scrub, upstreams, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  const parts = { uploads, files, pulls, collector, scrub, upstreams };
+  return { ...stores, ...parts, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }

@@ -165,6 +165,13 @@ export interface Sys {
   ): RecordReader;
   /** write(2) once: bytes taken, or -1 when it would block. */
   writeSome(fd: number, data: Uint8Array): number;
+  /**
+   * sendfile(2) once, from a file to a socket: bytes that the socket took, 0 at the end of the file, or -1 when a non-blocking socket would block. Reads from the
+   * disk what is not in memory: call it in a worker.
+   */
+  sendFile(socketFd: number, fileFd: number, offset: number, length: number): number;
+  /** A close-on-exec duplicate, the caller's to {@link close}. */
+  duplicate(fd: number): number;
   /** Calls back once when `fd` is readable, or at its end or error. Works on a duplicate of `fd`. */
   whenReadable(fd: number, callback: () => void): Watch;
   /** Calls back once when `fd` is writable, or broken. Works on a duplicate of `fd`. */

@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import type { Digest, DigestAlgorithm } from '#oci';
 import type { ByteSource } from '#streams';
 
@@ -21,6 +22,8 @@ export interface BlobStore {
   stat(digest: Digest): Promise<number | undefined>;
   /** A reader that has begun reads to the end, also when the blob is removed meanwhile. */
   open(digest: Digest, range?: ByteRange): ByteSource;
+  /** Where a blob is a file of this machine: the file, for the caller to close. */
+  openFile?(digest: Digest): Promise<FileHandle>;
   /** Answers whether it was there. */
   remove(digest: Digest): Promise<boolean>;
   /** In no order. */

@@ -29,6 +29,7 @@ export async function openDirectoryBlobs(root: string): Promise<BlobStore> {
   return {
     stat: async (digest) => (await statOrNothing(places.pathOf(digest)))?.size,
     open: (digest, range) => read(places.pathOf(digest), range),
+    openFile: (digest) => open(places.pathOf(digest), 'r'),
     remove: (digest) => removeIfPresent(places.pathOf(digest)),
     list: () => list(root, places),
     beginUpload: (key, algorithm) => FileUpload.begin(uploadPath(key), algorithm, places),
