@@ -5,6 +5,8 @@ import type { BlameOptions, ImageBlame } from './image-blame.ts';
 import type { CompareImagesOptions, ImageDifference } from './image-comparison.ts';
 import type { ImageFile, ImageFileFacts, ListFilesOptions } from './image-files.ts';
 import type {
+  AttestationOptions,
+  AttestationStatement,
   AuthAnswer,
   AuthConfig,
   BuildCachePruned,
@@ -114,6 +116,8 @@ export interface Images {
   inspect(name: string, options?: { platform?: string; manifests?: boolean }): Promise<ImageInspect>;
   /** What each step of the build that made an image did, and why (`/wherry/v1/builds/{name}`). @throws `not-found` when none is remembered. */
   buildReport(name: string): Promise<readonly BuildStepExplanation[]>;
+  /** Provenance and bills of materials that came with an image. @throws `not-found` for a platform that its index does not have. */
+  attestations(name: string, options?: AttestationOptions): Promise<readonly AttestationStatement[]>;
   history(name: string, options?: { platform?: string }): Promise<readonly HistoryItem[]>;
   /** Files of an image (`/wherry/v1/images/{name}/files`), in byte order of their names; nothing is mounted or run. */
   files(name: string, options?: ListFilesOptions & CallOptions): AsyncIterable<ImageFile>;

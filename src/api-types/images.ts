@@ -79,6 +79,23 @@ export interface ImageInspect {
   readonly Config: InspectedImageConfig | null;
 }
 
+/** An in-toto statement about an image. */
+export interface AttestationStatement {
+  readonly Descriptor: Descriptor;
+  readonly PredicateType: string;
+  /** When it was asked for. */
+  readonly Statement?: unknown;
+}
+
+export interface AttestationOptions {
+  /** Of an index; left out: the engine's own. */
+  readonly platform?: string;
+  /** Predicate types; none is all. */
+  readonly types?: readonly string[];
+  /** With each statement's text. */
+  readonly statement?: boolean;
+}
+
 /** `Id` is `<missing>` for layers whose image is not here. */
 export interface HistoryItem {
   readonly Comment: string;

@@ -57,6 +57,11 @@ export function images(transport: Transport): Images {
         query: { platform: platformJson(options.platform), manifests: options.manifests },
       }),
     buildReport: (name) => transport.json('GET', `/wherry/v1/builds/${encodeURIComponent(name)}`),
+    attestations: (name, options = {}) =>
+      transport.json('GET', `${named(name)}/attestations`, {
+        query: { platform: platformJson(options.platform), type: options.types, statement: options.statement },
+        version: '1.55',
+      }),
     history: (name, options = {}) =>
       transport.json('GET', `${named(name)}/history`, { query: { platform: platformJson(options.platform) } }),
     files: (name, { path, recursive, self, noFollow, signal } = {}) =>

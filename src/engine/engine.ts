@@ -24,6 +24,7 @@ import { killContainer, stopContainer } from './containers/stop.ts';
 import { updateContainer } from './containers/update.ts';
 import { waitContainer } from './containers/wait.ts';
 import type { EngineContext } from './context.ts';
+import { imageAttestations } from './images/attestations.ts';
 import { blameImage } from './images/blame.ts';
 import { commitContainer } from './images/commit.ts';
 import { compareImages } from './images/compare.ts';
@@ -64,6 +65,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
       list: (options) => listImagesWithManifests(ctx, options),
       inspect: (name, options) => inspectImage(ctx, name, options),
       buildReport: (name) => buildReport(ctx, name),
+      attestations: (name, options) => imageAttestations(ctx, name, options),
       history: (name, options) => imageHistory(ctx, name, options),
       files: (name, options) => imageFiles(ctx, name, options),
       file: (name, path, options) => imageFile(ctx, name, path, options),

@@ -9,6 +9,13 @@ export {
   manifestOf,
   type NewImageParts,
 } from './assemble.ts';
+export {
+  type Attestation,
+  attestationBlobs,
+  attestedManifest,
+  maxAttestationBytes,
+  presentAttestations,
+} from './attestations.ts';
 export { maxConfigBytes, readConfig, readDocument, readKnownConfig, readTarget } from './documents.ts';
 export { type IndexEntry, indexEntries } from './entries.ts';
 export { chooseMember, indexesOf, type PlatformImage, targetOfName } from './members.ts';

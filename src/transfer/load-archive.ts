@@ -88,13 +88,18 @@ export class LoadArchive {
     }
     const { start, rest } = await peek(item.body, sniffLength);
     const digest = digestOfPath(name);
-    if (isAttestation(start)) return;
+    if (isAttestation(start) && !this.#hasRoomFor(item.sizeBytes)) return;
     if (looksLikeLayer(start)) await handlers.layer({ name, digest, sizeBytes: item.sizeBytes, body: rest });
     else if (isJson(start) && item.sizeBytes <= maxDocumentBytes)
       this.#hold(name, digest, await readAll(rest, maxDocumentBytes, name));
     else if (item.sizeBytes <= maxOtherBytes) this.#hold(name, undefined, await readAll(rest, maxOtherBytes, name));
     else if (isManifestName(name))
       throw new EngineError('invalid-argument', `load ${name}: larger than ${maxDocumentBytes} bytes, or not JSON`);
+  }
+
+  /** For what an image is as good without: larger statements go by. */
+  #hasRoomFor(sizeBytes: number): boolean {
+    return sizeBytes <= maxDocumentBytes && this.#documentBytes + sizeBytes <= maxDocumentsBytes / 2;
   }
 
   #hold(name: string, digest: Digest | undefined, bytes: Buffer): void {

@@ -1,7 +1,7 @@
 import type { Ingester } from '#content';
 import { EngineError } from '#errdefs';
 import type { Lease, Metadata } from '#metadata';
-import { type Descriptor, type Digest, isDigest, parseIndex, parseTarget, type Target } from '#oci';
+import { type Descriptor, type Digest, isAttestation, isDigest, parseIndex, parseTarget, type Target } from '#oci';
 import { isReference, parseReference, type Reference } from '#reference';
 import type { LoadArchive } from './load-archive.ts';
 import { originalTarget } from './save-index.ts';
@@ -58,7 +58,7 @@ export interface LayoutDocument {
   readonly bytes: Buffer;
 }
 
-/** The manifests, indexes and configs below a target that the archive has; absent children of an index are left out. */
+/** The manifests, indexes, configs and statements below a target that the archive has; absent children of an index are left out. */
 export function documentsBelow(archive: LoadArchive, target: Descriptor): readonly LayoutDocument[] {
   const found = new Map<Digest, Buffer>();
   const take = (digest: Digest): Buffer | undefined => {
@@ -72,6 +72,8 @@ export function documentsBelow(archive: LoadArchive, target: Descriptor): readon
     const document = bytes && decode(bytes, descriptor);
     if (document?.kind === 'index') for (const child of document.index.manifests) visit(child, depth + 1);
     if (document?.kind === 'manifest') take(document.manifest.config.digest);
+    if (document?.kind === 'manifest' && isAttestation(descriptor))
+      for (const { digest } of document.manifest.layers) take(digest);
   };
   visit(target, 1);
   return [...found].map(([digest, bytes]) => ({ digest, bytes }));

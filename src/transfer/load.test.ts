@@ -290,10 +290,10 @@ test('absurd sizes are refused before they are held', async () => {
   await refused(fixture, await tarOf(['manifest.json', `[${' '.repeat(9 << 20)}]`]), /larger than/);
   const many = Array.from({ length: 9 }, (_, index) => [`${index}.json`, `{${' '.repeat((8 << 20) - 10)}}`] as const);
   await refused(fixture, await tarOf(...many), /documents exceed/);
-  const sbom = (at: number): Member => [
-    `blobs/sha256/${String(at).padStart(64, '0')}`,
-    `{"_type":"https://in-toto.io/Statement/v0.1"${' '.repeat(8_000_000)}}`,
-  ];
+  const sbom = (at: number): Member => {
+    const text = `{"_type":"https://in-toto.io/Statement/v0.1","at":${at}${' '.repeat(8_000_000)}}`;
+    return [blobPath(digestOf(text)), text];
+  };
   const layer = await randomLayer();
   const images = [
     ['c.json', configFor([layer])] as const,

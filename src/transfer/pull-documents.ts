@@ -65,7 +65,8 @@ export async function fetchTarget(call: PullCall): Promise<{ descriptor: Descrip
   return await fetchDocument(call, resolved);
 }
 
-async function fetchDocument(
+/** A manifest or index, kept; one that is here is not asked for. */
+export async function fetchDocument(
   call: PullCall,
   descriptor: Descriptor,
 ): Promise<{ descriptor: Descriptor; document: Target }> {
@@ -137,21 +138,30 @@ export async function fetchConfig(
 }
 
 async function configBytes(call: PullCall, digest: Digest, sizeBytes: number): Promise<Buffer> {
-  const { content, registry } = call.stores;
+  const { content } = call.stores;
   if (await content.stat(digest)) return await readDocument(content, digest, maxConfigBytes, 'image config');
   if (sizeBytes > maxConfigBytes) {
     throw new EngineError('invalid-argument', `pull image config ${digest}: larger than ${maxConfigBytes} bytes`);
   }
+  return await fetchBlob(call, { digest, sizeBytes, what: 'image config' });
+}
+
+/** A blob that is held in memory on its way, verified and kept; the caller has looked at its size. */
+export async function fetchBlob(
+  call: PullCall,
+  { digest, sizeBytes, what }: { readonly digest: Digest; readonly sizeBytes: number; readonly what: string },
+): Promise<Buffer> {
   const { auth, signal, onRetry } = call;
+  const { content, registry } = call.stores;
   const source = resumable((offset) => registry.blob(call.reference, digest, { auth, signal, offset, onRetry }), {
-    what: `fetch image config ${digest}`,
+    what: `fetch ${what} ${digest}`,
     sizeBytes,
     signal,
     ...attemptsOf(call.stores),
   });
-  const bytes = await readAll(source, sizeBytes, `image config ${digest}`);
+  const bytes = await readAll(source, sizeBytes, `${what} ${digest}`);
   if (digestOf(bytes, digestAlgorithm(digest)) !== digest) {
-    throw new EngineError('data-loss', `image config verification failed for digest ${digest}`);
+    throw new EngineError('data-loss', `${what} verification failed for digest ${digest}`);
   }
   await content.put(bytes, digest);
   return bytes;

@@ -5,6 +5,7 @@ import { formatPlatform, type Platform, platformRank } from '#oci';
 import { familiarName, familiarString, formatReference, fullName, type Reference, withTag } from '#reference';
 import type { RegistryAuth } from '#registry';
 import { holderOf } from './name-holder.ts';
+import { fetchAttestations } from './pull-attestations.ts';
 import { fetchConfig, fetchManifest, fetchTarget, type PullCall } from './pull-documents.ts';
 import { pullLayers, retainedLayers } from './pull-layers.ts';
 import { mayGoOn } from './pull-part.ts';
@@ -98,12 +99,13 @@ async function pullUnderLease(call: PullCall, options: PullOptions): Promise<Pul
   const diffIDs = config.rootfs.diff_ids;
   const parts = { manifest: documents.manifest, diffIDs, os: config.os };
   const sizeBytes = await pullLayers(call, parts, onProgress);
+  const attestations = await fetchAttestations(call, documents);
   const retained = retainedLayers(call, documents.manifest, diffIDs).map(({ digest }) => digest);
   onProgress({ status: `Digest: ${documents.target.digest}` });
   const platform = platformOf(config);
   const description = describeImage(
     { ...documents, config, diffIDs, platform },
-    { sizeBytes, documents: [...documents.kept, ...retained] },
+    { sizeBytes, documents: [...documents.kept, ...retained, ...attestations] },
   );
   const { id } = description;
   const isNew = !isNamedAlready(stores, reference, description);

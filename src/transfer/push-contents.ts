@@ -1,9 +1,9 @@
 import { EngineError } from '#errdefs';
 import { maxConfigBytes, readDocument, requireSameLength } from '#image';
 import type { ImageRecord } from '#metadata';
-import { type Descriptor, type DiffID, maxManifestBytes, parseConfig, parseTarget } from '#oci';
+import { type Descriptor, type DiffID, type Digest, maxManifestBytes, parseConfig, parseTarget } from '#oci';
 import type { Reference } from '#reference';
-import { fromBytes } from '#streams';
+import { type ByteSource, fromBytes } from '#streams';
 import { isCompressed } from './push-candidates.ts';
 import { type PushCall, pushLayers } from './push-layers.ts';
 import { manifestFor, type PushedManifest } from './push-manifest.ts';
@@ -33,13 +33,17 @@ export async function pushContents(
     return { descriptor: layer, diffID, isOriginal: isOriginal && (isPulled || wasSeen(call, diffID, layer)) };
   });
   const pushed = await pushLayers({ ...call, imageID: image.id }, layers);
-  const { auth, signal, reference } = call;
-  await call.stores.registry.pushBlob(
-    reference,
-    { digest: manifest.config.digest, sizeBytes: config.length, open: () => fromBytes(config) },
-    { auth, signal, onRetry: tellPause(call) },
-  );
+  const { digest } = manifest.config;
+  await pushDocument(call, { digest, sizeBytes: config.length, open: () => fromBytes(config) });
   return manifestFor({ manifest, mediaType, bytes, isOriginal }, pushed);
+}
+
+/** A small blob that stays as it is. */
+export async function pushDocument(
+  { stores, reference, auth, signal, ...call }: PushCall,
+  blob: { readonly digest: Digest; readonly sizeBytes: number; readonly open: () => ByteSource },
+): Promise<void> {
+  await stores.registry.pushBlob(reference, blob, { auth, signal, onRetry: tellPause(call) });
 }
 
 /** A manifest others may know by its digest. */
@@ -63,6 +67,6 @@ export async function putManifest(call: PushCall, reference: Reference, manifest
   return { mediaType, digest, size: bytes.length };
 }
 
-function tellPause({ onProgress }: PushCall): (delayMs: number, why: Error) => void {
+function tellPause({ onProgress }: Pick<PushCall, 'onProgress'>): (delayMs: number, why: Error) => void {
   return (delayMs, why) => onProgress({ status: retryText(delayMs, why) });
 }

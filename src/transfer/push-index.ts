@@ -1,9 +1,18 @@
 import { isKind } from '#errdefs';
-import { chooseMember, indexEntries, readDocument, resolveTarget } from '#image';
+import {
+  type Attestation,
+  attestationBlobs,
+  chooseMember,
+  indexEntries,
+  presentAttestations,
+  readDocument,
+  resolveTarget,
+} from '#image';
 import type { ImageRecord } from '#metadata';
 import { type Descriptor, digestOf, isManifest, maxManifestBytes, type Platform, parseTarget } from '#oci';
-import { pushContents, putManifest } from './push-contents.ts';
+import { pushContents, pushDocument, putManifest } from './push-contents.ts';
 import type { PushCall } from './push-layers.ts';
+import type { PushedManifest } from './push-manifest.ts';
 
 /** A platform of an index that is here whole. */
 export interface PresentPlatform {
@@ -52,19 +61,31 @@ export async function pushIndex(
   const { content } = call.stores;
   const bytes = await readDocument(content, target.digest, maxManifestBytes, 'index');
   const document = parseTarget(bytes, target.mediaType || undefined);
-  if (document.kind !== 'index' || !areAllHere(document.index.manifests, present)) return undefined;
+  const attestations = await presentAttestations(content, target);
+  const here = new Set([...present, ...attestations].map(({ descriptor }) => descriptor.digest));
+  if (document.kind !== 'index' || !areAllHere(document.index.manifests, here)) return undefined;
   const { domain, path } = call.reference;
   for (const child of document.index.manifests) {
-    const { image } = present.find(({ descriptor }) => descriptor.digest === child.digest)!;
-    const pushed = await pushContents(call, child, image);
+    const image = present.find(({ descriptor }) => descriptor.digest === child.digest)?.image;
+    const attestation = attestations.find(({ descriptor }) => descriptor.digest === child.digest);
+    const pushed = image ? await pushContents(call, child, image) : await pushAttestation(call, attestation!);
     if (digestOf(pushed.bytes) !== child.digest) return undefined;
     await putManifest(call, { domain, path, digest: child.digest }, pushed);
   }
   return await putManifest(call, call.reference, { mediaType: document.mediaType, bytes, isChanged: false });
 }
 
-function areAllHere(manifests: readonly Descriptor[], present: readonly PresentPlatform[]): boolean {
-  const here = new Set(present.map(({ descriptor }) => descriptor.digest));
+/** Its blobs are as they came. */
+async function pushAttestation(call: PushCall, { descriptor, manifest }: Attestation): Promise<PushedManifest> {
+  for (const { digest, size } of attestationBlobs(manifest)) {
+    await call.lease.add(digest);
+    await pushDocument(call, { digest, sizeBytes: size, open: () => call.stores.content.open(digest) });
+  }
+  const bytes = await readDocument(call.stores.content, descriptor.digest, maxManifestBytes, 'manifest');
+  return { mediaType: descriptor.mediaType, bytes, isChanged: false };
+}
+
+function areAllHere(manifests: readonly Descriptor[], here: ReadonlySet<string>): boolean {
   return manifests.every(({ mediaType, digest }) => isManifest(mediaType) && here.has(digest));
 }
 

@@ -1,4 +1,13 @@
-import { chooseMember, indexEntries, presentManifests, readDocument, targetOfName } from '#image';
+import {
+  attestationBlobs,
+  chooseMember,
+  indexEntries,
+  maxAttestationBytes,
+  presentAttestations,
+  presentManifests,
+  readDocument,
+  targetOfName,
+} from '#image';
 import type { ImageRecord } from '#metadata';
 import { type Descriptor, digestOf, isIndex, maxManifestBytes, mediaTypes, type Platform } from '#oci';
 import { formatReference } from '#reference';
@@ -83,10 +92,12 @@ export async function planIndex(
 }
 
 async function documentsOf({ content }: Stores, target: Descriptor): Promise<readonly SaveBlob[]> {
-  const present = await presentManifests(content, target);
-  return await Promise.all(
-    present.map(async ({ digest }) =>
-      saveBlob(digest, await readDocument(content, digest, maxManifestBytes, 'manifest')),
-    ),
-  );
+  const [present, attestations] = [await presentManifests(content, target), await presentAttestations(content, target)];
+  const statements = attestations.flatMap(({ manifest }) => attestationBlobs(manifest));
+  const read = async ({ digest }: Descriptor, limitBytes: number) =>
+    saveBlob(digest, await readDocument(content, digest, limitBytes, 'document'));
+  return await Promise.all([
+    ...present.map((manifest) => read(manifest, maxManifestBytes)),
+    ...statements.map((statement) => read(statement, maxAttestationBytes)),
+  ]);
 }

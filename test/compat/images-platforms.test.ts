@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { serveRegistry } from '#registry-server';
+import { apiOf } from './api-fixture.ts';
 import { curl, home, imageSetup, type Setup, verify } from './images-fixture.ts';
-import { foreignLinux, hostLinux, publishPlatforms } from './platforms-fixture.ts';
+import { foreignLinux, hostLinux, predicateType, publishPlatforms, statement } from './platforms-fixture.ts';
 
 const run = promisify(execFile);
 
@@ -48,9 +49,25 @@ test('platforms pulled one after the other stay under one name, and each is what
       [
         [foreign.manifest.digest, true, 'image'],
         [own.manifest.digest, true, 'image'],
-        [row!.Manifests![2]!.ID, false, 'attestation'],
+        [row!.Manifests![2]!.ID, true, 'attestation'],
       ],
     );
+    const ask = apiOf(setup.daemon.host);
+    const statements = (query: string) =>
+      ask('GET', `/v1.55/images/${encodeURIComponent(reference)}/attestations${query}`);
+    assert.deepEqual((await statements('')).body, []);
+    const s390x = encodeURIComponent('{"os":"linux","architecture":"s390x"}');
+    const [said, ...more] = (await statements(`?platform=${s390x}&statement=1&type=${predicateType}`)).body;
+    assert.deepEqual([said.PredicateType, said.Statement, more], [predicateType, statement, []]);
+    assert.equal((await statements(`?platform=${s390x}`)).body[0].Statement, undefined);
+    assert.deepEqual((await statements(`?platform=${s390x}&type=https://spdx.dev/Document`)).body, []);
+    const riscv = encodeURIComponent('{"os":"linux","architecture":"riscv64"}');
+    assert.equal((await statements(`?platform=${riscv}`)).status, 404);
+    assert.equal((await ask('GET', `/v1.54/images/${reference}/attestations`)).status, 404);
+    const [listed] = (await ask('GET', '/v1.54/images/json?manifests=1&identity=1')).body;
+    const identity = { Pull: [{ Repository: reference.replace(/:1$/, '') }] };
+    assert.deepEqual(listed.Manifests[0].ImageData.Identity, identity);
+    assert.deepEqual((await ask('GET', `/v1.53/images/${listed.Id}/json`)).body.Identity, identity);
     const asked = async (platform: string, ...args: string[]) =>
       (await docker.ok(...args, '--platform', platform, reference)).trim();
     assert.equal((await docker.ok('image', 'inspect', '-f', '{{.Id}}', reference)).trim(), own.id);

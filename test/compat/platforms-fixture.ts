@@ -31,6 +31,9 @@ export function gzipLayer(tar: Buffer): LayerBlob {
   return { descriptor, bytes, diffID: digestOf(tar) };
 }
 
+export const predicateType = 'https://slsa.dev/provenance/v1';
+export const statement = { _type: 'https://in-toto.io/Statement/v0.1', predicateType };
+
 /** One layer each, which holds the platform's name; an attestation of the first when it is wished for. */
 export async function publishPlatforms(
   address: string,
@@ -76,16 +79,23 @@ async function publishOne(base: string, platform: Platform, layers: readonly Lay
 }
 
 async function attestation(base: string, subject: Descriptor): Promise<Descriptor> {
-  const statement = Buffer.from('{"_type":"https://in-toto.io/Statement/v0.1"}');
+  const bytes = Buffer.from(JSON.stringify(statement));
   const unknown = { os: 'unknown', architecture: 'unknown' };
-  const rootfs = { type: 'layers', diff_ids: [digestOf(statement)] };
+  const rootfs = { type: 'layers', diff_ids: [digestOf(bytes)] };
   const config = Buffer.from(JSON.stringify({ ...unknown, config: {}, rootfs }));
-  for (const bytes of [statement, config]) await putBlob(base, bytes);
+  for (const blob of [bytes, config]) await putBlob(base, blob);
   const manifest = {
     schemaVersion: 2,
     mediaType: mediaTypes.ociManifest,
     config: { mediaType: mediaTypes.ociConfig, digest: digestOf(config), size: config.length },
-    layers: [{ mediaType: 'application/vnd.in-toto+json', digest: digestOf(statement), size: statement.length }],
+    layers: [
+      {
+        mediaType: 'application/vnd.in-toto+json',
+        digest: digestOf(bytes),
+        size: bytes.length,
+        annotations: { 'in-toto.io/predicate-type': predicateType },
+      },
+    ],
   };
   const annotations = {
     'vnd.docker.reference.digest': subject.digest,

@@ -7,6 +7,7 @@ import { imageInspectFor, imageSummariesFor } from '../versions/index.ts';
 export const imageRoutes: readonly ApiRoute[] = [
   ['GET', '/images/json', list],
   ['GET', '/images/search', search],
+  ['GET', '/images/{name:.*}/attestations', attestations],
   ['GET', '/images/{name:.*}/history', history],
   ['GET', '/images/{name:.*}/json', inspect],
   ['POST', '/images/{name:.*}/tag', tag],
@@ -61,6 +62,19 @@ async function inspect(call: Call): Promise<void> {
   }
   const image = await call.engine.images.inspect(name(call), { manifests, ...platform });
   call.reply(200, imageInspectFor(call, image));
+}
+
+async function attestations(call: Call): Promise<void> {
+  if (call.before('1.55')) {
+    call.reply(404, { message: 'page not found' });
+    return;
+  }
+  if (call.query.all('platform').length > 1) {
+    throw new EngineError('invalid-argument', 'only one platform value is currently supported');
+  }
+  const types = call.query.all('type').flatMap((type) => type.trim() || []);
+  const options = { ...platformOption(call), types, statement: call.query.bool('statement') };
+  call.reply(200, await call.engine.images.attestations(name(call), options));
 }
 
 async function history(call: Call): Promise<void> {
