@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { digestOf, mediaTypes } from '#oci';
@@ -95,6 +96,26 @@ test('what a broken connection sent stays, for the client to go on', () =>
     assert.equal(range, '0-4');
     const digest = digestOf('1234567');
     assert.equal((await call('PUT', `${location}?digest=${digest}`, { body: '67' })).status, 201);
+  }));
+
+test('a client that comes back is not held up by the connection it had, of which nothing more is heard', () =>
+  withServer(async ({ call, server }) => {
+    const location = (await call('POST', '/v2/x/blobs/uploads/')).headers.get('location')!;
+    const silent = connect(server.port, '127.0.0.1');
+    silent.on('error', () => {});
+    await new Promise<void>((resolve) => {
+      const head = `PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n`;
+      silent.write(`${head}12345`, () => setTimeout(resolve, 100));
+    });
+    try {
+      assert.equal((await call('GET', location)).headers.get('range'), '0-4');
+      const headers = { 'content-range': '5-6', 'content-type': 'application/octet-stream' };
+      assert.equal((await call('PATCH', location, { body: '67', headers })).status, 202);
+      assert.equal((await call('PUT', `${location}?digest=${digestOf('1234567')}`)).status, 201);
+      assert.equal((await call('GET', `/v2/x/blobs/${digestOf('1234567')}`)).text, '1234567');
+    } finally {
+      silent.destroy();
+    }
   }));
 
 test('a blob is mounted from a repository that has it', () =>

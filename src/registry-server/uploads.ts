@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { KeyedLock } from '#concurrency';
+import type { IncomingMessage } from 'node:http';
+import { delay, KeyedLock } from '#concurrency';
 import { isKind } from '#errdefs';
 import { type Digest, type DigestAlgorithm, digestAlgorithm, isDigest } from '#oci';
 import type { ByteSource } from '#streams';
@@ -14,11 +15,19 @@ const idleMs = 10 * 60_000;
 const abandonedMs = 24 * 60 * 60_000;
 const sweepMs = 60_000;
 const maxUploads = 4096;
+/** An append is looked at so often, and gives way when so many looks in a row have seen nothing come. */
+const lookMs = 50;
+const silentLooks = 10;
+/** Who asks where an upload stands that still grows is told after so many. */
+const patientLooks = 60;
 
 interface Session {
   readonly name: string;
   readonly upload: Upload;
   touchedMs: number;
+  /** The request that is being appended. */
+  receiving?: IncomingMessage | undefined;
+  arrivedBytes: number;
 }
 
 /** Uploads in flight: distribution-spec v1.1 §pushing-blobs. They outlive the server. */
@@ -51,7 +60,7 @@ export class Uploads implements AsyncDisposable {
       digest === null ? algorithmNamed(query.get('digest-algorithm')) : digestAlgorithm(requireDigest(digest));
     const id = randomUUID();
     const upload = await this.#stores.blobs.beginUpload(keyOf(name, id), algorithm);
-    this.#sessions.set(id, { name, upload, touchedMs: Date.now() });
+    this.#sessions.set(id, { name, upload, touchedMs: Date.now(), arrivedBytes: 0 });
     if (digest === null) return sendEmpty(exchange, 202, progress(name, id, upload));
     try {
       await this.finish(exchange, name, id);
@@ -81,7 +90,7 @@ export class Uploads implements AsyncDisposable {
 
   /** PATCH: the next chunk. A chunk that does not begin where the last one ended is 416. */
   async append(exchange: Exchange, name: string, id: string): Promise<void> {
-    using _ = await this.#locks.acquire(id);
+    using _ = await this.#turn(id);
     const { upload } = await this.#session(name, id);
     await this.#receive(exchange, name, id, upload);
     sendEmpty(exchange, 202, progress(name, id, upload));
@@ -89,7 +98,7 @@ export class Uploads implements AsyncDisposable {
 
   /** PUT: the last chunk, if any, then verify and keep. */
   async finish(exchange: Exchange, name: string, id: string): Promise<void> {
-    using _ = await this.#locks.acquire(id);
+    using _ = await this.#turn(id);
     const { upload } = await this.#session(name, id);
     const digest = requireDigest(exchange.url.searchParams.get('digest'));
     await this.#receive(exchange, name, id, upload);
@@ -101,8 +110,11 @@ export class Uploads implements AsyncDisposable {
   async #receive(exchange: Exchange, name: string, id: string, upload: Upload): Promise<void> {
     requireInOrder(exchange, name, id, upload);
     const { maxBlobBytes } = this.#stores.limits;
+    const receiving = this.#sessions.get(id);
+    if (receiving) receiving.receiving = exchange.request;
     try {
-      await upload.append(limited(exchange.request, maxBlobBytes - upload.sizeBytes, maxBlobBytes));
+      const left = maxBlobBytes - upload.sizeBytes;
+      await upload.append(counted(limited(exchange.request, left, maxBlobBytes), receiving));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.#sessions.delete(id);
@@ -111,20 +123,36 @@ export class Uploads implements AsyncDisposable {
     } finally {
       const session = this.#sessions.get(id);
       if (session) session.touchedMs = Date.now();
+      if (receiving) receiving.receiving = undefined;
     }
   }
 
   async status(exchange: Exchange, name: string, id: string): Promise<void> {
-    const { upload } = await this.#session(name, id);
+    const session = await this.#session(name, id);
+    const { upload } = session;
+    // Of one that still grows only what it is now can be told.
+    using _ = (await isSilent(session, patientLooks)) ? await this.#turn(id) : undefined;
     sendEmpty(exchange, 204, progress(name, id, upload));
   }
 
   async cancel(exchange: Exchange, name: string, id: string): Promise<void> {
-    using _ = await this.#locks.acquire(id);
+    using _ = await this.#turn(id);
     const { upload } = await this.#session(name, id);
     this.#sessions.delete(id);
     await upload.abort();
     sendEmpty(exchange, 204);
+  }
+
+  /**
+   * The upload for this request alone. An append that has gone silent gives way: its client has come back by another connection, and the one it had may
+   * never be heard of again.
+   */
+  async #turn(id: string): Promise<Disposable> {
+    const session = this.#sessions.get(id);
+    if (session && (await isSilent(session, Number.POSITIVE_INFINITY)) && !session.receiving?.complete) {
+      session.receiving?.destroy();
+    }
+    return await this.#locks.acquire(id);
   }
 
   /** Also one that an earlier process began. */
@@ -145,7 +173,7 @@ export class Uploads implements AsyncDisposable {
       await upload.suspend();
       return raced;
     }
-    const session = { name, upload, touchedMs: Date.now() };
+    const session = { name, upload, touchedMs: Date.now(), arrivedBytes: 0 };
     this.#sessions.set(id, session);
     return session;
   }
@@ -182,6 +210,25 @@ export async function keepBlob(stores: Stores, name: string, upload: Upload, dig
   const untilMs = Date.now() + retention.unclaimedMs;
   await claims.expect(name, digest, untilMs);
   await meta.linkBlob(name, { digest, sizeBytes }, untilMs);
+}
+
+/** Whether an append under way has stopped to bring anything, or there is none. Waits while it does, for so many looks at most. */
+async function isSilent(session: Session, maxLooks: number): Promise<boolean> {
+  let silent = 0;
+  for (let looks = 0; looks < maxLooks && silent < silentLooks; looks++) {
+    if (!session.receiving || session.receiving.complete) return true;
+    const { arrivedBytes } = session;
+    await delay(lookMs);
+    silent = session.arrivedBytes === arrivedBytes ? silent + 1 : 0;
+  }
+  return silent >= silentLooks;
+}
+
+async function* counted(source: ByteSource, session: Session | undefined): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    if (session) session.arrivedBytes += chunk.byteLength;
+    yield chunk;
+  }
 }
 
 async function* limited(source: ByteSource, leftBytes: number, maxBytes: number): AsyncGenerator<Uint8Array> {

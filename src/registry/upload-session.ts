@@ -25,6 +25,9 @@ interface Position {
 /** What a registry answers that has lost a session, or has other bytes of it than were sent. */
 const lostSession: ReadonlySet<number | undefined> = new Set([400, 404, 416]);
 
+/** A registry may still have taken bytes of the broken connection after it was asked. */
+const maxLooks = 3;
+
 /**
  * distribution-spec v1.1 §pushing-a-blob-in-chunks: one open-ended chunk. When the connection breaks, or when an earlier process began it, the registry is
  * asked how much it has, and gets the rest; one that does not know any more gets everything.
@@ -34,15 +37,16 @@ export async function uploadResumably(target: UploadTarget, upload: ResumableUpl
   let known = URL.parse((await memory?.take()) ?? '') ?? undefined;
   await withRetries(
     async () => {
-      const resumed = known && (await positionOf(target, known, call));
-      known = resumed?.location;
-      if (resumed) {
+      for (let looks = 0; known && looks < maxLooks; looks++) {
+        const resumed = await positionOf(target, known, call);
+        known = resumed?.location;
+        if (!resumed) break;
         try {
           await sendFrom(target, resumed, upload, call);
           return;
         } catch (error) {
           if (!(error instanceof RegistryError) || !lostSession.has(error.status)) throw error;
-          known = undefined;
+          if (error.status !== 416) known = undefined;
         }
       }
       const location = await begin(target, call);
