@@ -11,6 +11,11 @@ if newer native/sys.c $out/sys-$arch.node; then
   cc -std=gnu11 -O2 -Wall -Wextra -Werror -fPIC -shared -I$headers -o $out/sys-$arch.node.tmp native/sys.c
   mv $out/sys-$arch.node.tmp $out/sys-$arch.node
 fi
+# Where ISA-L is not, layers are compressed by Node's zlib.
+if [ -e /usr/include/isa-l/igzip_lib.h ] && newer native/deflate.c $out/deflate-$arch.node; then
+  cc -std=gnu11 -O2 -Wall -Wextra -Werror -fPIC -shared -I$headers -o $out/deflate-$arch.node.tmp native/deflate.c -lisal
+  mv $out/deflate-$arch.node.tmp $out/deflate-$arch.node
+fi
 for helper in native/helpers/*.c; do
   [ -e "$helper" ] || continue
   name=$(basename "$helper" .c)

@@ -26,6 +26,7 @@ need /usr/sbin/nft nftables
 need /bin/ps /usr/bin/ps procps
 need /usr/bin/xz xz-utils
 need /bin/bzip2 /usr/bin/bzip2 bzip2
+need /usr/include/isa-l/igzip_lib.h libisal-dev
 need /bin/busybox /usr/bin/busybox busybox-static
 if [ "${1:-}" = --test ]; then
   need /usr/bin/docker-registry docker-registry

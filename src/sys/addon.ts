@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { EngineError } from '#errdefs';
+import { EngineError, isKind } from '#errdefs';
 import type { FullStat, PathLike, Sys } from './types.ts';
 
 /** The package's `native/build` folder: above the sources, and above the bundle. */
@@ -21,6 +21,18 @@ function findNativeFile(name: string): string {
  */
 export function helperPath(name: string): string {
   return findNativeFile(`${name}-${process.arch}`);
+}
+
+/**
+ * An addon of the package beside this one: `native/<name>.c`, built where the machine has what it needs. The path, `undefined` when it is not built.
+ */
+export function addonPath(name: string): string | undefined {
+  try {
+    return findNativeFile(`${name}-${process.arch}.node`);
+  } catch (error) {
+    if (!isKind(error, 'failed-precondition')) throw error;
+    return undefined;
+  }
 }
 
 /** What `native/sys.c` exports as it is; {@link sys} is what the house uses. */
