@@ -65,10 +65,10 @@ export interface StepRun {
   /** 64 hexadecimal digits for the container's ID: the user has been shown how it starts. */
   readonly id: string;
   /**
-   * Mounted root of the step's writable snapshot. The mount points of the default mounts (`/proc`, `/sys`, `/dev`, `/etc/resolv.conf`, `/etc/hosts`,
+   * Mounted root of the step's writable snapshot: what does not need it is made meanwhile. The mount points of the default mounts (`/proc`, `/sys`, `/dev`, `/etc/resolv.conf`, `/etc/hosts`,
    * `/etc/hostname`) are there, and the builder keeps them out of the layer.
    */
-  readonly rootfs: string;
+  readonly rootfs: Promise<string>;
   readonly args: readonly string[];
   /** Image environment and build arguments; HOSTNAME, HOME and a default PATH are the engine's to add where they are missing. */
   readonly env: readonly string[];
@@ -93,6 +93,13 @@ export interface StepRun {
   /** Told how long the command alone ran. */
   readonly onEnded?: (durationMs: number) => void;
   readonly signal: AbortSignal;
+}
+
+/** A step whose command has ended. */
+export interface EndedStep {
+  readonly exitCode: number;
+  /** Nothing of it is mounted or held by the engine any more. Never rejects. */
+  readonly cleared: Promise<void>;
 }
 
 /** A RUN step whose container outlives it. Its snapshot, not mounted, has the step's ID as key. */
@@ -125,8 +132,8 @@ export interface BuilderHost {
   readonly steps: Set<string>;
   /** What is not to be removed while builds stand on it; the builder writes here. */
   readonly images: ImagesInUse;
-  /** Runs one step to its end; answers the exit code. Nothing of it runs or is mounted by the engine when it returns. */
-  runStep(step: StepRun): Promise<number>;
+  /** Runs one step to its end: no process of it is there when this returns, and when it fails nothing else either. */
+  runStep(step: StepRun): Promise<EndedStep>;
   /** Lends the folder of a cache mount until it is disposed. */
   cacheMount(wish: CacheMountWish, options: { signal: AbortSignal }): Promise<HeldCacheMount>;
   /** Makes what a step left a stopped container, to be looked at, committed, started again, removed. */

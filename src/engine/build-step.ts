@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostConfig } from '#api-types';
-import type { StepMount, StepRun } from '#builder';
+import type { EndedStep, StepMount, StepRun } from '#builder';
 import { cleanup } from '#concurrency';
 import { type ContainerSpec, defaultMaskedPaths, defaultReadonlyPaths, type SpecMount } from '#runtime';
 import { connectStep, disconnectStep, type StepNetwork } from './build-step-network.ts';
@@ -19,25 +19,35 @@ const sigkill = 9;
 export type StepHost = Pick<HostConfig, 'Ulimits' | 'CgroupParent'>;
 
 /**
- * Runs one RUN step to its end and answers its exit code: a container without a record, of which only the snapshot is there when this returns. An abort
- * kills it within moments.
+ * Runs one RUN step to its end: a container without a record, of which only the snapshot is there once it is cleared. Its network is made while its root is
+ * mounted, and goes while its layer is read. An abort kills it within moments.
  */
-export async function runBuildStep(ctx: EngineContext, step: StepRun, host: StepHost): Promise<number> {
-  step.signal.throwIfAborted();
-  const { id } = step;
-  const folder = join(ctx.execRoot, 'steps', id);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+export async function runBuildStep(ctx: EngineContext, step: StepRun, host: StepHost): Promise<EndedStep> {
+  const folder = join(ctx.execRoot, 'steps', step.id);
   try {
-    const network = await connectStep(ctx, step, folder);
-    const spec = await stepSpec(ctx, step, { network, host });
-    return await runToEnd(ctx, step, spec);
-  } finally {
-    await cleanup('build step', async () => {
-      await ctx.runtime.delete(id, { force: true });
-      await disconnectStep(ctx, step);
-      await rm(folder, { recursive: true, force: true });
-    });
+    step.signal.throwIfAborted();
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const [network, rootfs] = await bothOrNone(connectStep(ctx, step, folder), step.rootfs);
+    const exitCode = await runToEnd(ctx, step, await stepSpec(ctx, step, { rootfs, network, host }));
+    return { exitCode, cleared: clearStep(ctx, step, folder) };
+  } catch (error) {
+    await clearStep(ctx, step, folder);
+    throw error;
   }
+}
+
+/** What is made beside each other, once both have settled: what fails leaves nothing that is still being made. */
+async function bothOrNone<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([one, other]);
+  return [await one, await other];
+}
+
+async function clearStep(ctx: EngineContext, step: StepRun, folder: string): Promise<void> {
+  await cleanup('build step', async () => {
+    await ctx.runtime.delete(step.id, { force: true });
+    await disconnectStep(ctx, step);
+    await rm(folder, { recursive: true, force: true });
+  });
 }
 
 async function runToEnd(ctx: EngineContext, step: StepRun, spec: ContainerSpec): Promise<number> {
@@ -61,14 +71,14 @@ async function runToEnd(ctx: EngineContext, step: StepRun, spec: ContainerSpec):
 async function stepSpec(
   ctx: EngineContext,
   step: StepRun,
-  { network, host }: { network: StepNetwork; host: StepHost },
+  { rootfs, network, host }: { rootfs: string; network: StepNetwork; host: StepHost },
 ): Promise<ContainerSpec> {
-  const user = resolveUser(step.rootfs, step.user);
+  const user = resolveUser(rootfs, step.user);
   const { hostname } = network;
   const defaults = ctx.options.containerDefaults;
   return {
     id: step.id,
-    rootfs: step.rootfs,
+    rootfs,
     readonlyRootfs: false,
     hostname,
     process: {

@@ -77,9 +77,9 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
       path: await mkdtemp(join(folder.path, 'cache-')),
       [Symbol.asyncDispose]: async () => {},
     }),
-    runStep: (step) => {
+    runStep: async (step) => {
       steps.push(step);
-      return chroot(step);
+      return { exitCode: await chroot(step, await step.rootfs), cleared: Promise.resolve() };
     },
     wasPruned: () => false,
     async localImage(reference) {
@@ -111,9 +111,9 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
   };
 }
 
-async function chroot(step: StepRun): Promise<number> {
+async function chroot(step: StepRun, root: string): Promise<number> {
   const script = `cd "$0" && exec "$@"`;
-  const args = [step.rootfs, '/bin/sh', '-c', script, step.cwd, ...step.args];
+  const args = [root, '/bin/sh', '-c', script, step.cwd, ...step.args];
   const env = Object.fromEntries(step.env.map((entry) => entry.split(/=(.*)/s).slice(0, 2) as [string, string]));
   // The step's binds, in a mount namespace that goes with the command.
   const binds = step.mounts.flatMap((mount) => (mount.kind === 'bind' ? [mount.source, mount.target] : []));
@@ -123,7 +123,7 @@ async function chroot(step: StepRun): Promise<number> {
     '/bin/sh',
     '-c',
     `root=$0; ${mounting}; exec /usr/sbin/chroot "$@"`,
-    step.rootfs,
+    root,
     ...binds,
     '--',
     ...args,

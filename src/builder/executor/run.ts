@@ -3,11 +3,12 @@ import { type ByteString, endOfArchive, packHeader, packPadding, readTar } from 
 import { cleanup } from '#concurrency';
 import { ExitError } from '#errdefs';
 import type { StoredLayer } from '#image';
+import type { DiffID } from '#oci';
 import { dockerMountPoints } from '#snapshots';
 import type { ByteSource } from '#streams';
 import type { RunOperation } from '../convert/index.ts';
 import type { Work } from '../solver/index.ts';
-import type { KeptMount, KeptStep, StepMount, StepRun } from '../types.ts';
+import type { EndedStep, KeptMount, KeptStep, StepMount, StepRun } from '../types.ts';
 import { clampAt, environmentAt, type Moment } from './moment.ts';
 import { MountPoints } from './mount-points.ts';
 import type { StepReport } from './report.ts';
@@ -41,17 +42,17 @@ export async function runCommand(
   await snapshots.unpack(chain, { signal: work.signal });
   const id = randomBytes(32).toString('hex');
   let kept = false;
+  let released = Promise.resolve();
   steps.add(id);
+  const mounted = mountRoot(session, { id, chain, operation });
+  const root = mounted.then((made) => made.root);
   try {
-    await snapshots.prepare(id, chain, { ephemeral: true, mountPoints: dockerMountPoints });
-    const { root } = await snapshots.mount(id);
-    const points = await MountPoints.prepare(root, operation);
-    const ended = await withStepRoot(session, { id, root }, (shown) =>
-      execute(session, { id, root: shown, operation }, work),
-    );
+    const ended = await execute(session, { id, root, operation }, work);
+    const { points } = await mounted;
+    await showOwnIDs(session, id, ended);
     const { isEmpty, isLeftOut } = await layerOf(session, id, points);
-    await snapshots.unmount(id);
-    kept = await keepIfAsked(session, parent, operation, ended);
+    released = release(session, id, ended);
+    kept = await keepIfAsked(session, parent, operation, { ...ended, released });
     if (kept) work.report({ kind: 'kept', id } satisfies StepReport);
     requireSuccess(operation, ended.exitCode);
     if (!kept) work.report({ kind: 'removed', id } satisfies StepReport);
@@ -59,9 +60,43 @@ export async function runCommand(
     const diff = snapshots.diff(id, { signal: work.signal, clamp: clampAt(operation.moment, ended.startedAtMs) });
     return await session.ingest(isLeftOut ? without(diff, isLeftOut) : diff, work);
   } finally {
+    // A step may have failed beside the mounting, and then nobody has waited for it.
+    await Promise.allSettled([root, released]);
     if (!kept) await cleanup(`build snapshot ${id}`, () => snapshots.remove(id));
     steps.delete(id);
   }
+}
+
+interface MountedRoot {
+  readonly root: string;
+  readonly points: MountPoints;
+}
+
+/** The builder itself works with the IDs of the disk; while the step runs, its root is shown under those it runs with. */
+async function mountRoot(
+  { host: { snapshots, userNamespace } }: BuildSession,
+  { id, chain, operation }: { id: string; chain: readonly DiffID[]; operation: MountedRun },
+): Promise<MountedRoot> {
+  await snapshots.prepare(id, chain, { ephemeral: true, mountPoints: dockerMountPoints });
+  const { root } = await snapshots.mount(id);
+  const points = await MountPoints.prepare(root, operation);
+  if (userNamespace === undefined) return { root, points };
+  await snapshots.unmount(id);
+  const shown = await snapshots.mount(id, { userNamespace });
+  return { root: shown.root, points };
+}
+
+async function showOwnIDs({ host }: BuildSession, id: string, { cleared }: Ended): Promise<void> {
+  if (host.userNamespace === undefined) return;
+  await cleared;
+  await host.snapshots.unmount(id);
+  await host.snapshots.mount(id);
+}
+
+/** Beside the reading of the layer: what a step leaves in its root is there when its last process has ended. */
+async function release({ host: { snapshots } }: BuildSession, id: string, { cleared }: Ended): Promise<void> {
+  await cleared;
+  await cleanup(`root of build step ${id}`, () => snapshots.unmount(id));
 }
 
 interface LayerContent {
@@ -80,28 +115,11 @@ async function layerOf({ host }: BuildSession, id: string, points: MountPoints):
   return paths.some(isLeftOut) ? { isEmpty, isLeftOut } : { isEmpty };
 }
 
-/** The builder itself works with the IDs of the disk; while the step runs, its root is shown under those it runs with. */
-async function withStepRoot<T>(
-  { host: { snapshots, userNamespace } }: BuildSession,
-  { id, root }: { id: string; root: string },
-  run: (root: string) => Promise<T>,
-): Promise<T> {
-  if (userNamespace === undefined) return await run(root);
-  await snapshots.unmount(id);
-  const shown = await snapshots.mount(id, { userNamespace });
-  try {
-    return await run(shown.root);
-  } finally {
-    await snapshots.unmount(id);
-    await snapshots.mount(id);
-  }
-}
-
-type Ended = Pick<KeptStep, 'step' | 'exitCode' | 'startedAtMs' | 'finishedAtMs'>;
+type Ended = Pick<KeptStep, 'step' | 'exitCode' | 'startedAtMs' | 'finishedAtMs'> & Pick<EndedStep, 'cleared'>;
 
 async function execute(
   session: BuildSession,
-  { id, root, operation }: { id: string; root: string; operation: MountedRun },
+  { id, root, operation }: { id: string; root: Promise<string>; operation: MountedRun },
   work: Work,
 ): Promise<Ended> {
   const { request, host } = session;
@@ -124,9 +142,10 @@ async function execute(
     signal: work.signal,
   };
   const startedAtMs = Date.now();
-  const exitCode = await host.runStep(step);
+  const ended = await host.runStep(step);
+  if (work.signal.aborted) await ended.cleared;
   work.signal.throwIfAborted();
-  return { step, exitCode, startedAtMs, finishedAtMs: Date.now() };
+  return { ...ended, step, startedAtMs, finishedAtMs: Date.now() };
 }
 
 /** Answers whether the step's container stays. The image below it has to be written by then. */
@@ -134,11 +153,11 @@ async function keepIfAsked(
   session: BuildSession,
   parent: StepState,
   { kept: mounts }: MountedRun,
-  ended: Ended,
+  { released, ...ended }: Ended & { readonly released: Promise<void> },
 ): Promise<boolean> {
   const { keepSteps } = session.request;
   if (keepSteps === 'none' || (keepSteps === 'failed' && ended.exitCode === 0)) return false;
-  await session.recorder.flush();
+  await Promise.all([released, session.recorder.flush()]);
   const { imageID, config: image } = parent;
   await session.host.keepStep({ ...ended, imageID, image, chain: chainOf(parent), mounts });
   return true;
