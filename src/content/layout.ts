@@ -27,6 +27,10 @@ export class Layout {
     return join(this.root, 'blobs', algorithm);
   }
 
+  recipeFolder(algorithm: DigestAlgorithm): string {
+    return join(this.root, 'recipes', algorithm);
+  }
+
   blob(digest: Digest): string {
     return join(this.algorithmFolder(digestAlgorithm(digest)), digestHex(digest));
   }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { EngineError, isErrno } from '#errdefs';
@@ -113,6 +114,20 @@ export function readRecipe(blobPath: string): Recipe | undefined {
     throw error;
   }
   return decodeRecipe(bytes, basename(blobPath));
+}
+
+/** The recipe of a blob as it is kept; undefined where it has none. */
+export async function readRecipeFile(blobPath: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(recipePath(blobPath));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+export function sourcesOfRecipe(bytes: Buffer): readonly Digest[] {
+  return decodeRecipe(bytes, 'with sources').sources;
 }
 
 export function decodeRecipe(bytes: Buffer, name: string): Recipe {

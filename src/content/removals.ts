@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { link, mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '#errdefs';
 import { removeIfPresent } from '#files';
@@ -36,6 +36,17 @@ export class Removals implements AsyncDisposable {
       throw error;
     }
     this.#free(doomed);
+  }
+
+  /** As `take`, of a file whose name `replace` gives to another one. */
+  async takeBehind(path: string, replace: () => Promise<void>): Promise<void> {
+    const doomed = join(this.#folder, randomBytes(12).toString('hex'));
+    await link(path, doomed);
+    try {
+      await replace();
+    } finally {
+      this.#free(doomed);
+    }
   }
 
   /** Waits until what was taken so far is freed. */

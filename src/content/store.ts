@@ -10,8 +10,18 @@ import { algorithms, digestOfName, isIngestName, isStageName, Layout } from './l
 import { PartialFile } from './partial.ts';
 import { readBlob } from './reader.ts';
 import { RecentlyStored } from './recently-stored.ts';
+import { RecipeFiles } from './recipe-files.ts';
 import { Removals } from './removals.ts';
-import type { BlobInfo, ContentStore, Inspection, PartialBlob, StagedFile, Writer, WriterOptions } from './types.ts';
+import type {
+  BlobInfo,
+  ContentStore,
+  Inspection,
+  PartialBlob,
+  Recipes,
+  StagedFile,
+  Writer,
+  WriterOptions,
+} from './types.ts';
 import { IngestWriter } from './writer.ts';
 
 /** Descriptors held by readers and by writers; each has its own so that copying one blob to another can't wait for itself. */
@@ -30,13 +40,17 @@ export async function openContentStore(options: { root: string; makeRoom?: MakeR
   for (const name of await readdir(layout.ingestFolder)) {
     if (isStageName(name)) await removeIfPresent(join(layout.ingestFolder, name));
   }
-  return new FileContentStore(layout, await Removals.open(layout.removedFolder), options.makeRoom ?? noRoom);
+  const removals = await Removals.open(layout.removedFolder);
+  const recipes = new RecipeFiles(layout, removals);
+  await recipes.recover();
+  return new FileContentStore({ layout, removals, recipes }, options.makeRoom ?? noRoom);
 }
 
 /** The content store on a local filesystem; made by {@link openContentStore}. Disposing waits until removed blobs have freed their blocks. */
-export class FileContentStore implements ContentStore, Inspection, AsyncDisposable {
+export class FileContentStore implements ContentStore, Recipes, Inspection, AsyncDisposable {
   readonly #layout: Layout;
   readonly #removals: Removals;
+  readonly #recipes: RecipeFiles;
   readonly #makeRoom: MakeRoom;
   readonly #readers = new Semaphore(maxReaders);
   readonly #writers = new Semaphore(maxWriters);
@@ -48,10 +62,14 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
   /** Their bytes are not what their names say. */
   readonly #distrusted = new Set<Digest>();
 
-  constructor(layout: Layout, removals: Removals, makeRoom: MakeRoom) {
+  constructor(
+    { layout, removals, recipes }: { layout: Layout; removals: Removals; recipes: RecipeFiles },
+    makeRoom: MakeRoom,
+  ) {
     this.#makeRoom = makeRoom;
     this.#layout = layout;
     this.#removals = removals;
+    this.#recipes = recipes;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -200,6 +218,21 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
     using _held = await this.#digests.acquire(digest);
     if (options.storedBefore !== undefined && this.#recent.since(digest, options.storedBefore)) return;
     await this.#removals.take(this.path(digest));
+    await this.#recipes.forget(digest);
+  }
+
+  async lighten(digest: Digest, staged: string, recipe: Uint8Array): Promise<void> {
+    using _held = await this.#digests.acquire(digest);
+    await withRoom(this.#makeRoom, () => this.#recipes.lighten(digest, staged, recipe));
+  }
+
+  async refill(digest: Digest, staged: string, recipe: Uint8Array | undefined): Promise<void> {
+    using _held = await this.#digests.acquire(digest);
+    await this.#recipes.refill(digest, staged, recipe);
+  }
+
+  recipes(): Promise<readonly Digest[]> {
+    return this.#recipes.list();
   }
 
   async ingests(): Promise<readonly { name: string; sizeBytes: number; modified: Date }[]> {
@@ -244,6 +277,16 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
     return found;
   }
 
+  async #isThere(digest: Digest): Promise<boolean> {
+    try {
+      await stat(this.path(digest));
+      return true;
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return false;
+      throw error;
+    }
+  }
+
   /** True when exactly these bytes are there already; a small document that was damaged on disk is so replaced. */
   async #holds(bytes: Uint8Array, blob: BlobInfo): Promise<boolean> {
     if (!(await this.#keep(blob))) return false;
@@ -262,8 +305,11 @@ export class FileContentStore implements ContentStore, Inspection, AsyncDisposab
 
   async #place(path: string, blob: BlobInfo): Promise<void> {
     using _held = await this.#digests.acquire(blob.digest);
+    // One that a removal left would be read with the new file, and names blobs that nobody keeps for it.
+    if (!(await this.#isThere(blob.digest))) await this.#recipes.forget(blob.digest);
     await rename(path, this.path(blob.digest));
     await fsyncFolder(this.#layout.algorithmFolder(digestAlgorithm(blob.digest)));
+    await this.#recipes.forget(blob.digest);
     this.#recent.mark(blob.digest);
     this.#distrusted.delete(blob.digest);
   }

@@ -99,4 +99,14 @@ export interface Inspection {
   distrusted(): readonly Digest[];
 }
 
+/** Blobs whose files hold a part of their bytes: see `Recipe`. Who replaces a file vouches that with its recipe it reads as before. */
+export interface Recipes {
+  /** Puts a synced file in place that lacks what the recipe names. @throws `not-found`. */
+  lighten(digest: Digest, staged: string, recipe: Uint8Array): Promise<void>;
+  /** Puts a synced file in place that lacks less than the one there, and what remains of the recipe. @throws `not-found`. */
+  refill(digest: Digest, staged: string, recipe: Uint8Array | undefined): Promise<void>;
+  /** Blobs that have a recipe. */
+  recipes(): Promise<readonly Digest[]>;
+}
+
 export interface ContentStore extends Provider, Ingester, Manager {}

@@ -1,6 +1,6 @@
 import type { ContextMemory, FileLists, ImagesInUse } from '#builder';
 import type { KeyedLock } from '#concurrency';
-import type { ContentStore, Inspection } from '#content';
+import type { ContentStore, Inspection, Recipes } from '#content';
 import type { LayerIngester } from '#diff';
 import type { Metadata } from '#metadata';
 import type { Networks } from '#network';
@@ -25,7 +25,7 @@ export interface EngineContext {
   readonly root: string;
   readonly execRoot: string;
   readonly instance: string;
-  readonly content: ContentStore & Inspection;
+  readonly content: ContentStore & Recipes & Inspection;
   readonly metadata: Metadata;
   readonly layers: LayerIngester;
   readonly snapshots: SnapshotDriver;
@@ -60,6 +60,6 @@ export interface EngineContext {
   /** One pull of a reference at a time, say. */
   readonly locks: KeyedLock;
   /** Where equal files of layers share their blocks. */
-  readonly sharing: FileSharing | undefined;
+  readonly sharing: FileSharing;
   readonly startedAt: Date;
 }

@@ -67,7 +67,7 @@ export async function openEngine(options: EngineOptions): Promise<ReloadableEngi
     held.use(new Scrubber(ctx.metadata, options.scrub ?? {}, () => rememberDamage(ctx)));
     await releaseUnretained(ctx);
     held.use(ctx.cacheKeeper.start(ctx));
-    if (ctx.sharing) held.use(ctx.sharing.start(ctx));
+    held.use(ctx.sharing.start(ctx));
     return engineOver(ctx, await engineID(ctx.metadata), held.move());
   } catch (error) {
     await held.disposeAsync();
@@ -179,7 +179,7 @@ async function openContext(
     buildImages: new ImagesInUse(),
     buildFolders: new Set(),
     locks: new KeyedLock(),
-    sharing: options.dedup === 'files' ? FileSharing.open(root) : undefined,
+    sharing: FileSharing.open(root, options.dedup),
     startedAt: new Date(),
   };
 }

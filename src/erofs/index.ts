@@ -30,5 +30,6 @@ export {
 } from './image.ts';
 export { LayerIndexer, type LayerNeeds } from './indexer.ts';
 export { type MergedNode, MergedTree, type NamedNode } from './merged-tree.ts';
+export { type Relocation, relocateIndex } from './relocate.ts';
 export type { DataReader, DataRun, DataSource, InodeAttributes, InodeType, LowerInode, LowerLookup } from './types.ts';
 export { encodeIndex, type IndexContents, type IndexImage } from './writer.ts';

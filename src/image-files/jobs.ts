@@ -3,6 +3,7 @@ import { compareTrees } from './compare.ts';
 import { findDuplicates } from './duplicates.ts';
 import { FileBytes } from './file-bytes.ts';
 import { openImageTree } from './image-tree.ts';
+import { lightenLayers, refillLayer } from './lighten.ts';
 import type { FilesJob, TreeSource } from './protocol.ts';
 import { shareFiles } from './share.ts';
 
@@ -20,6 +21,12 @@ export function* runFilesJob(job: FilesJob): Generator<unknown> {
       return;
     case 'share':
       yield* shareFiles(job.layers);
+      return;
+    case 'lighten':
+      yield* lightenLayers(job.layers, job.donors);
+      return;
+    case 'refill':
+      yield refillLayer(job.layer, job.without);
       return;
     default:
       job satisfies never;

@@ -1,6 +1,7 @@
 import type { ErrorKind } from '#errdefs';
-import type { DiffID } from '#oci';
+import type { DiffID, Digest } from '#oci';
 import type { UsageLayer } from './duplicates.ts';
+import type { HeavyLayer } from './lighten.ts';
 
 /** An image for a worker thread. */
 export interface TreeSource {
@@ -23,6 +24,14 @@ export type FilesJob =
   | { readonly kind: 'blame'; readonly image: TreeSource; readonly maxFiles: number }
   /** Finds one item for each layer that was not done before. */
   | { readonly kind: 'share'; readonly layers: readonly UsageLayer[] }
+  /** Finds one item for each layer. */
+  | { readonly kind: 'lighten'; readonly layers: readonly HeavyLayer[]; readonly donors: readonly UsageLayer[] }
+  /** Finds one item. */
+  | {
+      readonly kind: 'refill';
+      readonly layer: Pick<HeavyLayer, 'tar' | 'staged'>;
+      readonly without: readonly Digest[];
+    }
   /** Finds one item: the whole report. */
   | { readonly kind: 'duplicates'; readonly layers: readonly UsageLayer[]; readonly maxGroups: number };
 

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { EngineError, isErrno } from '#errdefs';
+import { isErrno } from '#errdefs';
 import { sys } from '#sys';
 import { contentList } from './content-list.ts';
 import type { UsageLayer } from './duplicates.ts';
@@ -50,7 +50,7 @@ export function sharedBefore({ list }: Pick<UsageLayer, 'list'>): number | undef
   }
 }
 
-function keepShared({ list }: UsageLayer, sharedBytes: number): void {
+export function keepShared({ list }: UsageLayer, sharedBytes: number): void {
   const path = `${list}.shared`;
   writeFileSync(`${path}.tmp`, JSON.stringify({ version: 1, sharedBytes }), { mode: 0o600 });
   renameSync(`${path}.tmp`, path);
@@ -123,11 +123,8 @@ class OpenTars implements Disposable {
 /** Codes by which file systems say that they share no blocks. */
 const unable = ['EOPNOTSUPP', 'ENOTSUP', 'ENOTTY', 'EINVAL', 'ENOSYS', 'EXDEV', 'EPERM'];
 
-/**
- * Tries to share a block within a folder's file system.
- * @throws `failed-precondition` where it cannot.
- */
-export function requireSharing(folder: string): void {
+/** Tries to share a block within a folder's file system, as btrfs and XFS can. */
+export function canShare(folder: string): boolean {
   const path = `${folder}/.share-${process.pid}`;
   const content = Buffer.alloc(2 * trialBytes, 'x');
   writeFileSync(path, content, { mode: 0o600, flush: true });
@@ -136,10 +133,10 @@ export function requireSharing(folder: string): void {
   const fd = resources.adopt(openSync(path, 'r'), closeSync);
   try {
     sys.dedupeRange(fd, 0, fd, trialBytes, trialBytes);
-  } catch (cause) {
-    if (!unable.some((code) => isErrno(cause, code))) throw cause;
-    const fact = 'its file system shares no blocks, as btrfs and XFS do';
-    throw new EngineError('failed-precondition', `share files in ${folder}: ${fact}`, { cause });
+    return true;
+  } catch (error) {
+    if (!unable.some((code) => isErrno(error, code))) throw error;
+    return false;
   }
 }
 

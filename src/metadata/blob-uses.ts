@@ -23,12 +23,39 @@ export function blobUses(reader: Connection): BlobUse[] {
     const use = uses.get(diffID);
     if (use) use.undo = Math.min(use.undo ?? number, number);
   }
+  inherit(uses, reader);
   return [...uses].map(([digest, { images, containers, ...use }]) => ({
     digest,
     images: [...images],
     containers: [...containers],
     ...use,
   }));
+}
+
+/** What is kept for the sake of layers that read its bytes is theirs, as far as nothing else uses it. */
+function inherit(uses: ReadonlyMap<Digest, Use>, reader: Connection): void {
+  const isUsed = ({ images, containers, isCached, undo }: Use) =>
+    images.size > 0 || containers.size > 0 || isCached || undo !== undefined;
+  const unused = new Set([...uses].flatMap(([digest, use]) => (isUsed(use) ? [] : digest)));
+  const rows = reader.all('SELECT diff_id, source FROM layer_sources');
+  // Such a layer may itself read the bytes of another.
+  for (let hasChanged = true; hasChanged; ) {
+    hasChanged = false;
+    for (const row of rows) {
+      const [use, of] = [uses.get(text(row, 'source') as Digest), uses.get(text(row, 'diff_id') as Digest)];
+      if (!use || !of || !unused.has(text(row, 'source') as Digest)) continue;
+      const before = sizeOf(use);
+      for (const image of of.images) use.images.add(image);
+      for (const container of of.containers) use.containers.add(container);
+      use.isCached ||= of.isCached;
+      if (of.undo !== undefined) use.undo = Math.min(use.undo ?? of.undo, of.undo);
+      hasChanged ||= sizeOf(use) !== before;
+    }
+  }
+}
+
+function sizeOf({ images, containers, isCached, undo }: Use): string {
+  return [images.size, containers.size, isCached, undo].join();
 }
 
 function namedUses(reader: Connection): Map<Digest, Use> {

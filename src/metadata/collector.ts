@@ -32,13 +32,17 @@ export class Collector {
     const { reader, writer, nowMs } = this.#context;
     await this.#leases.expire();
     await this.#removeLeft();
-    const garbage = this.#unclaimed(
-      reader.all('SELECT digest FROM garbage').map((row) => text(row, 'digest') as Digest),
-    );
     const dropped: DroppedBlob[] = [];
-    for (let at = 0; at < garbage.length; at += batchSize) {
-      options.signal?.throwIfAborted();
-      dropped.push(...(await this.#collectBatch(garbage.slice(at, at + batchSize))));
+    // What goes may have been the last to read the bytes of others.
+    for (let before = -1; before < dropped.length; ) {
+      before = dropped.length;
+      const garbage = this.#unclaimed(
+        reader.all('SELECT digest FROM garbage').map((row) => text(row, 'digest') as Digest),
+      );
+      for (let at = 0; at < garbage.length; at += batchSize) {
+        options.signal?.throwIfAborted();
+        dropped.push(...(await this.#collectBatch(garbage.slice(at, at + batchSize))));
+      }
     }
     if (dropped.length > 0) await writer.run('garbage.forgetOrigins', nowMs(), { durable: false });
     return {

@@ -117,7 +117,11 @@ test('a store whose images named each layer goes on as it was: nothing is lost, 
 test('an end amid the change of the schema leaves the store as it was, for the next start to change', async () => {
   await using fixture = await metadataFixture();
   const { path, layers } = await earlierStore(fixture);
-  const killed = spawnSync(process.execPath, [join(import.meta.dirname, 'testdata/killed-migration.ts'), path]);
+  const killed = spawnSync(process.execPath, [
+    join(import.meta.dirname, 'testdata/killed-migration.ts'),
+    path,
+    `${earlier}`,
+  ]);
   assert.equal(killed.signal, 'SIGKILL');
   const database = new Connection(path);
   assert.equal(integer(database.get('PRAGMA user_version')!, 'user_version'), earlier);

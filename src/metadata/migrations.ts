@@ -118,4 +118,29 @@ export const migrations: readonly Migration[] = [
   CREATE TABLE uploads (key TEXT PRIMARY KEY, location TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
   `,
   layersToChains,
+  // Layers whose files were looked at for what others have too, and those whose files hold bytes of theirs: these stay as long.
+  `
+  CREATE TABLE lightened (diff_id TEXT PRIMARY KEY REFERENCES blobs (digest) ON DELETE CASCADE) WITHOUT ROWID;
+  CREATE TABLE layer_sources (
+    diff_id TEXT NOT NULL REFERENCES blobs (digest) ON DELETE CASCADE, source TEXT NOT NULL REFERENCES blobs (digest),
+    PRIMARY KEY (diff_id, source)
+  ) WITHOUT ROWID;
+  CREATE INDEX layer_sources_by_source ON layer_sources (source);
+
+  DROP VIEW garbage;
+  DROP VIEW unused;
+  CREATE VIEW unwanted AS SELECT digest, size FROM blobs WHERE
+    NOT EXISTS (SELECT 1 FROM image_blobs WHERE image_blobs.digest = blobs.digest)
+    AND NOT EXISTS (SELECT 1 FROM chains WHERE diff_id = blobs.digest AND uses > 0)
+    AND NOT EXISTS (SELECT 1 FROM lease_digests WHERE lease_digests.digest = blobs.digest);
+  CREATE VIEW unused AS SELECT digest, size FROM unwanted WHERE
+    NOT EXISTS (SELECT 1 FROM layer_sources WHERE source = unwanted.digest);
+  CREATE VIEW garbage AS SELECT digest, size FROM unused WHERE
+    NOT EXISTS (SELECT 1 FROM journal_blobs WHERE journal_blobs.digest = unused.digest)
+    AND NOT EXISTS (SELECT 1 FROM chains WHERE diff_id = unused.digest AND undo_uses > 0);
+  CREATE VIEW only_sources AS SELECT DISTINCT source AS digest FROM layer_sources WHERE
+    source IN (SELECT digest FROM unwanted WHERE unwanted.digest = source)
+    AND NOT EXISTS (SELECT 1 FROM journal_blobs WHERE journal_blobs.digest = source)
+    AND NOT EXISTS (SELECT 1 FROM chains WHERE chains.diff_id = source AND undo_uses > 0);
+  `,
 ];

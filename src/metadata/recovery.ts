@@ -1,6 +1,7 @@
 import type { ContentStore } from '#content';
 import { log } from '#log';
 import type { Digest } from '#oci';
+import { LayerSources } from './layer-sources.ts';
 import type { Leases } from './leases.ts';
 import type { StoreContext } from './store-context.ts';
 
@@ -29,9 +30,18 @@ export async function recoverFiles(context: StoreContext, leases: Leases): Promi
     await content.delete(digest);
     files.push(digest);
   }
+  await releaseSources(context);
   const missing = [...rows];
   for (const digest of missing) log.error('a blob is missing from the content store', { digest });
   return { files, ingests: await removeIngests(content, leases.anyRecorded), missing };
+}
+
+/** Layers that were about to read from others when a crash came between the rows and the recipe. */
+async function releaseSources(context: StoreContext): Promise<void> {
+  const sources = new LayerSources(context);
+  const withRecipe = new Set<string>(await context.content.recipes());
+  for (const reader of sources.readers())
+    if (!withRecipe.has(reader)) await sources.release(reader, sources.of(reader));
 }
 
 async function removeIngests(content: ContentStore, mayResume: boolean): Promise<number> {

@@ -1,5 +1,5 @@
 import type { KeyedLock } from '#concurrency';
-import type { ContentStore, Inspection } from '#content';
+import type { ContentStore, Inspection, Recipes } from '#content';
 import { EngineError } from '#errdefs';
 import type { Digest } from '#oci';
 import { type Connection, text } from '#sqlite';
@@ -9,7 +9,7 @@ import type { DatabaseWriter } from './database-writer.ts';
 export interface StoreContext {
   readonly reader: Connection;
   readonly writer: DatabaseWriter;
-  readonly content: ContentStore & Inspection;
+  readonly content: ContentStore & Recipes & Inspection;
   /** Held over a digest while its row and its file are made to agree: by the collector, by leases, by rows that vouch for a file. */
   readonly digests: KeyedLock;
   readonly nowMs: () => number;

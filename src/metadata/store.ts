@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedLock } from '#concurrency';
-import type { ContentStore, Inspection } from '#content';
+import type { ContentStore, Inspection, Recipes } from '#content';
 import type { MakeRoom } from '#files';
 import type { Digest } from '#oci';
 import type { SnapshotDriver } from '#snapshots';
@@ -12,6 +12,7 @@ import { DatabaseWriter } from './database-writer.ts';
 import { SqliteDocumentTable } from './document-table.ts';
 import { SqliteImageTable } from './image-table.ts';
 import { SqliteJournal } from './journal.ts';
+import { LayerSources } from './layer-sources.ts';
 import { SqliteBlobTable, SqliteLayerTable } from './layer-table.ts';
 import { Leases } from './leases.ts';
 import { type RecoverResult, recoverFiles } from './recovery.ts';
@@ -31,7 +32,7 @@ import { damagedBlobs, verifyStore } from './verifier.ts';
 export interface OpenMetadataOptions {
   /** The data root; the database is `wherry.db` in it. The caller holds {@link lockDataRoot}. */
   readonly root: string;
-  readonly content: ContentStore & Inspection;
+  readonly content: ContentStore & Recipes & Inspection;
   /** What layers were derived into: told to forget them, and asked to verify. */
   readonly driver?: Pick<SnapshotDriver, 'removeLayer' | 'verify'>;
   /** Whether what is removed now is kept in the journal; never when absent. */
@@ -66,6 +67,7 @@ export class MetadataStore implements Metadata {
   readonly volumes: SqliteDocumentTable<NamedDocument>;
   readonly buildCache: SqliteBuildCacheTable;
   readonly journal: SqliteJournal;
+  readonly layerSources: LayerSources;
   readonly #options: OpenMetadataOptions;
   readonly #context: StoreContext;
   readonly #leases: Leases;
@@ -97,6 +99,7 @@ export class MetadataStore implements Metadata {
       { images, containers, volumes, buildCache },
       options.keeps ?? (() => false),
     );
+    this.layerSources = new LayerSources(context);
     this.#leases = new Leases(context);
     this.#collector = new Collector(context, this.#leases, options.driver);
     this.#leases.onEnd = () => this.#collector.resume();

@@ -1,4 +1,5 @@
 import type { ChainID, Descriptor, DiffID, Digest, Platform } from '#oci';
+import type { LayerSources } from './layer-sources.ts';
 import type { RecoverResult } from './recovery.ts';
 
 /** An image: a target (index or manifest) with the manifest and config of the platform chosen. */
@@ -302,6 +303,7 @@ export interface Metadata extends AsyncDisposable {
   readonly volumes: DocumentTable<NamedDocument>;
   readonly buildCache: BuildCacheTable;
   readonly journal: Journal;
+  readonly layerSources: LayerSources;
   /**
    * A lease lasts as long as its holder. `ttlMs`, counted from the last `add`, makes it outlive a crash by so much, for work that the next
    * process resumes; without it a crash ends it.

@@ -1,8 +1,10 @@
+import { readRecipeFile, sourcesOfRecipe } from '#content';
 import type { DiffID, Digest } from '#oci';
 import type { SnapshotDriver } from '#snapshots';
 import { integer, type Row, text } from '#sqlite';
 import { chainCountFaults, heldChainFaults, otherHolderFaults } from './chain-check.ts';
 import { holdersOf } from './chain-tree.ts';
+import { LayerSources } from './layer-sources.ts';
 import type { Leases } from './leases.ts';
 import { Rehasher } from './rehash.ts';
 import { damagedRows, imageRowFaults } from './row-check.ts';
@@ -61,7 +63,14 @@ export async function* damagedBlobs(
 }
 
 /** What stands on a blob, as people name it. */
-function harmOf({ reader }: StoreContext, images: ImageTable, digest: Digest): string[] {
+function harmOf(context: StoreContext, images: ImageTable, digest: Digest): string[] {
+  const affected = new Set([digest]);
+  // Grows while it is walked: layers that read bytes of a damaged one are damaged as well.
+  for (const one of affected) for (const reader of new LayerSources(context).readersOf(one)) affected.add(reader);
+  return [...new Set([...affected].flatMap((one) => harmOfOne(context, images, one)))];
+}
+
+function harmOfOne({ reader }: StoreContext, images: ImageTable, digest: Digest): string[] {
   const keys = (sql: string) => reader.all(sql, digest).map((row) => text(row, 'key'));
   const holders = holdersOf(reader, digest);
   const heldBy = (kind: string) => holders.flatMap((holder) => (holder.kind === kind ? holder.key : []));
@@ -106,6 +115,7 @@ async function* checkReferences({ context, images }: VerifyParts): AsyncGenerato
 /** Files nobody knows. While work is under way they may be on their way to a row, so only an idle store is judged. */
 async function* checkFiles({ context, leases }: VerifyParts): AsyncGenerator<string> {
   const { content } = context;
+  yield* checkSources(context);
   for (const path of await content.strays()) yield `content/${path}: not a file of the store`;
   if (leases.anyHeld) return;
   const leased = leases.digests();
@@ -116,6 +126,28 @@ async function* checkFiles({ context, leases }: VerifyParts): AsyncGenerator<str
   if (leases.anyRecorded) return;
   for (const { name } of await content.ingests()) {
     if (!leases.anyHeld) yield `content/ingest/${name}: left by an earlier run`;
+  }
+}
+
+/** A recipe that names a layer which is not kept for it: that may be collected. */
+async function* checkSources(context: StoreContext): AsyncGenerator<string> {
+  const sources = new LayerSources(context);
+  for (const digest of await context.content.recipes()) {
+    const bytes = await readRecipeFile(context.content.path(digest));
+    // Damaged ones are told of with their blobs.
+    const named = bytes ? namedSources(bytes) : [];
+    const kept = new Set<string>([digest, ...sources.of(digest)]);
+    for (const source of named)
+      if (hasRow(context, digest) && !kept.has(source))
+        yield `blob ${digest}: reads from ${source}, which is not kept for it`;
+  }
+}
+
+function namedSources(bytes: Buffer): readonly Digest[] {
+  try {
+    return sourcesOfRecipe(bytes);
+  } catch {
+    return [];
   }
 }
 

@@ -7,6 +7,7 @@ import { chainIDs, type DiffID } from '#oci';
 import { IndexStore, rootOf } from './index-store.ts';
 import type { LayerIndex } from './layer-index.ts';
 import type { HeldLayers, LayerStore } from './layer-store.ts';
+import { PlacedIndexes } from './placed-indexes.ts';
 import type { Chain, SnapshotUsage, VerifyOptions } from './types.ts';
 import type { SnapshotWorkers } from './workers.ts';
 
@@ -25,11 +26,13 @@ export class ErofsLayers implements LayerStore {
   readonly maxDepth = Number.POSITIVE_INFINITY;
   readonly #options: ErofsLayersOptions;
   readonly #indexes: IndexStore;
+  readonly #placed: PlacedIndexes;
   readonly #mounts: CountedMounts;
 
   constructor(options: ErofsLayersOptions) {
     this.#options = options;
     this.#indexes = new IndexStore(options);
+    this.#placed = new PlacedIndexes(options);
     this.#mounts = new CountedMounts({ keepIdle: true, unmount: (target) => this.#unmountTarget(target) });
   }
 
@@ -80,10 +83,10 @@ export class ErofsLayers implements LayerStore {
   }
 
   async #mount(index: LayerIndex, target: string): Promise<void> {
-    const devices = index.devices.map(this.#options.contentPath);
+    const { path, devices } = await this.#placed.of(index);
     await mkdir(target, { recursive: true, mode: 0o755 });
-    const { backing, directIO = false } = this.#options;
-    await mountErofs({ image: index.path, devices, target, directIO }, backing);
+    const { backing, directIO = false, contentPath } = this.#options;
+    await mountErofs({ image: path, devices: devices.map(contentPath), target, directIO }, backing);
   }
 
   async remove(diffID: DiffID): Promise<void> {
@@ -91,8 +94,13 @@ export class ErofsLayers implements LayerStore {
       const target = this.#target(path);
       if (this.#mounts.has(target) && !(await this.#mounts.drop(target)))
         throw new EngineError('conflict', `remove layer ${diffID}: a snapshot uses it`);
+      await this.#placed.remove(path);
     }
     await this.#indexes.remove(diffID);
+  }
+
+  async letGo(diffID: DiffID): Promise<void> {
+    for (const path of this.#indexes.pathsThrough(diffID)) await this.#mounts.drop(this.#target(path));
   }
 
   usage(diffID: DiffID): Promise<SnapshotUsage> {
@@ -106,6 +114,7 @@ export class ErofsLayers implements LayerStore {
   async recover(keep: ReadonlySet<DiffID>, mounted: readonly Chain[]): Promise<void> {
     const used = mounted.flatMap((chain) => this.#indexes.pathsOf(chain, chainIDs(chain)));
     await this.#dropIdle(new Set(used.map((path) => this.#target(path))));
+    await this.#placed.clear();
     await this.#indexes.recover(keep);
   }
 

@@ -9,4 +9,5 @@ export { type ChosenDriver, chooseDriver } from './choose.ts';
 export { openBtrfs, openErofs, openFuseOverlay, openOverlay2, openVfs } from './drivers.ts';
 export { layerIndexPath, layerTag } from './layer-index.ts';
 export { probeMapped } from './probe.ts';
+export { relocateByRecipes } from './relocate-index.ts';
 export * from './types.ts';

@@ -11,6 +11,7 @@ import { whiteoutUse } from './index-whiteouts.ts';
 import { readLayerTree } from './layer-file.ts';
 import { mergedRoot } from './merged.ts';
 import type { Job, JobResult } from './protocol.ts';
+import { relocateByRecipes } from './relocate-index.ts';
 import { sameBytes } from './same-bytes.ts';
 import { treeDifferences } from './tree-differences.ts';
 import { treeUsage } from './usage.ts';
@@ -43,6 +44,10 @@ export function runJob(job: Job, abort: AbortFlag): JobResult {
       return { ...nothing, ...indexLayer(job, abort) };
     case 'merge-indexes':
       return merge(job);
+    case 'relocate-index': {
+      const { sizeBytes, inodes } = relocateByRecipes(job);
+      return { ...nothing, sizeBytes, inodes };
+    }
     case 'inspect-whiteouts':
       return inspectWhiteouts(job);
     case 'compare-files':

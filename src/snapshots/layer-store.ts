@@ -21,6 +21,8 @@ export interface LayerStore extends AsyncDisposable {
   places(chain: Chain): Promise<readonly string[]>;
   /** Everything derived from the layer, by itself and in whatever chain. Absent is fine. */
   remove(diffID: DiffID): Promise<void>;
+  /** Closes the layer's file where no snapshot uses it: another stands at its place. */
+  letGo?(diffID: DiffID): Promise<void>;
   usage(diffID: DiffID): Promise<SnapshotUsage>;
   /** The index of each layer of a chain, from the bottom up. */
   indexes(chain: Chain, signal: AbortSignal | undefined): Promise<readonly string[]>;

@@ -109,6 +109,10 @@ export class OverlayDriver implements SnapshotDriver {
     return this.#layers.unpack(chain, options);
   }
 
+  async letGo(diffID: DiffID): Promise<void> {
+    await this.#layers.letGo?.(diffID);
+  }
+
   async removeLayer(diffID: DiffID, chains: readonly ChainID[]): Promise<void> {
     await this.#layers.remove(diffID);
     await this.#inits.remove(chains);

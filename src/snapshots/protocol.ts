@@ -1,6 +1,7 @@
 import type { ErrorKind } from '#errdefs';
 import type { IndexSource } from './index-layer.ts';
 import type { WhiteoutUse } from './index-whiteouts.ts';
+import type { RelocatedIndex } from './relocate-index.ts';
 
 /** Work for a snapshot worker thread: plain values, paths as text. */
 export type Job =
@@ -34,6 +35,8 @@ export type Job =
       readonly index: string;
       readonly tars: Readonly<Record<string, string>>;
     }
+  /** Makes a second index of one, into the fresh file `placed`: data is where the recipes of the tars say. */
+  | ({ readonly kind: 'relocate-index' } & RelocatedIndex)
   /** Looks for whiteouts in an index; with the indexes of the chain below (top first) also at what they hide. */
   | { readonly kind: 'inspect-whiteouts'; readonly index: string; readonly lower?: readonly string[] }
   | { readonly kind: 'compare-files'; readonly left: string; readonly right: string }

@@ -86,6 +86,9 @@ export class TreeDriver implements SnapshotDriver {
     return this.#layers.unpack(chain, options);
   }
 
+  /** Trees have copies. */
+  async letGo(): Promise<void> {}
+
   async removeLayer(diffID: DiffID, chains: readonly ChainID[]): Promise<void> {
     await this.#layers.remove(diffID);
     await this.#inits.remove(chains);

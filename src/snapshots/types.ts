@@ -114,6 +114,8 @@ export interface SnapshotDriver extends AsyncDisposable {
   unpack(chain: Chain, options?: { signal?: AbortSignal | undefined }): Promise<void>;
   /** Forgets what was derived from a layer that is gone, by itself and in whatever chain; `chains` are those known to have had it. Absent is fine. */
   removeLayer(diffID: DiffID, chains: readonly ChainID[]): Promise<void>;
+  /** The layer's file has been replaced by another that reads the same: lets go of the old one where no snapshot uses it. */
+  letGo(diffID: DiffID): Promise<void>;
   /** Bytes on disk derived from a layer (beside its tar). */
   layerUsage(diffID: DiffID): Promise<SnapshotUsage>;
   /**

@@ -3,13 +3,11 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FileUsage } from '#api-types';
 import { connect } from '#client';
-import { requireSharing } from '#image-files';
 import { requireRoot, temporaryFolder } from '#testing';
 import { TestDaemon } from '../support/daemon.ts';
 import { DockerCli, findDockerCli } from '../support/docker-cli.ts';
@@ -127,20 +125,4 @@ test('copies take no room of their own; tars, mounts and a restart are none the 
   await daemon.start();
   await untilShared(setup, report.sharableBytes);
   assert.equal(verify(setup).status, 0, verify(setup).output);
-});
-
-test('a file system that shares no blocks is refused by name', async (t) => {
-  if (!requireRoot(t)) return;
-  await using folder = await temporaryFolder();
-  try {
-    requireSharing(folder.path);
-    t.skip('the temporary folder is on a file system that shares blocks');
-  } catch {
-    const flags = ['--bridge=none', '--iptables=false', '--dedup=files'];
-    const fault = /share files in \S+: its file system shares no blocks, as btrfs and XFS do/;
-    await assert.rejects(TestDaemon.start({ flags, folder: folder.path }), fault);
-  }
-  await writeFile(join(folder.path, 'daemon.json'), '{"dedup":"all"}');
-  const flags = ['--config-file', join(folder.path, 'daemon.json')];
-  await assert.rejects(TestDaemon.start({ flags, folder: folder.path }), /invalid dedup: all: it is none or files/);
 });

@@ -129,7 +129,7 @@ class Ledger {
   }
 
   #findBlob(folder: string, [algorithm, hex]: readonly string[]): Owner {
-    if (folder !== 'blobs') return algorithm === undefined ? ownStore : unfinished;
+    if (folder !== 'blobs' && folder !== 'recipes') return algorithm === undefined ? ownStore : unfinished;
     return hex === undefined ? ownStore : (this.#blobs.get(hex) ?? unfinished);
   }
 

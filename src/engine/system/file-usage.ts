@@ -22,7 +22,7 @@ export async function fileUsage(ctx: EngineContext, options: FileUsageOptions & 
     ...group,
     files: files.map((file) => ({ ...file, images: images.get(file.layer)!.slice(0, maxImages) })),
   }));
-  return { ...found!, sharedBytes: ctx.sharing ? sharedBytesOf(layers) : null, groups };
+  return { ...found!, sharedBytes: ctx.sharing.isOn ? sharedBytesOf(layers) : null, groups };
 }
 
 /** Blocks that layers of images were found to have in common when they were looked at. */

@@ -3,6 +3,7 @@ import { documentWrites } from './documents.ts';
 import { garbageWrites } from './garbage.ts';
 import { imageWrites } from './images.ts';
 import { journalWrites } from './journal-restore.ts';
+import { layerSourceWrites } from './layer-sources.ts';
 import { layerWrites } from './layers.ts';
 import { leaseWrites } from './leases.ts';
 import { uploadWrites } from './uploads.ts';
@@ -11,6 +12,7 @@ import { uploadWrites } from './uploads.ts';
 export const writes = {
   ...imageWrites,
   ...layerWrites,
+  ...layerSourceWrites,
   ...leaseWrites,
   ...documentWrites,
   ...uploadWrites,
