@@ -134,6 +134,7 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     await recorder.flush();
     const image = builtImage(end, graph, built);
     await request.inspect?.(image);
+    request.onBuilt?.(image.id);
     const explanations = await explain(explainer, request, image);
     return { ...(await finish(host, request, classic, { plan, end, names, warnings })), explanations };
   } catch (error) {

@@ -9,6 +9,7 @@
  */
 export { buildImage } from './build.ts';
 export { checkOnly } from './check-only.ts';
+export { type SourceTree, type TreeNode, Views, walkTree } from './executor/index.ts';
 export { FileLists } from './file-lists.ts';
 export { ImagesInUse } from './images-in-use.ts';
 export { ContextMemory } from './listed/index.ts';

@@ -206,6 +206,8 @@ export interface BuildRequest extends ContextFiles {
   /** An empty folder of this build's own; the caller removes it. */
   readonly scratchDir: string;
   readonly onProgress: OnProgress;
+  /** Told of the image while the build still holds it: it has no name that would keep it afterwards. */
+  readonly onBuilt?: (id: Digest) => void;
   /** Told what happens as states of vertexes, beside the transcript. */
   readonly onStatus?: OnStatus;
   /** Put in front of the names of vertexes, where a build is for several platforms. */

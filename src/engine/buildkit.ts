@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { BuildKitDoors } from '#api-types';
 import type { BuildKit } from '#buildkit';
 import { fromBytes } from '#streams';
+import { exportedFiles, exportedLayout, pushBuilt } from './build-exports.ts';
 import { runBuild } from './builds.ts';
 import type { EngineContext } from './context.ts';
 import { tagImage } from './images/tag.ts';
@@ -37,6 +38,7 @@ export class EngineBuildKit implements BuildKitDoors, Disposable {
     return {
       id: this.#engineID,
       version: engineVersion,
+      snapshotter: ctx.snapshots.name,
       platforms: [ctx.platform],
       build: ({ source, options, ...watched }) =>
         runBuild(
@@ -48,6 +50,10 @@ export class EngineBuildKit implements BuildKitDoors, Disposable {
           { report: () => {}, ...watched },
         ),
       tag: (image, name) => tagImage(ctx, image, name, undefined, 'build'),
+      hold: (image) => ctx.buildImages.hold(image),
+      files: (image, signal) => exportedFiles(ctx, image, signal),
+      layout: (images, wish) => exportedLayout(ctx, images, wish),
+      push: (name, wish) => pushBuilt(ctx, name, wish),
     };
   }
 

@@ -38,7 +38,7 @@ export function build(
   return progressStream((report, signal) => answer(ctx, source, options, { report, signal }), options.signal);
 }
 
-interface Watched extends Pick<BuildRequest, 'onStatus' | 'shownPlatform'> {
+interface Watched extends Pick<BuildRequest, 'onBuilt' | 'onStatus' | 'shownPlatform'> {
   readonly report: (message: ProgressMessage) => void;
   readonly signal: AbortSignal;
 }

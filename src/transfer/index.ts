@@ -6,6 +6,7 @@ export { type DeltaBase, layersHere } from './delta-base.ts';
 export { type Download, download } from './download.ts';
 export { type ImportOptions, importImage } from './import.ts';
 export { externalDecompressors } from './import-compression.ts';
+export { type Layout, type LayoutBlob, type LayoutWish, layOut } from './layout.ts';
 export { type LoadOptions, loadImages } from './load.ts';
 export { type ManifestItem, parseManifestJson } from './load-manifest.ts';
 export { followLinks, hardlinkTarget, memberName, symlinkTarget } from './load-names.ts';

@@ -22,6 +22,8 @@ export {
   type TreeNode,
   toBytes,
   type Walked,
+  walkTree,
 } from './source-tree.ts';
 export type { StepState } from './state.ts';
 export type { KeyComponents } from './step-key.ts';
+export { Views } from './views.ts';

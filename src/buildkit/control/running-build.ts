@@ -1,6 +1,7 @@
 import { EngineError } from '#errdefs';
-import type { Digest } from '#oci';
-import { exportResult, requireExports } from '../export/index.ts';
+import type { Digest, Platform } from '#oci';
+import { requireCacheExports } from '../cache/index.ts';
+import { plannedExports, runExports } from '../export/index.ts';
 import { runFrontend } from '../frontend/index.ts';
 import type { SolveRequest } from '../proto/control_pb.ts';
 import type { ClientSession } from '../session/client-session.ts';
@@ -9,11 +10,17 @@ import { StatusFeed } from '../status/feed.ts';
 import { VertexStatus } from '../status/vertex-status.ts';
 import type { BuildKitHost } from '../types.ts';
 
+export interface BuiltImage {
+  readonly id: Digest;
+  readonly platform: Platform;
+}
+
 /** What one call of a frontend came to. */
 export interface Solved {
   /** By which the client speaks of it; empty when there is no image. */
   readonly ref: string;
-  readonly imageID?: Digest;
+  /** One per platform; none where an answer is all that was wanted. */
+  readonly images: readonly BuiltImage[];
   /** Answers to subrequests. */
   readonly metadata: Readonly<Record<string, Uint8Array>>;
 }
@@ -36,6 +43,7 @@ export class RunningBuild {
   readonly #host: BuildKitHost;
   readonly #sessions: Sessions;
   readonly #results = new Map<string, Solved>();
+  readonly #held = new DisposableStack();
   readonly #returned = Promise.withResolvers<Solved | undefined>();
   #failure: unknown;
 
@@ -58,13 +66,22 @@ export class RunningBuild {
   async run(): Promise<Record<string, string>> {
     const { frontend, frontendAttributes: attributes, definition } = this.request;
     if ((definition?.ops.length ?? 0) > 0) throw notOurs();
-    requireExports(this.request);
+    const exports = plannedExports(this.request);
+    requireCacheExports(this.request);
     try {
       const solved = frontend === '' ? await this.#returned.promise : await this.solve({ frontend, attributes });
-      return solved === undefined ? {} : await exportResult(this, this.#host, solved);
+      return solved === undefined
+        ? {}
+        : await runExports(exports, { build: this, host: this.#host, images: solved.images });
     } finally {
+      this.#held.dispose();
       this.feed.end();
     }
+  }
+
+  /** Keeps an image until this build has ended: nothing else may refer to it. */
+  hold(image: Digest): void {
+    this.#held.use(this.#host.hold(image));
   }
 
   /** Runs a frontend for this build. */

@@ -10,6 +10,8 @@ export function buildKitVersion({ version }: BuildKitHost): MessageInitShape<typ
 export function workerRecord(host: BuildKitHost): MessageInitShape<typeof WorkerRecordSchema> {
   return {
     id: host.id,
+    // By this label clients tell a daemon that keeps images as registries have them: only then do they ask it for several platforms, for layouts, for caches.
+    labels: { 'org.mobyproject.buildkit.worker.snapshotter': host.snapshotter },
     platforms: host.platforms.map(({ os, architecture, variant }) => ({ os, architecture, variant: variant ?? '' })),
     buildkitVersion: buildKitVersion(host),
   };

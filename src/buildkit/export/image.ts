@@ -1,32 +1,55 @@
-import { namedVertex } from '#builder';
-import type { Digest } from '#oci';
-import { formatReference, parseReference } from '#reference';
-import type { RunningBuild } from '../control/running-build.ts';
-import type { BuildKitHost } from '../types.ts';
+import { EngineError } from '#errdefs';
+import type { Descriptor } from '#oci';
+import { formatReference } from '#reference';
+import { ExportAttributes } from './attributes.ts';
+import { exportVertex } from './export-vertex.ts';
+import { encoded } from './layout.ts';
+import type { Exporter } from './types.ts';
 
-/** The image is in the store already: it gets its names there. */
-export async function exportImage(
-  { status, ref }: RunningBuild,
-  host: BuildKitHost,
-  imageID: Digest,
-  attributes: Readonly<Record<string, string>>,
-): Promise<Record<string, string>> {
-  const names = (attributes['name'] ?? '').split(',').filter(Boolean).map(fullName);
-  const vertex = { ...namedVertex(`exporting to image ${ref}`), name: 'exporting to image' };
-  await status.during(vertex, async () => {
-    const part = (id: string, work: () => Promise<void>) => status.duringPart(vertex.digest, id, work);
-    await part('exporting layers', async () => {});
-    await part(`writing image ${imageID}`, async () => {});
-    for (const name of names) await part(`naming to ${name}`, () => host.tag(imageID, name));
-  });
-  return {
-    'containerimage.config.digest': imageID,
-    'containerimage.digest': imageID,
-    ...(names.length === 0 ? {} : { 'image.name': names.join(',') }),
+/** `type=image`: the image is in the store already; it gets its names there, and goes to registries under them where that is wanted. */
+export const exportImage: Exporter = (attributes, number) => {
+  const read = new ExportAttributes('image', attributes);
+  // With its domain, but no tag that nobody named: as clients are used to read it.
+  const names = read.references().map(formatReference);
+  const isPushed = read.flag('push') ?? false;
+  const compression = read.compression();
+  if (compression === 'none' && isPushed) {
+    throw new EngineError('not-implemented', 'exporter image: layers are pushed as gzip or zstd, not uncompressed');
+  }
+  // Layers are mounted as they are stored: there is nothing to unpack.
+  read.flag('unpack');
+  read.flag('rewrite-timestamp');
+  if (read.flag('store') === false) throw refused('store=false');
+  if (read.flag('push-by-digest')) throw refused('push-by-digest');
+  if (read.flag('name-canonical')) throw refused('name-canonical');
+  read.end();
+  if (isPushed && names.length === 0)
+    throw new EngineError('invalid-argument', 'tag is needed when pushing to registry');
+  return async ({ build, host, images }) => {
+    const { status, signal } = build;
+    const [{ id }] = images as [(typeof images)[number]];
+    const vertex = exportVertex(build, number, 'exporting to image');
+    return await status.during(vertex, async () => {
+      const part = <T>(name: string, work: () => Promise<T>) => status.duringPart(vertex.digest, name, work);
+      await part('exporting layers', async () => {});
+      await part(`writing image ${id}`, async () => {});
+      for (const name of names) await part(`naming to ${name}`, () => host.tag(id, name));
+      let pushed: Descriptor | undefined;
+      for (const name of isPushed ? names : []) {
+        const onProgress = status.progressOf(vertex.digest);
+        const how = { onProgress, signal, ...(compression && compression !== 'none' ? { compression } : {}) };
+        pushed = await part(`pushing ${name}`, () => host.push(name, how));
+      }
+      return {
+        'containerimage.config.digest': id,
+        'containerimage.digest': pushed?.digest ?? id,
+        ...(pushed ? { 'containerimage.descriptor': encoded(pushed) } : {}),
+        ...(names.length === 0 ? {} : { 'image.name': names.join(',') }),
+      };
+    });
   };
-}
+};
 
-/** With its domain, but no tag that nobody named: as clients are used to read it. */
-function fullName(name: string): string {
-  return formatReference(parseReference(name));
+function refused(what: string): EngineError {
+  return new EngineError('not-implemented', `exporter image: ${what} is not supported`);
 }

@@ -1,37 +1,40 @@
 import { EngineError } from '#errdefs';
-import type { RunningBuild, Solved } from '../control/running-build.ts';
 import type { SolveRequest } from '../proto/control_pb.ts';
-import type { BuildKitHost } from '../types.ts';
+import { exportFolder } from './folder.ts';
 import { exportImage } from './image.ts';
+import { exportLayout } from './layout.ts';
+import { exportTarball } from './tarball.ts';
+import type { ExportAnswer, Exporter, ExportParts, ExportTask } from './types.ts';
 
-export interface Export {
-  readonly type: string;
-  readonly attributes: Readonly<Record<string, string>>;
+/** By the names that clients know them by. What a client's driver calls `image` is `moby` on the wire. */
+const exporters: Readonly<Record<string, Exporter>> = {
+  moby: exportImage,
+  image: exportImage,
+  local: exportFolder,
+  tar: exportTarball,
+  oci: (attributes, number) => exportLayout('oci', attributes, number),
+  docker: (attributes, number) => exportLayout('docker', attributes, number),
+};
+
+/** What a request wants made of its result, checked before anything is built. @throws `not-found`, `invalid-argument`, `not-implemented` */
+export function plannedExports(request: SolveRequest): readonly ExportTask[] {
+  return wishesOf(request).map(({ type, attributes }, number) => {
+    const exporter = Object.hasOwn(exporters, type) ? exporters[type] : undefined;
+    if (!exporter) throw new EngineError('not-found', `exporter ${JSON.stringify(type)} could not be found`);
+    return exporter(attributes, number);
+  });
 }
 
-/** What a request wants made of the result; clients from before BuildKit 0.13 name one only. */
-export function exportsOf({ exporters, exporter, exporterAttributes }: SolveRequest): readonly Export[] {
+/** Clients from before BuildKit 0.13 name one only. */
+function wishesOf({ exporters, exporter, exporterAttributes }: SolveRequest) {
   if (exporters.length > 0) return exporters;
   return exporter === '' ? [] : [{ type: exporter, attributes: exporterAttributes }];
 }
 
-/** Before anything is built. @throws `not-found`, `invalid-argument` for what nobody could make of the result */
-export function requireExports(request: SolveRequest): void {
-  for (const { type } of exportsOf(request)) {
-    if (type !== 'moby') throw new EngineError('not-found', `exporter ${JSON.stringify(type)} could not be found`);
-  }
-}
-
-/** Makes of the result what was asked for; answers what the client is told of it. */
-export async function exportResult(
-  build: RunningBuild,
-  host: BuildKitHost,
-  { imageID }: Solved,
-): Promise<Record<string, string>> {
+/** One after another; answers what the client is told of the result. */
+export async function runExports(tasks: readonly ExportTask[], parts: ExportParts): Promise<ExportAnswer> {
   const answer: Record<string, string> = {};
-  if (imageID === undefined) return answer;
-  for (const { attributes } of exportsOf(build.request)) {
-    Object.assign(answer, await exportImage(build, host, imageID, attributes));
-  }
+  if (parts.images.length === 0) return answer;
+  for (const task of tasks) Object.assign(answer, await task(parts));
   return answer;
 }

@@ -24,7 +24,12 @@ export async function runFrontend(
     source: { listed: listing.counted(folder.listed()) },
     options,
     onStatus: status.on,
+    onBuilt: (image) => build.hold(image),
     signal,
   });
-  return { ref: randomBytes(16).toString('hex'), imageID: built.id, metadata: {} };
+  return {
+    ref: randomBytes(16).toString('hex'),
+    images: [{ id: built.id, platform: host.platforms[0]! }],
+    metadata: {},
+  };
 }

@@ -3,7 +3,7 @@ import { EngineError } from '#errdefs';
 import type { Stat } from '../proto/fsutil_pb.ts';
 
 /** Bits of Go's `fs.FileMode` above the permissions. */
-const modeBits = {
+export const modeBits = {
   folder: 2 ** 31,
   symlink: 2 ** 27,
   device: 2 ** 26,

@@ -2,12 +2,15 @@ import { type Timestamp, timestampNow } from '@bufbuild/protobuf/wkt';
 import type { BuildWarning } from '#api-types';
 import { type BuildStatus, definitionVertex, failureText, type ShownVertex } from '#builder';
 import { isKind } from '#errdefs';
-import type { ProgressMessage } from '#transfer';
+import type { OnProgress, ProgressMessage } from '#transfer';
 import type { StatusFeed } from './feed.ts';
 import { Loading } from './loading.ts';
 
 /** Of the checks of a Dockerfile: below errors. */
 const warningLevel = 1n;
+
+/** How often a count is told of, as clients draw it. */
+const countEveryMs = 100;
 
 interface Vertex extends ShownVertex {
   cached: boolean;
@@ -127,6 +130,28 @@ export class VertexStatus {
     const result = await work();
     this.part(digest, id, { done: true });
     return result;
+  }
+
+  /** A part that counts bytes. */
+  counted(digest: string, id: string): { add(bytes: number): void; end(): void } {
+    let current = 0;
+    let toldAt = 0;
+    const tell = (done: boolean) => this.part(digest, id, { name: 'transferring', current, done });
+    tell(false);
+    return {
+      add: (bytes) => {
+        current += bytes;
+        if (performance.now() - toldAt < countEveryMs) return;
+        toldAt = performance.now();
+        tell(false);
+      },
+      end: () => tell(true),
+    };
+  }
+
+  /** For transfers whose layers are parts of a vertex. */
+  progressOf(digest: string): OnProgress {
+    return (message) => this.#progress(digest, message);
   }
 
   begin(vertex: ShownVertex, started: Timestamp): void {
