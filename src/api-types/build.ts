@@ -10,6 +10,8 @@ export interface BuildOptions {
   readonly buildargs?: Readonly<Record<string, string | null>>;
   readonly labels?: StringMap;
   readonly nocache?: boolean;
+  /** Names of stages whose steps alone run in any case. This engine's own. */
+  readonly nocachestages?: readonly string[];
   readonly pull?: boolean;
   readonly rm?: boolean;
   readonly forcerm?: boolean;

@@ -17,6 +17,7 @@ import { placeFault } from './fault.ts';
 import { otherFrontend } from './frontend.ts';
 import { type BuildGraph, buildGraph } from './graph.ts';
 import { neededFiles } from './needed-files.ts';
+import { ignoredCache } from './no-cache.ts';
 import { BuildWatch, ClassicProgress, type Tell } from './progress/index.ts';
 import { inputsFirst, Solver, type Vertex } from './solver/index.ts';
 import { buildTimes } from './source-date-epoch.ts';
@@ -92,6 +93,7 @@ function planOf(
       ...{ target, labels, buildArgs, targetPlatform, ...how },
       buildPlatform: host.platform,
       contexts: request.contexts,
+      handedOver: request.handedOver !== undefined,
     });
   } catch (error) {
     placeFault(error, read.text);
@@ -129,7 +131,8 @@ async function build(host: BuilderHost, solver: Solver<StepState>, request: Buil
     const images = await resolveCopyImages(host, request, stages, tell);
     const graph = buildGraph(session, stages, images);
     tell({ kind: 'graph', graph, stages });
-    const built = await solve(solver, { request, recorder, tell, graph, explainer });
+    const ignoreCache = ignoredCache(request, plan, graph);
+    const built = await solve(solver, { request, recorder, tell, graph, explainer, ignoreCache });
     const end = request.squash ? await squashed(session, built, request, classic) : built.end;
     await recorder.flush();
     const image = builtImage(end, graph, built);
@@ -219,6 +222,7 @@ interface Solving {
   readonly tell: Tell;
   readonly graph: BuildGraph;
   readonly explainer: Explainer;
+  readonly ignoreCache: ReturnType<typeof ignoredCache>;
 }
 
 async function squashed(
@@ -234,12 +238,12 @@ async function squashed(
 
 /** Runs the graph. */
 async function solve(solver: Solver<StepState>, work: Solving): Promise<Solved> {
-  const { request, recorder, graph, explainer, tell } = work;
+  const { request, recorder, graph, explainer, tell, ignoreCache } = work;
   const states = new Map<string, StepState>();
   const results = await solver.solve(guarded(graph), {
     signal: request.signal,
     cache: recorder,
-    ignoreCache: request.noCache,
+    ignoreCache,
     onEvent: ({ digest }, event) => {
       listen(explainer, graph, digest, event);
       tell({ kind: 'vertex', digest, event });

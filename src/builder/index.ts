@@ -9,10 +9,14 @@
  */
 export { buildImage } from './build.ts';
 export { checkOnly } from './check-only.ts';
+export { contextName } from './convert/index.ts';
 export { type SourceTree, type TreeNode, Views, walkTree } from './executor/index.ts';
 export { FileLists } from './file-lists.ts';
+export { isOwnLanguage } from './frontend.ts';
+export type * from './handed-over.ts';
 export { ImagesInUse } from './images-in-use.ts';
 export { ContextMemory } from './listed/index.ts';
+export { type Outline, type OutlineArgument, type OutlineHandedOver, outlineOf } from './outline.ts';
 export { predictBuild } from './predict-build.ts';
 export {
   type BuildStatus,

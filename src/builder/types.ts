@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { BuildStepExplanation, ListedContext } from '#api-types';
 import type { ContentStore } from '#content';
 import type { LayerIngester } from '#diff';
@@ -8,6 +9,7 @@ import type { ByteSource } from '#streams';
 import type { OnProgress } from '#transfer';
 import type { Written } from './convert/index.ts';
 import type { FileLists } from './file-lists.ts';
+import type { FileOwner, HandedOver, LentFile } from './handed-over.ts';
 import type { ImagesInUse } from './images-in-use.ts';
 import type { ContextMemory } from './listed/index.ts';
 import type { OnStatus } from './progress/types.ts';
@@ -72,6 +74,8 @@ export interface StepRun {
   readonly args: readonly string[];
   /** Image environment and build arguments; HOSTNAME, HOME and a default PATH are the engine's to add where they are missing. */
   readonly env: readonly string[];
+  /** The same for variables that are nobody else's to see: no record has them. */
+  readonly secretEnv: readonly string[];
   readonly cwd: string;
   /** `user[:group]` as in USER, resolved inside the rootfs. */
   readonly user: string;
@@ -136,6 +140,9 @@ export interface BuilderHost {
   runStep(step: StepRun): Promise<EndedStep>;
   /** Lends the folder of a cache mount until it is disposed. */
   cacheMount(wish: CacheMountWish, options: { signal: AbortSignal }): Promise<HeldCacheMount>;
+  /** Lends a step a file that is in memory only, until it is disposed. */
+  lendSecret(content: Uint8Array, owner: FileOwner): Promise<LentFile>;
+  lendSocket(onConnection: (socket: Duplex) => void, owner: FileOwner): Promise<LentFile>;
   /** Makes what a step left a stopped container, to be looked at, committed, started again, removed. */
   keepStep(kept: KeptStep): Promise<void>;
   /** Whether a record of the build cache was pruned. */
@@ -177,6 +184,8 @@ export type NamedContext =
 export interface BuildRequest extends ContextFiles {
   /** By their names, in lower case and without `:latest`. */
   readonly contexts?: ReadonlyMap<string, NamedContext>;
+  /** Without it nothing can be handed over, and a Dockerfile that asks for it is refused. */
+  readonly handedOver?: HandedOver;
   /** Path inside the context. */
   readonly dockerfile: string;
   /** The Dockerfile itself, where it does not come with the context, and the patterns of what the context leaves out. */
@@ -186,6 +195,8 @@ export interface BuildRequest extends ContextFiles {
   readonly labels: Readonly<Record<string, string>>;
   readonly target: string;
   readonly noCache: boolean;
+  /** Of these stages alone. */
+  readonly noCacheStages?: readonly string[];
   /** Tell by `explain` messages what each step did and why. */
   readonly explain: boolean;
   /** Names of images whose steps may stand in for steps of this build. */

@@ -4,4 +4,4 @@
  * Loaded when the first such client comes. Imports errdefs, streams, log, grpc, oci, api-types, context-listing, dockerfile, builder and what exporters need.
  */
 export { BuildKit } from './buildkit.ts';
-export type { BuildKitHost, BuildSource, BuildWish, ExportedFiles, PushWish } from './types.ts';
+export type { BuildFiles, BuildKitHost, BuildWish, ExportedFiles, PushWish } from './types.ts';

@@ -1,15 +1,24 @@
-import type { AuthConfig, BuildOptions, ListedContext } from '#api-types';
-import type { BuildResult, OnStatus, SourceTree } from '#builder';
+import type { AuthConfig, BuildOptions, BuildWarning } from '#api-types';
+import type { BuildRequest, BuildResult, HandedOver, OnStatus, SourceTree, SyncedFolder } from '#builder';
 import type { Compression } from '#diff';
 import type { Descriptor, Digest, Platform } from '#oci';
 import type { ByteSource } from '#streams';
 import type { Layout, LayoutWish, OnProgress } from '#transfer';
 
-/** Where the files of a build come from. */
-export type BuildSource = { readonly listed: ListedContext } | { readonly context: ByteSource };
+/** Where the files of a build, or of one of its further contexts, come from. */
+export type BuildFiles =
+  | { readonly kind: 'folder'; readonly folder: SyncedFolder }
+  | { readonly kind: 'tar'; readonly bytes: ByteSource }
+  | { readonly kind: 'remote'; readonly url: string };
 
 export interface BuildWish {
-  readonly source: BuildSource;
+  readonly files: BuildFiles;
+  readonly contexts: ReadonlyMap<string, BuildFiles | { readonly kind: 'image'; readonly reference: string }>;
+  /** Where it does not come with the files. */
+  readonly dockerfileText?: NonNullable<BuildRequest['dockerfileText']>;
+  readonly handedOver: HandedOver;
+  /** For a registry, by the name that images have it under. */
+  readonly credentials: (registry: string, options: { signal: AbortSignal }) => Promise<AuthConfig | undefined>;
   readonly options: BuildOptions;
   readonly onStatus: OnStatus;
   /** Told of the image while the build still holds it. */
@@ -37,8 +46,12 @@ export interface BuildKitHost {
   /** Name of the storage driver. */
   readonly snapshotter: string;
   readonly platforms: readonly Platform[];
+  /** What `host-gateway` stands for, where there is such an address. */
+  readonly hostGateway?: string | undefined;
   /** As `POST /build` does, without tags. @throws what that answers */
   build(wish: BuildWish): Promise<BuildResult>;
+  /** What the build checks say, and nothing is built. @throws as a build does for faults of the Dockerfile */
+  check(wish: BuildWish): Promise<readonly BuildWarning[]>;
   /** Gives an image of the store a name, which another may have had. */
   tag(image: Digest, name: string): Promise<void>;
   /** Keeps an image of the store from those who take it for dangling. */

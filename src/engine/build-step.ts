@@ -83,7 +83,7 @@ async function stepSpec(
     hostname,
     process: {
       args: step.args,
-      env: processEnv(step.env, { hostname, terminal: false, home: user.home, linked: [] }),
+      env: processEnv([...step.env, ...step.secretEnv], { hostname, terminal: false, home: user.home, linked: [] }),
       cwd: step.cwd || '/',
       terminal: false,
       uid: user.uid,

@@ -1,10 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { BuildKitDoors } from '#api-types';
-import type { BuildKit } from '#buildkit';
+import type { ContextFiles, NamedContext } from '#builder';
+import type { BuildFiles, BuildKit, BuildWish } from '#buildkit';
 import { fromBytes } from '#streams';
 import { exportedFiles, exportedLayout, pushBuilt } from './build-exports.ts';
-import { runBuild } from './builds.ts';
+import { type BuildInput, checkBuild, runBuild } from './builds.ts';
+import { hostGateways } from './containers/account-files.ts';
 import type { EngineContext } from './context.ts';
 import { tagImage } from './images/tag.ts';
 import { engineVersion } from './version.ts';
@@ -40,15 +42,9 @@ export class EngineBuildKit implements BuildKitDoors, Disposable {
       version: engineVersion,
       snapshotter: ctx.snapshots.name,
       platforms: [ctx.platform],
-      build: ({ source, options, ...watched }) =>
-        runBuild(
-          ctx,
-          'listed' in source
-            ? { context: fromBytes(), listed: { context: source.listed, memory: ctx.contextMemory } }
-            : source,
-          options,
-          { report: () => {}, ...watched },
-        ),
+      hostGateway: hostGateways(ctx)[0],
+      build: (wish) => runBuild(ctx, inputOf(ctx, wish), wish.options, watchedBy(wish)),
+      check: (wish) => checkBuild(ctx, inputOf(ctx, wish), wish.options, watchedBy(wish)),
       tag: (image, name) => tagImage(ctx, image, name, undefined, 'build'),
       hold: (image) => ctx.buildImages.hold(image),
       files: (image, signal) => exportedFiles(ctx, image, signal),
@@ -60,4 +56,24 @@ export class EngineBuildKit implements BuildKitDoors, Disposable {
   [Symbol.dispose](): void {
     void this.#opened?.then((doors) => doors[Symbol.dispose]());
   }
+}
+
+function inputOf(ctx: EngineContext, wish: BuildWish): BuildInput {
+  const contexts = [...wish.contexts].map(([name, files]): [string, NamedContext] => {
+    return [name, files.kind === 'image' ? files : { kind: 'files', ...contextFiles(ctx, files) }];
+  });
+  const { dockerfileText, handedOver, credentials } = wish;
+  const text = dockerfileText ? { dockerfileText } : {};
+  return { ...contextFiles(ctx, wish.files), contexts: new Map(contexts), ...text, handedOver, credentials };
+}
+
+function contextFiles({ contextMemory: memory }: EngineContext, files: BuildFiles): ContextFiles {
+  if (files.kind === 'tar') return { context: files.bytes };
+  const nothing = { context: fromBytes() };
+  if (files.kind === 'remote') return { ...nothing, remote: files.url };
+  return { ...nothing, synced: { folder: files.folder, memory } };
+}
+
+function watchedBy({ onStatus, onBuilt, signal }: BuildWish) {
+  return { report: () => {}, onStatus, onBuilt, signal };
 }

@@ -1,14 +1,16 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BuildOptions, ListedContext, ProgressMessage, RebuildReport } from '#api-types';
+import type { AuthConfig, BuildOptions, BuildWarning, ListedContext, ProgressMessage, RebuildReport } from '#api-types';
 import {
   type BuilderHost,
   type BuildRequest,
   type BuildResult,
   buildImage,
+  type ContextFiles,
   checkOnly,
   predictBuild,
   type StepRun,
+  type SyncedFolder,
   verifyRebuild,
 } from '#builder';
 import { cleanup } from '#concurrency';
@@ -26,16 +28,25 @@ import { collectGarbage } from './images/collect.ts';
 import { hasPlatform, platformOfIndex } from './images/platforms.ts';
 import { findImage, resolveImage } from './images/resolve.ts';
 import { pullInto } from './images/transfers.ts';
+import { lendSecret, lendSocket } from './lent-files.ts';
 import { progressStream } from './progress-stream.ts';
 import { aheadBytes, withRoomAhead } from './trash/index.ts';
 
 /** A build, its context as a tar or as a listing. Leaving the stream cancels the build; a failed one leaves no container, mount or file. */
 export function build(
   ctx: EngineContext,
-  source: Pick<BuildRequest, 'context' | 'listed'>,
+  source: BuildInput,
   options: BuildOptions & { signal?: AbortSignal | undefined } = {},
 ): AsyncIterable<ProgressMessage> {
   return progressStream((report, signal) => answer(ctx, source, options, { report, signal }), options.signal);
+}
+
+/** What a build is made of, and with. */
+export type BuildInput = ContextFiles & Pick<BuildRequest, 'contexts' | 'dockerfileText' | 'handedOver'> & Credentials;
+
+interface Credentials {
+  /** Beside those of the options. */
+  readonly credentials?: (registry: string, options: { signal: AbortSignal }) => Promise<AuthConfig | undefined>;
 }
 
 interface Watched extends Pick<BuildRequest, 'onBuilt' | 'onStatus' | 'shownPlatform'> {
@@ -43,36 +54,44 @@ interface Watched extends Pick<BuildRequest, 'onBuilt' | 'onStatus' | 'shownPlat
   readonly signal: AbortSignal;
 }
 
-async function answer(
-  ctx: EngineContext,
-  source: Pick<BuildRequest, 'context' | 'listed'>,
-  options: BuildOptions,
-  watched: Watched,
-): Promise<void> {
+async function answer(ctx: EngineContext, source: BuildInput, options: BuildOptions, watched: Watched): Promise<void> {
   const { report } = watched;
   await withRequest(ctx, source, options, watched, async (request, tags) => {
     if (options.plan) {
       for (const step of await predictBuild(hostOf(ctx, options), request)) report({ plan: step });
     } else if (options.check) report({ warnings: await checkOnly(hostOf(ctx, options), request) });
     else if (options.rebuild) report({ rebuild: await rebuild(ctx, request, options) });
-    else await make(ctx, request, options, tags);
+    else await make(ctx, request, { ...options, ...source }, tags);
   });
 }
 
 /** A build whose caller wants to know what came of it. @throws what its stream would */
 export async function runBuild(
   ctx: EngineContext,
-  source: Pick<BuildRequest, 'context' | 'listed'>,
+  source: BuildInput,
   options: BuildOptions,
   watched: Watched,
 ): Promise<BuildResult> {
-  return await withRequest(ctx, source, options, watched, (request, tags) => make(ctx, request, options, tags));
+  return await withRequest(ctx, source, options, watched, (request, tags) =>
+    make(ctx, request, { ...options, ...source }, tags),
+  );
+}
+
+/** What the build checks say of a Dockerfile. */
+export async function checkBuild(
+  ctx: EngineContext,
+  source: BuildInput,
+  options: BuildOptions,
+  watched: Watched,
+): Promise<readonly BuildWarning[]> {
+  const host = hostOf(ctx, { ...options, ...source });
+  return await withRequest(ctx, source, options, watched, (request) => checkOnly(host, request));
 }
 
 async function make(
   ctx: EngineContext,
   request: BuildRequest,
-  options: BuildOptions,
+  options: BuildOptions & Credentials,
   tags: readonly Reference[],
 ): Promise<BuildResult> {
   const image = await buildImage(hostOf(ctx, options), request);
@@ -86,7 +105,7 @@ async function make(
 /** Gives a build its folder, and room. */
 async function withRequest<T>(
   ctx: EngineContext,
-  source: Pick<BuildRequest, 'context' | 'listed'>,
+  source: BuildInput,
   options: BuildOptions,
   { report, ...watched }: Watched,
   work: (request: BuildRequest, tags: readonly Reference[]) => Promise<T>,
@@ -117,15 +136,23 @@ async function withRequest<T>(
   }
 }
 
-/** The context is stored as it comes. */
-function withRoom(
-  ctx: EngineContext,
-  { context, listed }: Pick<BuildRequest, 'context' | 'listed'>,
-): Pick<BuildRequest, 'context' | 'listed'> {
-  const roomy = { context: withRoomAhead(ctx.trash, context) };
-  if (!listed) return roomy;
-  const send: ListedContext['send'] = (...args) => withRoomAhead(ctx.trash, listed.context.send(...args));
-  return { ...roomy, listed: { ...listed, context: { listing: listed.context.listing, send } } };
+/** What comes from the client is stored as it comes. */
+function withRoom(ctx: EngineContext, input: BuildInput): BuildInput {
+  const { context, listed, synced } = input;
+  const roomy = { ...input, context: withRoomAhead(ctx.trash, context) };
+  if (listed) return { ...roomy, listed: { ...listed, context: roomyListing(ctx, listed.context) } };
+  if (!synced) return roomy;
+  const folder: SyncedFolder = {
+    async list(paths, options) {
+      const found = await synced.folder.list(paths, options);
+      return { ...roomyListing(ctx, found), [Symbol.asyncDispose]: () => found[Symbol.asyncDispose]() };
+    },
+  };
+  return { ...roomy, synced: { ...synced, folder } };
+}
+
+function roomyListing(ctx: EngineContext, { listing, send }: ListedContext): ListedContext {
+  return { listing, send: (...args) => withRoomAhead(ctx.trash, send(...args)) };
 }
 
 /** What the rebuild left goes at once, so that nothing of it counts against the disk. */
@@ -147,6 +174,7 @@ function requestFields(
     labels: options.labels ?? {},
     target: options.target ?? '',
     noCache: options.nocache ?? false,
+    noCacheStages: options.nocachestages ?? [],
     explain: options.explain ?? false,
     cacheFrom: options.cachefrom ?? [],
     pull: options.pull ?? false,
@@ -182,7 +210,7 @@ function limitsOf(options: BuildOptions): StepRun['limits'] {
 }
 
 /** What the builder sees of the engine. */
-function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
+function hostOf(ctx: EngineContext, options: BuildOptions & Credentials): BuilderHost {
   const stepHost = {
     Ulimits: joinUlimits(options.ulimits ?? [], ctx.options.containerDefaults?.ulimits),
     CgroupParent: options.cgroupparent ?? '',
@@ -200,6 +228,8 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
     images: ctx.buildImages,
     runStep: (step) => runBuildStep(ctx, step, stepHost),
     keepStep: (kept) => keepBuildStep(ctx, kept, stepHost),
+    lendSecret: (content, owner) => lendSecret(ctx, content, owner),
+    lendSocket: (onConnection, owner) => lendSocket(ctx, onConnection, owner),
     cacheMount: (wish, lendOptions) => lendCacheMount(ctx, wish, lendOptions),
     wasPruned: (key) => wasPruned(ctx, key),
     async localImage(reference) {
@@ -207,9 +237,11 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
       return image && { id: image.id, config: await readConfig(ctx.content, image.id) };
     },
     async baseImage(reference, { pull, platform, onProgress, signal }) {
+      if (imageID.test(reference)) return await builtImage(ctx, reference);
       if (pull || !(await hasPlatform(ctx, reference, platform))) {
         const { domain } = parseReference(reference);
-        const auth = options.auths?.[domain] ?? options.auths?.[`https://${domain}`];
+        const given = options.auths?.[domain] ?? options.auths?.[`https://${domain}`];
+        const auth = given ?? (await options.credentials?.(domain, { signal }));
         await pullInto(ctx, reference, {
           onProgress,
           signal,
@@ -223,4 +255,12 @@ function hostOf(ctx: EngineContext, options: BuildOptions): BuilderHost {
       return { id: image.id, config };
     },
   };
+}
+
+const imageID = /^sha256:[0-9a-f]{64}$/;
+
+/** The result of another build. */
+async function builtImage(ctx: EngineContext, id: string) {
+  const image = resolveImage(ctx, id);
+  return { id: image.id, config: await readConfig(ctx.content, image.id) };
 }

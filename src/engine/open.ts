@@ -36,6 +36,7 @@ import type { EngineContext } from './context.ts';
 import { engineOver, type ReloadableEngine } from './engine.ts';
 import { EventLog } from './events.ts';
 import { releaseUnretained } from './images/retention.ts';
+import { releaseStrayLent } from './lent-files.ts';
 import { networkSpecs } from './networks/store.ts';
 import type { EngineOptions } from './options.ts';
 import { openRemap } from './remap/index.ts';
@@ -241,6 +242,7 @@ async function takeOver(ctx: EngineContext): Promise<void> {
   await ctx.cacheMounts.recover();
   await removeStrayFolders(ctx);
   await adoptContainers(ctx, containers);
+  await releaseStrayLent(ctx);
   await releaseStrayShm(ctx, runningIDs(ctx.containers.all()));
   await ctx.volumes.adopt(volumesInUse(ctx.containers.all()));
   await releaseStrayMounts(ctx, runningIDs(ctx.containers.all()));

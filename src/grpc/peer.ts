@@ -28,7 +28,7 @@ export class GrpcPeer {
     this.#session.on('error', () => socket.destroy());
     this.#closed = new Promise((resolve) => {
       this.#session.once('close', () => resolve());
-      socket.once('close', () => this.#session.destroy());
+      socket.once('close', () => this.close());
     });
     this.transport = createGrpcTransport({
       baseUrl: 'http://peer',
@@ -58,8 +58,9 @@ export class GrpcPeer {
     return new PeerStream(this.#session.request(request, { endStream: false }), signal);
   }
 
+  /** Calls that wait for an answer fail. */
   close(): void {
-    this.#session.destroy();
+    if (!this.#session.destroyed) this.#session.destroy(gone());
   }
 
   /** What the transport needs of the library's own manager of sessions. */

@@ -1,4 +1,5 @@
 /** A builder over real stores on a folder of the test's own; RUN steps run under chroot. */
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -71,6 +72,8 @@ export async function openWorkshop(driverName: 'overlay2' | 'vfs' = 'overlay2'):
     reproducible: true,
     steps: new Set(),
     images: new ImagesInUse(),
+    lendSecret: async () => assert.fail('nothing is handed over here'),
+    lendSocket: async () => assert.fail('nothing is handed over here'),
     keepStep: async (step) => void kept.push(step),
     cacheMount: async () => ({
       name: 'cache',

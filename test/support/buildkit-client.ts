@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { DescService } from '@bufbuild/protobuf';
-import { type Client, type ConnectRouter, createClient } from '@connectrpc/connect';
+import { type Client, ConnectError, type ConnectRouter, createClient } from '@connectrpc/connect';
 import { GrpcPeer, GrpcServer } from '#grpc';
 import { Control } from '../../src/buildkit/proto/control_pb.ts';
-import { LLBBridge } from '../../src/buildkit/proto/gateway_pb.ts';
+import { LLBBridge, type Result } from '../../src/buildkit/proto/gateway_pb.ts';
+import type { Definition } from '../../src/buildkit/proto/ops_pb.ts';
 
 /** A connection that has left HTTP/1. */
 export function upgraded(
@@ -34,6 +35,8 @@ export function upgraded(
 export interface Wish {
   readonly exporters?: readonly { type: string; attributes: Record<string, string> }[];
   readonly attributes?: Record<string, string>;
+  /** Results of earlier builds, for attributes that name them. */
+  readonly inputs?: Record<string, Definition>;
   readonly signal?: AbortSignal;
   /** What the build is called; others may ask for it by that. */
   readonly ref?: string;
@@ -78,25 +81,27 @@ export class BuildKitClient implements AsyncDisposable {
   }
 
   /** As buildx: one call that waits for the end, and within it the frontend's, then the choice of its result. */
-  async build(
-    session: string,
-    { exporters = [], attributes = {}, signal, ref = randomBytes(12).toString('hex') }: Wish = {},
-  ): Promise<Record<string, string>> {
+  async build(session: string, wish: Wish = {}): Promise<Record<string, string>> {
+    return (await this.solve(session, wish)).answer;
+  }
+
+  /** The same, with what the frontend came to. */
+  async solve(session: string, wish: Wish = {}) {
+    const { exporters = [], attributes = {}, inputs = {}, signal, ref = randomBytes(12).toString('hex') } = wish;
     const how = { headers: { 'buildkit-controlapi-buildid': ref }, ...(signal ? { signal } : {}) };
     const ended = this.control.solve({ ref, session, exporters: [...exporters] }, signal ? { signal } : {});
     ended.catch(() => {});
     await this.gateway.ping({}, how);
+    let solved: Result | undefined;
     try {
-      const { result } = await this.gateway.solve(
-        { frontend: 'dockerfile.v0', frontendOptions: attributes, allowResultReturn: true },
-        how,
-      );
-      await this.gateway.return(result ? { result } : {}, how);
+      const frontend = { frontend: 'dockerfile.v0', frontendOptions: attributes, frontendInputs: inputs };
+      solved = (await this.gateway.solve({ ...frontend, allowResultReturn: true }, how)).result;
+      await this.gateway.return(solved ? { result: solved } : {}, how);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      await this.gateway.return({ error: { code: 2, message } }, how);
+      const { rawMessage: message, code } = ConnectError.from(error);
+      await this.gateway.return({ error: { code, message } }, how).catch(() => {});
     }
-    return (await ended).exporterResponse;
+    return { answer: (await ended).exporterResponse, result: solved };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 /** A client's folder as `FileSync.DiffCopy` serves it: files in memory, and a count of what was asked for. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
 import { FileSync } from '../../src/buildkit/proto/filesync_pb.ts';
 import type { Packet, PacketSchema } from '../../src/buildkit/proto/fsutil_pb.ts';
 import { packetType } from '../../src/buildkit/session/packets.ts';
@@ -28,10 +28,10 @@ export class SyncedFiles {
   }
 
   readonly route = (router: ConnectRouter): void => {
-    router.service(FileSync, { diffCopy: (packets, context) => this.#exchange(packets, context) });
+    router.service(FileSync, { diffCopy: (packets, context) => this.exchange(packets, context) });
   };
 
-  async *#exchange(packets: AsyncIterable<Packet>, { requestHeader }: HandlerContext): AsyncGenerator<SentPacket> {
+  async *exchange(packets: AsyncIterable<Packet>, { requestHeader }: HandlerContext): AsyncGenerator<SentPacket> {
     this.asked.push(requestHeader);
     const follow = requestHeader.get('followpaths')?.split(', ');
     const names = this.#names(follow);
@@ -66,4 +66,18 @@ export class SyncedFiles {
     if (!file) return { path, mode: folderBit + 0o755 };
     return { path, mode: file.mode ?? 0o644, size: BigInt(file.content.byteLength), modTime: file.modTime ?? 0n };
   }
+}
+
+/** Several folders by the names that the daemon asks for them. */
+export function syncedFolders(folders: Readonly<Record<string, SyncedFiles>>) {
+  return (router: ConnectRouter): void => {
+    router.service(FileSync, {
+      diffCopy(packets, context) {
+        const name = context.requestHeader.get('dir-name') ?? '';
+        const folder = folders[name];
+        if (!folder) throw new ConnectError(`no access allowed to dir ${JSON.stringify(name)}`, Code.NotFound);
+        return folder.exchange(packets, context);
+      },
+    });
+  };
 }

@@ -84,6 +84,28 @@ export interface TmpfsMount {
   readonly sizeBytes: number;
 }
 
+/** `RUN --mount=type=secret`: as a file, a variable, or both. What it holds never counts for the key. */
+export interface SecretOperation {
+  readonly id: string;
+  /** Absolute; absent where it is a variable only. */
+  readonly target?: string;
+  readonly env?: string;
+  readonly required: boolean;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** `RUN --mount=type=ssh`: the socket of an agent. */
+export interface AgentOperation {
+  readonly id: string;
+  readonly target: string;
+  readonly required: boolean;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
 export type RunMountOperation = BindMount | CacheMount | TmpfsMount;
 
 export interface RunOperation extends Recorded {
@@ -100,6 +122,9 @@ export interface RunOperation extends Recorded {
   readonly networkMode: string;
   /** Sorted by target, so that one inside another lies over it. */
   readonly mounts: readonly RunMountOperation[];
+  /** As written. */
+  readonly secrets: readonly SecretOperation[];
+  readonly agents: readonly AgentOperation[];
   /** A heredoc with a shebang: put there for the command and left out of the layer. */
   readonly script?: { readonly path: string; readonly content: string };
 }

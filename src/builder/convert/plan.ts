@@ -29,6 +29,8 @@ export interface PlanOptions {
   /** Nothing of it will be executed. */
   readonly checkOnly?: boolean;
   readonly contexts?: NamedContexts | undefined;
+  /** Secrets and SSH agents can be had. */
+  readonly handedOver?: boolean;
   readonly buildPlatform: Platform;
   readonly targetPlatform: Platform;
 }
@@ -89,7 +91,12 @@ export class BuildPlan {
     this.stages = this.#draftStages(withLabels(stages, options.labels));
     this.totalSteps =
       this.metaSteps.length + this.stages.reduce((sum, { stage }) => sum + 1 + stage.instructions.length, 0);
-    if (!options.checkOnly) for (const { stage, needed } of this.stages) if (needed) checkSupported(stage.instructions);
+    if (!options.checkOnly)
+      for (const { stage, needed } of this.stages) if (needed) checkSupported(stage.instructions, this.#has);
+  }
+
+  get #has() {
+    return { handedOver: this.#options.handedOver ?? this.#options.checkOnly ?? false };
   }
 
   /** The line that a step is, and the stage it is in: 0 for those before the first FROM. */
@@ -260,7 +267,7 @@ export class BuildPlan {
 
   #trigger(text: string, scope: StageScope): { operation: Operation; shown: string | undefined } {
     const instruction: Instruction = parseInstruction(text);
-    checkSupported([instruction]);
+    checkSupported([instruction], this.#has);
     if (instruction.kind === 'onbuild' || instruction.kind === 'maintainer') {
       throw new LocationError(`${instruction.keyword} isn't allowed as an ONBUILD trigger`, instruction.range);
     }

@@ -23,7 +23,7 @@ export function runOperation(
     cwd: config.WorkingDir || '/',
     volumes: Object.keys(config.Volumes ?? {}).sort(),
     networkMode: networkOf(instruction, scope),
-    mounts: runMounts(instruction, config.WorkingDir || '/', scope, expand),
+    ...runMounts(instruction, config.WorkingDir || '/', scope, expand),
     ...(script ? { script } : {}),
     config,
     author,

@@ -14,6 +14,7 @@ import type {
 import type { Op } from '../solver/index.ts';
 import { makeWorkdir } from './copy.ts';
 import { CopyOp } from './copy-op.ts';
+import { HandedOverFiles, handedOverKey } from './handed-over-files.ts';
 import { clampAt, timeAt } from './moment.ts';
 import { runCommand } from './run.ts';
 import { mountsKey, RunMounts } from './run-mounts.ts';
@@ -142,6 +143,7 @@ function runOp(session: BuildSession, operation: RunOperation): StepOp {
           args: operation.args,
           networkMode: operation.networkMode,
           ...(operation.script ? { script: operation.script } : {}),
+          ...handedOverKey(operation),
           ...(await mountsKey(session, operation, inputs, work)),
         },
         operation.written,
@@ -150,11 +152,12 @@ function runOp(session: BuildSession, operation: RunOperation): StepOp {
       const parent = inputs[0]!;
       await session.recorder.hold(parent);
       await using mounts = await RunMounts.prepare(session, operation, inputs, work);
+      await using handed = await HandedOverFiles.lend(session, operation, work);
       const moment = session.momentOf([parent]);
       const layer = await runCommand(
         session,
         parent,
-        { ...operation, made: mounts.mounts, kept: mounts.kept, moment },
+        { ...operation, made: [...mounts.mounts, ...handed.mounts], secretEnv: handed.env, kept: mounts.kept, moment },
         work,
       );
       return session.recorder.next(parent, { ...operation, moment, ...(layer ? { layer } : {}) });

@@ -20,6 +20,7 @@ import type { StepState } from './state.ts';
 export type MountedRun = RunOperation & {
   readonly made: readonly StepMount[];
   readonly kept: readonly KeptMount[];
+  readonly secretEnv: readonly string[];
   readonly moment: Moment;
 };
 
@@ -130,6 +131,7 @@ async function execute(
     rootfs: root,
     args: operation.args,
     env: environmentAt(operation.moment, operation.env),
+    secretEnv: operation.secretEnv,
     cwd: operation.cwd,
     user: operation.user,
     networkMode: operation.networkMode,

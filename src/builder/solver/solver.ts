@@ -61,7 +61,8 @@ export class Solver<R> {
   }
 
   async #cached(vertex: Vertex<R>, inputs: readonly R[], key: CacheKey, options: SolveOptions<R>): Promise<R> {
-    const { signal, cache, ignoreCache } = options;
+    const { signal, cache } = options;
+    const ignoreCache = typeof options.ignoreCache === 'function' ? options.ignoreCache(vertex) : options.ignoreCache;
     const hit = ignoreCache ? undefined : await cache.load(key, inputs);
     if (hit !== undefined) {
       options.onEvent(vertex, { kind: 'hit', key });

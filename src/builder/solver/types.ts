@@ -59,8 +59,8 @@ export type VertexEvent =
 export interface SolveOptions<R> {
   readonly signal: AbortSignal;
   readonly cache: ResultCache<R>;
-  /** Do not look results up, only keep them. */
-  readonly ignoreCache: boolean;
+  /** Do not look results up, only keep them: of all vertexes, or of some. */
+  readonly ignoreCache: boolean | ((vertex: Vertex<R>) => boolean);
   readonly onEvent: (vertex: Vertex<R>, event: VertexEvent) => void;
   /** Called once with every result, hit or made, as soon as it is there. */
   readonly onResult?: (vertex: Vertex<R>, result: R) => void;

@@ -1,25 +1,24 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { failureText } from '#builder';
-import { type ErrorKind, isKind, kindOf } from '#errdefs';
+import { isKind } from '#errdefs';
 import { log } from '#log';
+import { sourceOf } from '../fault-source.ts';
+import { SourceSchema } from '../proto/errdefs_pb.ts';
 
-/** Codes that clients tell apart; a build that failed is `unknown`, as with BuildKit. */
-const codes: Partial<Readonly<Record<ErrorKind, Code>>> = {
-  'not-found': Code.NotFound,
-  'already-exists': Code.AlreadyExists,
-  'permission-denied': Code.PermissionDenied,
-  unauthenticated: Code.Unauthenticated,
-  'not-implemented': Code.Unimplemented,
-  unavailable: Code.Unavailable,
-  canceled: Code.Canceled,
-};
-
-/** An error as the status of a call. */
+/** An error as the status of a call: without a code of its own, which clients would print in front of it. */
 export function statusOf(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
-  const isAbort = error instanceof Error && error.name === 'AbortError';
-  const code = isAbort || isKind(error, 'canceled') ? Code.Canceled : (codes[kindOf(error)] ?? Code.Unknown);
-  return new ConnectError(failureText(error), code);
+  const code = isKind(error, 'canceled') ? Code.Canceled : Code.Unknown;
+  return new ConnectError(failureText(error), code, undefined, detailsOf(error));
+}
+
+/** The Dockerfile and the lines in question, which clients print. */
+function detailsOf(error: unknown) {
+  const source = sourceOf(error);
+  if (!source) return [];
+  const { file: filename, bytes: data, startLine, endLine } = source;
+  const ranges = [{ start: { line: startLine }, end: { line: endLine } }];
+  return [{ desc: SourceSchema, value: { info: { filename, data, language: 'Dockerfile' }, ranges } }];
 }
 
 /** Runs the work of one call. */

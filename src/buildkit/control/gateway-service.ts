@@ -1,9 +1,10 @@
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
 import { LLBBridge, type ReturnRequest, type SolveRequest } from '../proto/gateway_pb.ts';
+import { definitionOf, notOurs } from '../result-definition.ts';
 import type { BuildKitHost } from '../types.ts';
 import { definitionCapabilities, frontendCapabilities } from './capabilities.ts';
 import { answering } from './fault-status.ts';
-import { notOurs, type RunningBuild } from './running-build.ts';
+import type { RunningBuild } from './running-build.ts';
 import type { RunningBuilds } from './running-builds.ts';
 import { workerRecord } from './worker.ts';
 
@@ -43,10 +44,12 @@ function enabled(capabilities: readonly string[]) {
 
 async function solve(build: RunningBuild, request: SolveRequest) {
   if ((request.definition?.ops.length ?? 0) > 0) throw notOurs();
-  const { frontend, frontendOptions: attributes } = request;
+  const { frontend, frontendOptions: attributes, frontendInputs: inputs } = request;
   if (frontend === '') return { result: { result: emptyRef } };
-  const { ref, metadata } = await build.solve({ frontend, attributes });
-  return { result: { result: { case: 'ref' as const, value: { id: ref } }, metadata: { ...metadata } } };
+  const { ref, images, metadata } = await build.solve({ frontend, attributes, inputs });
+  const [image] = images;
+  const value = image ? { id: ref, definition: definitionOf(image.id) } : { id: ref };
+  return { result: { result: { case: 'ref' as const, value }, metadata: { ...metadata } } };
 }
 
 const emptyRef = { case: 'ref' as const, value: {} };

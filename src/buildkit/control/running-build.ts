@@ -1,9 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { EngineError } from '#errdefs';
 import type { Digest, Platform } from '#oci';
 import { requireCacheExports } from '../cache/index.ts';
 import { plannedExports, runExports } from '../export/index.ts';
 import { runFrontend } from '../frontend/index.ts';
 import type { SolveRequest } from '../proto/control_pb.ts';
+import type { Definition } from '../proto/ops_pb.ts';
+import { notOurs } from '../result-definition.ts';
 import type { ClientSession } from '../session/client-session.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { StatusFeed } from '../status/feed.ts';
@@ -28,6 +31,8 @@ export interface Solved {
 export interface FrontendCall {
   readonly frontend: string;
   readonly attributes: Readonly<Record<string, string>>;
+  /** Results of other builds, by the names that attributes use. */
+  readonly inputs: Readonly<Record<string, Definition>>;
 }
 
 /**
@@ -64,12 +69,13 @@ export class RunningBuild {
 
   /** To the end; answers what the client is told of the result. */
   async run(): Promise<Record<string, string>> {
-    const { frontend, frontendAttributes: attributes, definition } = this.request;
+    const { frontend, frontendAttributes: attributes, frontendInputs: inputs, definition } = this.request;
     if ((definition?.ops.length ?? 0) > 0) throw notOurs();
     const exports = plannedExports(this.request);
     requireCacheExports(this.request);
     try {
-      const solved = frontend === '' ? await this.#returned.promise : await this.solve({ frontend, attributes });
+      const solved =
+        frontend === '' ? await this.#returned.promise : await this.solve({ frontend, attributes, inputs });
       return solved === undefined
         ? {}
         : await runExports(exports, { build: this, host: this.#host, images: solved.images });
@@ -96,6 +102,12 @@ export class RunningBuild {
     }
   }
 
+  /** An image as what a frontend came to. */
+  resultOf(imageID: Digest): Solved {
+    const images = [{ id: imageID, platform: this.#host.platforms[0]! }];
+    return { ref: randomBytes(16).toString('hex'), images, metadata: {} };
+  }
+
   /** The client has chosen; undefined when it wants nothing made. @throws `not-found` */
   returned(ref: string | undefined): void {
     const solved = ref === undefined ? undefined : this.#results.get(ref);
@@ -107,11 +119,4 @@ export class RunningBuild {
   failed(message: string): void {
     this.#returned.reject(this.#failure ?? new EngineError('unknown', message));
   }
-}
-
-export function notOurs(): EngineError {
-  return new EngineError(
-    'not-implemented',
-    'this builder reads Dockerfiles: build definitions of other frontends (LLB) are not supported',
-  );
 }

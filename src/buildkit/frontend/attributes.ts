@@ -1,40 +1,126 @@
 import type { BuildOptions } from '#api-types';
 import { EngineError } from '#errdefs';
+import { parseBool, parseInteger } from '#http';
+import { extraHosts, networkMode, ulimits } from './attribute-values.ts';
+import { requireCapabilities } from './capabilities.ts';
 
 /** Where the Dockerfile and its context are, in the words of the session. */
 export interface DockerfileSource {
   readonly context: string;
   readonly dockerfile: string;
   readonly filename: string;
+  /** A URL or a git repository in place of the client's folder. */
+  readonly remote?: string;
+  /** Of what the remote has, only this folder. */
+  readonly subdirectory?: string;
+  /** The Dockerfile is the client's also where the context is not. */
+  readonly isOwnDockerfile: boolean;
 }
 
 export interface DecodedAttributes {
   readonly options: BuildOptions;
   readonly source: DockerfileSource;
+  /** Further contexts, as `kind:what`, by their names. */
+  readonly contexts: ReadonlyMap<string, string>;
+  /** Something else than an image that is asked for. */
+  readonly subrequest?: string;
+  /** An image that is to read the Dockerfile in place of what is built in. */
+  readonly syntax?: string;
 }
 
-/** The attributes of `dockerfile.v0`. @throws `not-implemented` for one that is not honoured */
-export function decodeAttributes(attributes: Readonly<Record<string, string>>): DecodedAttributes {
-  const buildargs: Record<string, string> = {};
-  const labels: Record<string, string> = {};
-  let options: BuildOptions = {};
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith('build-arg:')) buildargs[name.slice('build-arg:'.length)] = value;
-    else if (name.startsWith('label:')) labels[name.slice('label:'.length)] = value;
-    else if (name === 'target') options = { ...options, target: value };
-    else if (name === 'no-cache' && value === '') options = { ...options, nocache: true };
-    else if (name === 'image-resolve-mode') options = { ...options, pull: value === 'pull' };
-    else if (!['filename', 'contextkey', 'dockerfilekey'].includes(name)) {
-      throw new EngineError('not-implemented', `the frontend attribute ${name} is not supported`);
-    }
-  }
-  const filename = attributes['filename'] || 'Dockerfile';
+type Attributes = Readonly<Record<string, string>>;
+type Change = (value: string, name: string) => BuildOptions;
+
+const number = (key: keyof BuildOptions): Change => {
+  return (value) => ({ [key]: parseInteger(value) });
+};
+
+/** Attributes that are options of a build. */
+const settings: Readonly<Record<string, Change>> = {
+  target: (target) => ({ target }),
+  platform: (platform) => ({ platform: onePlatform(platform) }),
+  'no-cache': (stages) => (stages === '' ? { nocache: true } : { nocachestages: stages.split(',') }),
+  'image-resolve-mode': (mode) => ({ pull: isPull(mode) }),
+  'add-hosts': (hosts) => ({ extrahosts: extraHosts(hosts) }),
+  'force-network-mode': (mode) => ({ networkmode: networkMode(mode) }),
+  'shm-size': number('shmsize'),
+  ulimit: (list) => ({ ulimits: ulimits(list) }),
+  'cgroup-parent': (cgroupparent) => ({ cgroupparent }),
+  memory: number('memory'),
+  memswap: number('memswap'),
+  cpushares: number('cpushares'),
+  cpuperiod: number('cpuperiod'),
+  cpuquota: number('cpuquota'),
+  cpusetcpus: (cpusetcpus) => ({ cpusetcpus }),
+  cpusetmems: (cpusetmems) => ({ cpusetmems }),
+  'cache-from': (list) => ({ cachefrom: list.split(',') }),
+};
+
+/** Read elsewhere, or said of the files alone: where they are from is for provenance, which is not made. */
+const others = ['filename', 'context', 'contextkey', 'contextsubdir', 'dockerfilekey', 'frontend.caps', 'requestid'];
+const silent = ['cmdline', 'source', 'multi-platform', 'cache-imports', 'build-arg:BUILDKIT_SYNTAX'];
+const silentPrefixes = ['vcs:', 'sharedkey:localdir:', 'input:', 'input-metadata:', 'context:'];
+
+/** The attributes of `dockerfile.v0`. @throws `not-implemented` for one that is not honoured, `invalid-argument` for one that cannot be read */
+export function decodeAttributes(attributes: Attributes): DecodedAttributes {
+  requireCapabilities(attributes['frontend.caps'] ?? '');
+  requireOnePlatform(attributes['multi-platform']);
+  const options: BuildOptions = Object.assign({}, ...Object.entries(attributes).map((entry) => optionOf(...entry)));
+  const subrequest = attributes['requestid'];
+  const syntax = attributes['build-arg:BUILDKIT_SYNTAX'] ?? attributes['source'];
   return {
-    options: { ...options, buildargs, labels, dockerfile: filename },
-    source: {
-      context: attributes['contextkey'] || 'context',
-      dockerfile: attributes['dockerfilekey'] || 'dockerfile',
-      filename,
-    },
+    options: { ...options, buildargs: withPrefix(attributes, 'build-arg:'), labels: withPrefix(attributes, 'label:') },
+    source: sourceOf(attributes),
+    contexts: new Map(Object.entries(withPrefix(attributes, 'context:'))),
+    ...(subrequest ? { subrequest } : {}),
+    ...(syntax ? { syntax } : {}),
   };
+}
+
+function optionOf(name: string, value: string): BuildOptions {
+  const setting = settings[name];
+  if (setting) return value === '' && name !== 'no-cache' ? {} : setting(value, name);
+  const isKnown =
+    /^(?:build-arg|label):/.test(name) ||
+    others.includes(name) ||
+    silent.includes(name) ||
+    silentPrefixes.some((prefix) => name.startsWith(prefix));
+  if (isKnown) return {};
+  throw new EngineError('not-implemented', `the frontend attribute ${name} is not supported`);
+}
+
+function withPrefix(attributes: Attributes, prefix: string): Record<string, string> {
+  const entries = Object.entries(attributes).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(entries.map(([name, value]) => [name.slice(prefix.length), value]));
+}
+
+function sourceOf(attributes: Attributes): DockerfileSource {
+  const contextKey = attributes['contextkey'] || 'context';
+  const remote = attributes[contextKey];
+  const subdirectory = attributes['contextsubdir'];
+  return {
+    context: 'context',
+    dockerfile: attributes['dockerfilekey'] || 'dockerfile',
+    filename: attributes['filename'] || 'Dockerfile',
+    isOwnDockerfile: remote === undefined || attributes['dockerfilekey'] !== undefined,
+    ...(remote ? { remote } : {}),
+    ...(subdirectory ? { subdirectory } : {}),
+  };
+}
+
+function isPull(mode: string): boolean {
+  if (mode === 'pull') return true;
+  if (mode === 'local' || mode === 'default') return false;
+  throw new EngineError('invalid-argument', `invalid image-resolve-mode: ${mode}`);
+}
+
+function onePlatform(platform: string): string {
+  if (!platform.includes(',')) return platform;
+  throw new EngineError('not-implemented', 'a build for several platforms is not supported');
+}
+
+function requireOnePlatform(value = ''): void {
+  if (value !== '' && parseBool(value)) {
+    throw new EngineError('not-implemented', 'a result for several platforms (multi-platform) is not supported');
+  }
 }

@@ -6,6 +6,8 @@ import type { VertexStatus } from '../status/vertex-status.ts';
 import type { DockerfileSource } from './attributes.ts';
 
 export interface ReadDockerfile {
+  /** As it was found. */
+  readonly name: string;
   /** Undefined when it is not there. */
   readonly bytes: Uint8Array | undefined;
   /** Patterns of what does not belong to the context. */
@@ -35,5 +37,6 @@ export async function readDockerfile(
     (await readFiles(session, { name: context, followPaths: ['.dockerignore'] }, options)).get('.dockerignore');
   loading.add(ignore?.byteLength ?? 0);
   loading.end();
-  return { bytes, excludes: ignore === undefined ? [] : parseDockerignore(ignore) };
+  const name = files.has(filename) || !bytes ? filename : 'dockerfile';
+  return { name, bytes, excludes: ignore === undefined ? [] : parseDockerignore(ignore) };
 }

@@ -1,35 +1,24 @@
-import { randomBytes } from 'node:crypto';
-import { contextVertex } from '#builder';
 import { EngineError } from '#errdefs';
 import type { FrontendCall, RunningBuild, Solved } from '../control/running-build.ts';
-import { SyncedFolder } from '../session/synced-folder.ts';
 import type { BuildKitHost } from '../types.ts';
 import { decodeAttributes } from './attributes.ts';
-import { readDockerfile } from './dockerfile-source.ts';
+import { requireOwnLanguage } from './own-language.ts';
+import { answerSubrequest } from './subrequests.ts';
+import { toldWhere } from './told-where.ts';
+import { wishOf } from './wish.ts';
 
 /** Runs what BuildKit calls a frontend. There is one: `dockerfile.v0`. @throws `not-implemented` for others; what a build throws */
-export async function runFrontend(
-  build: RunningBuild,
-  host: BuildKitHost,
-  { frontend, attributes }: FrontendCall,
-): Promise<Solved> {
-  if (frontend !== 'dockerfile.v0') throw new EngineError('not-implemented', `frontend ${frontend} is not supported`);
-  const { options, source } = decodeAttributes(attributes);
-  const session = await build.session();
-  const { signal, status } = build;
-  const { excludes } = await readDockerfile(session, source, { signal, status });
-  const listing = status.later(contextVertex, 'transferring context:');
-  await using folder = await SyncedFolder.open(session, { name: source.context, excludes }, { signal });
-  const built = await host.build({
-    source: { listed: listing.counted(folder.listed()) },
-    options,
-    onStatus: status.on,
-    onBuilt: (image) => build.hold(image),
-    signal,
+export async function runFrontend(build: RunningBuild, host: BuildKitHost, call: FrontendCall): Promise<Solved> {
+  if (call.frontend !== 'dockerfile.v0') {
+    throw new EngineError('not-implemented', `frontend ${call.frontend} is not supported`);
+  }
+  const attributes = decodeAttributes(call.attributes);
+  if (attributes.syntax !== undefined) requireOwnLanguage(attributes.syntax);
+  const wish = await wishOf(build, attributes, call);
+  return await toldWhere(wish.dockerfileText, async () => {
+    if (wish.dockerfileText) requireOwnLanguage(wish.dockerfileText);
+    if (attributes.subrequest !== undefined) return await answerSubrequest(attributes.subrequest, wish, host);
+    const { id: imageID } = await host.build(wish);
+    return build.resultOf(imageID);
   });
-  return {
-    ref: randomBytes(16).toString('hex'),
-    images: [{ id: built.id, platform: host.platforms[0]! }],
-    metadata: {},
-  };
 }

@@ -1,0 +1,64 @@
+import { contextVertex, namedVertex } from '#builder';
+import { EngineError } from '#errdefs';
+import type { FrontendCall, RunningBuild } from '../control/running-build.ts';
+import { clientFolder } from '../session/client-folder.ts';
+import type { ClientSession } from '../session/client-session.ts';
+import { credentialsOf } from '../session/credentials.ts';
+import { handedOverBy } from '../session/handed-over.ts';
+import { isUpload, upload } from '../session/upload.ts';
+import type { BuildFiles, BuildWish } from '../types.ts';
+import type { DecodedAttributes, DockerfileSource } from './attributes.ts';
+import { type ReadDockerfile, readDockerfile } from './dockerfile-source.ts';
+import { namedFiles } from './named-files.ts';
+
+/** What a call of the frontend wants built, of what, with what. */
+export async function wishOf(
+  build: RunningBuild,
+  { options, source, contexts }: DecodedAttributes,
+  { inputs }: FrontendCall,
+): Promise<BuildWish> {
+  const session = await build.session();
+  const { signal, status } = build;
+  const read = source.isOwnDockerfile ? await readDockerfile(session, source, { signal, status }) : undefined;
+  const named = [...contexts].map(async ([name, text]) => {
+    return [name, await namedFiles({ name, text, inputs }, session, { signal, status })] as const;
+  });
+  return {
+    files: filesOf(build, session, source, read),
+    contexts: new Map(await Promise.all(named)),
+    ...(read ? { dockerfileText: textOf(read, source) } : {}),
+    handedOver: handedOverBy(session),
+    credentials: credentialsOf(session),
+    options: { ...options, dockerfile: source.filename },
+    onStatus: status.on,
+    onBuilt: (image) => build.hold(image),
+    signal,
+  };
+}
+
+function filesOf(
+  { status, signal }: RunningBuild,
+  session: ClientSession,
+  { remote, context, subdirectory }: DockerfileSource,
+  read: ReadDockerfile | undefined,
+): BuildFiles {
+  if (remote === undefined) {
+    const loading = status.later(contextVertex, 'transferring context:');
+    return {
+      kind: 'folder',
+      folder: clientFolder(session, { name: context, excludes: read?.excludes ?? [] }, loading),
+    };
+  }
+  if (subdirectory !== undefined) {
+    throw new EngineError('not-implemented', 'the frontend attribute contextsubdir is not supported');
+  }
+  if (!isUpload(remote)) return { kind: 'remote', url: remote };
+  status.later(namedVertex(`upload ${remote}`), 'transferring context:');
+  return { kind: 'tar', bytes: upload(session, remote, signal) };
+}
+
+/** @throws `not-found` in BuildKit's words */
+function textOf({ name, bytes, excludes }: ReadDockerfile, { filename }: DockerfileSource) {
+  if (bytes) return { name, bytes, ignored: excludes };
+  throw new EngineError('not-found', `failed to read dockerfile: open ${filename}: no such file or directory`);
+}
