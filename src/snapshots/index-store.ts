@@ -322,6 +322,8 @@ export class IndexStore {
       }
     } catch (error) {
       if (isKind(error, 'canceled')) throw error;
+      // Collected meanwhile, index first.
+      if ((await fileSize(path)) === undefined) return;
       yield `layer ${diffID}: ${basename(path)}: ${messageOf(error)}`;
     } finally {
       await cleanup('verified index', () => removeIfPresent(temporary));
