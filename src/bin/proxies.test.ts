@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkProxy, maskCredentials, useProxies } from './proxies.ts';
 
-test('a proxy is the URL of an HTTP proxy, or its host', () => {
-  for (const proxy of ['http://u:p@10.0.0.1:3128', 'https://proxy', 'proxy:3128']) checkProxy(proxy);
+test('a proxy is the URL of an HTTP or SOCKS5 proxy, or its host', () => {
+  for (const proxy of ['http://u:p@10.0.0.1:3128', 'https://proxy', 'proxy:3128', 'socks5://u:p@x:1080'])
+    checkProxy(proxy);
   assert.throws(() => checkProxy('::x'), { message: 'invalid proxy: ::x is not a valid URI' });
   assert.throws(
-    () => checkProxy('socks5://u:p@x'),
-    /^Error: invalid proxy: socks5:\/\/xxxxx:xxxxx@x: only http:\/\/ and/,
+    () => checkProxy('socks4://u:p@x'),
+    /^Error: invalid proxy: socks4:\/\/xxxxx:xxxxx@x: only http:\/\/, https:\/\/ and/,
   );
 });
 

@@ -27,8 +27,8 @@ export function checkProxy(value: string): void {
   const url = value.includes('://') ? value : `http://${value}`;
   if (!URL.canParse(url)) throw new Error(`invalid proxy: ${maskCredentials(value)} is not a valid URI`);
   const { protocol } = new URL(url);
-  if (protocol === 'http:' || protocol === 'https:') return;
-  throw new Error(`invalid proxy: ${maskCredentials(value)}: only http:// and https:// are supported`);
+  if (/^(https?|socks5h?):$/.test(protocol)) return;
+  throw new Error(`invalid proxy: ${maskCredentials(value)}: only http://, https:// and socks5:// are supported`);
 }
 
 /** For what is shown and logged. */

@@ -152,8 +152,8 @@ class Reader {
 
   #proxy(value: unknown, at: string): string {
     const url = typeof value === 'string' ? URL.parse(value) : null;
-    if (url && /^https?:$/.test(url.protocol)) return url.href;
-    throw this.#wrong(at, 'is not the address of an HTTP proxy');
+    if (url && /^(https?|socks5h?):$/.test(url.protocol)) return url.href;
+    throw this.#wrong(at, 'is not the address of an HTTP or SOCKS5 proxy');
   }
 
   #flag(value: unknown, at: string): boolean {

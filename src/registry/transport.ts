@@ -115,7 +115,10 @@ export class Transport implements AsyncDisposable {
     };
     const shared = { keepAliveTimeout: keepAliveMs, maxHeaderSize: maxHeaderBytes, allowH2: false };
     const proxy = connection?.proxy ?? proxyFor(url);
-    return proxy ? new ProxyAgent({ ...shared, uri: proxy, requestTls: connect }) : new Agent({ ...shared, connect });
+    if (!proxy) return new Agent({ ...shared, connect });
+    // Either way names are for the proxy to look up, as with Go.
+    const uri = proxy.replace(/^socks5h:/i, 'socks5:');
+    return new ProxyAgent({ ...shared, uri, requestTls: connect, connectTimeout: connect.timeout });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
