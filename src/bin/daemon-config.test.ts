@@ -233,6 +233,8 @@ test('values that cannot be used, retired drivers, and what is not honoured', as
     [['--log-level=zz'], /^EngineError: invalid logging level: zz$/],
     [['--max-concurrent-uploads=-1'], /invalid max concurrent uploads: -1/],
     [['--mtu=-1'], /invalid default MTU: -1/],
+    [['--push-compression=lzma'], /invalid compression "lzma": want gzip or zstd/],
+    [['--push-compression=gzip:10'], /levels of gzip are 1 to 9/],
     [['--default-runtime=zz'], /specified default runtime 'zz' does not exist/],
     [['--ip=::1'], /not an IPv4 address: ::1/],
     [['--bridge=br0', '--bip=10.0.0.1/24'], /-b & --bip, mutually exclusive options/],

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { defaultVersion } from '#api';
+import { type Compression, parseCompression } from '#diff';
 import type { BuildCacheOptions } from '#engine';
 import { EngineError, isErrno, messageOf } from '#errdefs';
 import { type ListenAddress, parseHost } from '#http';
@@ -92,6 +93,7 @@ export interface DaemonConfig {
   readonly mtu: number | undefined;
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;
+  readonly pushCompression: Compression;
   /** Tries of one request, and in a row of one download. */
   readonly maxDownloadAttempts: number;
   /** Of one large layer. */
@@ -244,6 +246,7 @@ function buildConfig(values: Values): DaemonConfig {
     dnsOptions: list('dns-opt'),
     mtu: count(values, 'mtu', 'default MTU', 0) || undefined,
     maxConcurrentDownloads: count(values, 'max-concurrent-downloads', 'max concurrent downloads', 3) || 3,
+    pushCompression: parseCompression(text('push-compression') ?? 'gzip'),
     maxConcurrentUploads: count(values, 'max-concurrent-uploads', 'max concurrent uploads', 5) || 5,
     maxDownloadAttempts: count(values, 'max-download-attempts', 'max download attempts', 5) || 5,
     maxDownloadConnections: count(values, 'max-download-connections', 'max download connections', 4) || 4,

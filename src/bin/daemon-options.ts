@@ -328,6 +328,12 @@ export const daemonOptions: readonly OptionSpec[] = [
   },
   { flag: 'repair', kind: 'bool', help: 'With verify: bring damaged layers back from where they came' },
   {
+    flag: 'push-compression',
+    key: 'push-compression',
+    kind: 'string',
+    help: 'How pushes compress layers made here: gzip or zstd, and a level: zstd:10 (default "gzip")',
+  },
+  {
     flag: 'retain',
     key: 'retain',
     kind: 'string',

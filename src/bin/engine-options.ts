@@ -55,6 +55,7 @@ export function engineOptions(config: DaemonConfig): EngineOptions {
     maxDownloadConnections: config.maxDownloadConnections,
     maxConcurrentDownloads: config.maxConcurrentDownloads,
     maxConcurrentUploads: config.maxConcurrentUploads,
+    pushCompression: config.pushCompression,
     sockets: config.hosts.map((host) =>
       host.kind === 'unix' ? `unix://${host.path}` : `tcp://${host.host}:${host.port}`,
     ),

@@ -10,5 +10,6 @@ export {
   compressLayer,
 } from './compressed-layer.ts';
 export { createLayerIngester, type LayerIngesterOptions } from './ingester.ts';
+export { parseCompression } from './parse-compression.ts';
 export type { IngestLimits } from './protocol.ts';
 export * from './types.ts';

@@ -1,3 +1,4 @@
+import type { Compression } from '#diff';
 import type { Platform } from '#oci';
 import type { BuildCacheOptions } from './cache-rules.ts';
 import type { ContainerDefaults } from './containers/container-defaults.ts';
@@ -76,6 +77,8 @@ export interface EngineOptions {
   readonly maxDownloadConnections?: number;
   readonly maxConcurrentDownloads?: number;
   readonly maxConcurrentUploads?: number;
+  /** Of layers made here, where a push does not say; gzip when left out. */
+  readonly pushCompression?: Compression | undefined;
   /** What `run` uses when a client names no platform. */
   readonly platform?: Platform;
   /** Sockets a second opener of the root is told of. */

@@ -1,5 +1,6 @@
 import type { AuthConfig, ProgressMessage, SaveBase } from '#api-types';
 import { formatLayerList } from '#delta';
+import { parseCompression } from '#diff';
 import { parseChanges } from '#dockerfile';
 import { EngineError } from '#errdefs';
 import { parsePlatform } from '#oci';
@@ -30,7 +31,6 @@ import {
 import type { EngineContext } from '../context.ts';
 import { progressStream } from '../progress-stream.ts';
 import { collectGarbage } from './collect.ts';
-import { parseCompression } from './compression.ts';
 import { resolveForPlatform } from './platforms.ts';
 import { findImage } from './resolve.ts';
 import { retains } from './retention.ts';
@@ -105,12 +105,12 @@ export function push(
   reference: string,
   options: PullOptions & { readonly compress?: string } & Waiting = {},
 ): AsyncIterable<ProgressMessage> {
-  const compression = options.compress ? { compression: parseCompression(options.compress) } : {};
+  const compression = options.compress ? parseCompression(options.compress) : ctx.options.pushCompression;
   return progressStream(async (onProgress, signal) => {
     const parsed = parseReference(reference);
     if (options.platform) await resolveForPlatform(ctx, familiarString(withDefaultTag(parsed)), options.platform);
     const platform = options.platform ? { platform: parsePlatform(options.platform) } : {};
-    const call = { onProgress, signal, auth: options.auth, ...platform, ...compression };
+    const call = { onProgress, signal, auth: options.auth, ...platform, compression };
     const pushed = options.allTags
       ? await pushAllTags(storesOf(ctx), parsed, call)
       : [await pushImage(storesOf(ctx), withDefaultTag(parsed), call)];

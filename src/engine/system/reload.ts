@@ -13,6 +13,7 @@ const reloadable = [
   'maxDownloadConnections',
   'maxConcurrentDownloads',
   'maxConcurrentUploads',
+  'pushCompression',
   'shutdownTimeoutSeconds',
 ] as const satisfies readonly (keyof EngineOptions)[];
 

@@ -1,5 +1,5 @@
-import type { Compression } from '#diff';
 import { EngineError } from '#errdefs';
+import type { Compression } from './compressed-layer.ts';
 
 const highest: Readonly<Record<Compression['format'], number>> = { gzip: 9, zstd: 19 };
 
