@@ -16,7 +16,7 @@ export class BuildKit implements Disposable {
   constructor(host: BuildKitHost) {
     const builds = new RunningBuilds(host, this.#sessions);
     this.#server = new GrpcServer((router) => {
-      controlService(router, host, builds);
+      controlService(router, host, { builds, sessions: this.#sessions });
       gatewayService(router, host, builds);
     });
   }

@@ -237,6 +237,19 @@ test('further contexts stand in for stages and images: folders, images, results 
   });
 });
 
+test('a session may come through the connection that there is, and a folder may be in another one', async (t) => {
+  await withDaemon(t, async ({ client, engine }) => {
+    const own = new SyncedFiles({ Dockerfile: 'FROM scratch\nCOPY a /a\n' });
+    const others = new SyncedFiles({ a: 'theirs' });
+    const session = await client.tunnel([FileSync], syncedFolders({ dockerfile: own }));
+    const other = await client.tunnel([FileSync], syncedFolders({ context: others }));
+    const wish = { attributes: { 'local-sessionid:context': other }, exporters: named('tunnelled') };
+    const { 'containerimage.digest': id } = await client.build(session, wish);
+    const { content } = await engine.images.file(id!, '/a');
+    assert.equal(Buffer.concat(await Array.fromAsync(content)).toString(), 'theirs');
+  });
+});
+
 test('questions about a Dockerfile are answered in place of an image', async (t) => {
   await withDaemon(t, async ({ client }) => {
     const lines = ['# WHO is greeted', 'ARG WHO=you', '# first is first', 'FROM scratch AS first', 'ARG WHO'];

@@ -1,7 +1,7 @@
 /** A client of BuildKit's protocol, with a folder of its own making: what buildx does, without buildx. */
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
-import type { Duplex } from 'node:stream';
+import { type Duplex, duplexPair } from 'node:stream';
 import type { DescService } from '@bufbuild/protobuf';
 import { type Client, ConnectError, type ConnectRouter, createClient } from '@connectrpc/connect';
 import { GrpcPeer, GrpcServer } from '#grpc';
@@ -77,6 +77,26 @@ export class BuildKitClient implements AsyncDisposable {
     const server = new GrpcServer(routes);
     this.#servers.push(server);
     void server.serve(socket);
+    return id;
+  }
+
+  /** The same, the connection being a stream of messages on the one that there is. */
+  async tunnel(services: readonly DescService[], routes: (router: ConnectRouter) => void): Promise<string> {
+    const id = randomBytes(12).toString('hex');
+    const headers = new Headers({ 'X-Docker-Expose-Session-Uuid': id });
+    for (const { typeName, methods } of services) {
+      for (const { name } of methods) headers.append('X-Docker-Expose-Session-Grpc-Method', `/${typeName}/${name}`);
+    }
+    const [near, far] = duplexPair();
+    const server = new GrpcServer(routes);
+    this.#servers.push(server);
+    void server.serve(near);
+    const sent = (async function* () {
+      for await (const data of far as AsyncIterable<Buffer>) yield { data };
+    })();
+    void (async () => {
+      for await (const { data } of this.control.session(sent, { headers })) far.write(data);
+    })().catch(() => far.destroy());
     return id;
   }
 

@@ -136,6 +136,7 @@ function digestOf(text: string): string {
 
 /** With domain and tag; as written where it is no reference. */
 function fullReference(reference: string): string {
+  if (/^sha256:[0-9a-f]{64}$/.test(reference)) return reference;
   try {
     return formatReference(withDefaultTag(parseReference(reference)));
   } catch {

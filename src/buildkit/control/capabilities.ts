@@ -9,7 +9,15 @@ export const frontendCapabilities = [
   'gateway.solve.evaluate',
   'gateway.solve.metadata',
   'frontend.caps',
+  'frontend.inputs',
+  'reference.output',
 ] as const;
 
 /** What of its build definitions: none is run, but clients read here what exporters and sources there are. */
-export const definitionCapabilities = ['exporter.multiple', 'exporter.sourcedateepoch', 'platform'] as const;
+export const definitionCapabilities = [
+  'exporter.multiple',
+  'exporter.sourcedateepoch',
+  'platform',
+  'constraints',
+  'meta.description',
+] as const;

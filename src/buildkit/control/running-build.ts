@@ -62,9 +62,9 @@ export class RunningBuild {
     this.signal.addEventListener('abort', () => this.#returned.reject(this.signal.reason), { once: true });
   }
 
-  /** The build's own session: where its files and secrets are. @throws `not-found` */
-  async session(): Promise<ClientSession> {
-    return await this.#sessions.get(this.request.session, { signal: this.signal });
+  /** The build's own session, where its files and secrets are, or another one. @throws `not-found` */
+  async session(id = this.request.session): Promise<ClientSession> {
+    return await this.#sessions.get(id, { signal: this.signal });
   }
 
   /** To the end; answers what the client is told of the result. */

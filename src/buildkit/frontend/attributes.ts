@@ -22,6 +22,8 @@ export interface DecodedAttributes {
   readonly source: DockerfileSource;
   /** Further contexts, as `kind:what`, by their names. */
   readonly contexts: ReadonlyMap<string, string>;
+  /** Folders of other sessions than the build's own: their IDs. */
+  readonly folderSessions: ReadonlyMap<string, string>;
   /** Something else than an image that is asked for. */
   readonly subrequest?: string;
   /** An image that is to read the Dockerfile in place of what is built in. */
@@ -56,10 +58,12 @@ const settings: Readonly<Record<string, Change>> = {
   'cache-from': (list) => ({ cachefrom: list.split(',') }),
 };
 
+const folderSession = 'local-sessionid:';
+
 /** Read elsewhere, or said of the files alone: where they are from is for provenance, which is not made. */
 const others = ['filename', 'context', 'contextkey', 'contextsubdir', 'dockerfilekey', 'frontend.caps', 'requestid'];
 const silent = ['cmdline', 'source', 'multi-platform', 'cache-imports', 'build-arg:BUILDKIT_SYNTAX'];
-const silentPrefixes = ['vcs:', 'sharedkey:localdir:', 'input:', 'input-metadata:', 'context:'];
+const silentPrefixes = ['vcs:', folderSession, 'sharedkey:localdir:', 'input:', 'input-metadata:', 'context:'];
 
 /** The attributes of `dockerfile.v0`. @throws `not-implemented` for one that is not honoured, `invalid-argument` for one that cannot be read */
 export function decodeAttributes(attributes: Attributes): DecodedAttributes {
@@ -72,6 +76,7 @@ export function decodeAttributes(attributes: Attributes): DecodedAttributes {
     options: { ...options, buildargs: withPrefix(attributes, 'build-arg:'), labels: withPrefix(attributes, 'label:') },
     source: sourceOf(attributes),
     contexts: new Map(Object.entries(withPrefix(attributes, 'context:'))),
+    folderSessions: new Map(Object.entries(withPrefix(attributes, folderSession))),
     ...(subrequest ? { subrequest } : {}),
     ...(syntax ? { syntax } : {}),
   };

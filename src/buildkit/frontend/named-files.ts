@@ -4,7 +4,7 @@ import { EngineError } from '#errdefs';
 import type { Definition } from '../proto/ops_pb.ts';
 import { imageOfDefinition } from '../result-definition.ts';
 import { clientFolder } from '../session/client-folder.ts';
-import type { ClientSession } from '../session/client-session.ts';
+import type { FolderHolder } from '../session/client-session.ts';
 import { readFiles } from '../session/synced-folder.ts';
 import type { VertexStatus } from '../status/vertex-status.ts';
 import type { BuildFiles } from '../types.ts';
@@ -14,7 +14,7 @@ const maxIgnoreBytes = 16 << 20;
 /** `--build-context`, as clients write it into an attribute. @throws `invalid-argument`, `not-implemented` */
 export async function namedFiles(
   { name, text, inputs }: { name: string; text: string; inputs: Readonly<Record<string, Definition>> },
-  session: ClientSession,
+  holderOf: FolderHolder,
   { signal, status }: { signal: AbortSignal; status: VertexStatus },
 ): Promise<BuildFiles | { kind: 'image'; reference: string }> {
   const [, kind = '', what = ''] = /^([^:]*):(.*)$/s.exec(text) ?? [];
@@ -28,6 +28,7 @@ export async function namedFiles(
     case 'https':
       return { kind: 'remote', url: text };
     case 'local': {
+      const session = await holderOf(what);
       const ignore = await readFiles(
         session,
         { name: what, followPaths: ['.dockerignore'] },

@@ -2,7 +2,7 @@ import { contextVertex, namedVertex } from '#builder';
 import { EngineError } from '#errdefs';
 import type { FrontendCall, RunningBuild } from '../control/running-build.ts';
 import { clientFolder } from '../session/client-folder.ts';
-import type { ClientSession } from '../session/client-session.ts';
+import type { FolderHolder } from '../session/client-session.ts';
 import { credentialsOf } from '../session/credentials.ts';
 import { handedOverBy } from '../session/handed-over.ts';
 import { isUpload, upload } from '../session/upload.ts';
@@ -14,17 +14,18 @@ import { namedFiles } from './named-files.ts';
 /** What a call of the frontend wants built, of what, with what. */
 export async function wishOf(
   build: RunningBuild,
-  { options, source, contexts }: DecodedAttributes,
+  { options, source, contexts, folderSessions }: DecodedAttributes,
   { inputs }: FrontendCall,
 ): Promise<BuildWish> {
   const session = await build.session();
+  const holderOf: FolderHolder = async (folder) => await build.session(folderSessions.get(folder));
   const { signal, status } = build;
-  const read = source.isOwnDockerfile ? await readDockerfile(session, source, { signal, status }) : undefined;
+  const read = source.isOwnDockerfile ? await readDockerfile(holderOf, source, { signal, status }) : undefined;
   const named = [...contexts].map(async ([name, text]) => {
-    return [name, await namedFiles({ name, text, inputs }, session, { signal, status })] as const;
+    return [name, await namedFiles({ name, text, inputs }, holderOf, { signal, status })] as const;
   });
   return {
-    files: filesOf(build, session, source, read),
+    files: await filesOf(build, holderOf, source, read),
     contexts: new Map(await Promise.all(named)),
     ...(read ? { dockerfileText: textOf(read, source) } : {}),
     handedOver: handedOverBy(session),
@@ -36,13 +37,15 @@ export async function wishOf(
   };
 }
 
-function filesOf(
-  { status, signal }: RunningBuild,
-  session: ClientSession,
+async function filesOf(
+  build: RunningBuild,
+  holderOf: FolderHolder,
   { remote, context, subdirectory }: DockerfileSource,
   read: ReadDockerfile | undefined,
-): BuildFiles {
+): Promise<BuildFiles> {
+  const { status, signal } = build;
   if (remote === undefined) {
+    const session = await holderOf(context);
     const loading = status.later(contextVertex, 'transferring context:');
     return {
       kind: 'folder',
@@ -54,7 +57,7 @@ function filesOf(
   }
   if (!isUpload(remote)) return { kind: 'remote', url: remote };
   status.later(namedVertex(`upload ${remote}`), 'transferring context:');
-  return { kind: 'tar', bytes: upload(session, remote, signal) };
+  return { kind: 'tar', bytes: upload(await build.session(), remote, signal) };
 }
 
 /** @throws `not-found` in BuildKit's words */

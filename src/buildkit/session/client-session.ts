@@ -6,6 +6,9 @@ import { GrpcPeer } from '#grpc';
 
 const prefix = 'x-docker-expose-session-';
 
+/** The session that has a folder of this name. */
+export type FolderHolder = (folder: string) => Promise<ClientSession>;
+
 /** A client that serves: its files, secrets and credentials, for as long as its connection stands. */
 export class ClientSession {
   readonly id: string;
