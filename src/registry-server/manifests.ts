@@ -161,13 +161,15 @@ export async function deleteManifest(
 
 /** distribution-spec v1.1 §listing-referrers: always an index, empty when there are none. */
 export async function listReferrers(
-  { meta }: Registry,
+  { meta, upstreams }: Registry,
   exchange: Exchange,
   name: string,
   subject: string,
 ): Promise<void> {
   const wanted = exchange.url.searchParams.get('artifactType');
-  const all = await meta.referrers(name, requireDigest(subject));
+  const digest = requireDigest(subject);
+  const upstream = upstreams?.upstreamOf(name);
+  const all = upstream ? await upstreams!.referrers(name, upstream, digest) : await meta.referrers(name, digest);
   const manifests = wanted === null ? all : all.filter(({ artifactType }) => artifactType === wanted);
   const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests };
   sendJson(exchange, 200, JSON.stringify(index), {

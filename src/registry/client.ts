@@ -10,6 +10,7 @@ import { callHub } from './hub-calls.ts';
 import { insecureHosts } from './insecure.ts';
 import { login } from './login.ts';
 import { deleteManifest, getManifest, putManifest, resolveManifest } from './manifests.ts';
+import { listReferrers } from './referrers.ts';
 import { search } from './search.ts';
 import { Session } from './session.ts';
 import { listRepositories, listTags } from './tags.ts';
@@ -100,6 +101,8 @@ export function createRegistryClient(options: RegistryOptions = {}): RegistryCli
         throw pullError(error, reference);
       }
     },
+    referrers: (reference, digest, call = {}) =>
+      reading(reference, 'pull', call.signal, (host) => listReferrers(session, host, reference, digest, call)),
     async *repositories(domain, call = {}) {
       yield* listRepositories(session, await own(domain), call);
     },

@@ -72,7 +72,7 @@ function decodeNames(bytes: Buffer, key: string, what: string): readonly string[
 }
 
 /** RFC 8288: `<url>; rel="next"`; only on the host that was asked. */
-function nextPage(link: string | undefined, from: URL): URL | undefined {
+export function nextPage(link: string | undefined, from: URL): URL | undefined {
   const match = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(link ?? '');
   const url = match ? URL.parse(match[1]!, from) : undefined;
   return url && url.host === from.host ? url : undefined;

@@ -118,6 +118,8 @@ export interface RegistryClient extends AsyncDisposable {
   ): Promise<Digest>;
   /** Deletes the tag, or the manifest when the reference has a digest. Not every registry can do the first. @throws RegistryError. */
   deleteManifest(reference: Reference, options?: CallOptions): Promise<void>;
+  /** What refers to a manifest: signatures, SBOMs. Nothing where nothing does; undecided whether the manifest is there. */
+  referrers(reference: Reference, digest: Digest, options?: CallOptions): Promise<readonly Descriptor[]>;
   tags(reference: Reference, options?: CallOptions): AsyncIterable<string>;
   /** What Wherry's registry can do beyond the specification; undecoded. Asked with a password, if any: never with a token. */
   hub(domain: string, request: HubRequest, options?: CallOptions): Promise<unknown>;

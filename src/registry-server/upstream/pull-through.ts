@@ -1,12 +1,13 @@
 import { isKind } from '#errdefs';
 import { log } from '#log';
-import { type Digest, isDigest } from '#oci';
+import { type Descriptor, type Digest, isDigest } from '#oci';
 import { type Reference, withDigest, withTag } from '#reference';
 import { createRegistryClient, type RegistryClient } from '#registry';
 import { ApiError } from '../api-error.ts';
 import { copiedManifest } from '../manifest-document.ts';
 import type { Stores } from '../registry.ts';
 import type { StoredManifest } from '../store/meta-store.ts';
+import { AskedBefore } from './asked-before.ts';
 import { Fill } from './fill.ts';
 import { type Upstream, type UpstreamRule, upstreamOf } from './rules.ts';
 
@@ -37,6 +38,7 @@ export class PullThrough implements AsyncDisposable {
   readonly #asking = new Map<string, Promise<FoundManifest | undefined>>();
   readonly #fills = new Map<Digest, Fill>();
   readonly #downUntilMs = new Map<string, number>();
+  readonly #referrers = new AskedBefore<readonly Descriptor[]>();
 
   constructor(stores: Stores, options: PullThroughOptions) {
     this.#stores = stores;
@@ -195,6 +197,22 @@ export class PullThrough implements AsyncDisposable {
       this.#down(upstream, error);
       return await this.#stores.meta.tags(name);
     }
+  }
+
+  /** What upstream says refers to a manifest, believed for as long as a tag; those that are here when it cannot be asked. */
+  referrers(name: string, upstream: Upstream, digest: Digest): Promise<readonly Descriptor[]> {
+    const { reference, rule } = upstream;
+    return this.#referrers.get(`${name} ${digest}`, rule.revalidateMs, async () => {
+      if ((this.#downUntilMs.get(reference.domain) ?? 0) > Date.now())
+        return await this.#stores.meta.referrers(name, digest);
+      try {
+        return await this.#client.referrers(reference, digest, { signal: this.#abort.signal, auth: rule.auth });
+      } catch (error) {
+        if (isAbsence(error)) return [];
+        this.#down(upstream, error);
+        return await this.#stores.meta.referrers(name, digest);
+      }
+    });
   }
 
   /** @throws ApiError unless upstream said that there is no such thing. */

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { digestOf } from '#oci';
+import { digestOf, mediaTypes } from '#oci';
 import { temporaryFolder } from '#testing';
 import { decodeConfig } from '../config/config.ts';
 import { serveRegistry } from '../index.ts';
-import { type Call, callTo, codeOf, pushImage, type Reply } from '../testsuite/fixture.ts';
+import { type Call, callTo, codeOf, pushBlob, pushImage, pushManifest, type Reply } from '../testsuite/fixture.ts';
 import { checkRule, upstreamOf } from './rules.ts';
 
 /** How the upstream behaves just now. */
@@ -202,4 +202,110 @@ test('what nobody pulls goes after its time, what somebody pulls stays, and both
     assert.deepEqual(await names(), ['hub/used', 'own'], 'only copies go');
     assert.equal(await get('left'), 200);
     assert.deepEqual(await names(), ['hub/left', 'hub/used', 'own']);
+  }));
+
+/** Something that refers to an image: a signature, say. */
+async function pushReferrer(call: Call, name: string, subject: string, artifactType: string): Promise<string> {
+  await pushBlob(call, name, '{}');
+  const text = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    artifactType,
+    config: { mediaType: 'application/vnd.oci.empty.v1+json', digest: digestOf('{}'), size: 2 },
+    layers: [],
+    subject: { mediaType: mediaTypes.ociManifest, digest: subject, size: 1 },
+    annotations: { 'org.example.of': artifactType },
+  });
+  const digest = digestOf(text);
+  await pushManifest(call, name, digest, text);
+  return digest;
+}
+
+interface Listed {
+  readonly digest: string;
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+async function referrersOf(call: Call, name: string, digest: string, query = ''): Promise<readonly Listed[]> {
+  const reply = await call('GET', `/v2/${name}/referrers/${digest}${query}`);
+  assert.equal(reply.status, 200, reply.text);
+  return (JSON.parse(reply.text) as { manifests: Listed[] }).manifests;
+}
+
+test('what refers to an image upstream is listed, filtered, and fetched', () =>
+  withCopy({ revalidateSeconds: 0 }, async (pair) => {
+    const { origin, copy, mood } = pair;
+    const { digest } = await pushImage(origin, 'app', 'v1');
+    assert.deepEqual(await referrersOf(copy, 'hub/app', digest), []);
+    const signature = await pushReferrer(origin, 'app', digest, 'application/x.signature');
+    const bill = await pushReferrer(origin, 'app', digest, 'application/x.sbom');
+    const all = await referrersOf(copy, 'hub/app', digest);
+    assert.deepEqual(
+      all.map((one) => [one.digest, one.artifactType, one.annotations?.['org.example.of']]),
+      [
+        [signature, 'application/x.signature', 'application/x.signature'],
+        [bill, 'application/x.sbom', 'application/x.sbom'],
+      ],
+    );
+    const some = await referrersOf(copy, 'hub/app', digest, '?artifactType=application/x.sbom');
+    assert.deepEqual(
+      some.map((one) => one.digest),
+      [bill],
+    );
+    assert.equal((await copy('GET', `/v2/hub/app/manifests/${signature}`)).status, 200);
+    mood.answer = unavailable;
+    assert.deepEqual(
+      (await referrersOf(copy, 'hub/app', digest)).map((one) => one.digest),
+      [signature],
+      'what is here',
+    );
+  }));
+
+test('of an upstream without referrers its tag is read; the answer is believed for its time', () =>
+  withCopy({ revalidateSeconds: 60 }, async (pair) => {
+    const { origin, copy, mood } = pair;
+    const { digest } = await pushImage(origin, 'app', 'v1');
+    const referrer = { mediaType: mediaTypes.ociManifest, digest, size: 7, artifactType: 'application/x.signature' };
+    const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [referrer] };
+    await pushManifest(origin, 'app', digest.replace(':', '-'), JSON.stringify(index));
+    mood.answer = ({ url = '' }, response) => {
+      if (!url.includes('/referrers/')) return false;
+      response.writeHead(404).end();
+      return true;
+    };
+    for (const _ of ['asked', 'believed']) assert.deepEqual(await referrersOf(copy, 'hub/app', digest), [referrer]);
+    assert.equal(asked(pair, /referrers/), 1);
+  }));
+
+test('an index of upstream brings its attestations when they are asked for', () =>
+  withCopy({}, async ({ origin, copy }) => {
+    const image = await pushImage(origin, 'app', 'v1');
+    const attestation = await pushImage(origin, 'app', 'att', { layer: '{"_type":"in-toto"}' });
+    const entry = (of: { digest: string; text: string }, more: object) => ({
+      mediaType: mediaTypes.ociManifest,
+      digest: of.digest,
+      size: of.text.length,
+      ...more,
+    });
+    const index = JSON.stringify({
+      schemaVersion: 2,
+      mediaType: mediaTypes.ociIndex,
+      manifests: [
+        entry(image, { platform: { os: 'linux', architecture: 'amd64' } }),
+        entry(attestation, {
+          platform: { os: 'unknown', architecture: 'unknown' },
+          annotations: {
+            'vnd.docker.reference.digest': image.digest,
+            'vnd.docker.reference.type': 'attestation-manifest',
+          },
+        }),
+      ],
+    });
+    await pushManifest(origin, 'app', 'multi', index);
+    assert.equal((await copy('GET', '/v2/hub/app/manifests/multi')).text, index);
+    const got = await copy('GET', `/v2/hub/app/manifests/${attestation.digest}`);
+    assert.equal(got.text, attestation.text);
+    const layer = digestOf('{"_type":"in-toto"}');
+    assert.equal((await copy('GET', `/v2/hub/app/blobs/${layer}`)).text, '{"_type":"in-toto"}');
   }));
