@@ -25,7 +25,13 @@ export interface OpenRegistry extends Registry, AsyncDisposable {}
 
 const hourMs = 60 * 60_000;
 const weekMs = 7 * 24 * hourMs;
-const defaultRetention: Retention = { unclaimedMs: 24 * hourMs, askedMs: hourMs, quietMs: 30_000, undoMs: 30_000 };
+const defaultRetention: Retention = {
+  unclaimedMs: 24 * hourMs,
+  askedMs: hourMs,
+  quietMs: 30_000,
+  inUseMs: 10 * 60_000,
+  undoMs: 30_000,
+};
 const defaultLimits: Limits = { maxBlobBytes: Number.MAX_SAFE_INTEGER, maxManifestBytes };
 
 /** A registry on a folder: blobs as files, the rest in a database. One process at a time. */

@@ -23,6 +23,8 @@ export interface Retention {
   readonly askedMs: number;
   /** What clients asked about before a restart is forgotten: nothing is collected for so long after a start. */
   readonly quietMs: number;
+  /** A copy that was pulled within this time stays, however little room there is: its blobs may be on their way to a client. */
+  readonly inUseMs: number;
   /** What was deleted can be restored for so long. */
   readonly undoMs: number;
 }

@@ -93,6 +93,7 @@ export function decodeConfig(value: unknown, { what, folder }: { what: string; f
           unclaimedMs: toMs(retention.number('unclaimedSeconds')),
           askedMs: toMs(retention.number('askedSeconds')),
           quietMs: toMs(retention.number('quietSeconds')),
+          inUseMs: toMs(retention.number('inUseSeconds')),
         }),
       ),
       upstreams: decodeUpstreams(fields, path),
@@ -144,6 +145,7 @@ function decodeUpstreams(
       upstream: entry.need('upstream', entry.text('upstream')),
       revalidateMs: toMs(entry.number('revalidateSeconds') ?? 300)!,
       keepMs: toMs(entry.number('keepSeconds')),
+      keepBytes: entry.number('keepBytes'),
       ...(username !== undefined && password !== undefined ? { auth: { username, password } } : {}),
     };
     checkRule(rule);

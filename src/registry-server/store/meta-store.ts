@@ -58,6 +58,21 @@ export interface UnusedManifest {
   readonly usedMs: number;
 }
 
+export interface OccupancyOptions {
+  readonly after?: Pick<Occupant, 'repository' | 'manifest' | 'digest'> | undefined;
+  readonly limit: number;
+}
+
+/** A blob, or a child manifest, that a manifest refers to and that is here. */
+export interface Occupant {
+  readonly repository: string;
+  readonly manifest: Digest;
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  /** When the manifest came, or was pulled last. */
+  readonly usedMs: number;
+}
+
 export interface Manifests {
   manifest(name: string, digest: Digest): Promise<StoredManifest | undefined>;
   /** The bytes of a manifest that some repository has. */
@@ -72,6 +87,8 @@ export interface Manifests {
   noteUse(uses: ReadonlyMap<string, ReadonlySet<Digest>>): Promise<void>;
   /** Manifests that came, and were pulled last, before a time; ordered by repository and digest, which `after` goes on from. */
   unused(options: UnusedOptions): Promise<readonly UnusedManifest[]>;
+  /** Blobs that are here for a manifest, and how large; ordered by repository, manifest and digest, which `after` goes on from. */
+  occupancy(options: OccupancyOptions): Promise<readonly Occupant[]>;
   /** Manifests whose `subject` is the digest, oldest first. */
   referrers(name: string, digest: Digest): Promise<readonly Descriptor[]>;
   /** The size of something a manifest of the repository refers to. */

@@ -12,6 +12,8 @@ export interface UpstreamRule {
   readonly revalidateMs: number;
   /** What nobody has pulled for so long goes; nothing does when left out. */
   readonly keepMs?: number | undefined;
+  /** The copies of this rule may take so much together; when they take more, what was pulled longest ago goes. */
+  readonly keepBytes?: number | undefined;
   readonly auth?: RegistryAuth | undefined;
 }
 

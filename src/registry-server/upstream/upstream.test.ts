@@ -21,7 +21,7 @@ interface Pair {
   readonly mood: Mood;
 }
 
-async function withCopy(rule: object, body: (pair: Pair) => Promise<void>): Promise<void> {
+async function withCopy(rule: object, body: (pair: Pair) => Promise<void>, more: object = {}): Promise<void> {
   await using folder = await temporaryFolder();
   const mood: Mood = { asked: [] };
   await using origin = await serveRegistry({
@@ -33,7 +33,7 @@ async function withCopy(rule: object, body: (pair: Pair) => Promise<void>): Prom
     },
   });
   const upstreams = [{ repositories: 'hub/*', upstream: `${origin.address}/*`, ...rule }];
-  const config = decodeConfig({ upstreams }, { what: 'config', folder: folder.path });
+  const config = decodeConfig({ upstreams, ...more }, { what: 'config', folder: folder.path });
   await using copy = await serveRegistry({ root: join(folder.path, 'copy'), addr: '127.0.0.1:0', config });
   await body({ origin: callTo(origin), copy: callTo(copy), mood });
 }
@@ -309,3 +309,31 @@ test('an index of upstream brings its attestations when they are asked for', () 
     const layer = digestOf('{"_type":"in-toto"}');
     assert.equal((await copy('GET', `/v2/hub/app/blobs/${layer}`)).text, '{"_type":"in-toto"}');
   }));
+
+test('copies take no more than they may: what was pulled longest ago goes, what is in use stays', () =>
+  withCopy(
+    { keepBytes: 250_000 },
+    async ({ origin, copy }) => {
+      const layer = (name: string) => name.padEnd(100_000, name);
+      const pull = async (name: string) => {
+        assert.equal((await copy('GET', `/v2/hub/${name}/manifests/v1`)).status, 200);
+        assert.equal((await copy('GET', `/v2/hub/${name}/blobs/${digestOf(layer(name))}`)).status, 200);
+      };
+      for (const name of ['a', 'b', 'c']) await pushImage(origin, name, 'v1', { layer: layer(name) });
+      await pushImage(copy, 'own', 'v1', { layer: layer('own').repeat(4) });
+      const names = async () => JSON.parse((await copy('GET', '/v2/_catalog')).text).repositories as string[];
+      await pull('a');
+      await pull('b');
+      await new Promise((resolve) => setTimeout(resolve, 2500));
+      assert.deepEqual(await names(), ['hub/a', 'hub/b', 'own'], 'there is room for both');
+      await pull('a');
+      await pull('c');
+      for (let tries = 0; tries < 100 && (await names()).includes('hub/b'); tries++) {
+        assert.deepEqual(await names(), ['hub/a', 'hub/b', 'hub/c', 'own']);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      assert.deepEqual(await names(), ['hub/a', 'hub/c', 'own']);
+      await pull('b');
+    },
+    { retention: { inUseSeconds: 2, undoSeconds: 0 } },
+  ));

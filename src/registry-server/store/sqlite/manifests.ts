@@ -62,6 +62,28 @@ export function manifestsOf({ reader, writer, now }: Tables): Manifests {
         usedMs: integer(row, 'last_ms'),
       }));
     },
+    async occupancy({ after, limit }) {
+      const rows = reader.all(
+        `SELECT refs.repository, refs.manifest, refs.digest, links.size, max(manifests.pushed_ms, manifests.used_ms) AS last_ms
+         FROM refs
+         JOIN links ON links.repository = refs.repository AND links.digest = refs.digest AND links.deleted_ms IS NULL
+         JOIN manifests ON manifests.repository = refs.repository AND manifests.digest = refs.manifest
+           AND manifests.deleted_ms IS NULL
+         WHERE (refs.repository, refs.manifest, refs.digest) > (?, ?, ?)
+         ORDER BY refs.repository, refs.manifest, refs.digest LIMIT ?`,
+        after?.repository ?? '',
+        after?.manifest ?? '',
+        after?.digest ?? '',
+        limit,
+      );
+      return rows.map((row) => ({
+        repository: text(row, 'repository'),
+        manifest: text(row, 'manifest') as Digest,
+        digest: text(row, 'digest') as Digest,
+        sizeBytes: integer(row, 'size'),
+        usedMs: integer(row, 'last_ms'),
+      }));
+    },
     async referrers(name, digest) {
       const rows = reader.all(
         `SELECT referrer FROM manifests WHERE repository = ? AND subject = ? AND deleted_ms IS NULL

@@ -203,6 +203,29 @@ export function testMetaStore(
     assert.equal((await store.unused({ beforeMs: beforeMs + 1, limit: 9 })).length, 2);
   });
 
+  check('what manifests take is told blob by blob, page by page', async (store, clock) => {
+    const [small, large] = ['small', 'l'.repeat(1000)];
+    const firstMs = clock.nowMs;
+    await put(store, 'a', 'm', { blobs: [small, large] });
+    clock.nowMs += 500;
+    await put(store, 'b', 'n', { blobs: [small] });
+    const one = (repository: string, text: string, blob: string, usedMs: number) => ({
+      ...{ repository, manifest: digestOf(text), digest: digestOf(blob), sizeBytes: blob.length, usedMs },
+    });
+    const ofA = [one('a', 'm', small, firstMs), one('a', 'm', large, firstMs)];
+    ofA.sort((left, right) => (left.digest < right.digest ? -1 : 1));
+    const first = await store.occupancy({ limit: 1 });
+    assert.deepEqual(first, ofA.slice(0, 1));
+    const rest = [...ofA.slice(1), one('b', 'n', small, firstMs + 500)];
+    assert.deepEqual(await store.occupancy({ limit: 9, after: first[0] }), rest);
+    await store.unlinkBlob('a', digestOf(large));
+    await store.removeManifest('b', digestOf('n'));
+    assert.deepEqual(
+      (await store.occupancy({ limit: 9 })).map(({ digest }) => digest),
+      [digestOf(small)],
+    );
+  });
+
   check('stars are one per user, and rank', async (store) => {
     for (const name of ['a', 'b', 'c']) await put(store, name, 'm', {});
     assert.equal(await store.star('b', 'ada', true), true);
