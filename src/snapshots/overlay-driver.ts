@@ -15,18 +15,16 @@ import {
   unmount,
   unmountBelow,
 } from '#mount';
-import type { ChainID, DiffID } from '#oci';
 import type { ByteSource } from '#streams';
 import { hasChanges, listChanges } from './changes.ts';
 import { diffTar } from './diff-tar.ts';
-import { Disks } from './disks.ts';
 import { FolderRemovals } from './folder-removals.ts';
-import { InitLayers } from './init-layers.ts';
 import type { HeldLayers, LayerStore } from './layer-store.ts';
+import { LayeredDriver, type LayeredDriverOptions } from './layered-driver.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
 import { removeMountPoint } from './mount-point.ts';
 import { noSizeLimit } from './names.ts';
-import { type SnapshotRecord, SnapshotRecords, snapshotID } from './records.ts';
+import { type SnapshotRecord, snapshotID } from './records.ts';
 import { missingTools } from './tools.ts';
 import type {
   Chain,
@@ -38,42 +36,23 @@ import type {
   MountOptions,
   PrepareOptions,
   SnapshotDriver,
-  SnapshotInfo,
   SnapshotUsage,
-  VerifyOptions,
 } from './types.ts';
-import type { Upper } from './upper.ts';
 import { treeUsage } from './usage.ts';
-import type { SnapshotWorkers } from './workers.ts';
-import {
-  forgetVolatile,
-  makeWritable,
-  upperOf,
-  type Writable,
-  type WritableFolders,
-  writableIn,
-} from './writable-folders.ts';
+import { forgetVolatile, type Writable, type WritableFolders } from './writable-folders.ts';
+import { WritableParts } from './writable-parts.ts';
 
-export interface OverlayDriverOptions {
+export interface OverlayDriverOptions extends LayeredDriverOptions<LayerStore> {
   readonly name: DriverName;
-  /** Rows of `docker info`. */
-  readonly status: readonly (readonly [string, string])[];
-  readonly root: string;
-  readonly runRoot: string;
-  readonly layers: LayerStore;
   /** Who stacks the folders: the kernel where it is not said. */
   readonly stackedBy?: 'fuse-overlayfs';
-  readonly workers: SnapshotWorkers;
 }
 
 /** Snapshots as overlays: layers from a {@link LayerStore}, the writable folder in `snapshots/<id>/upper`. */
-export class OverlayDriver implements SnapshotDriver {
+export class OverlayDriver extends LayeredDriver implements SnapshotDriver {
   readonly name: DriverName;
   readonly #options: OverlayDriverOptions;
-  readonly #layers: LayerStore;
-  readonly #records: SnapshotRecords;
-  readonly #inits: InitLayers;
-  readonly #disks: Disks;
+  readonly #parts: WritableParts;
   readonly #locks = new KeyedLock();
   readonly #mounts: CountedMounts;
   /** What each mounted snapshot stands on, by its target. */
@@ -81,53 +60,22 @@ export class OverlayDriver implements SnapshotDriver {
   readonly #removals: FolderRemovals;
 
   private constructor(options: OverlayDriverOptions) {
+    super(options);
     this.name = options.name;
     this.#options = options;
-    this.#layers = options.layers;
-    this.#records = new SnapshotRecords(join(options.root, 'snapshots'));
-    this.#inits = new InitLayers(join(options.root, 'layers', 'init'));
-    this.#disks = new Disks(join(options.runRoot, 'disks'));
+    const form = options.stackedBy === 'fuse-overlayfs' ? 'fuse-overlay' : 'overlay';
+    this.#parts = new WritableParts(this.records, join(options.runRoot, 'disks'), form);
     this.#removals = new FolderRemovals(options.workers);
     this.#mounts = new CountedMounts({ unmount: (target) => this.#unmountTarget(target) });
   }
 
   static async open(options: OverlayDriverOptions): Promise<OverlayDriver> {
     const driver = new OverlayDriver(options);
-    await driver.#records.load();
-    await driver.#inits.load();
-    await driver.#disks.load();
-    await mkdir(driver.#mountsFolder, { recursive: true, mode: 0o711 });
+    await driver.load();
+    await driver.#parts.load();
+    await mkdir(driver.mountsFolder, { recursive: true, mode: 0o711 });
     for (const empty of driver.#emptyFolders) await mkdir(empty, { recursive: true, mode: 0o755 });
     return driver;
-  }
-
-  status(): readonly (readonly [string, string])[] {
-    return this.#options.status;
-  }
-
-  unpack(chain: Chain, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    return this.#layers.unpack(chain, options);
-  }
-
-  async letGo(diffID: DiffID): Promise<void> {
-    await this.#layers.letGo?.(diffID);
-  }
-
-  async removeLayer(diffID: DiffID, chains: readonly ChainID[]): Promise<void> {
-    await this.#layers.remove(diffID);
-    await this.#inits.remove(chains);
-  }
-
-  layerUsage(diffID: DiffID): Promise<SnapshotUsage> {
-    return this.#layers.usage(diffID);
-  }
-
-  layerIndexes(chain: Chain, options: { signal?: AbortSignal | undefined } = {}): Promise<readonly string[]> {
-    return this.#layers.indexes(chain, options.signal);
-  }
-
-  verify(layers: readonly DiffID[], options?: VerifyOptions): AsyncIterable<string> {
-    return this.#layers.verify(layers, options);
   }
 
   sizeLimitRefusal(): string | undefined {
@@ -139,36 +87,34 @@ export class OverlayDriver implements SnapshotDriver {
     const { ephemeral = false, mountPoints = [], sizeLimitBytes } = options;
     const refusal = sizeLimitBytes === undefined ? undefined : this.sizeLimitRefusal();
     if (refusal !== undefined) throw noSizeLimit(key, refusal);
-    await using layers = await this.#layers.hold(chain);
-    const init = await this.#inits.ensure(chain, layers.folders, mountPoints);
-    const fill = (folder: string) => makeWritable(folder, layers.rootAttributes());
-    await this.#records.create({ key, chain, kind: 'active', ephemeral, init, sizeLimitBytes }, (folder) =>
-      sizeLimitBytes === undefined ? fill(folder) : this.#disks.make(folder, sizeLimitBytes, fill),
+    await using layers = await this.layers.hold(chain);
+    const init = await this.inits.ensure(chain, layers.folders, mountPoints);
+    await this.records.create({ key, chain, kind: 'active', ephemeral, init, sizeLimitBytes }, (folder) =>
+      this.#parts.make(folder, sizeLimitBytes, layers.rootAttributes()),
     );
   }
 
   async persist(key: string): Promise<void> {
-    const { id, sizeLimitBytes } = this.#records.get(key);
-    if (sizeLimitBytes !== undefined) await this.#disks.persist(this.#records.path(id));
-    await this.#records.persist(key);
+    await this.#parts.persist(this.records.get(key));
+    await this.records.persist(key);
   }
 
   async view(key: string, chain: Chain): Promise<void> {
     this.#requireDepth(key, chain);
-    await this.#layers.unpack(chain);
-    await this.#records.create({ key, chain, kind: 'view', ephemeral: false }, async () => {});
+    await this.layers.unpack(chain);
+    await this.records.create({ key, chain, kind: 'view', ephemeral: false }, async () => {});
   }
 
   /** @throws `failed-precondition`. */
   #requireDepth(key: string, chain: Chain): void {
-    const { maxDepth } = this.#layers;
+    const { maxDepth } = this.layers;
     if (chain.length <= maxDepth) return;
     const fact = `${chain.length} layers, the kernel stacks at most ${maxDepth} for the ${this.name} driver`;
     throw new EngineError('failed-precondition', `snapshot ${key}: ${fact}`);
   }
 
   async mount(key: string, options: MountOptions = {}): Promise<MountedSnapshot> {
-    const record = this.#records.get(key);
+    const record = this.records.get(key);
     using _ = await this.#locks.acquire(record.id);
     const target = this.#target(record.id);
     await this.#mounts.hold(target, () => this.#mountFresh(record, target, options));
@@ -177,8 +123,8 @@ export class OverlayDriver implements SnapshotDriver {
 
   async #mountFresh(record: SnapshotRecord, target: string, { userNamespace }: MountOptions): Promise<void> {
     await using held = new AsyncDisposableStack();
-    const layers = held.use(await this.#layers.hold(record.chain));
-    const writable = held.use(await this.#writable(record));
+    const layers = held.use(await this.layers.hold(record.chain));
+    const writable = held.use(await this.#parts.hold(record));
     await mkdir(target, { recursive: true, mode: 0o755 });
     if (record.ephemeral) await forgetVolatile(writable);
     const overlay = this.#overlayOf(record, this.#stack(record, layers), { ...writable, target });
@@ -200,20 +146,8 @@ export class OverlayDriver implements SnapshotDriver {
     return { lowers: folders.length > 0 ? folders : this.#emptyFolders.slice(0, 1), writable, target };
   }
 
-  /** Where a snapshot keeps what is written to it, there until disposed. */
-  async #writable(record: SnapshotRecord): Promise<Writable> {
-    const folders = this.#writableFolders(record);
-    if (record.sizeLimitBytes === undefined) return { ...folders, [Symbol.asyncDispose]: async () => {} };
-    const disk = await this.#disks.hold(record.id, this.#records.path(record.id));
-    return { ...folders, [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose]() };
-  }
-
-  #writableFolders({ id, sizeLimitBytes }: SnapshotRecord): WritableFolders {
-    return writableIn(sizeLimitBytes === undefined ? this.#records.path(id) : this.#disks.path(id));
-  }
-
   async unmount(key: string): Promise<void> {
-    const { id } = this.#records.get(key);
+    const { id } = this.records.get(key);
     using _ = await this.#locks.acquire(id);
     const target = this.#target(id);
     if (!this.#mounts.isHeld(target)) return;
@@ -222,51 +156,47 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   async adopt(key: string): Promise<MountedSnapshot> {
-    const record = this.#records.get(key);
+    const record = this.records.get(key);
     using _ = await this.#locks.acquire(record.id);
     const target = this.#target(record.id);
     if (!this.#mounts.has(target)) {
       if (!readMountTable().some((mount) => mount.target === target))
         throw new EngineError('not-found', `adopt snapshot ${key}: nothing is mounted on ${target}`);
-      const layers = await this.#layers.hold(record.chain);
-      this.#held.set(target, { layers, writable: await this.#writable(record) });
+      const layers = await this.layers.hold(record.chain);
+      this.#held.set(target, { layers, writable: await this.#parts.hold(record) });
     }
     await this.#mounts.hold(target, () => {});
     return { root: target };
   }
 
   async changes(key: string): Promise<readonly Change[]> {
-    const record = this.#records.get(key);
+    const record = this.records.get(key);
     if (record.kind === 'view') return [];
-    await using layers = await this.#layers.hold(record.chain);
-    await using writable = await this.#writable(record);
-    return await listChanges(this.#upperOf(writable), this.#below(record, layers));
+    await using layers = await this.layers.hold(record.chain);
+    await using writable = await this.#parts.hold(record);
+    return await listChanges(this.#parts.upper(writable), this.#below(record, layers));
   }
 
   async isChanged(key: string): Promise<boolean> {
-    const record = this.#records.get(key);
+    const record = this.records.get(key);
     if (record.kind === 'view') return false;
-    await using layers = await this.#layers.hold(record.chain);
-    await using writable = await this.#writable(record);
-    return await hasChanges(this.#upperOf(writable), this.#below(record, layers));
+    await using layers = await this.layers.hold(record.chain);
+    await using writable = await this.#parts.hold(record);
+    return await hasChanges(this.#parts.upper(writable), this.#below(record, layers));
   }
 
   async *diff(key: string, options: DiffOptions = {}): ByteSource {
-    const record = this.#records.get(key);
+    const record = this.records.get(key);
     if (record.kind === 'view') throw new EngineError('failed-precondition', `diff snapshot ${key}: it is a view`);
-    await using layers = await this.#layers.hold(record.chain);
-    await using writable = await this.#writable(record);
+    await using layers = await this.layers.hold(record.chain);
+    await using writable = await this.#parts.hold(record);
     const below = this.#below(record, layers);
-    yield* diffTar(this.#upperOf(writable), { below, root: layers.rootAttributes() }, options);
-  }
-
-  #upperOf(writable: WritableFolders): Upper {
-    return upperOf(writable, this.#options.stackedBy === 'fuse-overlayfs' ? 'fuse-overlay' : 'overlay');
+    yield* diffTar(this.#parts.upper(writable), { below, root: layers.rootAttributes() }, options);
   }
 
   /** What a snapshot stands on, top first. */
   #stack({ init }: SnapshotRecord, { folders }: Pick<HeldLayers, 'folders'>): readonly string[] {
-    return init === undefined ? folders : [this.#inits.path(init), ...folders];
+    return init === undefined ? folders : [this.inits.path(init), ...folders];
   }
 
   #below(record: SnapshotRecord, layers: HeldLayers): MergedFile | undefined {
@@ -274,20 +204,20 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   async folders(key: string): Promise<Readonly<Record<string, string>>> {
-    const record = this.#records.get(key);
+    const record = this.records.get(key);
     const { id, kind } = record;
     const layers = this.#held.get(this.#target(id))?.layers ?? { folders: await this.#places(record.chain) };
     const lower = this.#stack(record, layers).join(':');
     const merged = { ...(lower === '' ? {} : { LowerDir: lower }), MergedDir: this.#target(id) };
     if (kind === 'view') return merged;
-    const { upper, work } = this.#writableFolders(record);
+    const { upper, work } = this.#parts.folders(record);
     return { ...merged, UpperDir: upper, WorkDir: work };
   }
 
   /** None where a layer is damaged: who looks at something learns the rest. */
   async #places(chain: Chain): Promise<readonly string[]> {
     try {
-      return await this.#layers.places(chain);
+      return await this.layers.places(chain);
     } catch (error) {
       log.debug('the folders of a chain are not known', { error });
       return [];
@@ -301,11 +231,11 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   async usage(key: string): Promise<SnapshotUsage> {
-    const record = this.#records.get(key);
+    const record = this.records.get(key);
     let usage: SnapshotUsage = { sizeBytes: 0, inodes: 0 };
     if (record.kind === 'view') return usage;
-    await using writable = await this.#writable(record);
-    for await (const sum of inSlices(treeUsage(this.#upperOf(writable)))) usage = sum;
+    await using writable = await this.#parts.hold(record);
+    for await (const sum of inSlices(treeUsage(this.#parts.upper(writable)))) usage = sum;
     return usage;
   }
 
@@ -316,8 +246,8 @@ export class OverlayDriver implements SnapshotDriver {
     const target = this.#target(id);
     if (this.#mounts.has(target)) await this.#mounts.force(target);
     await this.#letGo(target);
-    await this.#disks.remove(id);
-    const folder = await this.#records.detach(id);
+    await this.#parts.remove(id);
+    const folder = await this.records.detach(id);
     // The snapshot is gone as soon as its folder is renamed.
     if (folder) this.#removals.begin(folder);
   }
@@ -334,28 +264,24 @@ export class OverlayDriver implements SnapshotDriver {
     return this.#removals.settled();
   }
 
-  list(): Promise<readonly SnapshotInfo[]> {
-    return Promise.resolve(this.#records.list().map(({ key, kind, chain }) => ({ key, kind, chain })));
-  }
-
   async recover(keep: KeepSets): Promise<void> {
     const kept = new Set([...keep.mounted].map((key) => this.#target(snapshotID(key))));
-    for (const { target } of mountsBelow(this.#mountsFolder)) {
+    for (const { target } of mountsBelow(this.mountsFolder)) {
       if (kept.has(target) || this.#mounts.has(target)) continue;
       await this.#unmountTarget(target);
       await removeMountPoint(target);
     }
-    await this.#disks.recover(new Set([...keep.mounted].map(snapshotID)));
-    for (const { key } of this.#records.list()) {
+    await this.#parts.recover(new Set([...keep.mounted].map(snapshotID)));
+    for (const { key } of this.records.list()) {
       if (!keep.snapshots.has(key)) await this.remove(key);
     }
-    for (const folder of await this.#records.leftovers(keep.snapshots)) {
+    for (const folder of await this.records.leftovers(keep.snapshots)) {
       await unmountBelow(folder);
       await rm(folder, { recursive: true, force: true });
     }
-    await this.#inits.recover(new Set(this.#records.list().flatMap(({ init }) => init ?? [])));
-    const mounted = this.#records.list().filter(({ key }) => keep.mounted.has(key));
-    await this.#layers.recover(
+    await this.inits.recover(new Set(this.records.list().flatMap(({ init }) => init ?? [])));
+    const mounted = this.records.list().filter(({ key }) => keep.mounted.has(key));
+    await this.layers.recover(
       keep.layers,
       mounted.map(({ chain }) => chain),
     );
@@ -364,21 +290,21 @@ export class OverlayDriver implements SnapshotDriver {
   /** Mounts that somebody holds stay for the next daemon to adopt; everything else goes. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#removals.settled();
-    await this.#layers[Symbol.asyncDispose]();
-    await this.#options.workers[Symbol.asyncDispose]();
+    await this.layers[Symbol.asyncDispose]();
+    await this.workers[Symbol.asyncDispose]();
   }
 
   /** Unmounting writes the upper filesystem out, so it is done beside the event loop; a volatile mount writes nothing. */
   async #unmountTarget(target: string): Promise<void> {
-    const id = target.slice(this.#mountsFolder.length + 1).split('/')[0]!;
-    const isVolatile = this.#records.list().some((record) => record.id === id && record.ephemeral);
+    const id = target.slice(this.mountsFolder.length + 1).split('/')[0]!;
+    const isVolatile = this.records.list().some((record) => record.id === id && record.ephemeral);
     if (!isVolatile && (await this.#unmountBeside(target))) return;
     await unmount(target);
   }
 
   async #unmountBeside(target: string): Promise<boolean> {
     try {
-      await this.#options.workers.run({ kind: 'unmount', target });
+      await this.workers.run({ kind: 'unmount', target });
       return true;
     } catch (error) {
       log.debug('unmount snapshot: trying again with patience', { target, error });
@@ -386,16 +312,12 @@ export class OverlayDriver implements SnapshotDriver {
     }
   }
 
-  get #mountsFolder(): string {
-    return join(this.#options.runRoot, 'mounts');
-  }
-
   get #emptyFolders(): string[] {
     return ['a', 'b'].map((name) => join(this.#options.runRoot, 'empty', name));
   }
 
   #target(id: string): string {
-    return join(this.#mountsFolder, id, 'merged');
+    return join(this.mountsFolder, id, 'merged');
   }
 }
 

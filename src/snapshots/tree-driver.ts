@@ -4,7 +4,6 @@ import { bytesFromUtf8 } from '#archive';
 import { inSlices } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { CountedMounts, mountMapped, mountsBelow, unmount } from '#mount';
-import type { ChainID, DiffID } from '#oci';
 import type { ByteSource } from '#streams';
 import { AbortFlag } from './abort-flag.ts';
 import { writeAttributes } from './attributes.ts';
@@ -12,11 +11,12 @@ import { hasChanges, listChanges, withParents } from './changes.ts';
 import { compareUpper } from './compare-upper.ts';
 import { defaultFolder } from './create.ts';
 import { diffTar } from './diff-tar.ts';
-import { InitLayers, treeOf } from './init-layers.ts';
+import { treeOf } from './init-layers.ts';
+import { LayeredDriver, type LayeredDriverOptions } from './layered-driver.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
 import { removeMountPoint } from './mount-point.ts';
 import { noSizeLimit } from './names.ts';
-import { SnapshotRecords, snapshotID } from './records.ts';
+import { snapshotID } from './records.ts';
 import type { Trees } from './trees.ts';
 import type {
   Chain,
@@ -30,20 +30,12 @@ import type {
   SnapshotDriver,
   SnapshotInfo,
   SnapshotUsage,
-  VerifyOptions,
 } from './types.ts';
 import type { UnpackedLayers } from './unpacked-layers.ts';
 import type { Upper } from './upper.ts';
-import type { SnapshotWorkers } from './workers.ts';
 import { writePlainLayer } from './write-plain.ts';
 
-export interface TreeDriverOptions {
-  readonly status: readonly (readonly [string, string])[];
-  readonly root: string;
-  readonly runRoot: string;
-  /** In plain form. */
-  readonly layers: UnpackedLayers;
-  readonly workers: SnapshotWorkers;
+export interface TreeDriverOptions extends LayeredDriverOptions<UnpackedLayers> {
   readonly trees: Trees;
 }
 
@@ -51,59 +43,23 @@ export interface TreeDriverOptions {
  * Snapshots as trees of their own that hold all of their chain. As plain copies that works everywhere, costs the most, and is what every
  * other driver is compared with; a file system that clones makes it cheap.
  */
-export class TreeDriver implements SnapshotDriver {
+export class TreeDriver extends LayeredDriver<UnpackedLayers> implements SnapshotDriver {
   readonly name: Trees['name'];
-  readonly #options: TreeDriverOptions;
   readonly #trees: Trees;
-  readonly #layers: UnpackedLayers;
-  readonly #records: SnapshotRecords;
-  readonly #inits: InitLayers;
   /** Those that are shown under other IDs. */
   readonly #mounts = new CountedMounts();
 
   private constructor(options: TreeDriverOptions) {
+    super(options);
     this.name = options.trees.name;
-    this.#options = options;
     this.#trees = options.trees;
-    this.#layers = options.layers;
-    this.#records = new SnapshotRecords(join(options.root, 'snapshots'));
-    this.#inits = new InitLayers(join(options.root, 'layers', 'init'));
   }
 
   static async open(options: TreeDriverOptions): Promise<TreeDriver> {
     const driver = new TreeDriver(options);
-    await driver.#records.load();
-    await driver.#inits.load();
-    await mkdir(driver.#mountsFolder, { recursive: true, mode: 0o711 });
+    await driver.load();
+    await mkdir(driver.mountsFolder, { recursive: true, mode: 0o711 });
     return driver;
-  }
-
-  status(): readonly (readonly [string, string])[] {
-    return this.#options.status;
-  }
-
-  unpack(chain: Chain, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    return this.#layers.unpack(chain, options);
-  }
-
-  /** Trees have copies. */
-  async letGo(): Promise<void> {}
-
-  async removeLayer(diffID: DiffID, chains: readonly ChainID[]): Promise<void> {
-    await this.#layers.remove(diffID);
-    await this.#inits.remove(chains);
-  }
-
-  layerUsage(diffID: DiffID): Promise<SnapshotUsage> {
-    return this.#layers.usage(diffID);
-  }
-
-  layerIndexes(chain: Chain, options: { signal?: AbortSignal | undefined } = {}): Promise<readonly string[]> {
-    return this.#layers.indexes(chain, options.signal);
-  }
-
-  verify(layers: readonly DiffID[], options?: VerifyOptions): AsyncIterable<string> {
-    return this.#layers.verify(layers, options);
   }
 
   sizeLimitRefusal(): string | undefined {
@@ -118,7 +74,7 @@ export class TreeDriver implements SnapshotDriver {
 
   /** All of it is a copy that was made just now. */
   async persist(key: string): Promise<void> {
-    await this.#options.workers.run({ kind: 'sync-file-system', path: this.#rootOf(key) });
+    await this.workers.run({ kind: 'sync-file-system', path: this.#rootOf(key) });
   }
 
   view(key: string, chain: Chain): Promise<void> {
@@ -130,8 +86,8 @@ export class TreeDriver implements SnapshotDriver {
     points: readonly MountPoint[],
   ): Promise<void> {
     const source = await this.#chainFolder(snapshot.chain);
-    const init = await this.#inits.ensure(snapshot.chain, source ? [source] : [], points);
-    await this.#records.create({ ...snapshot, ephemeral: false, init }, async (folder) => {
+    const init = await this.inits.ensure(snapshot.chain, source ? [source] : [], points);
+    await this.records.create({ ...snapshot, ephemeral: false, init }, async (folder) => {
       const target = join(folder, 'root');
       if (source) await this.#trees.clone(source, target);
       else {
@@ -144,7 +100,7 @@ export class TreeDriver implements SnapshotDriver {
   }
 
   async #chainFolder(chain: Chain): Promise<string | undefined> {
-    await using layers = await this.#layers.hold(chain);
+    await using layers = await this.layers.hold(chain);
     return layers.folders[0];
   }
 
@@ -176,17 +132,13 @@ export class TreeDriver implements SnapshotDriver {
     return { root: target };
   }
 
-  get #mountsFolder(): string {
-    return join(this.#options.runRoot, 'mounts');
-  }
-
   #target(key: string): string {
-    return join(this.#mountsFolder, this.#records.get(key).id, 'merged');
+    return join(this.mountsFolder, this.records.get(key).id, 'merged');
   }
 
   /** @throws `not-found`. */
   #rootOf(key: string): string {
-    return this.#records.path(this.#records.get(key).id, 'root');
+    return this.records.path(this.records.get(key).id, 'root');
   }
 
   async changes(key: string): Promise<readonly Change[]> {
@@ -198,9 +150,9 @@ export class TreeDriver implements SnapshotDriver {
   }
 
   async *diff(key: string, options: DiffOptions = {}): ByteSource {
-    const { kind, chain } = this.#records.get(key);
+    const { kind, chain } = this.records.get(key);
     if (kind === 'view') throw new EngineError('failed-precondition', `diff snapshot ${key}: it is a view`);
-    await using layers = await this.#layers.hold(chain);
+    await using layers = await this.layers.hold(chain);
     yield* diffTar(this.#upper(key), { below: await this.#below(key), root: layers.rootAttributes() }, options);
   }
 
@@ -209,8 +161,8 @@ export class TreeDriver implements SnapshotDriver {
   }
 
   async #below(key: string): Promise<MergedFile | undefined> {
-    const { chain, init } = this.#records.get(key);
-    const folders = [init === undefined ? undefined : this.#inits.path(init), await this.#chainFolder(chain)];
+    const { chain, init } = this.records.get(key);
+    const folders = [init === undefined ? undefined : this.inits.path(init), await this.#chainFolder(chain)];
     return mergedRoot(folders.filter((folder) => folder !== undefined).map(bytesFromUtf8));
   }
 
@@ -219,7 +171,7 @@ export class TreeDriver implements SnapshotDriver {
   }
 
   async folders(key: string): Promise<null> {
-    this.#records.get(key);
+    this.records.get(key);
     return null;
   }
 
@@ -238,12 +190,12 @@ export class TreeDriver implements SnapshotDriver {
   }
 
   async remove(key: string): Promise<void> {
-    const target = join(this.#mountsFolder, snapshotID(key), 'merged');
+    const target = join(this.mountsFolder, snapshotID(key), 'merged');
     if (this.#mounts.has(target)) {
       await this.#mounts.force(target);
       await removeMountPoint(target);
     }
-    const path = await this.#records.detach(snapshotID(key));
+    const path = await this.records.detach(snapshotID(key));
     if (path) await this.#trees.remove(path);
   }
 
@@ -251,29 +203,25 @@ export class TreeDriver implements SnapshotDriver {
     return this.#trees.settled();
   }
 
-  list(): Promise<readonly SnapshotInfo[]> {
-    return Promise.resolve(this.#records.list().map(({ key, kind, chain }) => ({ key, kind, chain })));
-  }
-
   async recover(keep: KeepSets): Promise<void> {
-    const kept = new Set([...keep.mounted].map((key) => join(this.#mountsFolder, snapshotID(key), 'merged')));
-    for (const { target } of mountsBelow(this.#mountsFolder)) {
+    const kept = new Set([...keep.mounted].map((key) => join(this.mountsFolder, snapshotID(key), 'merged')));
+    for (const { target } of mountsBelow(this.mountsFolder)) {
       if (kept.has(target) || this.#mounts.has(target)) continue;
       await unmount(target);
       await removeMountPoint(target);
     }
-    for (const { key } of this.#records.list()) {
+    for (const { key } of this.records.list()) {
       if (!keep.snapshots.has(key)) await this.remove(key);
     }
-    for (const path of await this.#records.leftovers(keep.snapshots)) {
+    for (const path of await this.records.leftovers(keep.snapshots)) {
       await this.#trees.remove(path);
     }
-    await this.#inits.recover(new Set(this.#records.list().flatMap(({ init }) => init ?? [])));
-    await this.#layers.recover(keep.layers);
+    await this.inits.recover(new Set(this.records.list().flatMap(({ init }) => init ?? [])));
+    await this.layers.recover(keep.layers);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#options.workers[Symbol.asyncDispose]();
+    await this.workers[Symbol.asyncDispose]();
   }
 }
 

@@ -102,8 +102,8 @@ export interface KeepSets {
   readonly layers: ReadonlySet<DiffID>;
 }
 
-export interface SnapshotDriver extends AsyncDisposable {
-  readonly name: DriverName;
+/** What a driver does with layers: what it mounts it derives from their tars. */
+export interface LayerDriver {
   /** `DriverStatus` rows of `docker info`. */
   status(): readonly (readonly [string, string])[];
 
@@ -123,7 +123,12 @@ export interface SnapshotDriver extends AsyncDisposable {
    * the driver mounts. Their data is in the tars.
    */
   layerIndexes(chain: Chain, options?: { signal?: AbortSignal | undefined }): Promise<readonly string[]>;
+  /** Cross-checks derived files against their layers; answers one line per fault. */
+  verify(layers: readonly DiffID[], options?: VerifyOptions): AsyncIterable<string>;
+}
 
+export interface SnapshotDriver extends LayerDriver, AsyncDisposable {
+  readonly name: DriverName;
   /** Why snapshots of a limited size cannot be had here; undefined where they can. */
   sizeLimitRefusal(): string | undefined;
   /** A new writable snapshot above the chain. @throws `already-exists`. The chain must be unpacked. */
@@ -160,8 +165,6 @@ export interface SnapshotDriver extends AsyncDisposable {
   list(): Promise<readonly SnapshotInfo[]>;
   /** Removes what a crash left: half-made snapshots, temporary files, mounts nobody holds except those in `keep`. */
   recover(keep: KeepSets): Promise<void>;
-  /** Cross-checks derived files against their layers; answers one line per fault. */
-  verify(layers: readonly DiffID[], options?: VerifyOptions): AsyncIterable<string>;
 }
 
 export interface DriverOptions {
