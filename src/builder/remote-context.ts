@@ -7,12 +7,14 @@ import type { ByteSource } from '#streams';
 import { type Download, download, type OnProgress, progressBar } from '#transfer';
 import { sourceKind } from './convert/index.ts';
 import { checkOut, isArchive, packFolder, parseGitReference } from './executor/index.ts';
+import type { ScratchRoom } from './types.ts';
 
 interface RemoteOptions {
   /** An empty folder of the build's own. */
   readonly folder: string;
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal;
+  readonly room: ScratchRoom | undefined;
 }
 
 /** What a URL may be when it is no archive. */
@@ -29,6 +31,7 @@ export async function remoteContext(remote: string, options: RemoteOptions): Pro
     const root = await checkOut(parseGitReference(remote), join(options.folder, 'git'), {
       keepGitDir: true,
       signal: options.signal,
+      makeRoom: options.room?.make,
     });
     return await packFolder(root, options.signal);
   }
@@ -45,11 +48,15 @@ export async function remoteContext(remote: string, options: RemoteOptions): Pro
   return lone(path);
 }
 
-async function fetchContext(remote: string, path: string, { onProgress, signal }: RemoteOptions): Promise<string> {
+async function fetchContext(
+  remote: string,
+  path: string,
+  { onProgress, signal, room }: RemoteOptions,
+): Promise<string> {
   const found = await get(remote, signal);
   await using file = await open(path, 'wx', 0o600);
   let current = 0;
-  for await (const chunk of found.body) {
+  for await (const chunk of room?.ahead(found.body) ?? found.body) {
     current += chunk.length;
     await file.writeFile(chunk);
   }

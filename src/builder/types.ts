@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { BuildStepExplanation, ListedContext } from '#api-types';
 import type { ContentStore } from '#content';
 import type { LayerIngester } from '#diff';
+import type { MakeRoom } from '#files';
 import type { Metadata } from '#metadata';
 import type { DiffID, Digest, ImageConfig, Platform } from '#oci';
 import type { SnapshotDriver } from '#snapshots';
@@ -181,6 +182,13 @@ export type NamedContext =
   | { readonly kind: 'image'; readonly reference: string }
   | ({ readonly kind: 'files' } & ContextFiles);
 
+export interface ScratchRoom {
+  /** The same bytes, with space made before they come: they come once. */
+  ahead(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
+  /** For work that found none, and can be done again. */
+  readonly make: MakeRoom;
+}
+
 export interface BuildRequest extends ContextFiles {
   /** By their names, in lower case and without `:latest`. */
   readonly contexts?: ReadonlyMap<string, NamedContext>;
@@ -216,6 +224,8 @@ export interface BuildRequest extends ContextFiles {
   readonly inspect?: (built: BuiltImage) => Promise<void>;
   /** An empty folder of this build's own; the caller removes it. */
   readonly scratchDir: string;
+  /** Space for what is stored there of what comes from elsewhere than the client. */
+  readonly room?: ScratchRoom;
   readonly onProgress: OnProgress;
   /** Told of the image while the build still holds it: it has no name that would keep it afterwards. */
   readonly onBuilt?: (id: Digest) => void;

@@ -124,6 +124,10 @@ async function withRequest<T>(
       ...withRoom(ctx, source),
       tags: tags.map((tag) => `${tag.domain}/${tag.path}:${tag.tag}`),
       scratchDir,
+      room: {
+        ahead: (bytes: AsyncIterable<Uint8Array>) => withRoomAhead(ctx.trash, bytes),
+        make: () => ctx.trash.makeRoom(),
+      },
       onProgress: report,
       ...watched,
       ...requestFields(options),

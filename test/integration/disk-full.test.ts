@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Engine } from '#api-types';
@@ -162,6 +167,64 @@ test('what comes once, or runs in a container, finds the space of what could be 
     disk.clear();
   }
   await engine.containers.kill('box');
+  assert.deepEqual(await Array.fromAsync(engine.system.verify()), []);
+});
+
+/** A server on loopback with a file, and a git repository with it where there is git. */
+async function serveFiles(folder: string, content: Buffer) {
+  const repository = join(folder, 'repository');
+  mkdirSync(repository);
+  writeFileSync(join(repository, 'much'), content);
+  writeFileSync(join(repository, 'Dockerfile'), 'FROM base\nCOPY much /much\n');
+  const git = (...args: string[]) =>
+    spawnSync('git', ['-c', 'user.name=x', '-c', 'user.email=x@y', ...args], { cwd: repository }).status === 0;
+  const hasGit = git('init', '-q', '-b', 'main') && git('add', '.') && git('commit', '-q', '-m', 'all');
+  if (hasGit) git('update-server-info');
+  const context = tarOf({ Dockerfile: 'FROM base\nCOPY much /much\n', much: content });
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(request.url!.split('?')[0]!);
+    const body = path === '/context.tar' ? context : path.includes('..') ? undefined : readIfThere(join(folder, path));
+    if (body) response.end(body);
+    else response.writeHead(404).end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { url, hasGit, [Symbol.dispose]: () => void server.close() };
+}
+
+function readIfThere(path: string): Buffer | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ? readFileSync(path) : undefined;
+}
+
+test('what a build takes from elsewhere finds the space of what could be brought back', async (t) => {
+  if (!requireRoot(t)) return;
+  await using disk = await SmallDisk.make(sizeBytes);
+  await using elsewhere = await temporaryFolder();
+  using web = await serveFiles(elsewhere.path, Buffer.from(noise(20 << 20)));
+  const flags = ['--bridge=none', '--iptables=false', '--undo-min-free=0', '--layer-reserve=0'];
+  await using daemon = await TestDaemon.start({ folder: disk.path, flags });
+  await using engine = connect(daemon.host);
+  await drain(engine.images.import(inPieces(baseImageTar()), { repo: 'base' }));
+  const add = tarOf({ Dockerfile: `FROM base\nADD ${web.url}/repository/much /much\n` });
+  const calls: Record<string, () => Promise<unknown>> = {
+    context: () => drain(engine.build(inPieces(Buffer.alloc(0)), { remote: `${web.url}/context.tar` })),
+    add: () => drain(engine.build(inPieces(add))),
+  };
+  const git = () => drain(engine.build(inPieces(Buffer.alloc(0)), { remote: `${web.url}/repository/.git` }));
+  for (const [name, call] of Object.entries(web.hasGit ? { ...calls, git } : calls)) {
+    await drain(engine.images.import(inPieces(tarOf({ big: noise(120 << 20) })), { repo: 'big' }));
+    await engine.images.remove('big');
+    assert.equal((await engine.trash.list()).length, 1, name);
+    // Enough to begin with.
+    disk.fill(18 << 20);
+    await call().catch((error) => assert.fail(`${name}: ${messageOf(error)}`));
+    assert.deepEqual(await engine.trash.list(), [], name);
+    disk.clear();
+    await engine.pruneBuildCache({ all: true });
+    await engine.images.prune();
+    await engine.trash.empty();
+  }
   assert.deepEqual(await Array.fromAsync(engine.system.verify()), []);
 });
 

@@ -171,6 +171,7 @@ export class CopyOp implements Op<StepState> {
       named: destination.endsWith('/'),
       folder: this.#session.request.scratchDir,
       signal: work.signal,
+      room: this.#session.request.room,
       onProgress: (message) => work.report({ kind: 'progress', message } satisfies StepReport),
       ...(checksum ? { checksum: checksum as Digest } : {}),
     });
@@ -181,7 +182,12 @@ export class CopyOp implements Op<StepState> {
   async #checkOut(url: string, work: Work): Promise<Selected> {
     const { keepGitDir, excludes, checksum } = this.#operation;
     const folder = join(this.#session.request.scratchDir, `git-${this.#session.nextNumber()}`);
-    const root = await checkOut(parseGitReference(url), folder, { keepGitDir, commit: checksum, signal: work.signal });
+    const root = await checkOut(parseGitReference(url), folder, {
+      keepGitDir,
+      commit: checksum,
+      signal: work.signal,
+      makeRoom: this.#session.request.room?.make,
+    });
     const tree = new DiskTree(root);
     const [selected] = await selectSources(tree, ['.'], { signal: work.signal, missingPrefix: '', excludes });
     return { ...timeless(selected!), isRemote: true };

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '#errdefs';
-import { resolveInRoot } from '#files';
+import { isNoSpace, type MakeRoom, resolveInRoot, withRoom } from '#files';
 
 /** A git repository as a Dockerfile or a client names one. */
 export interface GitReference {
@@ -31,8 +31,25 @@ export function parseGitReference(text: string): GitReference {
 export async function checkOut(
   reference: GitReference,
   folder: string,
-  options: { keepGitDir: boolean; commit?: string | undefined; signal: AbortSignal },
+  options: CheckOutOptions & { readonly makeRoom?: MakeRoom | undefined },
 ): Promise<string> {
+  return await withRoom(options.makeRoom ?? (async () => false), async () => {
+    try {
+      return await checkOutOnce(reference, folder, options);
+    } catch (error) {
+      if (isNoSpace(error)) await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  });
+}
+
+interface CheckOutOptions {
+  readonly keepGitDir: boolean;
+  readonly commit?: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+async function checkOutOnce(reference: GitReference, folder: string, options: CheckOutOptions): Promise<string> {
   const git = (...args: string[]) => runGit(folder, args, options.signal);
   const { repository, ref, subfolder } = reference;
   for (const part of [repository, ref]) {
@@ -63,12 +80,22 @@ async function fetchRef(git: (...args: string[]) => Promise<string>, ref: string
     return;
   } catch (error) {
     if (!isCommit(ref)) {
-      await git('fetch', '-q', '--no-tags', 'origin', ref).catch(() => Promise.reject(error));
+      await git('fetch', '-q', '--no-tags', 'origin', ref).catch((second) =>
+        Promise.reject(isNoSpace(second) ? second : error),
+      );
       return;
     }
   }
   await git('fetch', '-q', '--tags', 'origin', '+refs/heads/*:refs/remotes/origin/*');
   await git('fetch', '-q', '.', ref);
+}
+
+/** What git says when it could not write; of HTTP it tells libcurl's number for that, and removes what it had. */
+const failedWrite = /No space left on device|Disk quota exceeded|curl_result = 23/;
+
+/** What git met, as a call of one's own would have. */
+function noSpace(): Error {
+  return Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
 }
 
 /** What a shell answers where the command is not there. */
@@ -109,6 +136,9 @@ async function runGit(folder: string, args: readonly string[], signal: AbortSign
   if (code === noSuchCommand) {
     throw new EngineError('failed-precondition', 'git is not installed on the machine of the daemon');
   }
-  if (code !== 0) throw new EngineError('unavailable', `git ${args[0]}: ${said.trim() || `exit code ${code}`}`);
+  if (code !== 0) {
+    const cause = failedWrite.test(said) ? noSpace() : undefined;
+    throw new EngineError('unavailable', `git ${args[0]}: ${said.trim() || `exit code ${code}`}`, { cause });
+  }
   return answer;
 }

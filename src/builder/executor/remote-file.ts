@@ -6,6 +6,7 @@ import type { ByteString } from '#archive';
 import { EngineError } from '#errdefs';
 import { type Digest, digestAlgorithm } from '#oci';
 import { download, type OnProgress, reportedBody } from '#transfer';
+import type { ScratchRoom } from '../types.ts';
 import { startFileHash } from './file-hash.ts';
 import type { Selected } from './selection.ts';
 import { emptyTree, plainFolder, type SourceTree, type TreeNode, toBytes } from './source-tree.ts';
@@ -17,6 +18,7 @@ export interface RemoteFileOptions {
   readonly folder: string;
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
+  readonly room: ScratchRoom | undefined;
 }
 
 /** A name that is never seen, for a file whose URL has none. */
@@ -43,12 +45,12 @@ async function store(
   body: AsyncIterable<Uint8Array>,
   path: string,
   total: number,
-  { checksum, onProgress }: RemoteFileOptions,
+  { checksum, onProgress, room }: RemoteFileOptions,
 ): Promise<{ sizeBytes: number }> {
   const hash = createHash(checksum ? digestAlgorithm(checksum) : 'sha256');
   await using file = await open(path, 'wx', 0o600);
   let sizeBytes = 0;
-  for await (const chunk of reportedBody(body, { status: 'Downloading', total, onProgress })) {
+  for await (const chunk of reportedBody(room?.ahead(body) ?? body, { status: 'Downloading', total, onProgress })) {
     hash.update(chunk);
     const { bytesWritten } = await file.write(chunk);
     if (bytesWritten !== chunk.length) throw new EngineError('unavailable', 'download: no space left on device');
