@@ -94,38 +94,68 @@ export class PeerStream implements Disposable {
   }
 }
 
-/** Bytes cut into messages. A message in many pieces is put together once, when it is all there. */
+/** Bytes cut into messages. One in several pieces is put together in memory that the next one uses again. */
 class Frames {
-  #chunks: Buffer[] = [];
-  #bytes = 0;
-  #neededBytes = prefixBytes;
+  #chunk: Buffer = Buffer.alloc(0);
+  #at = 0;
+  #partial: Buffer = Buffer.allocUnsafe(64 << 10);
+  #partialBytes = 0;
 
   get leftBytes(): number {
-    return this.#bytes;
+    return this.#partialBytes + this.#chunk.byteLength - this.#at;
   }
 
+  /** When {@link next} has nothing more. */
   push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.byteLength;
+    this.#chunk = chunk;
+    this.#at = 0;
   }
 
-  /** @throws `invalid-argument` for a message that nobody may send */
+  /** Valid until the next call. @throws `invalid-argument` for a message that nobody may send */
   next(): Uint8Array | undefined {
-    if (this.#bytes < this.#neededBytes) return undefined;
-    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
-    const end = prefixBytes + messageSize(bytes);
-    const isWhole = bytes.byteLength >= end;
-    const rest = isWhole ? bytes.subarray(end) : bytes;
-    this.#chunks = rest.byteLength > 0 ? [rest] : [];
-    this.#bytes = rest.byteLength;
-    this.#neededBytes = isWhole ? prefixBytes : end;
-    return isWhole ? bytes.subarray(prefixBytes, end) : undefined;
+    if (this.#partialBytes > 0) return this.#complete();
+    const end = this.#at + prefixBytes;
+    const left = this.#chunk.byteLength - this.#at;
+    const sizeBytes = left < prefixBytes ? 0 : messageSize(this.#chunk, this.#at);
+    if (left >= prefixBytes + sizeBytes) {
+      this.#at = end + sizeBytes;
+      return this.#chunk.subarray(end, this.#at);
+    }
+    this.#keep(left);
+    return undefined;
+  }
+
+  #complete(): Uint8Array | undefined {
+    if (!this.#fill(prefixBytes)) return undefined;
+    const end = prefixBytes + messageSize(this.#partial, 0);
+    if (!this.#fill(end)) return undefined;
+    this.#partialBytes = 0;
+    return this.#partial.subarray(prefixBytes, end);
+  }
+
+  /** Takes from the chunk what is missing to so many bytes; false when that is not enough. */
+  #fill(bytes: number): boolean {
+    const missing = bytes - this.#partialBytes;
+    if (missing > 0) this.#keep(Math.min(missing, this.#chunk.byteLength - this.#at));
+    return this.#partialBytes >= bytes;
+  }
+
+  #keep(bytes: number): void {
+    const needed = this.#partialBytes + bytes;
+    if (needed > this.#partial.byteLength) {
+      const larger = Buffer.allocUnsafe(Math.max(needed, Math.min(2 * this.#partial.byteLength, maxMessageBytes)));
+      this.#partial.copy(larger, 0, 0, this.#partialBytes);
+      this.#partial = larger;
+    }
+    this.#chunk.copy(this.#partial, this.#partialBytes, this.#at, this.#at + bytes);
+    this.#partialBytes = needed;
+    this.#at += bytes;
   }
 }
 
-function messageSize(bytes: Buffer): number {
-  if (bytes[0] !== 0) throw new EngineError('invalid-argument', 'a compressed message, which nobody asked for');
-  const sizeBytes = bytes.readUInt32BE(1);
+function messageSize(bytes: Buffer, at: number): number {
+  if (bytes[at] !== 0) throw new EngineError('invalid-argument', 'a compressed message, which nobody asked for');
+  const sizeBytes = bytes.readUInt32BE(at + 1);
   if (sizeBytes > maxMessageBytes) throw new EngineError('invalid-argument', `a message of ${sizeBytes} bytes`);
   return sizeBytes;
 }

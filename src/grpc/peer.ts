@@ -24,7 +24,9 @@ export class GrpcPeer {
       createConnection: () => socket,
       settings: { initialWindowSize: windowBytes, enablePush: false },
     });
-    this.#session.once('connect', () => this.#session.setLocalWindowSize(2 * windowBytes));
+    this.#session.once('connect', () => {
+      if (!this.#session.destroyed) this.#session.setLocalWindowSize(2 * windowBytes);
+    });
     this.#session.on('error', () => socket.destroy());
     this.#closed = new Promise((resolve) => {
       this.#session.once('close', () => resolve());

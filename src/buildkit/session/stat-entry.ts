@@ -50,7 +50,8 @@ export function entryOf(stat: Stat, { stamped }: { stamped: boolean }): ListedEn
     type: 'file',
     sizeBytes,
     ...(stamped && stat.modTime >= 0n ? { stamp: `0 0 ${stat.modTime} ${stat.modTime}` } : {}),
-    ...(capability ? { capability } : {}),
+    // Packets are in memory that the next one uses again.
+    ...(capability ? { capability: Uint8Array.from(capability) } : {}),
   };
 }
 

@@ -16,5 +16,7 @@ export async function* upload(session: ClientSession, url: string, signal: Abort
   const { pathname, host } = new URL(url);
   using stream = session.peer.open('/moby.upload.v1.Upload/Pull', { urlpath: pathname, urlhost: host }, signal);
   stream.end();
-  for await (const message of stream.messages()) yield fromBinary(BytesMessageSchema, message).data;
+  for await (const message of stream.messages()) {
+    yield Uint8Array.from(fromBinary(BytesMessageSchema, message).data);
+  }
 }
