@@ -1,4 +1,12 @@
-import type { AuthConfig, BuildOptions, BuildWarning } from '#api-types';
+import type {
+  AuthConfig,
+  BuildCacheItem,
+  BuildCachePruned,
+  BuildOptions,
+  BuildWarning,
+  CacheSpace,
+  Filters,
+} from '#api-types';
 import type { BuildRequest, BuildResult, HandedOver, OnStatus, SourceTree, SyncedFolder } from '#builder';
 import type { Compression } from '#diff';
 import type { Descriptor, Digest, Platform } from '#oci';
@@ -56,6 +64,8 @@ export interface BuildKitHost {
   tag(image: Digest, name: string): Promise<void>;
   /** Keeps an image of the store from those who take it for dangling. */
   hold(image: Digest): Disposable;
+  buildCache(): Promise<readonly BuildCacheItem[]>;
+  pruneBuildCache(options: { all: boolean; filters?: Filters } & CacheSpace): Promise<BuildCachePruned>;
   files(image: Digest, signal: AbortSignal): Promise<ExportedFiles>;
   layout(images: readonly Digest[], wish: LayoutWish): Promise<Layout & AsyncDisposable>;
   /** Pushes a name of the store; answers what it names there. */

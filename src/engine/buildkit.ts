@@ -4,6 +4,7 @@ import type { BuildKitDoors } from '#api-types';
 import type { ContextFiles, NamedContext } from '#builder';
 import type { BuildFiles, BuildKit, BuildWish } from '#buildkit';
 import { fromBytes } from '#streams';
+import { listBuildCache, pruneBuildCache } from './build-cache.ts';
 import { exportedFiles, exportedLayout, pushBuilt } from './build-exports.ts';
 import { type BuildInput, checkBuild, runBuild } from './builds.ts';
 import { hostGateways } from './containers/account-files.ts';
@@ -46,6 +47,8 @@ export class EngineBuildKit implements BuildKitDoors, Disposable {
       build: (wish) => runBuild(ctx, inputOf(ctx, wish), wish.options, watchedBy(wish)),
       check: (wish) => checkBuild(ctx, inputOf(ctx, wish), wish.options, watchedBy(wish)),
       tag: (image, name) => tagImage(ctx, image, name, undefined, 'build'),
+      buildCache: () => listBuildCache(ctx),
+      pruneBuildCache: (options) => pruneBuildCache(ctx, options),
       hold: (image) => ctx.buildImages.hold(image),
       files: (image, signal) => exportedFiles(ctx, image, signal),
       layout: (images, wish) => exportedLayout(ctx, images, wish),

@@ -3,8 +3,9 @@ import { Control } from '../proto/control_pb.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { tunnelledSession } from '../session/tunnelled-session.ts';
 import type { BuildKitHost } from '../types.ts';
-import { answering } from './fault-status.ts';
+import { answering, answeringAll } from './fault-status.ts';
 import type { RunningBuilds } from './running-builds.ts';
+import { diskUsage, prune } from './usage-service.ts';
 import { buildKitVersion, workerRecord } from './worker.ts';
 
 /** `moby.buildkit.v1.Control` */
@@ -20,8 +21,16 @@ export function controlService(
       answering(async () => ({ exporterResponse: await builds.run(request, { signal }) })),
     session: (incoming, { requestHeader }) => tunnelledSession(sessions, incoming, requestHeader),
     async *status({ ref }, { signal }) {
-      const build = await answering(() => builds.get(ref, { signal }));
+      const build = builds.history.get(ref) ?? (await answering(() => builds.get(ref, { signal })));
       yield* build.feed.follow({ signal });
     },
+    diskUsage: (request) => answering(() => diskUsage(host, request)),
+    prune: (request) => answeringAll(prune(host, request)),
+    listenBuildHistory: (request, { signal }) => answeringAll(builds.history.listen(request, { signal })),
+    updateBuildHistory: ({ ref, pinned, delete: isDeleted }) =>
+      answering(async () => {
+        builds.history.change(ref, { pinned, delete: isDeleted });
+        return {};
+      }),
   });
 }

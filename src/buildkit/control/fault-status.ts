@@ -30,3 +30,12 @@ export async function answering<T>(work: () => Promise<T>): Promise<T> {
     throw statusOf(error);
   }
 }
+
+/** The same for a call that answers again and again. */
+export async function* answeringAll<T>(answers: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* answers;
+  } catch (error) {
+    throw statusOf(error);
+  }
+}

@@ -51,6 +51,8 @@ export class RunningBuild {
   readonly #held = new DisposableStack();
   readonly #returned = Promise.withResolvers<Solved | undefined>();
   #failure: unknown;
+  /** The last one, which is mostly the only one. */
+  #call: FrontendCall | undefined;
 
   constructor(request: SolveRequest, parts: { host: BuildKitHost; sessions: Sessions; signal: AbortSignal }) {
     this.ref = request.ref;
@@ -85,6 +87,13 @@ export class RunningBuild {
     }
   }
 
+  /** For those who look at builds from outside. */
+  described(): { frontend: string; frontendAttributes: Record<string, string>; exporters: SolveRequest['exporters'] } {
+    const { frontend, frontendAttributes: attributes, exporters } = this.request;
+    const call = this.#call ?? { frontend, attributes };
+    return { frontend: call.frontend, frontendAttributes: { ...call.attributes }, exporters: [...exporters] };
+  }
+
   /** Keeps an image until this build has ended: nothing else may refer to it. */
   hold(image: Digest): void {
     this.#held.use(this.#host.hold(image));
@@ -92,6 +101,7 @@ export class RunningBuild {
 
   /** Runs a frontend for this build. */
   async solve(call: FrontendCall): Promise<Solved> {
+    this.#call = call;
     try {
       const solved = await runFrontend(this, this.#host, call);
       if (solved.ref !== '') this.#results.set(solved.ref, solved);

@@ -3,6 +3,7 @@ import { Arrivals } from '../arrivals.ts';
 import type { SolveRequest } from '../proto/control_pb.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { BuildKitHost } from '../types.ts';
+import { BuildHistory } from './history.ts';
 import { RunningBuild } from './running-build.ts';
 
 /** Clients ask for the status of a build, and call its gateway, before and after they have begun it. */
@@ -11,6 +12,7 @@ const keptMs = 5000;
 
 /** Builds by the references their clients made up. */
 export class RunningBuilds {
+  readonly history = new BuildHistory();
   readonly #host: BuildKitHost;
   readonly #sessions: Sessions;
   readonly #builds = new Arrivals<RunningBuild>(waitMs, (ref) => `no such job ${ref}`);
@@ -26,14 +28,20 @@ export class RunningBuilds {
     if (this.#builds.has(ref)) throw new EngineError('already-exists', `job ID ${ref} exists`);
     const build = new RunningBuild(request, { host: this.#host, sessions: this.#sessions, signal });
     this.#builds.add(ref, build);
+    if (!request.internal) this.history.begin(build);
     try {
-      return await build.run();
+      const answer = await build.run();
+      this.history.end(build, { answer });
+      return answer;
+    } catch (error) {
+      this.history.end(build, { error });
+      throw error;
     } finally {
       setTimeout(() => this.#builds.delete(ref), keptMs).unref();
     }
   }
 
-  /** @throws `not-found` */
+  /** One that has not ended, or has some seconds ago. @throws `not-found` */
   async get(ref: string, { signal }: { signal: AbortSignal }): Promise<RunningBuild> {
     return await this.#builds.get(ref, signal);
   }

@@ -14,7 +14,7 @@ export class StatusFeed {
   /** Undefined where output was dropped. */
   readonly #updates: (StatusUpdate | undefined)[] = [];
   readonly #wake = new Set<() => void>();
-  readonly #maxLogBytes: number;
+  #maxLogBytes: number;
   #logBytes = 0;
   #oldestLog = 0;
   #ended = false;
@@ -29,6 +29,12 @@ export class StatusFeed {
     this.#logBytes += bytesOf(update);
     while (this.#logBytes > this.#maxLogBytes) this.#dropOldest();
     this.#wakeAll();
+  }
+
+  /** From here on this much output is kept. */
+  keepOnly(logBytes: number): void {
+    this.#maxLogBytes = logBytes;
+    while (this.#logBytes > this.#maxLogBytes) this.#dropOldest();
   }
 
   end(): void {

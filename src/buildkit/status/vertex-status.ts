@@ -42,6 +42,7 @@ export class VertexStatus {
   readonly #parts = new Map<string, Part>();
   /** By vertex. */
   readonly #loadings = new Map<string, Loading>();
+  #warnings = 0;
 
   constructor(feed: StatusFeed) {
     this.#feed = feed;
@@ -173,6 +174,17 @@ export class VertexStatus {
     this.#update(digest, { completed: timestampNow(), error: text });
   }
 
+  /** For those who look at builds from outside. */
+  counts(): { steps: number; completed: number; cached: number; warnings: number } {
+    const vertexes = [...this.#vertexes.values()];
+    return {
+      steps: vertexes.length,
+      completed: vertexes.filter(({ completed }) => completed).length,
+      cached: vertexes.filter(({ cached }) => cached).length,
+      warnings: this.#warnings,
+    };
+  }
+
   #declare(vertexes: readonly ShownVertex[]): void {
     const unknown = vertexes.filter(({ digest }) => !this.#vertexes.has(digest));
     if (unknown.length === 0) return;
@@ -219,6 +231,7 @@ export class VertexStatus {
 
   #warn(warning: BuildWarning, { name, text }: { name: string; text: string }): void {
     const { rule, detail, description, url = '', startLine, endLine } = warning;
+    this.#warnings++;
     this.#feed.publish({
       warnings: [
         {

@@ -1,0 +1,60 @@
+/** The build cache and earlier builds, over BuildKit's protocol. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { requireRoot } from '#testing';
+import { FileSync } from '../../src/buildkit/proto/filesync_pb.ts';
+import { BuildKitClient } from '../support/buildkit-client.ts';
+import { TestDaemon } from '../support/daemon.ts';
+import { SyncedFiles } from '../support/synced-files.ts';
+
+test('the cache is listed and pruned, and builds are remembered with what they told', async (t) => {
+  if (!requireRoot(t)) return;
+  await using daemon = await TestDaemon.start({ flags: ['--bridge=none', '--iptables=false'] });
+  await using client = await BuildKitClient.connect(daemon.host);
+  const { control } = client;
+  const build = async (ref: string, dockerfile: string) => {
+    const files = new SyncedFiles({ Dockerfile: dockerfile, a: 'alpha' });
+    const session = await client.serve([FileSync], files.route);
+    return await client.build(session, { ref, attributes: { target: '' } }).then(
+      () => undefined,
+      (error: unknown) => String(error),
+    );
+  };
+  assert.equal(await build('good', 'FROM scratch\nCOPY a /a\nCOPY a /b\n'), undefined);
+  assert.match((await build('bad', 'FROM scratch\nCOPY nothere /a\n')) ?? '', /not found/);
+
+  const { record } = await control.diskUsage({});
+  assert.deepEqual(
+    record.map(({ recordType }) => recordType),
+    ['regular', 'regular'],
+  );
+  const [one] = record;
+  const found = async (filter: string[]) => (await control.diskUsage({ filter })).record.map(({ id }) => id);
+  assert.deepEqual(await found([`id==${one!.id}`]), [one!.id]);
+  assert.deepEqual(await found([`description==${one!.description}`, '']), [one!.id]);
+  assert.equal((await found(['description~=.'])).length, 2);
+  assert.deepEqual(await found(['type==exec.cachemount']), []);
+  await assert.rejects(control.diskUsage({ filter: ['bogus==1'] }), /invalid filter "bogus==1"/);
+
+  const history = async (request = {}) =>
+    (await Array.fromAsync(control.listenBuildHistory({ earlyExit: true, ...request }))).map(
+      ({ record: seen }) => seen,
+    );
+  const [good, bad] = await history();
+  assert.deepEqual([good?.ref, bad?.ref], ['good', 'bad']);
+  assert.ok(good?.completedAt && !good.error && good.totalSteps === good.completedSteps);
+  assert.match(bad?.error?.message ?? '', /not found/);
+  assert.equal((await history({ ref: 'bad' })).length, 1);
+  const told = (await Array.fromAsync(control.status({ ref: 'good' }))).flatMap(({ vertexes }) => vertexes);
+  assert.ok(told.some(({ name, completed }) => name === '[2/2] COPY a /b' && completed));
+  await control.updateBuildHistory({ ref: 'bad', delete: true });
+  assert.deepEqual(
+    (await history()).map((seen) => seen?.ref),
+    ['good'],
+  );
+  await assert.rejects(control.updateBuildHistory({ ref: 'bad', delete: true }), /no such build: bad/);
+
+  const pruned = await Array.fromAsync(control.prune({ all: true }));
+  assert.deepEqual(pruned.map(({ id }) => id).sort(), record.map(({ id }) => id).sort());
+  assert.deepEqual((await control.diskUsage({})).record, []);
+});
