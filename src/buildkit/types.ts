@@ -29,6 +29,8 @@ export interface BuildWish {
   readonly credentials: (registry: string, options: { signal: AbortSignal }) => Promise<AuthConfig | undefined>;
   readonly options: BuildOptions;
   readonly onStatus: OnStatus;
+  /** Put in front of the names of vertexes, where a build is for several platforms. */
+  readonly shownPlatform?: string;
   /** Told of the image while the build still holds it. */
   readonly onBuilt: (image: Digest) => void;
   readonly signal: AbortSignal;
@@ -62,6 +64,10 @@ export interface BuildKitHost {
   check(wish: BuildWish): Promise<readonly BuildWarning[]>;
   /** Gives an image of the store a name, which another may have had. */
   tag(image: Digest, name: string): Promise<void>;
+  /** Makes an index of images, one per platform. */
+  index(images: readonly Digest[]): Promise<Descriptor>;
+  /** Gives an index that was made here a name. */
+  tagIndex(index: Descriptor, name: string): Promise<void>;
   /** Keeps an image of the store from those who take it for dangling. */
   hold(image: Digest): Disposable;
   buildCache(): Promise<readonly BuildCacheItem[]>;

@@ -6,6 +6,7 @@ import type { BuildFiles, BuildKit, BuildWish } from '#buildkit';
 import { fromBytes } from '#streams';
 import { listBuildCache, pruneBuildCache } from './build-cache.ts';
 import { exportedFiles, exportedLayout, pushBuilt } from './build-exports.ts';
+import { indexBuilt, tagIndex } from './build-index.ts';
 import { type BuildInput, checkBuild, runBuild } from './builds.ts';
 import { hostGateways } from './containers/account-files.ts';
 import type { EngineContext } from './context.ts';
@@ -47,6 +48,8 @@ export class EngineBuildKit implements BuildKitDoors, Disposable {
       build: (wish) => runBuild(ctx, inputOf(ctx, wish), wish.options, watchedBy(wish)),
       check: (wish) => checkBuild(ctx, inputOf(ctx, wish), wish.options, watchedBy(wish)),
       tag: (image, name) => tagImage(ctx, image, name, undefined, 'build'),
+      index: (images) => indexBuilt(ctx, images),
+      tagIndex: (index, name) => tagIndex(ctx, index, name),
       buildCache: () => listBuildCache(ctx),
       pruneBuildCache: (options) => pruneBuildCache(ctx, options),
       hold: (image) => ctx.buildImages.hold(image),
@@ -77,6 +80,6 @@ function contextFiles({ contextMemory: memory }: EngineContext, files: BuildFile
   return { ...nothing, synced: { folder: files.folder, memory } };
 }
 
-function watchedBy({ onStatus, onBuilt, signal }: BuildWish) {
-  return { report: () => {}, onStatus, onBuilt, signal };
+function watchedBy({ onStatus, onBuilt, shownPlatform, signal }: BuildWish) {
+  return { report: () => {}, onStatus, onBuilt, signal, ...(shownPlatform === undefined ? {} : { shownPlatform }) };
 }

@@ -125,6 +125,13 @@ export class SqliteImageTable implements ImageTable {
     await this.#context.writer.run('images.keepBlobs', { id, digests, newBlobs, nowMs: this.#context.nowMs() });
   }
 
+  async addIndex(id: Digest, index: Digest): Promise<void> {
+    using _held = await lockDigests(this.#context.digests, [index]);
+    const newBlobs = await vouchForBlobs(this.#context, [index]);
+    const write = { id, index, newBlobs, nowMs: this.#context.nowMs() };
+    this.#cache.changed(await this.#context.writer.run('images.addIndex', write));
+  }
+
   async releaseBlobs(id: Digest, digests: readonly Digest[]): Promise<void> {
     await this.#context.writer.run('images.releaseBlobs', { id, digests });
   }

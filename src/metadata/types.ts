@@ -82,6 +82,11 @@ export interface ImageTable {
   /** Names and digested names of this image; absent ones, and those that meanwhile point elsewhere, are fine. */
   untag(id: Digest, names: readonly string[], keep?: Keeping): Promise<void>;
   addRepoDigest(id: Digest, name: string): Promise<void>;
+  /**
+   * The image is one of the platforms of this index from now on, which a lease has to name; what its names and it itself point at stays.
+   * @throws `not-found`, `failed-precondition`
+   */
+  addIndex(id: Digest, index: Digest): Promise<void>;
   /** Compressed forms of layers that images keep beside the layers themselves. */
   retained(): readonly { readonly imageID: Digest; readonly digest: Digest }[];
   /** The image keeps these from now on, which a lease has to name; nothing happens when the image is gone. */

@@ -9,7 +9,7 @@ import {
   resolveTarget,
 } from '#image';
 import type { ImageRecord } from '#metadata';
-import { type Descriptor, digestOf, isManifest, maxManifestBytes, type Platform, parseTarget } from '#oci';
+import { type Descriptor, digestOf, isManifest, maxManifestBytes, mediaTypes, type Platform, parseTarget } from '#oci';
 import { pushContents, pushDocument, putManifest } from './push-contents.ts';
 import type { PushCall } from './push-layers.ts';
 import type { PushedManifest } from './push-manifest.ts';
@@ -50,8 +50,9 @@ export function choosePresent(
 }
 
 /**
- * The index as it is, after its children, when every one of them is here and none of their manifests has to change; else `undefined`, and nothing but
- * blobs may have gone to the registry.
+ * The index after its children, when every one of them is here: as it is, or over the manifests that children made here have there, as their layers go
+ * compressed. `undefined` where one that came from elsewhere, or that an attestation is about, would have to change; then nothing but blobs may have gone to
+ * the registry.
  */
 export async function pushIndex(
   call: PushCall,
@@ -65,14 +66,26 @@ export async function pushIndex(
   const here = new Set([...present, ...attestations].map(({ descriptor }) => descriptor.digest));
   if (document.kind !== 'index' || !areAllHere(document.index.manifests, here)) return undefined;
   const { domain, path } = call.reference;
+  const children: Descriptor[] = [];
   for (const child of document.index.manifests) {
     const image = present.find(({ descriptor }) => descriptor.digest === child.digest)?.image;
     const attestation = attestations.find(({ descriptor }) => descriptor.digest === child.digest);
     const pushed = image ? await pushContents(call, child, image) : await pushAttestation(call, attestation!);
-    if (digestOf(pushed.bytes) !== child.digest) return undefined;
-    await putManifest(call, { domain, path, digest: child.digest }, pushed);
+    const digest = digestOf(pushed.bytes);
+    if (digest !== child.digest && (pushed.isChanged || attestations.length > 0)) return undefined;
+    await putManifest(call, { domain, path, digest }, pushed);
+    children.push({ ...child, mediaType: pushed.mediaType, digest, size: pushed.bytes.length });
   }
-  return await putManifest(call, call.reference, { mediaType: document.mediaType, bytes, isChanged: false });
+  const isKept = children.every(({ digest }, at) => digest === document.index.manifests[at]!.digest);
+  const index = isKept ? { mediaType: document.mediaType, bytes } : indexOver(children);
+  return await putManifest(call, call.reference, { ...index, isChanged: false });
+}
+
+/** In the family of its children, so that every registry takes it. */
+function indexOver(manifests: readonly Descriptor[]): { mediaType: string; bytes: Buffer } {
+  const isDocker = manifests.every(({ mediaType }) => mediaType === mediaTypes.dockerManifest);
+  const mediaType = isDocker ? mediaTypes.dockerManifestList : mediaTypes.ociIndex;
+  return { mediaType, bytes: Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests })) };
 }
 
 /** Its blobs are as they came. */

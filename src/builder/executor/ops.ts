@@ -1,6 +1,6 @@
 import { EngineError } from '#errdefs';
 import type { StoredLayer } from '#image';
-import type { ImageConfig } from '#oci';
+import { type ImageConfig, parsePlatform } from '#oci';
 import type {
   ConfigOperation,
   CopyOperation,
@@ -58,7 +58,8 @@ function withConfig(image: ImageConfig, config: ImageConfig['config']): ImageCon
 const never = async () => undefined;
 
 function scratchOp(session: BuildSession, operation: ScratchOperation): StepOp {
-  const { os, architecture, variant } = session.host.platform;
+  const { request, host } = session;
+  const { os, architecture, variant } = request.platform ? parsePlatform(request.platform) : host.platform;
   const platform = { os, architecture, ...(variant ? { variant } : {}) };
   const config = { ...platform, config: operation.config, rootfs: { type: 'layers', diff_ids: [] } } as const;
   return { cacheKey: never, execute: async () => ({ imageID: undefined, config, layers: [] }) };

@@ -32,6 +32,7 @@ export class ShownVertexes {
   readonly #numbers: StageNumbers;
   readonly #platform: string;
   readonly #shown = new Map<string, ShownVertex>();
+  readonly #images = new Set<string>();
   /** Of the graph's vertexes, what they are shown as. */
   readonly #byDigest = new Map<string, string>();
   /** By stage, what its last step is shown as; undefined where nothing is, over scratch. */
@@ -67,6 +68,10 @@ export class ShownVertexes {
     return this.#byDigest.get(digest);
   }
 
+  isImage(shown: string): boolean {
+    return this.#images.has(shown);
+  }
+
   /** The image that a stage starts from or a step copies from, before there is a graph. */
   image(reference: string, step: number): ShownVertex {
     const stage = this.#plan.stages.findLast(({ firstStep }) => firstStep <= step);
@@ -91,9 +96,11 @@ export class ShownVertexes {
     const before = this.#ends.get(stage);
     const inputs = [...(before ? [before] : []), ...this.#sources(entry, visit)];
     const name = this.#numbers.stepName(stage, shown, entry.step === draft.firstStep);
-    this.#keep({ digest: vertex.digest, inputs: [...new Set(inputs)], name });
-    this.#byDigest.set(vertex.digest, vertex.digest);
-    this.#ends.set(stage, vertex.digest);
+    // Two platforms may have a step in common, which is two vertexes.
+    const digest = this.#platform === '' ? vertex.digest : digestOf(`${this.#platform} ${vertex.digest}`);
+    this.#keep({ digest, inputs: [...new Set(inputs)], name });
+    this.#byDigest.set(vertex.digest, digest);
+    this.#ends.set(stage, digest);
   }
 
   #sources({ operation }: StepVertex, visit: (stage: number) => void): string[] {
@@ -121,7 +128,9 @@ export class ShownVertexes {
     const platform = draft?.base.kind === 'image' ? draft.base.platform || this.#platform : this.#platform;
     const text = `FROM ${fullReference(reference)}`;
     const name = draft ? this.#numbers.fromName(draft.stage.index, text) : text;
-    return { digest: digestOf(`${platform} ${text}`), inputs: [], name };
+    const digest = digestOf(`${platform} ${text}`);
+    this.#images.add(digest);
+    return { digest, inputs: [], name };
   }
 }
 

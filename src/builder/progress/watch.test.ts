@@ -42,7 +42,7 @@ function watched(dockerfile: string, { shownPlatform = '', env = [] as string[],
     ['base:1', base],
     ['tiny:1', base],
   ]);
-  const graph = buildGraph({ host: { platform } } as BuildSession, stages, images);
+  const graph = buildGraph({ host: { platform }, request: {} } as BuildSession, stages, images);
   watch.on({ kind: 'graph', graph, stages });
   const listed = statuses.flatMap((status) => (status.kind === 'vertexes' ? status.vertexes : []));
   return { watch, statuses, graph, listed };
@@ -83,6 +83,13 @@ test('a build for several platforms names them', () => {
     listed.map(({ name }) => name),
     ['[linux/arm64 2/2] RUN x', '[linux/arm64 1/2] FROM docker.io/library/base:1'],
   );
+});
+
+test('a step that two platforms have in common is a vertex of each', () => {
+  const of = (shownPlatform: string) => watched('FROM base:1\nRUN x\n', { shownPlatform }).listed;
+  const [one, two] = [of('linux/amd64'), of('linux/arm64')];
+  assert.equal(new Set([...one, ...two].map(({ digest }) => digest)).size, 4);
+  assert.deepEqual(two[0]?.inputs, [two[1]?.digest]);
 });
 
 test('the same line over the same image has the same digest in every build', () => {

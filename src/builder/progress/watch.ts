@@ -102,7 +102,7 @@ export class BuildWatch {
   #vertex(graphDigest: string, event: VertexEvent): void {
     const digest = this.#vertexes!.shownAs(graphDigest);
     if (digest === undefined) return;
-    const isImage = digest !== graphDigest;
+    const isImage = this.#vertexes!.isImage(digest);
     switch (event.kind) {
       case 'started':
         if (!isImage || !this.#pulled.has(digest)) this.#tell({ kind: 'started', digest });

@@ -24,6 +24,8 @@ export interface Solved {
   readonly ref: string;
   /** One per platform; none where an answer is all that was wanted. */
   readonly images: readonly BuiltImage[];
+  /** They are platforms of one image. */
+  readonly isIndex?: boolean;
   /** Answers to subrequests. */
   readonly metadata: Readonly<Record<string, Uint8Array>>;
 }
@@ -78,9 +80,7 @@ export class RunningBuild {
     try {
       const solved =
         frontend === '' ? await this.#returned.promise : await this.solve({ frontend, attributes, inputs });
-      return solved === undefined
-        ? {}
-        : await runExports(exports, { build: this, host: this.#host, images: solved.images });
+      return solved === undefined ? {} : await runExports(exports, { ...solved, build: this, host: this.#host });
     } finally {
       this.#held.dispose();
       this.feed.end();
@@ -112,10 +112,9 @@ export class RunningBuild {
     }
   }
 
-  /** An image as what a frontend came to. */
-  resultOf(imageID: Digest): Solved {
-    const images = [{ id: imageID, platform: this.#host.platforms[0]! }];
-    return { ref: randomBytes(16).toString('hex'), images, metadata: {} };
+  /** Images as what a frontend came to. */
+  resultOf(images: readonly BuiltImage[], isIndex: boolean): Solved {
+    return { ref: randomBytes(16).toString('hex'), images, isIndex, metadata: {} };
   }
 
   /** The client has chosen; undefined when it wants nothing made. @throws `not-found` */

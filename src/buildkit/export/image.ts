@@ -1,6 +1,7 @@
 import { EngineError } from '#errdefs';
 import type { Descriptor } from '#oci';
-import { formatReference } from '#reference';
+import { formatReference, parseReference } from '#reference';
+import { credentialsOf } from '../session/credentials.ts';
 import { ExportAttributes } from './attributes.ts';
 import { exportVertex } from './export-vertex.ts';
 import { encoded } from './layout.ts';
@@ -25,25 +26,33 @@ export const exportImage: Exporter = (attributes, number) => {
   read.end();
   if (isPushed && names.length === 0)
     throw new EngineError('invalid-argument', 'tag is needed when pushing to registry');
-  return async ({ build, host, images }) => {
+  return async (parts) => {
+    const { build, host, images, isIndex } = parts;
     const { status, signal } = build;
-    const [{ id }] = images as [(typeof images)[number]];
+    const [first] = images;
     const vertex = exportVertex(build, number, 'exporting to image');
     return await status.during(vertex, async () => {
       const part = <T>(name: string, work: () => Promise<T>) => status.duringPart(vertex.digest, name, work);
       await part('exporting layers', async () => {});
-      await part(`writing image ${id}`, async () => {});
-      for (const name of names) await part(`naming to ${name}`, () => host.tag(id, name));
+      for (const { id } of images) await part(`writing image ${id}`, async () => {});
+      const index = isIndex ? await host.index(images.map(({ id }) => id)) : undefined;
+      if (index) await part(`exporting manifest list ${index.digest}`, async () => {});
+      for (const name of names) {
+        await part(`naming to ${name}`, () => (index ? host.tagIndex(index, name) : host.tag(first!.id, name)));
+      }
       let pushed: Descriptor | undefined;
       for (const name of isPushed ? names : []) {
         const onProgress = status.progressOf(vertex.digest);
-        const how = { onProgress, signal, ...(compression && compression !== 'none' ? { compression } : {}) };
-        pushed = await part(`pushing ${name}`, () => host.push(name, how));
+        const auth = await credentialsOf(await build.session())(parseReference(name).domain, { signal });
+        const how = compression && compression !== 'none' ? { compression } : {};
+        const push = () => host.push(name, { ...how, onProgress, signal, ...(auth ? { auth } : {}) });
+        pushed = await part(`pushing ${name}`, push);
       }
+      const descriptor = pushed ?? index;
       return {
-        'containerimage.config.digest': id,
-        'containerimage.digest': pushed?.digest ?? id,
-        ...(pushed ? { 'containerimage.descriptor': encoded(pushed) } : {}),
+        ...(index ? {} : { 'containerimage.config.digest': first!.id }),
+        'containerimage.digest': descriptor?.digest ?? first!.id,
+        ...(descriptor ? { 'containerimage.descriptor': encoded(descriptor) } : {}),
         ...(names.length === 0 ? {} : { 'image.name': names.join(',') }),
       };
     });

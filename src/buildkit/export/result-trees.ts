@@ -18,8 +18,8 @@ export function readTreeAttributes(exporter: string, attributes: Readonly<Record
 
 /** The files of the result, while `work` runs. Without a folder for each, those of one platform lie over those of another. */
 export async function withTrees(
-  { build, host, images }: ExportParts,
-  { splits = images.length > 1 }: TreeWish,
+  { build, host, images, isIndex = false }: ExportParts,
+  { splits = isIndex }: TreeWish,
   work: (trees: readonly NamedTree[]) => Promise<void>,
 ): Promise<void> {
   await using held = new AsyncDisposableStack();

@@ -6,6 +6,8 @@ export interface ExportParts {
   readonly host: BuildKitHost;
   /** One per platform, at least one. */
   readonly images: readonly BuiltImage[];
+  /** They are platforms of one image. */
+  readonly isIndex?: boolean;
 }
 
 /** By BuildKit's keys: `containerimage.digest` and so on. */

@@ -1,6 +1,7 @@
 import type { BuildOptions } from '#api-types';
 import { EngineError } from '#errdefs';
 import { parseBool, parseInteger } from '#http';
+import { parsePlatform } from '#oci';
 import { extraHosts, networkMode, ulimits } from './attribute-values.ts';
 import { requireCapabilities } from './capabilities.ts';
 
@@ -24,6 +25,10 @@ export interface DecodedAttributes {
   readonly contexts: ReadonlyMap<string, string>;
   /** Folders of other sessions than the build's own: their IDs. */
   readonly folderSessions: ReadonlyMap<string, string>;
+  /** What the result is to run on; none is this machine's. */
+  readonly platforms: readonly string[];
+  /** The result is an index, be it of one. */
+  readonly isForSeveral: boolean;
   /** Something else than an image that is asked for. */
   readonly subrequest?: string;
   /** An image that is to read the Dockerfile in place of what is built in. */
@@ -40,7 +45,6 @@ const number = (key: keyof BuildOptions): Change => {
 /** Attributes that are options of a build. */
 const settings: Readonly<Record<string, Change>> = {
   target: (target) => ({ target }),
-  platform: (platform) => ({ platform: onePlatform(platform) }),
   'no-cache': (stages) => (stages === '' ? { nocache: true } : { nocachestages: stages.split(',') }),
   'image-resolve-mode': (mode) => ({ pull: isPull(mode) }),
   'add-hosts': (hosts) => ({ extrahosts: extraHosts(hosts) }),
@@ -61,20 +65,37 @@ const settings: Readonly<Record<string, Change>> = {
 const folderSession = 'local-sessionid:';
 
 /** Read elsewhere, or said of the files alone: where they are from is for provenance, which is not made. */
-const others = ['filename', 'context', 'contextkey', 'contextsubdir', 'dockerfilekey', 'frontend.caps', 'requestid'];
+const others = [
+  'platform',
+  'filename',
+  'context',
+  'contextkey',
+  'contextsubdir',
+  'dockerfilekey',
+  'frontend.caps',
+  'requestid',
+];
 const silent = ['cmdline', 'source', 'multi-platform', 'cache-imports', 'build-arg:BUILDKIT_SYNTAX'];
 const silentPrefixes = ['vcs:', folderSession, 'sharedkey:localdir:', 'input:', 'input-metadata:', 'context:'];
 
 /** The attributes of `dockerfile.v0`. @throws `not-implemented` for one that is not honoured, `invalid-argument` for one that cannot be read */
 export function decodeAttributes(attributes: Attributes): DecodedAttributes {
   requireCapabilities(attributes['frontend.caps'] ?? '');
-  requireOnePlatform(attributes['multi-platform']);
   const options: BuildOptions = Object.assign({}, ...Object.entries(attributes).map((entry) => optionOf(...entry)));
+  const platforms = (attributes['platform'] ?? '').split(',').filter((platform) => platform !== '');
+  for (const platform of platforms) parsePlatform(platform);
   const subrequest = attributes['requestid'];
   const syntax = attributes['build-arg:BUILDKIT_SYNTAX'] ?? attributes['source'];
   return {
-    options: { ...options, buildargs: withPrefix(attributes, 'build-arg:'), labels: withPrefix(attributes, 'label:') },
+    options: {
+      ...options,
+      ...(platforms[0] ? { platform: platforms[0] } : {}),
+      buildargs: withPrefix(attributes, 'build-arg:'),
+      labels: withPrefix(attributes, 'label:'),
+    },
     source: sourceOf(attributes),
+    platforms,
+    isForSeveral: platforms.length > 1 || parseBool(attributes['multi-platform'] || 'false') === true,
     contexts: new Map(Object.entries(withPrefix(attributes, 'context:'))),
     folderSessions: new Map(Object.entries(withPrefix(attributes, folderSession))),
     ...(subrequest ? { subrequest } : {}),
@@ -117,15 +138,4 @@ function isPull(mode: string): boolean {
   if (mode === 'pull') return true;
   if (mode === 'local' || mode === 'default') return false;
   throw new EngineError('invalid-argument', `invalid image-resolve-mode: ${mode}`);
-}
-
-function onePlatform(platform: string): string {
-  if (!platform.includes(',')) return platform;
-  throw new EngineError('not-implemented', 'a build for several platforms is not supported');
-}
-
-function requireOnePlatform(value = ''): void {
-  if (value !== '' && parseBool(value)) {
-    throw new EngineError('not-implemented', 'a result for several platforms (multi-platform) is not supported');
-  }
 }

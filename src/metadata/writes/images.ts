@@ -44,14 +44,7 @@ export const imageWrites = {
       image.references.filter((digest) => !layers.has(digest)),
     );
     holdChain(database, { kind: 'image', key: image.id }, image.diffIDs);
-    for (const digest of new Set([image.target.digest, image.manifest.digest])) {
-      database.run(
-        `INSERT INTO image_targets VALUES (?1, ?2, (SELECT coalesce(max(set_number), 0) + 1 FROM image_targets WHERE digest = ?1))
-         ON CONFLICT DO UPDATE SET set_number = excluded.set_number`,
-        digest,
-        image.id,
-      );
-    }
+    for (const digest of new Set([image.target.digest, image.manifest.digest])) addTarget(database, image.id, digest);
     const holder = put.holder ?? image.id;
     const target = isIndex(image.target.mediaType) ? image.target : undefined;
     const changed = put.names.flatMap((name) =>
@@ -95,6 +88,17 @@ export const imageWrites = {
     if (database.get('SELECT 1 FROM images WHERE id = ?', id)) refer(database, id, digests);
   },
 
+  'images.addIndex'(
+    database: Connection,
+    { id, index, newBlobs, nowMs }: { id: Digest; index: Digest } & Pick<PutImage, 'newBlobs' | 'nowMs'>,
+  ): Digest[] {
+    requireImage(database, id);
+    addBlobs(database, newBlobs, nowMs);
+    refer(database, id, [index]);
+    addTarget(database, id, index);
+    return [id];
+  },
+
   'images.releaseBlobs'(database: Connection, { id, digests }: { id: Digest; digests: readonly Digest[] }): void {
     for (const digest of digests) database.run('DELETE FROM image_blobs WHERE image_id = ? AND digest = ?', id, digest);
   },
@@ -115,6 +119,15 @@ export const imageWrites = {
 function addBlobs(database: Connection, blobs: PutImage['newBlobs'], nowMs: number): void {
   for (const { digest, sizeBytes } of blobs)
     database.run('INSERT INTO blobs VALUES (?, ?, ?) ON CONFLICT DO NOTHING', digest, sizeBytes, nowMs);
+}
+
+function addTarget(database: Connection, id: Digest, digest: Digest): void {
+  database.run(
+    `INSERT INTO image_targets VALUES (?1, ?2, (SELECT coalesce(max(set_number), 0) + 1 FROM image_targets WHERE digest = ?1))
+     ON CONFLICT DO UPDATE SET set_number = excluded.set_number`,
+    digest,
+    id,
+  );
 }
 
 function refer(database: Connection, id: Digest, digests: readonly Digest[]): void {
