@@ -287,7 +287,7 @@ test('a build from a listing asks its client for contents, and shows him no ques
   assert.deepEqual((pair.api.lastArgs[1] as BuildOptions).t, ['a']);
   for (const [query, status, words] of [
     ['remote=http://x/', 400, /a build from a listing has no remote context/],
-    ['version=2', 501, /builds with BuildKit come by /],
+    ['version=2', 501, /BuildKit builds no listings/],
     ['squash=2x&outputs=x', 501, /outputs/],
   ] as const) {
     const refused = await pair.api.send(`POST /wherry/v1/build?${query}`, { body: 'x' });

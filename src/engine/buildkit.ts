@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { BuildKitDoors } from '#api-types';
+import type { BuildKitDoors, PostedBuild, ProgressMessage } from '#api-types';
 import type { ContextFiles, NamedContext } from '#builder';
 import type { BuildFiles, BuildKit, BuildWish } from '#buildkit';
 import { fromBytes } from '#streams';
@@ -30,6 +30,14 @@ export class EngineBuildKit implements BuildKitDoors, Disposable {
 
   async session(socket: Duplex, headers: IncomingHttpHeaders, methods: readonly string[]): Promise<void> {
     await (await this.#open()).session(socket, headers, methods);
+  }
+
+  async *build(posted: PostedBuild): AsyncGenerator<ProgressMessage> {
+    yield* (await this.#open()).build(posted);
+  }
+
+  async cancel(buildID: string): Promise<void> {
+    (await this.#opened)?.cancel(buildID);
   }
 
   #open(): Promise<BuildKit> {

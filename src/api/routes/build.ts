@@ -8,6 +8,7 @@ import { containerConfig, ulimits } from '../decoders/container.ts';
 import { unmarshal } from '../go-json.ts';
 import { streamProgress } from '../progress.ts';
 import { registryConfig } from '../registry-auth.ts';
+import { requireDoors } from './session.ts';
 
 export const buildRoutes: readonly ApiRoute[] = [
   ['POST', '/build', build],
@@ -17,32 +18,53 @@ export const buildRoutes: readonly ApiRoute[] = [
 ];
 
 async function build(call: Call): Promise<void> {
-  refuseBuildKit(call);
+  if (isBuildKit(call)) {
+    await buildPosted(call);
+    return;
+  }
   const messages = call.engine.build(call.body(), { ...buildOptions(call), signal: call.signal });
   await streamProgress(call, messages);
 }
 
 /** `version=2` is how a client asks for BuildKit. */
-export function refuseBuildKit(call: Call): void {
+function isBuildKit(call: Call): boolean {
   const version = call.query.get('version');
-  if (version === '' || version === '1') return;
-  if (version !== '2') throw new EngineError('invalid-argument', `invalid version ${JSON.stringify(version)}`);
-  throw new EngineError(
-    'not-implemented',
-    'builds with BuildKit come by /session and /grpc, not by version=2 of this call: use buildx, or the classic builder',
-  );
+  if (!['', '1', '2'].includes(version)) {
+    throw new EngineError('invalid-argument', `invalid version ${JSON.stringify(version)}`);
+  }
+  return version === '2';
+}
+
+/** Of builds from listings. */
+export function refuseBuildKit(call: Call): void {
+  if (!isBuildKit(call)) return;
+  throw new EngineError('not-implemented', 'BuildKit builds no listings: version=2 is for POST /build');
+}
+
+async function buildPosted(call: Call): Promise<void> {
+  const { query, signal } = call;
+  const doors = requireDoors(call);
+  const options = { ...optionsOf(call) };
+  if (options.squash) throw new EngineError('not-implemented', 'squash is not supported with version=2');
+  const [session, buildID] = [query.text('session'), query.text('buildid')];
+  const named = { ...(session === undefined ? {} : { session }), ...(buildID === undefined ? {} : { buildID }) };
+  await streamProgress(call, doors.build({ body: call.body(), options, ...named, signal }));
 }
 
 export function buildOptions(call: Call): BuildOptions {
-  const { query } = call;
-  if (query.all('securityopt').some((option) => option !== '')) {
-    throw new EngineError('invalid-argument', 'security options are not supported on linux');
-  }
-  if (query.get('remote') === 'client-session') {
+  if (call.query.get('remote') === 'client-session') {
     throw new EngineError(
       'invalid-argument',
       'experimental session with v1 builder is no longer supported, use builder version v2 (BuildKit) instead',
     );
+  }
+  return optionsOf(call);
+}
+
+function optionsOf(call: Call): BuildOptions {
+  const { query } = call;
+  if (query.all('securityopt').some((option) => option !== '')) {
+    throw new EngineError('invalid-argument', 'security options are not supported on linux');
   }
   const isolation = query.get('isolation');
   if (!['', 'default'].includes(isolation)) {
@@ -152,7 +174,9 @@ function space({ query }: Call, name: string): number | undefined {
 
 /** Classic builds are cancelled by hanging up; identifiers are BuildKit's, and an unknown one is no error in dockerd either. */
 async function cancel(call: Call): Promise<void> {
-  if (call.query.get('id') === '') throw new EngineError('invalid-argument', 'build ID not provided');
+  const buildID = call.query.get('id');
+  if (buildID === '') throw new EngineError('invalid-argument', 'build ID not provided');
+  await call.engine.buildKit?.cancel(buildID);
   call.empty(200);
 }
 

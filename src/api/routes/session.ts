@@ -25,7 +25,7 @@ async function session(call: Call): Promise<void> {
   await doors.session(socket, headers, methods);
 }
 
-function requireDoors({ engine }: Call): BuildKitDoors {
+export function requireDoors({ engine }: Call): BuildKitDoors {
   if (engine.buildKit) return engine.buildKit;
   throw new EngineError('not-implemented', 'this engine has no BuildKit sessions');
 }

@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import { create, toBinary } from '@bufbuild/protobuf';
+import type { BuildOptions, PostedBuild, ProgressMessage } from '#api-types';
+import { failureText } from '#builder';
+import { EngineError, kindOf } from '#errdefs';
+import { familiarString, parseReference, withDefaultTag } from '#reference';
+import type { RunningBuilds } from '../control/running-builds.ts';
+import { SolveRequestSchema, StatusResponseSchema } from '../proto/control_pb.ts';
+import type { Sessions } from '../session/sessions.ts';
+import type { StatusUpdate } from '../status/feed.ts';
+import type { BuildKitHost } from '../types.ts';
+import { attributesOf } from './posted-attributes.ts';
+import { PostedSession } from './posted-session.ts';
+
+/** Where clients say that the context is a folder of their session. */
+const ofSession = 'client-session';
+
+/** Builds that come by `POST /build?version=2`: BuildKit's, with its progress inside a classic stream of messages. */
+export class PostedBuilds {
+  readonly #host: BuildKitHost;
+  readonly #builds: RunningBuilds;
+  readonly #sessions: Sessions;
+  /** By the IDs that their clients made up. */
+  readonly #running = new Map<string, AbortController>();
+
+  constructor(host: BuildKitHost, { builds, sessions }: { builds: RunningBuilds; sessions: Sessions }) {
+    this.#host = host;
+    this.#builds = builds;
+    this.#sessions = sessions;
+  }
+
+  /** As dockerd answers: `moby.buildkit.trace` carries a StatusResponse each, `moby.image.id` the result. */
+  async *build({ body, options, session, buildID, signal }: PostedBuild): AsyncGenerator<ProgressMessage> {
+    const abort = new AbortController();
+    if (buildID) this.#running.set(buildID, abort);
+    const both = AbortSignal.any([abort.signal, ...(signal ? [signal] : [])]);
+    try {
+      if (session) {
+        if (options.remote === undefined) throw bodyBesideSession();
+        yield* this.#run(options, { session, remote: options.remote === ofSession ? undefined : options.remote }, both);
+        return;
+      }
+      using own = new PostedSession(this.#sessions, { body, auths: options.auths ?? {} });
+      yield* this.#run(options, { session: own.id, remote: options.remote ?? own.url }, both);
+    } catch (error) {
+      if (abort.signal.aborted) throw new EngineError('canceled', 'context canceled', { cause: error });
+      throw new EngineError(kindOf(error), failureText(error), { cause: error });
+    } finally {
+      if (buildID) this.#running.delete(buildID);
+    }
+  }
+
+  /** Absent is fine. */
+  cancel(buildID: string): void {
+    this.#running.get(buildID)?.abort();
+  }
+
+  async *#run(
+    options: BuildOptions,
+    { session, remote }: { session: string; remote: string | undefined },
+    signal: AbortSignal,
+  ): AsyncGenerator<ProgressMessage> {
+    const ref = randomBytes(16).toString('hex');
+    const request = create(SolveRequestSchema, {
+      ref,
+      session,
+      frontend: 'dockerfile.v0',
+      frontendAttributes: attributesOf(options, remote, this.#host.hostGateway),
+      exporters: [{ type: 'moby', attributes: namesOf(options) }],
+    });
+    const answer = this.#builds.run(request, { signal });
+    // Told below; meanwhile a build that fails early must not be nobody's.
+    answer.catch(() => {});
+    const { feed } = await this.#builds.get(ref, { signal });
+    for await (const update of feed.follow({ signal })) if (!options.q) yield traceOf(update);
+    const id = (await answer)['containerimage.digest'];
+    if (id === undefined) throw new EngineError('unknown', 'missing image id');
+    yield options.q ? { stream: `${id}\n` } : { id: 'moby.image.id', aux: { ID: id } };
+  }
+}
+
+function namesOf({ t = [] }: BuildOptions): Record<string, string> {
+  const names = t.map((name) => familiarString(withDefaultTag(parseReference(name))));
+  return names.length > 0 ? { name: names.join(',') } : {};
+}
+
+function traceOf(update: StatusUpdate): ProgressMessage {
+  const bytes = toBinary(StatusResponseSchema, create(StatusResponseSchema, update));
+  return { id: 'moby.buildkit.trace', aux: Buffer.from(bytes).toString('base64') };
+}
+
+function bodyBesideSession(): EngineError {
+  return new EngineError('not-implemented', 'a context in the body beside a session is not supported');
+}
