@@ -2,57 +2,36 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FileUsage } from '#api-types';
 import { connect } from '#client';
 import { requireRoot, temporaryFolder } from '#testing';
+import { BtrfsDisk } from '../support/btrfs-disk.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { DockerCli, findDockerCli } from '../support/docker-cli.ts';
 import { load, type Setup, tarOf, verify } from './images-fixture.ts';
 
-const run = (command: string, ...args: string[]) => execFileSync(command, args, { encoding: 'utf8', stdio: 'pipe' });
-
-interface Disk extends AsyncDisposable {
-  readonly path: string;
-  usedBytes(): number;
+function usedBytes({ path }: BtrfsDisk): number {
+  execFileSync('btrfs', ['filesystem', 'sync', path]);
+  const { blocks, bfree, bsize } = statfsSync(path);
+  return (blocks - bfree) * bsize;
 }
 
-/** A btrfs in a file. */
-function disk(folder: string): Disk {
-  const [image, path] = [join(folder, 'disk.img'), join(folder, 'disk')];
-  writeFileSync(image, '');
-  truncateSync(image, 1 << 30);
-  mkdirSync(path);
-  run('mkfs.btrfs', '-q', image);
-  run('mount', '-o', 'loop', image, path);
-  return {
-    path,
-    usedBytes() {
-      run('btrfs', 'filesystem', 'sync', path);
-      const { blocks, bfree, bsize } = statfsSync(path);
-      return (blocks - bfree) * bsize;
-    },
-    async [Symbol.asyncDispose]() {
-      run('umount', '-R', '-l', path);
-      rmSync(image);
-    },
-  };
-}
-
-async function setUp(t: TestContext): Promise<(Setup & { readonly disk: Disk }) | undefined> {
+async function setUp(t: TestContext): Promise<(Setup & { readonly disk: BtrfsDisk }) | undefined> {
   if (!requireRoot(t)) return undefined;
   const cli = findDockerCli();
-  const tools = ['/usr/sbin', '/usr/bin', '/sbin'].some((place) => existsSync(`${place}/mkfs.btrfs`));
-  if ('missing' in cli || !tools) {
-    t.skip('missing' in cli ? cli.missing : 'needs mkfs.btrfs (package btrfs-progs)');
+  if ('missing' in cli) {
+    t.skip(cli.missing);
     return undefined;
   }
   await using owned = new AsyncDisposableStack();
   const folder = owned.use(await temporaryFolder()).path;
-  const held = owned.use(disk(folder));
+  const held = await BtrfsDisk.make(t, 1 << 30);
+  if (!held) return undefined;
+  owned.use(held);
   const flags = ['--bridge=none', '--iptables=false', '--dedup=files'];
   const daemon = owned.use(await TestDaemon.start({ flags, folder: held.path }));
   const docker = new DockerCli(cli.path, daemon.host, join(folder, 'config'));
@@ -103,7 +82,7 @@ test('copies take no room of their own; tars, mounts and a restart are none the 
   const report = await usage(setup);
   await untilShared(setup, report.sharableBytes);
   assert.ok(report.sharableBytes > 1.9 * content.length, JSON.stringify(report));
-  const used = setup.disk.usedBytes();
+  const used = usedBytes(setup.disk);
   assert.ok(used < before - 1.9 * content.length + (7 << 20), `${used} bytes are used for ${before}`);
   // Every way to the bytes gives what was there.
   for (const path of ['a', 'opt/b', 'c', 'again']) {

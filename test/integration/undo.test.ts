@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Engine } from '#api-types';
 import { isKind } from '#errdefs';
 import { requireRoot } from '#testing';
+import { BtrfsDisk } from '../support/btrfs-disk.ts';
 import { TestDaemon } from '../support/daemon.ts';
 import { drain, inPieces, noise, tarOf, verifies } from './crash-fixture.ts';
 import { run, withBase } from './daemon-fixture.ts';
@@ -79,9 +80,7 @@ test('an overwritten name goes back to the image that had it; one that is taken 
   assert.equal((await tags(engine))['app:1'], (await engine.images.inspect('base')).Id);
 });
 
-test('a removed container comes back with what it wrote, its log and its volumes, across a crash', async (t) => {
-  if (!requireRoot(t)) return;
-  await using daemon = await TestDaemon.start({ flags: keepsAlways });
+async function containerComesBack(daemon: TestDaemon): Promise<void> {
   await using engine = await withBase(daemon.host);
   const id = await run(engine, 'web', {
     Cmd: ['sh', '-c', 'echo said; echo kept > /written; echo stored > /own/file'],
@@ -111,6 +110,21 @@ test('a removed container comes back with what it wrote, its log and its volumes
   await verifies(daemon);
   await engine.containers.start(id);
   await (await engine.containers.wait(id)).result;
+}
+
+test('a removed container comes back with what it wrote, its log and its volumes, across a crash', async (t) => {
+  if (!requireRoot(t)) return;
+  await using daemon = await TestDaemon.start({ flags: keepsAlways });
+  await containerComesBack(daemon);
+});
+
+test('so does one whose snapshot is a subvolume', async (t) => {
+  if (!requireRoot(t)) return;
+  await using disk = await BtrfsDisk.make(t, 1 << 30);
+  if (!disk) return;
+  const flags = [...keepsAlways, '--storage-driver=btrfs'];
+  await using daemon = await TestDaemon.start({ folder: disk.path, flags });
+  await containerComesBack(daemon);
 });
 
 test('a container whose name is taken does not come back before the name is free', async (t) => {

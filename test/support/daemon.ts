@@ -79,7 +79,7 @@ export class TestDaemon implements AsyncDisposable {
     const child = spawn(program, args, { stdio: ['ignore', log, log] });
     this.#child = child;
     await using engine = connect(this.host);
-    for (let tries = 0; tries < 400; tries++) {
+    for (let tries = 0; tries < 2400; tries++) {
       if (child.exitCode !== null || child.signalCode !== null) throw new Error(`wherryd ended at once:\n${this.log}`);
       try {
         await engine.system.ping();
