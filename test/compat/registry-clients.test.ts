@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import bcrypt from 'bcryptjs';
 import { serveRegistry } from '#registry-server';
-import { temporaryFolder } from '#testing';
+import { requireRoot, temporaryFolder } from '#testing';
 import { saveArchive, tarOf } from './images-fixture.ts';
 
 function skopeo(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
@@ -49,3 +49,45 @@ test('skopeo copies, inspects, lists and deletes', async (t) => {
   assert.match((await skopeo('inspect', '--tls-verify=false', `${name}:1`)).stderr, /manifest unknown/);
   assert.match(await ok('inspect', ...as(''), `docker://${server.address}/ann/copy:1`), /"Digest"/, 'the copy stays');
 });
+
+/** Runs one of Debian's container tools on a store of its own. */
+function toolOn(program: string, folder: string) {
+  const store = ['--storage-driver', 'vfs', '--root', join(folder, 'store'), '--runroot', join(folder, 'run')];
+  return async (...args: string[]): Promise<string> => {
+    const ran = await new Promise<{ status: number; stdout: string; stderr: string }>((resolve) => {
+      execFile(program, [...store, ...args], { timeout: 60_000 }, (error, stdout, stderr) =>
+        resolve({ status: error ? Number(error.code ?? -1) : 0, stdout, stderr }),
+      );
+    });
+    assert.equal(ran.status, 0, `${program} ${args.join(' ')}: ${ran.stderr}`);
+    return ran.stdout.trim();
+  };
+}
+
+for (const program of ['podman', 'buildah']) {
+  test(`${program} pushes and pulls, with gzip and with zstd layers`, async (t) => {
+    if (!requireRoot(t)) return;
+    if (spawnSync(program, ['--version']).error) return t.skip(`${program} is not here`);
+    await using folder = await temporaryFolder();
+    await using server = await serveRegistry({ root: join(folder.path, 'data'), addr: '127.0.0.1:0' });
+    const tool = toolOn(program, folder.path);
+    const { archive } = saveArchive({ layers: [tarOf({ a: 'one' }), tarOf({ b: 'two' })], tags: ['app:1'] });
+    await writeFile(join(folder.path, 'app.tar'), archive);
+    const id = (await tool('pull', '-q', `docker-archive:${join(folder.path, 'app.tar')}`)).split('\n').at(-1)!;
+    for (const [tag, compression] of [
+      ['gz', 'gzip'],
+      ['zst', 'zstd'],
+    ] as const) {
+      const name = `${server.address}/team/app:${tag}`;
+      const how = ['--tls-verify=false', '--compression-format', compression];
+      await tool('push', '-q', ...how, id, `docker://${name}`);
+      const manifest = await (await fetch(`http://${server.address}/v2/team/app/manifests/${tag}`)).json();
+      assert.equal((manifest as { layers: unknown[] }).layers.length, 2);
+      const pulled = await tool('pull', '-q', '--tls-verify=false', `docker://${name}`);
+      assert.equal(pulled.split('\n').at(-1), id, 'the same image');
+    }
+    await tool('rmi', '-f', id);
+    const again = await tool('pull', '-q', '--tls-verify=false', `docker://${server.address}/team/app:gz`);
+    assert.equal(again.split('\n').at(-1), id);
+  });
+}
