@@ -70,6 +70,8 @@ export interface BuildKitHost {
   tagIndex(index: Descriptor, name: string): Promise<void>;
   /** Keeps an image of the store from those who take it for dangling. */
   hold(image: Digest): Disposable;
+  /** Pulls an image that is not here under its name, so that steps can be taken from it. */
+  cacheImage(reference: string, wish: Omit<PushWish, 'compression'> & { readonly platform?: string }): Promise<void>;
   buildCache(): Promise<readonly BuildCacheItem[]>;
   pruneBuildCache(options: { all: boolean; filters?: Filters } & CacheSpace): Promise<BuildCachePruned>;
   files(image: Digest, signal: AbortSignal): Promise<ExportedFiles>;

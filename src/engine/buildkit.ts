@@ -10,7 +10,9 @@ import { indexBuilt, tagIndex } from './build-index.ts';
 import { type BuildInput, checkBuild, runBuild } from './builds.ts';
 import { hostGateways } from './containers/account-files.ts';
 import type { EngineContext } from './context.ts';
+import { findImage } from './images/resolve.ts';
 import { tagImage } from './images/tag.ts';
+import { pullInto } from './images/transfers.ts';
 import { engineVersion } from './version.ts';
 
 /** BuildKit's doors into this engine; what is behind them is loaded when the first client comes. */
@@ -58,6 +60,9 @@ export class EngineBuildKit implements BuildKitDoors, Disposable {
       tag: (image, name) => tagImage(ctx, image, name, undefined, 'build'),
       index: (images) => indexBuilt(ctx, images),
       tagIndex: (index, name) => tagIndex(ctx, index, name),
+      async cacheImage(reference, wish) {
+        if (!findImage(ctx, reference)) await pullInto(ctx, reference, wish);
+      },
       buildCache: () => listBuildCache(ctx),
       pruneBuildCache: (options) => pruneBuildCache(ctx, options),
       hold: (image) => ctx.buildImages.hold(image),

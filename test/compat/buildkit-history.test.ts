@@ -58,3 +58,27 @@ test('the cache is listed and pruned, and builds are remembered with what they t
   assert.deepEqual(pruned.map(({ id }) => id).sort(), record.map(({ id }) => id).sort());
   assert.deepEqual((await control.diskUsage({})).record, []);
 });
+
+test('steps are taken from images that a build names as its cache; one that cannot be had is told of', async (t) => {
+  if (!requireRoot(t)) return;
+  await using daemon = await TestDaemon.start({ flags: ['--bridge=none', '--iptables=false'] });
+  await using client = await BuildKitClient.connect(daemon.host);
+  const files = new SyncedFiles({ Dockerfile: 'FROM scratch\nCOPY a /a\n', a: 'alpha' });
+  const session = await client.serve([FileSync], files.route);
+  const exporters = [{ type: 'moby', attributes: { name: 'earlier:1' } }];
+  await client.build(session, { exporters });
+  await Array.fromAsync(client.control.prune({ all: true }));
+  const build = async (ref: string, imports: unknown) => {
+    const status = Array.fromAsync(client.control.status({ ref }));
+    await client.build(session, { ref, attributes: { 'cache-imports': JSON.stringify(imports) } });
+    return (await status).flatMap(({ vertexes }) => vertexes).filter(({ completed }) => completed);
+  };
+  const registry = (ref: string) => ({ Type: 'registry', Attrs: { ref } });
+  const vertexes = await build('cached', [registry('127.0.0.1:1/nobody/there'), registry('earlier:1')]);
+  const states = vertexes.map(({ name, cached, error }) => [name, cached, error !== '']);
+  const found = (part: string) => states.find(([name]) => String(name).includes(part))?.slice(1);
+  assert.deepEqual(found('importing cache manifest from 127.0.0.1:1/nobody/there'), [false, true]);
+  assert.deepEqual(found('importing cache manifest from earlier:1'), [false, false]);
+  assert.deepEqual(found('COPY a /a'), [true, false]);
+  await assert.rejects(build('refused', [{ Type: 'gha', Attrs: {} }]), /cache import of type gha is not supported/);
+});

@@ -11,3 +11,5 @@ export function requireCacheExports({ cache }: SolveRequest): void {
     if (type !== 'inline') throw new EngineError('not-implemented', `cache export of type ${type} is not supported`);
   }
 }
+
+export { importCaches, parseCacheImports } from './imports.ts';

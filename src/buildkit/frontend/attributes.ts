@@ -2,6 +2,7 @@ import type { BuildOptions } from '#api-types';
 import { EngineError } from '#errdefs';
 import { parseBool, parseInteger } from '#http';
 import { parsePlatform } from '#oci';
+import { parseCacheImports } from '../cache/index.ts';
 import { extraHosts, networkMode, ulimits } from './attribute-values.ts';
 import { requireCapabilities } from './capabilities.ts';
 
@@ -27,6 +28,8 @@ export interface DecodedAttributes {
   readonly folderSessions: ReadonlyMap<string, string>;
   /** What the result is to run on; none is this machine's. */
   readonly platforms: readonly string[];
+  /** Images that steps may be taken from, which may have to be brought in. */
+  readonly cacheImports: readonly string[];
   /** The result is an index, be it of one. */
   readonly isForSeveral: boolean;
   /** Something else than an image that is asked for. */
@@ -67,6 +70,7 @@ const folderSession = 'local-sessionid:';
 /** Read elsewhere, or said of the files alone: where they are from is for provenance, which is not made. */
 const others = [
   'platform',
+  'cache-imports',
   'filename',
   'context',
   'contextkey',
@@ -75,7 +79,7 @@ const others = [
   'frontend.caps',
   'requestid',
 ];
-const silent = ['cmdline', 'source', 'multi-platform', 'cache-imports', 'build-arg:BUILDKIT_SYNTAX'];
+const silent = ['cmdline', 'source', 'multi-platform', 'build-arg:BUILDKIT_SYNTAX'];
 const silentPrefixes = ['vcs:', folderSession, 'sharedkey:localdir:', 'input:', 'input-metadata:', 'context:'];
 
 /** The attributes of `dockerfile.v0`. @throws `not-implemented` for one that is not honoured, `invalid-argument` for one that cannot be read */
@@ -95,6 +99,7 @@ export function decodeAttributes(attributes: Attributes): DecodedAttributes {
     },
     source: sourceOf(attributes),
     platforms,
+    cacheImports: parseCacheImports(attributes['cache-imports'] || '[]'),
     isForSeveral: platforms.length > 1 || parseBool(attributes['multi-platform'] || 'false') === true,
     contexts: new Map(Object.entries(withPrefix(attributes, 'context:'))),
     folderSessions: new Map(Object.entries(withPrefix(attributes, folderSession))),

@@ -1,6 +1,7 @@
 import { withTaskGroup } from '#concurrency';
 import { EngineError } from '#errdefs';
 import { formatPlatform, type Platform, parsePlatform } from '#oci';
+import { importCaches } from '../cache/index.ts';
 import type { BuiltImage, FrontendCall, RunningBuild, Solved } from '../control/running-build.ts';
 import type { BuildKitHost, BuildWish } from '../types.ts';
 import { type DecodedAttributes, decodeAttributes } from './attributes.ts';
@@ -20,7 +21,10 @@ export async function runFrontend(build: RunningBuild, host: BuildKitHost, call:
   return await toldWhere(wish.dockerfileText, async () => {
     if (wish.dockerfileText) requireOwnLanguage(wish.dockerfileText);
     if (attributes.subrequest !== undefined) return await answerSubrequest(attributes.subrequest, wish, host);
-    return build.resultOf(await buildAll(host, wish, attributes), attributes.isForSeveral);
+    const { cachefrom = [] } = wish.options;
+    const imported = await importCaches(build, host, wish, attributes.cacheImports);
+    const cached = { ...wish, options: { ...wish.options, cachefrom: [...cachefrom, ...imported] } };
+    return build.resultOf(await buildAll(host, cached, attributes), attributes.isForSeveral);
   });
 }
 
