@@ -68,6 +68,8 @@ export interface BuildKitHost {
   index(images: readonly Digest[]): Promise<Descriptor>;
   /** Gives an index that was made here a name. */
   tagIndex(index: Descriptor, name: string): Promise<void>;
+  /** Whether an image is wanted as such, or only what is in it: that one is not listed while it has no name. */
+  wanted(image: Digest, isWanted: boolean): Promise<void>;
   /** Keeps an image of the store from those who take it for dangling. */
   hold(image: Digest): Disposable;
   /** Pulls an image that is not here under its name, so that steps can be taken from it. */

@@ -65,6 +65,7 @@ export class EngineBuildKit implements BuildKitDoors, Disposable {
       },
       buildCache: () => listBuildCache(ctx),
       pruneBuildCache: (options) => pruneBuildCache(ctx, options),
+      wanted: (image, isWanted) => ctx.metadata.images.setByTheWay(image, !isWanted),
       hold: (image) => ctx.buildImages.hold(image),
       files: (image, signal) => exportedFiles(ctx, image, signal),
       layout: (images, wish) => exportedLayout(ctx, images, wish),

@@ -132,6 +132,11 @@ export class SqliteImageTable implements ImageTable {
     this.#cache.changed(await this.#context.writer.run('images.addIndex', write));
   }
 
+  async setByTheWay(id: Digest, isByTheWay: boolean): Promise<void> {
+    if ((this.get(id)?.isByTheWay ?? false) === isByTheWay) return;
+    this.#cache.changed(await this.#context.writer.run('images.setByTheWay', { id, isByTheWay }));
+  }
+
   async releaseBlobs(id: Digest, digests: readonly Digest[]): Promise<void> {
     await this.#context.writer.run('images.releaseBlobs', { id, digests });
   }

@@ -19,6 +19,8 @@ export interface ImageRecord {
   readonly createdMs: number;
   /** `createdMs` is when it was made here, which its config does not tell. */
   readonly isMadeHere?: boolean;
+  /** Nobody asked for the image itself: the result of a build whose files alone were wanted. Without a name it is not listed. */
+  readonly isByTheWay?: boolean;
   /** Classic build and commit remember the image they grew from. */
   readonly parent?: Digest;
   /** When it came into this store and when a name was last set, milliseconds. */
@@ -87,6 +89,8 @@ export interface ImageTable {
    * @throws `not-found`, `failed-precondition`
    */
   addIndex(id: Digest, index: Digest): Promise<void>;
+  /** Whether the image was asked for as such. Nothing happens when it is gone. */
+  setByTheWay(id: Digest, isByTheWay: boolean): Promise<void>;
   /** Compressed forms of layers that images keep beside the layers themselves. */
   retained(): readonly { readonly imageID: Digest; readonly digest: Digest }[];
   /** The image keeps these from now on, which a lease has to name; nothing happens when the image is gone. */

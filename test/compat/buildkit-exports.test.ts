@@ -53,16 +53,19 @@ async function namesIn(tar: Buffer): Promise<Map<string, { content: string; uid:
 }
 
 test('files of the result go into the folder of the client, as they are and where it says', async (t) => {
-  await withDaemon(t, async ({ build }) => {
+  await withDaemon(t, async ({ build, engine }) => {
     const folder = new SentFolder();
     assert.deepEqual(await build(folder, [{ type: 'local' }]), {});
     assert.deepEqual([...folder.files.keys()], ['b', 'dir', 'dir/a']);
     assert.deepEqual(folder.exporters, ['0']);
+    assert.deepEqual(await engine.images.list(), [], 'what was wanted are files, not an image');
     const a = folder.files.get('dir/a');
     assert.equal(a?.content, 'alpha');
     assert.deepEqual([a?.stat.uid, a?.stat.gid, a?.stat.mode], [5, 6, 2 ** 23 + 0o750]);
     const split = new SentFolder();
     await build(split, [{ type: 'local', attributes: { 'platform-split': 'true' } }]);
+    await build(new SentBytes(), [{ type: 'moby' }]);
+    assert.equal((await engine.images.list()).length, 1);
     assert.match([...split.files.keys()].join(' '), /^linux_\w+ linux_\w+\/b linux_\w+\/dir linux_\w+\/dir\/a$/);
   });
 });

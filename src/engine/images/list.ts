@@ -59,9 +59,10 @@ export function listImages(ctx: EngineContext, options: ListImagesOptions = {}):
     if (leadOf(ctx, image) !== image || !selects(image)) continue;
     const behind = imagesBehind(ctx, image);
     const unnamed = image.names.length === 0 && image.repoDigests.length === 0;
-    const isDangling = unnamed && !parents.has(image.id);
+    const isStep = parents.has(image.id) || image.isByTheWay === true;
+    const isDangling = unnamed && !isStep;
     if (dangling !== undefined && isDangling !== dangling) continue;
-    if (!options.all && unnamed && parents.has(image.id)) continue;
+    if (!options.all && unnamed && isStep) continue;
     const names = shownNames(image, filters['reference']);
     if (names.tags.length === 0 && names.digests.length === 0 && filters['reference']?.length) continue;
     summaries.push({

@@ -99,6 +99,12 @@ export const imageWrites = {
     return [id];
   },
 
+  'images.setByTheWay'(database: Connection, { id, isByTheWay }: { id: Digest; isByTheWay: boolean }): Digest[] {
+    const set = isByTheWay ? `json_set(body, '$.isByTheWay', json('true'))` : `json_remove(body, '$.isByTheWay')`;
+    database.run(`UPDATE images SET body = ${set} WHERE id = ?`, id);
+    return [id];
+  },
+
   'images.releaseBlobs'(database: Connection, { id, digests }: { id: Digest; digests: readonly Digest[] }): void {
     for (const digest of digests) database.run('DELETE FROM image_blobs WHERE image_id = ? AND digest = ?', id, digest);
   },
