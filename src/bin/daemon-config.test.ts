@@ -240,7 +240,7 @@ test('values that cannot be used, retired drivers, and what is not honoured', as
     [['--bridge=br0', '--bip=10.0.0.1/24'], /-b & --bip, mutually exclusive options/],
     [['-s', 'devicemapper'], /storage driver devicemapper: Docker has retired it.*docker save.*docker load/],
     [['-s', 'aufs'], /retired/],
-    [['-s', 'zz'], /storage driver zz: not supported, use erofs, overlay2, btrfs, fuse-overlayfs or vfs/],
+    [['-s', 'zz'], /storage driver zz: not supported, use erofs, overlay2, btrfs, zfs, fuse-overlayfs or vfs/],
     [['--storage-opt=size'], /storage-opt size: must be formatted 'driver.option=value'/],
   ];
   for (const [args, message] of cases) await assert.rejects(config(args), message, args.join(' '));

@@ -323,7 +323,7 @@ function dedup(mode = 'none'): DaemonConfig['dedup'] {
 }
 
 const retiredDrivers = ['aufs', 'devicemapper', 'overlay'];
-const storageDrivers = ['erofs', 'overlay2', 'btrfs', 'fuse-overlayfs', 'vfs'];
+const storageDrivers = ['erofs', 'overlay2', 'btrfs', 'zfs', 'fuse-overlayfs', 'vfs'];
 
 function storageDriver(name: string | undefined): string | undefined {
   if (name === undefined || storageDrivers.includes(name)) return name;

@@ -378,7 +378,7 @@ export const daemonOptions: readonly OptionSpec[] = [
     short: 's',
     key: 'storage-driver',
     kind: 'string',
-    help: 'Storage driver to use: erofs, overlay2, btrfs or vfs (default: the first that works)',
+    help: 'Storage driver to use: erofs, overlay2, btrfs, zfs, fuse-overlayfs or vfs (default: the first that works)',
   },
   { flag: 'storage-opt', key: 'storage-opts', kind: 'list', help: 'Storage driver options' },
   { flag: 'tls', key: 'tls', kind: 'bool', help: 'Use TLS; implied by --tlsverify' },

@@ -4,8 +4,8 @@ import { EngineError, isErrno } from '#errdefs';
 import { readBounded, writeAtomic } from '#files';
 import { type ErofsBacking, overlayDepthLimit } from '#mount';
 import { sys } from '#sys';
-import { openBtrfs, openErofs, openFuseOverlay, openOverlay2, openVfs } from './drivers.ts';
-import { probeBtrfs, probeErofs, probeFuseOverlay, probeOverlay, removeTrials } from './probe.ts';
+import { openBtrfs, openErofs, openFuseOverlay, openOverlay2, openVfs, openZfs } from './drivers.ts';
+import { probeBtrfs, probeErofs, probeFuseOverlay, probeOverlay, probeZfs, removeTrials } from './probe.ts';
 import { readStorageOptions, type StorageOptions } from './storage-options.ts';
 import type { DriverOptions, SnapshotDriver } from './types.ts';
 
@@ -23,7 +23,7 @@ interface ChooseOptions extends DriverOptions {
   readonly storageOptions?: Readonly<Record<string, string>>;
 }
 
-const known = ['erofs', 'overlay2', 'btrfs', 'fuse-overlayfs', 'vfs'] as const;
+const known = ['erofs', 'overlay2', 'btrfs', 'zfs', 'fuse-overlayfs', 'vfs'] as const;
 type Known = (typeof known)[number];
 
 /** Docker had these once; their data is of no use to any driver of today. */
@@ -31,7 +31,7 @@ const retired = ['aufs', 'devicemapper', 'overlay'];
 
 /**
  * Opens the driver that is asked for, or else the one this data root has been used with, or else the best that works here:
- * found out by mounting, not by kernel version. Order: erofs, overlay2, btrfs, fuse-overlayfs, vfs.
+ * found out by mounting, not by kernel version. Order: erofs, overlay2, btrfs, zfs, fuse-overlayfs, vfs.
  * @throws `failed-precondition` for a retired driver, one that this machine cannot do, or one that cannot use the snapshots that are
  * there; `invalid-argument` for an unknown name, in Docker's words.
  */
@@ -110,6 +110,9 @@ async function tryUnpacked(
     const rows = [['Btrfs', ''] as const, ...statusRows(options.root)];
     return { driver: await openBtrfs(options, rows), reason: 'the file system clones folders' };
   }
+  if (name === 'zfs') {
+    return { driver: await openZfs(options, statusRows(options.root)), reason: 'the file system clones datasets' };
+  }
   if (name === 'fuse-overlayfs') {
     const rows = [...statusRows(options.root), ['Layer Depth Limit', String(overlayDepthLimit)] as const];
     return { driver: await openFuseOverlay(options, rows), reason: 'the command fuse-overlayfs stacks folders here' };
@@ -117,7 +120,12 @@ async function tryUnpacked(
   return { driver: await openOverlay2(options, overlayRows(options.root)), reason: 'the kernel stacks folders here' };
 }
 
-const trials = { overlay2: probeOverlay, btrfs: probeBtrfs, 'fuse-overlayfs': probeFuseOverlay } as const;
+const trials = {
+  overlay2: probeOverlay,
+  btrfs: probeBtrfs,
+  zfs: probeZfs,
+  'fuse-overlayfs': probeFuseOverlay,
+} as const;
 
 async function tryErofs(
   options: DriverOptions,

@@ -11,6 +11,7 @@ import type { DriverOptions, SnapshotDriver } from './types.ts';
 import { UnpackedLayers } from './unpacked-layers.ts';
 
 import { SnapshotWorkers } from './workers.ts';
+import { ZfsTrees } from './zfs-trees.ts';
 
 type Status = readonly (readonly [string, string])[];
 
@@ -55,6 +56,14 @@ export async function openVfs(options: DriverOptions, status: Status = []): Prom
 export async function openBtrfs(options: DriverOptions, status: Status = []): Promise<SnapshotDriver> {
   const workers = new SnapshotWorkers();
   return await openTrees(options, status, { workers, trees: new BtrfsTrees(options.root, workers) });
+}
+
+/** Datasets and their clones. */
+export async function openZfs(options: DriverOptions, status: Status = []): Promise<SnapshotDriver> {
+  const workers = new SnapshotWorkers();
+  const trees = await ZfsTrees.open(options.root, workers);
+  await trees.recover([join(options.root, 'layers', trees.name), join(options.root, 'snapshots')]);
+  return await openTrees(options, status, { workers, trees });
 }
 
 async function openTrees(

@@ -6,7 +6,7 @@
  * log, oci, archive, erofs, content, mount.
  */
 export { type ChosenDriver, chooseDriver } from './choose.ts';
-export { openBtrfs, openErofs, openFuseOverlay, openOverlay2, openVfs } from './drivers.ts';
+export { openBtrfs, openErofs, openFuseOverlay, openOverlay2, openVfs, openZfs } from './drivers.ts';
 export { layerIndexPath, layerTag } from './layer-index.ts';
 export { probeMapped } from './probe.ts';
 export { relocateByRecipes } from './relocate-index.ts';

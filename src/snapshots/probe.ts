@@ -21,8 +21,10 @@ import { BtrfsTrees } from './btrfs-trees.ts';
 import { indexLayer } from './index-layer.ts';
 import { isWhiteout } from './merged.ts';
 import { missingTools } from './tools.ts';
+import type { Trees } from './trees.ts';
 import type { DriverName } from './types.ts';
 import { SnapshotWorkers } from './workers.ts';
+import { ZfsTrees, zfsRefusal } from './zfs-trees.ts';
 
 /** A kernel's answer to a trial: undefined when it works, else why not. */
 export type Refusal = string | undefined;
@@ -73,14 +75,27 @@ export async function probeBtrfs(root: string): Promise<Refusal> {
   if (missing !== undefined) return missing;
   return await tryIn(root, async (folder) => {
     await using workers = new SnapshotWorkers();
-    const trees = new BtrfsTrees(root, workers);
-    await trees.create(join(folder, 'tree'));
-    await writeFile(join(folder, 'tree', 'file'), content);
-    await trees.clone(join(folder, 'tree'), join(folder, 'clone'));
-    const read = await readFile(join(folder, 'clone', 'file'), 'utf8');
-    await trees.remove(folder);
-    if (read !== content) throw new Error('a file reads wrong in a clone');
+    await tryTrees(folder, new BtrfsTrees(root, workers));
   });
+}
+
+/** Makes a dataset inside the data root's, clones it and destroys both. */
+export async function probeZfs(root: string): Promise<Refusal> {
+  const refusal = zfsRefusal();
+  if (refusal !== undefined) return refusal;
+  return await tryIn(root, async (folder) => {
+    await using workers = new SnapshotWorkers();
+    await tryTrees(folder, await ZfsTrees.open(root, workers));
+  });
+}
+
+async function tryTrees(folder: string, trees: Trees): Promise<void> {
+  await trees.create(join(folder, 'tree'));
+  await writeFile(join(folder, 'tree', 'file'), content);
+  await trees.clone(join(folder, 'tree'), join(folder, 'clone'));
+  const read = await readFile(join(folder, 'clone', 'file'), 'utf8');
+  await trees.remove(folder);
+  if (read !== content) throw new Error('a file reads wrong in a clone');
 }
 
 /** Shows an overlay of plain folders inside the data root, or a plain folder, as what this user namespace makes of its IDs, and writes through it. */

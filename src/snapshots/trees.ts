@@ -4,7 +4,7 @@ import type { SnapshotWorkers } from './workers.ts';
 
 /** How a driver of whole trees makes and removes them: a folder that holds all of a chain, or of a snapshot. */
 export interface Trees {
-  readonly name: 'vfs' | 'btrfs';
+  readonly name: 'vfs' | 'btrfs' | 'zfs';
   /** A clone shares its data with what it was made of. */
   readonly shares: boolean;
   /** An empty tree; the folder it is in is there. */

@@ -2,7 +2,7 @@ import type { TimeClamp } from '#archive';
 import type { ChainID, DiffID } from '#oci';
 import type { ByteSource } from '#streams';
 
-export type DriverName = 'erofs' | 'overlay2' | 'btrfs' | 'fuse-overlayfs' | 'vfs';
+export type DriverName = 'erofs' | 'overlay2' | 'btrfs' | 'zfs' | 'fuse-overlayfs' | 'vfs';
 
 /** Diff IDs from the bottom up. */
 export type Chain = readonly DiffID[];
