@@ -90,3 +90,19 @@ test('a peer that is gone is called no more', async () => {
     assert.throws(() => peer.open('/a.B/C', {}, signal), { kind: 'unavailable' });
   });
 });
+
+test('headers may be as many as an ignore file has lines', async () => {
+  const [near, far] = duplexPair();
+  const server: Http2Server = createServer({ maxHeaderListPairs: 20_000, settings: { maxHeaderListSize: 8 << 20 } });
+  let count = 0;
+  server.on('stream', (stream: ServerHttp2Stream, _headers, _flags, raw) => {
+    count = (raw as unknown as string[]).filter((name) => name === 'many').length;
+    stream.respond({ ':status': 200, ...ok }, { endStream: true });
+  });
+  server.emit('connection', far);
+  const peer = new GrpcPeer(near);
+  using stream = peer.open('/a.B/C', { many: Array.from({ length: 5000 }, (_, at) => `a/pattern/${at}/**`) }, signal);
+  await Array.fromAsync(stream.messages());
+  assert.equal(count, 5000);
+  peer.close();
+});

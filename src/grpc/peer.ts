@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from 'node:http2';
+import { type ClientHttp2Session, connect, constants, type OutgoingHttpHeaders } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { Code, ConnectError, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
@@ -9,6 +9,9 @@ export { PeerStream } from './peer-stream.ts';
 
 /** What may be under way to us at once: contexts come in packets of 32 kB, and each window costs a turn. */
 const windowBytes = 8 << 20;
+
+/** The patterns of a .dockerignore travel in headers; clients take no more. */
+const maxHeaderBytes = 16 << 20;
 
 /** Bounds answers that are one message: credentials, secrets. */
 const maxMessageBytes = 8 << 20;
@@ -23,6 +26,7 @@ export class GrpcPeer {
     this.#session = connect('http://peer', {
       createConnection: () => socket,
       settings: { initialWindowSize: windowBytes, enablePush: false },
+      maxSendHeaderBlockLength: maxHeaderBytes,
     });
     this.#session.once('connect', () => {
       if (!this.#session.destroyed) this.#session.setLocalWindowSize(2 * windowBytes);
@@ -62,7 +66,7 @@ export class GrpcPeer {
 
   /** Calls that wait for an answer fail. */
   close(): void {
-    if (!this.#session.destroyed) this.#session.destroy(gone());
+    if (!this.#session.destroyed) this.#session.destroy(gone(), constants.NGHTTP2_NO_ERROR);
   }
 
   /** What the transport needs of the library's own manager of sessions. */

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ConnectError } from '@connectrpc/connect';
@@ -9,7 +11,7 @@ import { connect } from '#client';
 import { requireRoot } from '#testing';
 import { baseImageTar } from '../../scripts/base-image.ts';
 import { SourceSchema } from '../../src/buildkit/proto/errdefs_pb.ts';
-import { FileSync } from '../../src/buildkit/proto/filesync_pb.ts';
+import { Auth, FileSync } from '../../src/buildkit/proto/filesync_pb.ts';
 import { Secrets } from '../../src/buildkit/proto/secrets_pb.ts';
 import { SSH } from '../../src/buildkit/proto/ssh_pb.ts';
 import { BuildKitClient } from '../support/buildkit-client.ts';
@@ -47,6 +49,14 @@ after(() => shared?.[Symbol.asyncDispose]());
 
 /** There is no bridge. */
 const unconnected = { 'force-network-mode': 'none' };
+
+async function listening(answer: RequestListener): Promise<{ host: string } & AsyncDisposable> {
+  const server = createServer(answer);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
+  return { host: `127.0.0.1:${port}`, [Symbol.asyncDispose]: close };
+}
 
 async function* one(bytes: Buffer): AsyncGenerator<Uint8Array> {
   yield bytes;
@@ -247,6 +257,47 @@ test('a session may come through the connection that there is, and a folder may 
     const { 'containerimage.digest': id } = await client.build(session, wish);
     const { content } = await engine.images.file(id!, '/a');
     assert.equal(Buffer.concat(await Array.fromAsync(content)).toString(), 'theirs');
+  });
+});
+
+test('credentials for a registry are asked of the client', async (t) => {
+  await withDaemon(t, async ({ client }) => {
+    const shown: (string | undefined)[] = [];
+    await using registry = await listening((request, response) => {
+      shown.push(request.headers.authorization);
+      response.writeHead(request.headers.authorization ? 404 : 401, { 'WWW-Authenticate': 'Basic realm="x"' }).end();
+    });
+    const files = new SyncedFiles({ Dockerfile: `FROM ${registry.host}/private:1\n` });
+    const asked: string[] = [];
+    const session = await client.serve([FileSync, Auth], (router) => {
+      files.route(router);
+      router.service(Auth, {
+        credentials({ host }) {
+          asked.push(host);
+          return { username: 'ada', secret: 'lovelace' };
+        },
+      });
+    });
+    await assert.rejects(client.build(session), /HTTP status 404/);
+    assert.deepEqual([...new Set(asked)], [registry.host]);
+    assert.ok(shown.includes(`Basic ${Buffer.from('ada:lovelace').toString('base64')}`), String(shown));
+  });
+});
+
+test('stages by name run again, whatever the cache has', async (t) => {
+  await withDaemon(t, async ({ client, engine, base }) => {
+    const random = 'RUN head -c 8 /dev/urandom >';
+    const files = new SyncedFiles({ Dockerfile: `FROM ${base} AS a\n${random} /a\nFROM a AS b\n${random} /b\n` });
+    const session = await client.serve([FileSync], files.route);
+    const layers = async (attributes: Record<string, string>) => {
+      await client.build(session, { attributes: { ...unconnected, ...attributes }, exporters: named('again') });
+      return (await engine.images.inspect('again')).RootFS.Layers ?? [];
+    };
+    const first = await layers({});
+    assert.deepEqual(await layers({}), first);
+    const again = await layers({ 'no-cache': 'B' });
+    assert.deepEqual([again.slice(0, -1), again.at(-1) === first.at(-1)], [first.slice(0, -1), false]);
+    assert.notEqual((await layers({ 'no-cache': '' }))[1], first[1]);
   });
 });
 
