@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { BuildStepExplanation, ListedContext } from '#api-types';
 import type { ContentStore } from '#content';
+import type { ListedEntry, ListingHeader } from '#context-listing';
 import type { LayerIngester } from '#diff';
 import type { MakeRoom } from '#files';
 import type { Metadata } from '#metadata';
@@ -157,13 +158,19 @@ export interface BuilderHost {
   ): Promise<{ id: Digest; config: ImageConfig }>;
 }
 
+/** A listing that never was bytes. */
+export interface ListedEntries extends ListingHeader {
+  readonly entries: readonly ListedEntry[];
+  readonly send: ListedContext['send'];
+}
+
 /** A folder that is elsewhere. It is listed when it is known what a build needs of it, and not at all when that is nothing. */
 export interface SyncedFolder {
   /** `paths` (as COPY has its sources; none are all) and what they link to. @throws EngineError when the folder is not there */
   list(
     paths: readonly string[] | undefined,
     options: { signal: AbortSignal },
-  ): Promise<ListedContext & AsyncDisposable>;
+  ): Promise<ListedEntries & AsyncDisposable>;
 }
 
 /** Where the files of a context come from; nobody reads the tar where there is anything else. */

@@ -37,6 +37,15 @@ function decodeHeader(line: string): { context: string; takenMs: number; entries
   return { context, takenMs: count(takenMs, 1), entries: count(entries, 1) };
 }
 
+/** An entry that did not come as a line, numbered from 0. @throws `invalid-argument` for one that no line may be */
+export function checkedEntry(entry: ListedEntry, index: number): ListedEntry {
+  const number = index + 2;
+  decodePath(entry.path, number);
+  if (entry.type === 'hardlink') decodePath(entry.linkPath, number);
+  else if (entry.type === 'symlink') decodeBytes(entry.linkPath, number);
+  return entry;
+}
+
 /** The entry of a line, numbered from 0. @throws `invalid-argument` naming the line that is not as it has to be */
 export function decodeEntry(line: string, index: number): ListedEntry {
   const number = index + 2;

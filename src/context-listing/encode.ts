@@ -7,7 +7,8 @@ export function encodeListing({ context, takenMs }: ListingHeader, entries: read
   return Buffer.from(`${header}\n${entries.map((entry) => `${encodeEntry(entry)}\n`).join('')}`);
 }
 
-function encodeEntry(entry: ListedEntry): string {
+/** The line of an entry. */
+export function encodeEntry(entry: ListedEntry): string {
   const { type, path, mode, mtimeSec } = entry;
   const start = `["${letters[type]}",${quoted(path)},${mode},${mtimeSec}`;
   switch (type) {

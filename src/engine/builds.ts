@@ -155,8 +155,9 @@ function withRoom(ctx: EngineContext, input: BuildInput): BuildInput {
   return { ...roomy, synced: { ...synced, folder } };
 }
 
-function roomyListing(ctx: EngineContext, { listing, send }: ListedContext): ListedContext {
-  return { listing, send: (...args) => withRoomAhead(ctx.trash, send(...args)) };
+function roomyListing<T extends Pick<ListedContext, 'send'>>(ctx: EngineContext, listed: T): T {
+  const send: ListedContext['send'] = (...args) => withRoomAhead(ctx.trash, listed.send(...args));
+  return { ...listed, send };
 }
 
 /** What the rebuild left goes at once, so that nothing of it counts against the disk. */

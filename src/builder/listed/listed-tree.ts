@@ -1,6 +1,13 @@
 import type { ListedContext } from '#api-types';
 import type { ByteString } from '#archive';
-import { decodeEntry, decodeListing, type ListedEntry, type Listing } from '#context-listing';
+import {
+  checkedEntry,
+  decodeEntry,
+  decodeListing,
+  encodeEntry,
+  type ListedEntry,
+  type Listing,
+} from '#context-listing';
 import { EngineError } from '#errdefs';
 import { fromBytes } from '#streams';
 import {
@@ -13,6 +20,7 @@ import {
   type TreeNode,
   type Walked,
 } from '../executor/index.ts';
+import type { ListedEntries } from '../types.ts';
 import type { ContextMemory, Digests } from './context-memory.ts';
 import { ReceivedFiles } from './received-files.ts';
 import { isSettled } from './stamps.ts';
@@ -52,7 +60,7 @@ const maxEntries = 4_000_000;
  * as it comes, so nobody's word is taken for what is in a file.
  */
 export class ListedTree implements BuildContext {
-  readonly #listed: ListedContext;
+  readonly #listed: Pick<ListedContext, 'send'>;
   readonly #options: ListedTreeOptions;
   readonly #listing: Listing;
   readonly #known: Digests;
@@ -67,7 +75,12 @@ export class ListedTree implements BuildContext {
   #inodes = 0;
   #receiving: Promise<void> = Promise.resolve();
 
-  private constructor(listed: ListedContext, listing: Listing, known: Digests, options: ListedTreeOptions) {
+  private constructor(
+    listed: Pick<ListedContext, 'send'>,
+    listing: Listing,
+    known: Digests,
+    options: ListedTreeOptions,
+  ) {
     this.#listed = listed;
     this.#listing = listing;
     this.#known = known;
@@ -78,8 +91,9 @@ export class ListedTree implements BuildContext {
   }
 
   /** @throws EngineError `invalid-argument` for a listing that is not well-formed */
-  static async open(listed: ListedContext, options: ListedTreeOptions): Promise<ListedTree> {
-    const listing = decodeListing(listed.listing);
+  static async open(listed: ListedContext | ListedEntries, options: ListedTreeOptions): Promise<ListedTree> {
+    const given = 'entries' in listed ? listed.entries : undefined;
+    const listing = 'entries' in listed ? linesOf(listed) : decodeListing(listed.listing);
     if (listing.lines.length > maxEntries) {
       throw new EngineError('invalid-argument', `build context: more than ${maxEntries} entries`);
     }
@@ -87,7 +101,7 @@ export class ListedTree implements BuildContext {
     const rest = pace();
     for (const [index, line] of listing.lines.entries()) {
       await rest();
-      tree.#place(decodeEntry(line, index), index);
+      tree.#place(given ? checkedEntry(given[index]!, index) : decodeEntry(line, index), index);
     }
     return tree;
   }
@@ -281,6 +295,10 @@ export class ListedTree implements BuildContext {
     const digest = startFileHash({ ...header, type: 'hardlink' }).digest('hex');
     return { ...first, path: entry.path, line: index, first, digest, children: noChildren };
   }
+}
+
+function linesOf({ context, takenMs, entries }: ListedEntries): Listing {
+  return { context, takenMs, lines: entries.map(encodeEntry) };
 }
 
 function fault(path: ByteString, fact: string): EngineError {

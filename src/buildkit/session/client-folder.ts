@@ -13,7 +13,8 @@ export function clientFolder(
     async list(paths, options) {
       const narrowed = paths ? { ...selection, followPaths: paths } : selection;
       const folder = await SyncedFolder.open(session, narrowed, options);
-      return { ...loading.counted(folder.listed()), [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
+      const listed = loading.counted(folder.listed(), folder.listingBytes);
+      return { ...listed, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
     },
   };
 }

@@ -1,5 +1,5 @@
-import type { ListedContext } from '#api-types';
-import { encodeListing, type ListedEntry, maxListingBytes } from '#context-listing';
+import type { ListedEntries } from '#builder';
+import { type ListedEntry, maxListingBytes } from '#context-listing';
 import { EngineError } from '#errdefs';
 import type { PeerStream } from '#grpc';
 import { FileSync } from '../proto/filesync_pb.ts';
@@ -17,11 +17,19 @@ export interface FolderSelection {
   readonly followPaths?: readonly string[];
 }
 
+interface Listed {
+  readonly entries: ListedEntry[];
+  readonly numbers: number[];
+  readonly bytes: number;
+}
+
 /**
  * A folder of the client by `FileSync.DiffCopy`: what is in it is known when it is open, contents come when they are asked for. Dispose ends the exchange.
  */
 export class SyncedFolder implements AsyncDisposable {
   readonly entries: readonly ListedEntry[];
+  /** About what came for them. */
+  readonly listingBytes: number;
   readonly #context: string;
   readonly #takenMs: number;
   /** Number in the client's order of each entry. */
@@ -32,11 +40,12 @@ export class SyncedFolder implements AsyncDisposable {
   private constructor(parts: {
     context: string;
     takenMs: number;
-    listed: { entries: ListedEntry[]; numbers: number[] };
+    listed: Listed;
     stream: PeerStream;
     packets: AsyncIterator<Packet>;
   }) {
     this.entries = parts.listed.entries;
+    this.listingBytes = parts.listed.bytes;
     this.#numbers = parts.listed.numbers;
     this.#context = parts.context;
     this.#takenMs = parts.takenMs;
@@ -65,9 +74,9 @@ export class SyncedFolder implements AsyncDisposable {
   }
 
   /** The folder as a build takes it. */
-  listed(): ListedContext {
+  listed(): ListedEntries {
     const header = { context: this.#context, takenMs: this.#takenMs };
-    return { listing: encodeListing(header, this.entries), send: (wanted) => this.#contents(wanted) };
+    return { ...header, entries: this.entries, send: (wanted) => this.#contents(wanted) };
   }
 
   /** One of its files, whole. */
@@ -111,10 +120,7 @@ async function* decoded(stream: PeerStream): AsyncGenerator<Packet> {
   for await (const message of stream.messages()) yield decodePacket(message);
 }
 
-async function readListing(
-  packets: AsyncIterator<Packet>,
-  options: { stamped: boolean },
-): Promise<{ entries: ListedEntry[]; numbers: number[] }> {
+async function readListing(packets: AsyncIterator<Packet>, options: { stamped: boolean }): Promise<Listed> {
   const entries: ListedEntry[] = [];
   const numbers: number[] = [];
   let leftBytes = maxListingBytes;
@@ -122,7 +128,7 @@ async function readListing(
     const { value: packet, done } = await packets.next();
     if (done) throw new EngineError('invalid-argument', 'build context: its listing ends early');
     if (packet.type !== packetType.stat) throw new EngineError('invalid-argument', 'build context: no listing');
-    if (!packet.stat) return { entries, numbers };
+    if (!packet.stat) return { entries, numbers, bytes: maxListingBytes - leftBytes };
     const { path, linkName } = packet.stat;
     leftBytes -= path.length + linkName.length + 64;
     if (leftBytes < 0) throw new EngineError('invalid-argument', 'build context: more names than a build takes');

@@ -43,9 +43,9 @@ export class Loading {
     if (this.#ended) this.#finish();
   }
 
-  /** A context whose listing and contents are counted. */
-  counted(listed: ListedContext): ListedContext {
-    this.add(listed.listing.byteLength);
+  /** A context whose contents are counted, and its listing of so many bytes. */
+  counted<T extends Pick<ListedContext, 'send'>>(listed: T, listingBytes: number): T {
+    this.add(listingBytes);
     const send: ListedContext['send'] = (entries, options) => this.#counting(listed.send(entries, options));
     return { ...listed, send };
   }
