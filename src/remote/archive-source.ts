@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -30,6 +30,9 @@ import type { CopySource } from './places.ts';
 import { verifiedDocument } from './verified.ts';
 
 const maxMembers = 100_000;
+/** Archives of ordinary images inflate to three times their size. */
+const maxExpansion = 100;
+const minExpansionBytes = 1 << 30;
 
 interface Member {
   readonly offset: number;
@@ -79,8 +82,12 @@ class ArchiveFile {
 }
 
 /** An archive in a file: an OCI layout, what `docker save` writes, or both in one. A compressed one is inflated into a temporary file first. */
-export async function archiveSource(path: string, name: string | undefined): Promise<CopySource> {
-  const plain = await inflated(path);
+export async function archiveSource(
+  path: string,
+  name: string | undefined,
+  maxInflatedBytes?: number,
+): Promise<CopySource> {
+  const plain = await inflated(path, maxInflatedBytes);
   try {
     const archive = await ArchiveFile.open(plain.path);
     const index = await archive.document('index.json', maxManifestBytes);
@@ -92,7 +99,10 @@ export async function archiveSource(path: string, name: string | undefined): Pro
   }
 }
 
-async function inflated(path: string): Promise<{ path: string; remove: () => Promise<void> }> {
+async function inflated(
+  path: string,
+  maxBytes: number | undefined,
+): Promise<{ path: string; remove: () => Promise<void> }> {
   const { start, rest } = await peek(createReadStream(path, { highWaterMark: 1 << 20 }), sniffBytes);
   if (sniffCompression(start) === 'none') {
     await rest[Symbol.asyncIterator]().return?.(undefined);
@@ -101,12 +111,28 @@ async function inflated(path: string): Promise<{ path: string; remove: () => Pro
   const folder = await mkdtemp(join(tmpdir(), 'wherry-copy-'));
   const remove = () => rm(folder, { recursive: true, force: true });
   try {
-    await pipeline(decompress(rest), createWriteStream(join(folder, 'archive.tar'), { highWaterMark: 1 << 20 }));
+    const limitBytes = maxBytes ?? Math.max(minExpansionBytes, maxExpansion * (await stat(path)).size);
+    const plain = limited(decompress(rest), limitBytes, path);
+    await pipeline(plain, createWriteStream(join(folder, 'archive.tar'), { highWaterMark: 1 << 20 }));
   } catch (error) {
     await remove();
     throw error;
   }
   return { path: join(folder, 'archive.tar'), remove };
+}
+
+/** A few kilobytes can inflate to terabytes. */
+async function* limited(source: ByteSource, limitBytes: number, path: string): AsyncGenerator<Uint8Array> {
+  let sizeBytes = 0;
+  for await (const chunk of source) {
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > limitBytes)
+      throw new EngineError(
+        'out-of-range',
+        `${path} inflates to more than ${limitBytes} bytes, the most that is allowed`,
+      );
+    yield chunk;
+  }
 }
 
 type Contents = Pick<CopySource, 'top' | 'document' | 'blob'>;

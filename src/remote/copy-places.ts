@@ -20,7 +20,7 @@ export interface CopyEnd {
  */
 export async function copyPlaces(from: CopyEnd, to: CopyEnd, options: CopyOptions = {}): Promise<Copied> {
   const target = parsePlace(to.place);
-  await using source = await openSource(parsePlace(from.place), from.call);
+  await using source = await openSource(parsePlace(from.place), from.call, options);
   await using sink = await openSink(target, to.call);
   const platforms = options.platforms?.length
     ? options.platforms
@@ -30,10 +30,14 @@ export async function copyPlaces(from: CopyEnd, to: CopyEnd, options: CopyOption
   return await copyImage(source, sink, { ...options, platforms });
 }
 
-async function openSource(place: Place, call: RemoteCall): Promise<CopySource> {
+async function openSource(
+  place: Place,
+  call: RemoteCall,
+  { maxInflatedBytes }: Pick<CopyOptions, 'maxInflatedBytes'>,
+): Promise<CopySource> {
   if (place.kind === 'registry') return await registrySource(call, parseReference(place.name));
   if (place.kind === 'oci') return await folderSource(place.path, place.name);
-  return await archiveSource(place.path, place.name);
+  return await archiveSource(place.path, place.name, maxInflatedBytes);
 }
 
 async function openSink(place: Place, call: RemoteCall): Promise<CopySink> {

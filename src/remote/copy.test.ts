@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { packTar, readTar, utf8FromBytes } from '#archive';
 import { type Descriptor, type Digest, digestOf, mediaTypes, parsePlatform } from '#oci';
 import { readAll } from '#streams';
@@ -140,6 +140,27 @@ test('a docker-archive has the one image that docker load wants', async () => {
   await writeFile(`${archive}.gz`, gzipSync(await readFile(archive)));
   const back = await copy(hub, `docker-archive:${archive}.gz:team/app:7`, `${hub.address}/back`);
   assert.equal(back.top.digest, top.digest);
+});
+
+test('an archive that inflates to more than it may is refused, and leaves nothing', async (t) => {
+  await using hub = await testRegistry();
+  await using folder = await temporaryFolder();
+  const archive = join(folder.path, 'bomb.tar');
+  const zeros = Buffer.alloc(8 << 20);
+  const { TMPDIR } = process.env;
+  process.env['TMPDIR'] = folder.path;
+  t.after(() => {
+    if (TMPDIR === undefined) delete process.env['TMPDIR'];
+    else process.env['TMPDIR'] = TMPDIR;
+  });
+  for (const bytes of [gzipSync(zeros), zstdCompressSync(zeros)]) {
+    await writeFile(archive, bytes);
+    await assert.rejects(copy(hub, `oci-archive:${archive}`, `${hub.address}/bomb:1`, { maxInflatedBytes: 1 << 20 }), {
+      kind: 'out-of-range',
+      message: `${archive} inflates to more than 1048576 bytes, the most that is allowed`,
+    });
+  }
+  assert.deepEqual(await readdir(folder.path), ['bomb.tar']);
 });
 
 test('an archive of an older docker save gets a manifest', async () => {

@@ -16,6 +16,8 @@ export interface CopyProgress {
 export interface CopyOptions {
   /** Left out: everything there is. One: that image alone. Several: an index over them. */
   readonly platforms?: readonly Platform[] | undefined;
+  /** What a compressed archive may inflate to; without it 100 times its size, and 1 GiB at least. */
+  readonly maxInflatedBytes?: number | undefined;
   readonly onProgress?: (progress: CopyProgress) => void;
   readonly signal?: AbortSignal | undefined;
 }

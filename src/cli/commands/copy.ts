@@ -20,6 +20,11 @@ export const copyCommand: Command = {
       value: 'platform',
       help: 'Copy the image for this platform alone (repeatable); without it everything, byte for byte',
     },
+    {
+      name: 'max-inflated-size',
+      type: 'bytes',
+      help: 'What a compressed archive may inflate to (default 100 times its size, at least 1 GiB)',
+    },
     { name: 'quiet', short: 'q', type: 'toggle', help: 'Only print the digest of the copy' },
   ],
   async run(context) {
@@ -35,6 +40,7 @@ export const copyCommand: Command = {
         { place: to, call: calls[1]! },
         {
           platforms: flags.list('platform').map(parsePlatform),
+          maxInflatedBytes: flags.number('max-inflated-size'),
           onProgress: flags.on('quiet') ? () => {} : drawCopy(terminal.stderr),
           signal,
         },
