@@ -1,7 +1,9 @@
 /** Pulls from registries that misbehave: each ends whole and verified, or with an error and nothing wrong kept, and a second one from a good registry works. */
 import assert from 'node:assert/strict';
 import { randomBytes, randomInt } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -153,6 +155,8 @@ test('manifests that are bombs are refused before they are held', async () => {
     inner = { ...(await publishIndex(registry.client, registry.reference(`deep:${depth}`), [{ ...inner, platform }])) };
   await assert.rejects(pull(machine, registry.reference('deep:11')), /indexes nested deeper than 4/);
   assert.deepEqual(await machine.fixture.contents(), []);
+  await pull(machine, reference);
+  assert.deepEqual(await machine.fixture.verify(), []);
 });
 
 test('layers that inflate to something else leave nothing, however large', async () => {
@@ -170,4 +174,74 @@ test('layers that inflate to something else leave nothing, however large', async
   }
   assert.deepEqual(await machine.fixture.contents(), []);
   assert.deepEqual(await machine.fixture.verify(), []);
+});
+
+/** Sends a part of the layer, then goes its own way. */
+function partOnly(response: ServerResponse, layer: Buffer): void {
+  response.writeHead(200, { 'content-length': layer.length });
+  response.write(layer.subarray(0, 2 << 20), () => setTimeout(() => response.socket?.destroy(), 50));
+}
+
+for (const status of [401, 403, 429, 500, 503]) {
+  test(`a registry that answers ${status} half-way ends the pull; the next one goes on where it stopped`, async () => {
+    await using registry = await registryFixture();
+    await using machine = await registry.machine();
+    const layer = await randomLayer(5 << 20);
+    const reference = registry.reference('storm:1');
+    await publish(registry.client, reference, [layer], asIs);
+    let asked = 0;
+    registry.before = (request, response) => {
+      if (!isBlob(request, digestOf(layer))) return false;
+      if (asked++ === 0) partOnly(response, layer);
+      else response.writeHead(status, { 'content-type': 'application/json' }).end('{}');
+      return true;
+    };
+    await assert.rejects(pull(machine, reference));
+    const ranges: (string | undefined)[] = [];
+    registry.before = (request) => {
+      if (isBlob(request, digestOf(layer))) ranges.push(request.headers.range);
+      return false;
+    };
+    await pull(machine, reference);
+    // Nothing is kept for who may not read it any more; a login may just have expired.
+    const isKept = status !== 403;
+    assert.deepEqual(ranges, [isKept ? `bytes=${2 << 20}-` : undefined]);
+    assert.deepEqual(await machine.fixture.verify(), []);
+  });
+}
+
+test('a storage host behind a redirect that dies half-way ends the pull; the next one goes on, elsewhere even', async () => {
+  await using registry = await registryFixture();
+  await using machine = await registry.machine();
+  const layer = await randomLayer(5 << 20);
+  const reference = registry.reference('moved:1');
+  await publish(registry.client, reference, [layer], asIs);
+  const seen: (string | undefined)[] = [];
+  let answer = (_request: IncomingMessage, response: ServerResponse) => partOnly(response, layer);
+  const storage = createServer((request, response) => {
+    seen.push(request.headers.range);
+    answer(request, response);
+    answer = (_, dying) => void dying.socket?.destroy();
+  }).listen(0, '127.0.0.1');
+  await once(storage, 'listening');
+  registry.before = (request, response) => {
+    if (!isBlob(request, digestOf(layer))) return false;
+    response.writeHead(307, { location: `http://127.0.0.1:${(storage.address() as AddressInfo).port}/x` }).end();
+    return true;
+  };
+  try {
+    const impatient = { ...machine, stores: { ...machine.stores, maxDownloadAttempts: 2 } };
+    await assert.rejects(pull(impatient, reference));
+    answer = (request, response) => {
+      const { rest, status, headers } = partOf(request, layer);
+      response.writeHead(status, { ...headers }).end(rest);
+    };
+    seen.length = 0;
+    await pull(machine, reference);
+    assert.deepEqual(seen, [`bytes=${2 << 20}-`]);
+    assert.deepEqual(await machine.fixture.verify(), []);
+  } finally {
+    storage.closeAllConnections();
+    storage.close();
+  }
 });

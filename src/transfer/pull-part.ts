@@ -7,7 +7,7 @@ import type { ByteSource } from '#streams';
 /** Smaller blobs are quicker fetched again than kept. */
 const minKeptBytes = 1 << 20;
 
-/** Of these another try has nothing to expect; and a full disk wants its space back. */
+/** Of these another try has nothing to expect (one with a fresh login may), and a full disk wants its space back. */
 const finalKinds: ReadonlySet<ErrorKind> = new Set([
   'data-loss',
   'invalid-argument',
@@ -15,7 +15,6 @@ const finalKinds: ReadonlySet<ErrorKind> = new Set([
   'not-implemented',
   'out-of-range',
   'permission-denied',
-  'unauthenticated',
 ]);
 
 /** Whether what has arrived is worth keeping for another try. */
