@@ -1,5 +1,5 @@
 /** What is measured: our own daemon on a private root, or a peer behind its socket. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestDaemon } from '../test/support/daemon.ts';
@@ -16,7 +16,13 @@ export interface Contender extends AsyncDisposable {
   registry(): Promise<BenchRegistry>;
 }
 
-export interface PeerOptions {
+/** What every contender is driven with. */
+export interface ClientOptions {
+  /** The buildx plugin; without it builds are classic ones. */
+  readonly buildx: string | undefined;
+}
+
+export interface PeerOptions extends ClientOptions {
   readonly host: string;
   readonly pid: number | undefined;
   readonly dataRoot: string | undefined;
@@ -25,13 +31,14 @@ export interface PeerOptions {
   readonly networkNamespace: string | undefined;
 }
 
-export async function openOurs(options: { registry: string | undefined }): Promise<Contender> {
+export async function openOurs(options: ClientOptions & { registry: string | undefined }): Promise<Contender> {
   await using opened = new AsyncDisposableStack();
   // What a sample removes is gone: kept for an undo, the next load would find its layers and pull none.
   const daemon = opened.use(await TestDaemon.start({ flags: ['--undo-grace=0'] }));
   const parts = await commonParts(opened, {
     host: daemon.host,
     registry: options.registry,
+    buildx: options.buildx,
     networkNamespace: undefined,
   });
   const held = opened.move();
@@ -60,13 +67,14 @@ export async function openPeer(options: PeerOptions): Promise<Contender> {
 /** The client, with a configuration folder of its own so that no credential or plug-in of the user's takes part. */
 async function commonParts(
   opened: AsyncDisposableStack,
-  options: { host: string; registry: string | undefined; networkNamespace: string | undefined },
+  options: ClientOptions & { host: string; registry: string | undefined; networkNamespace: string | undefined },
 ): Promise<Pick<Contender, 'docker' | 'registry'>> {
   const cli = findDockerCli();
   if ('missing' in cli) throw new Error(cli.missing);
   const folder = await mkdtemp(join(tmpdir(), 'wherry-bench-'));
   opened.defer(() => rm(folder, { recursive: true, force: true }));
-  const docker = new DockerCli(cli.path, options.host, folder);
+  if (options.buildx !== undefined) await plugIn(folder, options.buildx);
+  const docker = new DockerCli(cli.path, options.host, folder, { buildx: options.buildx !== undefined });
   await docker.ok('version');
   let registry: Promise<BenchRegistry> | undefined;
   opened.defer(async () => (await registry)?.[Symbol.asyncDispose]());
@@ -75,4 +83,10 @@ async function commonParts(
       ? startRegistry(join(folder, 'registry'), options.networkNamespace)
       : Promise.resolve(externalRegistry(options.registry));
   return { docker, registry: () => (registry ??= open()) };
+}
+
+async function plugIn(configFolder: string, buildx: string): Promise<void> {
+  const plugins = join(configFolder, 'cli-plugins');
+  await mkdir(plugins, { recursive: true });
+  await symlink(buildx, join(plugins, 'docker-buildx'));
 }

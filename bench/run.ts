@@ -3,7 +3,7 @@
  * by sample in turn, so that what else the machine does hits both alike. Quote the ratios; milliseconds are those of one machine on one day.
  *
  * Usage: run.ts [--tasks a,b] [--samples N] [--markdown] [--list] [--files N] [--megabytes M] [--large M] [--images N] [--registry HOST:PORT]
- *               [--peer unix:///run/x.sock [--peer-pid N] [--peer-data-root DIR] [--peer-registry HOST:PORT | --peer-netns PATH]]
+ *               [--buildx PLUGIN] [--peer unix:///run/x.sock [--peer-pid N] [--peer-data-root DIR] [--peer-registry HOST:PORT | --peer-netns PATH]]
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -29,6 +29,7 @@ const { values } = parseArgs({
     large: { type: 'string', default: '500' },
     images: { type: 'string', default: '1000' },
     registry: { type: 'string' },
+    buildx: { type: 'string' },
     peer: { type: 'string' },
     'peer-pid': { type: 'string' },
     'peer-data-root': { type: 'string' },
@@ -48,7 +49,7 @@ async function main(): Promise<void> {
   const chosen = values.tasks === undefined ? tasks : tasksNamed(values.tasks.split(','));
   const bench = await prepareBench();
   await using opened = new AsyncDisposableStack();
-  const contenders: Contender[] = [opened.use(await openOurs({ registry: values.registry }))];
+  const contenders: Contender[] = [opened.use(await openOurs({ registry: values.registry, buildx: values.buildx }))];
   if (values.peer !== undefined) contenders.push(opened.use(await openPeer(peerOptions(values.peer))));
   const rows: string[][] = [];
   for (const task of chosen) {
@@ -80,6 +81,7 @@ async function prepareBench(): Promise<Bench> {
 function peerOptions(host: string) {
   return {
     host,
+    buildx: values.buildx,
     pid: values['peer-pid'] === undefined ? undefined : wholeNumber('peer-pid', values['peer-pid']),
     dataRoot: values['peer-data-root'],
     registry: values['peer-registry'],

@@ -1,5 +1,7 @@
 import type { Task } from '../task.ts';
 import { build } from './build.ts';
+import { buildContext } from './build-context.ts';
+import { buildParallel } from './build-parallel.ts';
 import { changes } from './changes.ts';
 import { containers } from './containers.ts';
 import { copying } from './copying.ts';
@@ -15,6 +17,8 @@ export const tasks: readonly Task[] = [
   runNoNet,
   execTrue,
   build,
+  buildParallel,
+  buildContext,
   changes,
   containers,
   copying,

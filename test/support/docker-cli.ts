@@ -38,18 +38,18 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** The docker CLI pointed at one daemon, with a configuration folder of its own and the classic builder. */
+/** The docker CLI pointed at one daemon, with a configuration folder of its own and the classic builder, unless that folder has buildx. */
 export class DockerCli {
   readonly #path: string;
   readonly #env: NodeJS.ProcessEnv;
   #major: number | undefined;
 
-  constructor(path: string, host: string, configFolder: string) {
+  constructor(path: string, host: string, configFolder: string, { buildx = false } = {}) {
     this.#path = path;
     this.#env = {
       ...process.env,
       DOCKER_HOST: host,
-      DOCKER_BUILDKIT: '0',
+      DOCKER_BUILDKIT: buildx ? '1' : '0',
       DOCKER_CONFIG: configFolder,
       DOCKER_CLI_HINTS: 'false',
     };
