@@ -72,6 +72,8 @@ export interface BuildKitHost {
   wanted(image: Digest, isWanted: boolean): Promise<void>;
   /** Keeps an image of the store from those who take it for dangling. */
   hold(image: Digest): Disposable;
+  /** Pushes an image under a name that it does not get here. */
+  pushCache(image: Digest, name: string, wish: PushWish): Promise<Descriptor>;
   /** Pulls an image that is not here under its name, so that steps can be taken from it. */
   cacheImage(reference: string, wish: Omit<PushWish, 'compression'> & { readonly platform?: string }): Promise<void>;
   buildCache(): Promise<readonly BuildCacheItem[]>;

@@ -8,7 +8,15 @@ import { EngineError } from '#errdefs';
 import type { ImageRecord } from '#metadata';
 import type { Descriptor, Digest } from '#oci';
 import { parseReference, withDefaultTag } from '#reference';
-import { type Layout, type LayoutWish, layOut, type OnProgress, type PushOptions, pushImage } from '#transfer';
+import {
+  type Layout,
+  type LayoutWish,
+  layOut,
+  type OnProgress,
+  type PushOptions,
+  pushCopy,
+  pushImage,
+} from '#transfer';
 import type { EngineContext } from './context.ts';
 import { storesOf } from './images/transfers.ts';
 
@@ -51,6 +59,17 @@ export async function pushBuilt(
 ): Promise<Descriptor> {
   const { target } = await pushImage(storesOf(ctx), withDefaultTag(parseReference(name)), options);
   return target;
+}
+
+/** Pushes an image as a cache for others. */
+export async function pushCache(
+  ctx: EngineContext,
+  id: Digest,
+  name: string,
+  options: Pick<PushOptions, 'compression'> & { auth?: AuthConfig; onProgress: OnProgress; signal: AbortSignal },
+): Promise<Descriptor> {
+  const reference = withDefaultTag(parseReference(name));
+  return (await pushCopy(storesOf(ctx), reference, imageOf(ctx, id), options)).target;
 }
 
 function imageOf(ctx: EngineContext, id: Digest): ImageRecord {

@@ -5,7 +5,7 @@ import type { ContextFiles, NamedContext } from '#builder';
 import type { BuildFiles, BuildKit, BuildWish } from '#buildkit';
 import { fromBytes } from '#streams';
 import { listBuildCache, pruneBuildCache } from './build-cache.ts';
-import { exportedFiles, exportedLayout, pushBuilt } from './build-exports.ts';
+import { exportedFiles, exportedLayout, pushBuilt, pushCache } from './build-exports.ts';
 import { indexBuilt, tagIndex } from './build-index.ts';
 import { type BuildInput, checkBuild, runBuild } from './builds.ts';
 import { hostGateways } from './containers/account-files.ts';
@@ -60,6 +60,7 @@ export class EngineBuildKit implements BuildKitDoors, Disposable {
       tag: (image, name) => tagImage(ctx, image, name, undefined, 'build'),
       index: (images) => indexBuilt(ctx, images),
       tagIndex: (index, name) => tagIndex(ctx, index, name),
+      pushCache: (image, name, wish) => pushCache(ctx, image, name, wish),
       async cacheImage(reference, wish) {
         if (!findImage(ctx, reference)) await pullInto(ctx, reference, wish);
       },

@@ -12,7 +12,7 @@ export { type ManifestItem, parseManifestJson } from './load-manifest.ts';
 export { followLinks, hardlinkTarget, memberName, symlinkTarget } from './load-names.ts';
 export { progressBar, reportedBody } from './progress.ts';
 export { type PullOptions, pullAllTags, pullImage } from './pull.ts';
-export { type PushedImage, type PushOptions, pushAllTags, pushImage } from './push.ts';
+export { type PushedImage, type PushOptions, pushAllTags, pushCopy, pushImage } from './push.ts';
 export { type SaveOptions, saveImages } from './save.ts';
 export { saveDelta } from './save-delta.ts';
 export * from './types.ts';

@@ -47,6 +47,19 @@ export async function pushImage(
   return await pushOne(stores, reference, image, options);
 }
 
+/** Pushes an image under a name that it need not have here. It is none of its names afterwards, and its digest there none of its own. */
+export async function pushCopy(
+  stores: TransferStores,
+  reference: Reference,
+  image: ImageRecord,
+  options: PushOptions,
+): Promise<PushedImage> {
+  if (reference.digest || !reference.tag) {
+    throw new EngineError('invalid-argument', 'cannot push a digest reference');
+  }
+  return await pushOne(stores, reference, image, { ...options, isCopy: true });
+}
+
 /** Pushes every tag of the repository that is here. */
 export async function pushAllTags(
   stores: TransferStores,
@@ -79,9 +92,9 @@ async function pushOne(
   stores: TransferStores,
   reference: Reference,
   image: ImageRecord,
-  options: PushOptions,
+  options: PushOptions & { readonly isCopy?: boolean },
 ): Promise<PushedImage> {
-  const { auth, signal, onProgress, platform, compression } = options;
+  const { auth, signal, onProgress, platform, compression, isCopy } = options;
   const source = targetOfName(image, formatReference(reference));
   await using lease: Lease = await stores.metadata.lease();
   const present = isIndex(source.mediaType) ? await presentPlatforms({ stores }, source) : [];
@@ -99,7 +112,8 @@ async function pushOne(
   const tag = reference.tag!;
   onProgress({ status: `${tag}: digest: ${target.digest} size: ${target.size}` });
   const pushed = whole ? present.map((one) => one.image.id) : [chosen.image.id];
-  for (const id of pushed) await stores.metadata.images.addRepoDigest(id, `${fullName(reference)}@${target.digest}`);
+  for (const id of isCopy ? [] : pushed)
+    await stores.metadata.images.addRepoDigest(id, `${fullName(reference)}@${target.digest}`);
   onProgress({ progressDetail: {}, aux: { Tag: tag, Digest: target.digest, Size: target.size } });
   return { id: chosen.image.id, names: [formatReference(reference)], target };
 }

@@ -1,7 +1,9 @@
 /** The build cache and earlier builds, over BuildKit's protocol. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { requireRoot } from '#testing';
+import { connect } from '#client';
+import { serveRegistry } from '#registry-server';
+import { requireRoot, temporaryFolder } from '#testing';
 import { FileSync } from '../../src/buildkit/proto/filesync_pb.ts';
 import { BuildKitClient } from '../support/buildkit-client.ts';
 import { TestDaemon } from '../support/daemon.ts';
@@ -81,4 +83,38 @@ test('steps are taken from images that a build names as its cache; one that cann
   assert.deepEqual(found('importing cache manifest from earlier:1'), [false, false]);
   assert.deepEqual(found('COPY a /a'), [true, false]);
   await assert.rejects(build('refused', [{ Type: 'gha', Attrs: {} }]), /cache import of type gha is not supported/);
+});
+
+test('a cache that one daemon pushes is what another takes its steps from', async (t) => {
+  if (!requireRoot(t)) return;
+  await using folder = await temporaryFolder();
+  await using registry = await serveRegistry({ root: folder.path, addr: '127.0.0.1:0' });
+  const ref = `${registry.address}/caches/one:1`;
+  const files = { Dockerfile: 'FROM scratch\nCOPY a /a\nCOPY a /b\n', a: 'alpha' };
+  const within = async (work: (client: BuildKitClient, session: string, daemon: TestDaemon) => Promise<void>) => {
+    await using daemon = await TestDaemon.start({ flags: ['--bridge=none', '--iptables=false'] });
+    await using client = await BuildKitClient.connect(daemon.host);
+    await work(client, await client.serve([FileSync], new SyncedFiles(files).route), daemon);
+  };
+  const cacheTo = (attributes: Record<string, string>) => [{ type: 'registry', attributes: { ref, ...attributes } }];
+  await within(async (client, session, daemon) => {
+    await client.build(session, { cacheExports: cacheTo({ mode: 'min' }) });
+    await using engine = connect(daemon.host);
+    assert.deepEqual(await engine.images.list(), [], 'nobody asked for an image');
+    await assert.rejects(
+      client.build(session, { cacheExports: cacheTo({ mode: 'max' }) }),
+      /mode=max is not supported/,
+    );
+    const nowhere = cacheTo({ ref: '127.0.0.1:1/nobody/there' });
+    await assert.rejects(client.build(session, { cacheExports: nowhere }), /connection refused/);
+    await client.build(session, { cacheExports: cacheTo({ ref: '127.0.0.1:1/nobody/there', 'ignore-error': 'true' }) });
+  });
+  await within(async (client, session) => {
+    const status = Array.fromAsync(client.control.status({ ref: 'other' }));
+    const imports = JSON.stringify([{ Type: 'registry', Attrs: { ref } }]);
+    await client.build(session, { ref: 'other', attributes: { 'cache-imports': imports } });
+    const vertexes = (await status).flatMap((update) => update.vertexes);
+    const cached = vertexes.filter((vertex) => vertex.cached && vertex.completed).map(({ name }) => name);
+    assert.deepEqual(cached, ['[1/2] COPY a /a', '[2/2] COPY a /b']);
+  });
 });

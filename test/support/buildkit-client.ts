@@ -35,6 +35,7 @@ export function upgraded(
 export interface Wish {
   readonly exporters?: readonly { type: string; attributes: Record<string, string> }[];
   readonly attributes?: Record<string, string>;
+  readonly cacheExports?: readonly { type: string; attributes: Record<string, string> }[];
   /** Results of earlier builds, for attributes that name them. */
   readonly inputs?: Record<string, Definition>;
   readonly signal?: AbortSignal;
@@ -107,9 +108,19 @@ export class BuildKitClient implements AsyncDisposable {
 
   /** The same, with what the frontend came to. */
   async solve(session: string, wish: Wish = {}) {
-    const { exporters = [], attributes = {}, inputs = {}, signal, ref = randomBytes(12).toString('hex') } = wish;
+    const {
+      exporters = [],
+      cacheExports = [],
+      attributes = {},
+      inputs = {},
+      signal,
+      ref = randomBytes(12).toString('hex'),
+    } = wish;
     const how = { headers: { 'buildkit-controlapi-buildid': ref }, ...(signal ? { signal } : {}) };
-    const ended = this.control.solve({ ref, session, exporters: [...exporters] }, signal ? { signal } : {});
+    const ended = this.control.solve(
+      { ref, session, exporters: [...exporters], cache: { exports: [...cacheExports] } },
+      signal ? { signal } : {},
+    );
     ended.catch(() => {});
     await this.gateway.ping({}, how);
     let solved: Result | undefined;

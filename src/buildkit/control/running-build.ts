@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { EngineError } from '#errdefs';
 import type { Digest, Platform } from '#oci';
-import { requireCacheExports } from '../cache/index.ts';
+import { exportCaches, plannedCacheExports } from '../cache/index.ts';
 import { plannedExports, runExports } from '../export/index.ts';
 import { runFrontend } from '../frontend/index.ts';
 import type { SolveRequest } from '../proto/control_pb.ts';
@@ -76,11 +76,15 @@ export class RunningBuild {
     const { frontend, frontendAttributes: attributes, frontendInputs: inputs, definition } = this.request;
     if ((definition?.ops.length ?? 0) > 0) throw notOurs();
     const exports = plannedExports(this.request);
-    requireCacheExports(this.request);
+    const cacheExports = plannedCacheExports(this.request);
     try {
       const solved =
         frontend === '' ? await this.#returned.promise : await this.solve({ frontend, attributes, inputs });
-      return solved === undefined ? {} : await runExports(exports, { ...solved, build: this, host: this.#host });
+      if (solved === undefined) return {};
+      const parts = { ...solved, build: this, host: this.#host };
+      const answer = await runExports(exports, parts);
+      await exportCaches(cacheExports, parts);
+      return answer;
     } finally {
       this.#held.dispose();
       this.feed.end();
