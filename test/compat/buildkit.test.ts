@@ -6,10 +6,12 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { ConnectError } from '@connectrpc/connect';
 import { connect } from '#client';
 import { requireRoot } from '#testing';
 import { baseImageTar } from '../../scripts/base-image.ts';
+import type { SolveRequestSchema } from '../../src/buildkit/proto/control_pb.ts';
 import { SourceSchema } from '../../src/buildkit/proto/errdefs_pb.ts';
 import { Auth, FileSync } from '../../src/buildkit/proto/filesync_pb.ts';
 import { Secrets } from '../../src/buildkit/proto/secrets_pb.ts';
@@ -366,6 +368,49 @@ async function until(isTrue: () => boolean): Promise<void> {
     await wait(50);
   }
 }
+
+test('what a build asks for beside its frontend is honoured, or refused by its name', async (t) => {
+  await withDaemon(t, async ({ client }) => {
+    const { control } = client;
+    const frontend = { frontend: 'dockerfile.v0' };
+    for (const [request, message] of [
+      [{ definition: { ops: [Buffer.from('x')] } }, /LLB/],
+      [{ ...frontend, sourcePolicy: { rules: [{ action: 1 }] } }, /source policies are not supported/],
+      [{ ...frontend, entitlements: ['network.host', 'security.insecure'] }, /security.insecure is not allowed/],
+      [{ ...frontend, frontend: 'gateway.v0' }, /frontend gateway.v0 is not supported/],
+    ] as [MessageInitShape<typeof SolveRequestSchema>, RegExp][]) {
+      await assert.rejects(control.solve({ ref: `${message}`, session: 's', ...request }), message);
+    }
+    await assert.rejects(Array.fromAsync(control.status({ ref: 'nobody' })), /no such job nobody/);
+  });
+});
+
+test('what a daemon that is killed had handed over is gone with the next one', async (t) => {
+  if (!requireRoot(t)) return;
+  await using daemon = await TestDaemon.start({ flags: ['--bridge=none', '--iptables=false'] });
+  const lent = () =>
+    readFileSync('/proc/self/mountinfo')
+      .toString()
+      .split('\n')
+      .filter((line) => line.includes(`${daemon.folder}/`) && line.includes('/lent/')).length;
+  {
+    await using engine = connect(daemon.host);
+    for await (const _ of engine.images.import(one(baseImageTar()), { repo: 'base' }));
+  }
+  const client = await BuildKitClient.connect(daemon.host);
+  const files = new SyncedFiles({ Dockerfile: 'FROM base\nRUN --network=none --mount=type=secret,id=s sleep 86399\n' });
+  const session = await client.serve([FileSync, Secrets], (router) => {
+    files.route(router);
+    router.service(Secrets, { getSecret: () => ({ data: Buffer.from(secret) }) });
+  });
+  const lost = assert.rejects(client.build(session));
+  await until(() => sleepers() === 1 && lent() === 1);
+  await daemon.kill();
+  await lost;
+  await client[Symbol.asyncDispose]();
+  await daemon.start();
+  assert.deepEqual([lent(), sleepers()], [0, 0]);
+});
 
 test('ten builds at once share what they have in common', async (t) => {
   await withDaemon(t, async ({ client, engine, base }) => {

@@ -6,12 +6,12 @@ import { plannedExports, runExports } from '../export/index.ts';
 import { runFrontend } from '../frontend/index.ts';
 import type { SolveRequest } from '../proto/control_pb.ts';
 import type { Definition } from '../proto/ops_pb.ts';
-import { notOurs } from '../result-definition.ts';
 import type { ClientSession } from '../session/client-session.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { StatusFeed } from '../status/feed.ts';
 import { VertexStatus } from '../status/vertex-status.ts';
 import type { BuildKitHost } from '../types.ts';
+import { requireSupported } from './supported.ts';
 
 export interface BuiltImage {
   readonly id: Digest;
@@ -73,8 +73,8 @@ export class RunningBuild {
 
   /** To the end; answers what the client is told of the result. */
   async run(): Promise<Record<string, string>> {
-    const { frontend, frontendAttributes: attributes, frontendInputs: inputs, definition } = this.request;
-    if ((definition?.ops.length ?? 0) > 0) throw notOurs();
+    const { frontend, frontendAttributes: attributes, frontendInputs: inputs } = this.request;
+    requireSupported(this.request);
     const exports = plannedExports(this.request);
     const cacheExports = plannedCacheExports(this.request);
     try {
