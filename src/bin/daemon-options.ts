@@ -67,7 +67,7 @@ export const daemonOptions: readonly OptionSpec[] = [
     flag: 'dedup',
     key: 'dedup',
     kind: 'string',
-    help: 'What shares blocks on the disk: "none", or "files" for equal files of layers (btrfs, XFS)',
+    help: 'What the disk has once: "none", or "files" for equal files of layers',
   },
   {
     flag: 'default-address-pool',

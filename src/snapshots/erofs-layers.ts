@@ -124,8 +124,9 @@ export class ErofsLayers implements LayerStore {
     }
   }
 
-  verify(layers: readonly DiffID[], options?: VerifyOptions): AsyncIterable<string> {
-    return this.#indexes.verify(layers, options);
+  async *verify(layers: readonly DiffID[], options?: VerifyOptions): AsyncGenerator<string> {
+    yield* this.#indexes.verify(layers, options);
+    yield* this.#placed.verify(layers, options);
   }
 
   /** Mounts under snapshots that live on stay: the page cache with them, for the next daemon. */

@@ -125,6 +125,14 @@ test('copies take no room of their own, and every way to the bytes gives what wa
   await daemon.start();
   assert.deepEqual(await sums(setup, 'app:1', trees[1]!), listing(trees[1]!));
   assert.deepEqual(verify(setup), well);
+  const placed = join(daemon.dataRoot, 'layers/placed');
+  const [name] = readdirSync(placed);
+  const bytes = readFileSync(join(placed, name!));
+  bytes[bytes.length >> 1]! ^= 1;
+  writeFileSync(join(placed, name!), bytes);
+  assert.match(verify(setup).output, new RegExp(`^layers/placed/${name}: `));
+  bytes[bytes.length >> 1]! ^= 1;
+  writeFileSync(join(placed, name!), bytes);
   await docker.ok('rmi', 'app:0', 'app:1', 'app:2');
   wherry(setup, 'trash', 'empty');
   await docker.ok('load', '-qi', saved);
