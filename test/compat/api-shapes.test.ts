@@ -87,6 +87,7 @@ const elsewhere = new Set([
   '/distribution/{name:.*}/json',
   '/events',
   '/images/search',
+  '/images/{name:.*}/attestations',
   '/plugins/privileges',
 ]);
 

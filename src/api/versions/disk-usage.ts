@@ -1,5 +1,6 @@
 import type { BuildCacheItem, ContainerSummary, DiskUsage, ImageSummary, Volume } from '#api-types';
 import type { Call } from '../call.ts';
+import { containerSummariesFor } from './containers.ts';
 import { orNull } from './images.ts';
 
 /**
@@ -27,6 +28,7 @@ function withLists(call: Call, usage: DiskUsage): Lists {
   return {
     ...usage,
     Images: usage.Images?.map((image) => usedImage(call, image)) ?? null,
+    Containers: usage.Containers && containerSummariesFor(call, usage.Containers),
     BuildCache: cache,
     ...(call.before('1.42') ? { BuilderSize: privateCacheBytes(usage.BuildCache ?? []) } : {}),
   };

@@ -18,7 +18,7 @@ test('disk usage: summaries from 1.52 on, lists beside them or inside', async ()
   const usage = {
     LayersSize: 16,
     Images: [image, used],
-    Containers: [{ State: 'running', SizeRw: 3 }, { State: 'exited', SizeRw: 2 }, { State: 'created' }],
+    Containers: [{ State: 'running', SizeRw: 3, Health: {} }, { State: 'exited', SizeRw: 2 }, { State: 'created' }],
     Volumes: [
       { Name: 'a', UsageData: { Size: 5, RefCount: 0 } },
       { Name: 'b', UsageData: { Size: -1, RefCount: 0 } },
@@ -31,7 +31,8 @@ test('disk usage: summaries from 1.52 on, lists beside them or inside', async ()
   assert.deepEqual(Object.keys(before), ['LayersSize', 'Images', 'Containers', 'Volumes', 'BuildCache']);
   const both = await daemon.get('/v1.52/system/df');
   const { ImageUsage, ContainerUsage, VolumeUsage, BuildCacheUsage, ...lists } = both;
-  assert.deepEqual(lists, before);
+  assert.deepEqual({ ...lists, Containers: before.Containers }, before);
+  assert.deepEqual([before.Containers[0].Health, lists.Containers[0].Health], [undefined, {}]);
   assert.deepEqual(ImageUsage, { ActiveCount: 1, Reclaimable: 6, TotalCount: 2, TotalSize: 16 });
   assert.deepEqual(ContainerUsage, { ActiveCount: 1, Reclaimable: 2, TotalCount: 3, TotalSize: 5 });
   assert.deepEqual(VolumeUsage, { ActiveCount: 2, Reclaimable: 5, TotalCount: 3, TotalSize: 12 });
