@@ -69,8 +69,7 @@ type Features = Readonly<Record<string, boolean>>;
 
 /** How dockerd gets to results that are had here another way: files written for it turn these on, and lose nothing. */
 const otherwise: Readonly<Record<string, string>> = {
-  buildkit:
-    "the daemon's own builder speaks BuildKit's language over the classic protocol; BuildKit's sessions are not there",
+  buildkit: "the daemon's own builder serves BuildKit's clients and those of the classic builder alike",
   cdi: 'devices by CDI are always to be had',
   'containerd-snapshotter': 'images and their layers are kept by the daemon itself',
 };

@@ -120,6 +120,7 @@ test('a build that fails says so to whoever asked for it, with the Dockerfile an
     assert.deepEqual([source?.ranges[0]?.start?.line, source?.ranges[0]?.end?.line], [3, 3]);
     for (const [attributes, message] of [
       [{ bogus: '1' }, /the frontend attribute bogus is not supported/],
+      [{ 'build-arg:BUILDKIT_SANDBOX_HOSTNAME': 'h' }, /build-arg:BUILDKIT_SANDBOX_HOSTNAME is not supported/],
       [{ filename: 'nope' }, /failed to read dockerfile: open nope: no such file or directory/],
       [
         { 'frontend.caps': 'moby.buildkit.frontend.bogus' },

@@ -108,14 +108,18 @@ export function decodeAttributes(attributes: Attributes): DecodedAttributes {
   };
 }
 
+/** Build arguments that BuildKit's frontend takes for itself, and that mean something else than a variable. */
+const refusedArguments = ['build-arg:BUILDKIT_SANDBOX_HOSTNAME', 'build-arg:BUILDKIT_CACHE_MOUNT_NS'];
+
 function optionOf(name: string, value: string): BuildOptions {
   const setting = settings[name];
   if (setting) return value === '' && name !== 'no-cache' ? {} : setting(value, name);
   const isKnown =
-    /^(?:build-arg|label):/.test(name) ||
-    others.includes(name) ||
-    silent.includes(name) ||
-    silentPrefixes.some((prefix) => name.startsWith(prefix));
+    !refusedArguments.includes(name) &&
+    (/^(?:build-arg|label):/.test(name) ||
+      others.includes(name) ||
+      silent.includes(name) ||
+      silentPrefixes.some((prefix) => name.startsWith(prefix)));
   if (isKnown) return {};
   throw new EngineError('not-implemented', `the frontend attribute ${name} is not supported`);
 }
