@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ContextMemory, FileLists, ImagesInUse } from '#builder';
-import { KeyedLock } from '#concurrency';
+import { cleanup, KeyedLock } from '#concurrency';
 import { openContentStore } from '#content';
 import { createLayerIngester } from '#diff';
 import type { MakeRoom } from '#files';
 import { log } from '#log';
 import { lockDataRoot, type Metadata, openMetadata } from '#metadata';
-import { type NetworkSpec, openNetworks } from '#network';
+import { type NetworkSpec, type Networks, openNetworks } from '#network';
 import { hostPlatform } from '#oci';
 import { createRegistryClient } from '#registry';
-import { openRuntime } from '#runtime';
+import { openRuntime, type Runtime } from '#runtime';
 import { chooseDriver, layerIndexPath } from '#snapshots';
 import { sys } from '#sys';
 import { openVolumes } from '#volume';
@@ -121,7 +121,8 @@ async function openContext(
     await openMetadata({ root, content, driver: snapshots, keeps, spare: () => ballast.release() }),
   );
   const volumes = await openVolumes({ root: join(root, 'volumes'), table: metadata.volumes });
-  const [runtime, networks] = await Promise.all([
+  const [runtime, networks] = await runtimeAndNetworks(
+    metadata,
     openRuntime({
       runRoot: execRoot,
       ...(options.runtimePath ? { runtimePath: options.runtimePath } : {}),
@@ -130,7 +131,7 @@ async function openContext(
       ...(options.runtimeName ? { runtimeName: options.runtimeName } : {}),
     }),
     startNetworks({ instance, engineID: await engineID(metadata), runRoot: execRoot }, options, networkSpecs(metadata)),
-  ]);
+  );
   held.use(networks);
   held.use(runtime);
   log.info('runtime chosen', { runtime: runtime.info.path, reason: runtime.info.reason });
@@ -215,6 +216,20 @@ async function startNetworks(
   });
   await networks.start(known);
   return networks;
+}
+
+/** Both are opened at once. A root without containers keeps no bridge and no rules of a start that failed. */
+async function runtimeAndNetworks(
+  { containers }: Pick<Metadata, 'containers'>,
+  opening: Promise<Runtime>,
+  starting: Promise<Networks>,
+): Promise<[Runtime, Networks]> {
+  const [runtime, networks] = await Promise.allSettled([opening, starting]);
+  if (runtime.status === 'rejected' && networks.status === 'fulfilled') {
+    if (containers.list().length === 0) await cleanup('networks', () => networks.value.teardown());
+    await networks.value[Symbol.asyncDispose]();
+  }
+  return [await opening, await starting];
 }
 
 /**
