@@ -51,9 +51,9 @@ function buildCacheItem({ ID, Parents, ...rest }: BuildCacheItem, withoutParents
     : { ID, ' Parents': Parents, ...rest };
 }
 
-/** Kinds that were not asked for are left out, where older answers have null. */
+/** Kinds that were not asked for are left out, where older answers have null, and so is a size of zero. */
 function given(lists: Lists): object {
-  return Object.fromEntries(Object.entries(lists).filter(([, list]) => list !== null));
+  return Object.fromEntries(Object.entries(lists).filter(([, value]) => value !== null && value !== 0));
 }
 
 function summaries({ LayersSize, Images, Containers, Volumes, BuildCache }: DiskUsage, items: Partial<Lists>): object {

@@ -46,7 +46,7 @@ test('disk usage: summaries from 1.52 on, lists beside them or inside', async ()
 test('disk usage: kinds that are empty or not asked for', async () => {
   const usage = { LayersSize: 0, Images: [], Containers: null, Volumes: null, BuildCache: null };
   await using daemon = await answers({ 'system.df': async () => usage });
-  assert.deepEqual(await daemon.get('/v1.52/system/df?type=image'), { LayersSize: 0, Images: [], ImageUsage: {} });
+  assert.deepEqual(await daemon.get('/v1.52/system/df?type=image'), { Images: [], ImageUsage: {} });
 });
 
 test('events: old fields until 1.51; the type is what a client asks for', async () => {
