@@ -24,6 +24,7 @@ import { runBuildStep } from './build-step.ts';
 import { keepBuildStep } from './build-step-kept.ts';
 import { joinUlimits } from './containers/container-defaults.ts';
 import type { EngineContext } from './context.ts';
+import { givenAuth } from './given-auth.ts';
 import { collectGarbage } from './images/collect.ts';
 import { hasPlatform, platformOfIndex } from './images/platforms.ts';
 import { findImage, resolveImage } from './images/resolve.ts';
@@ -245,8 +246,7 @@ function hostOf(ctx: EngineContext, options: BuildOptions & Credentials): Builde
       if (imageID.test(reference)) return await builtImage(ctx, reference);
       if (pull || !(await hasPlatform(ctx, reference, platform))) {
         const { domain } = parseReference(reference);
-        const given = options.auths?.[domain] ?? options.auths?.[`https://${domain}`];
-        const auth = given ?? (await options.credentials?.(domain, { signal }));
+        const auth = givenAuth(options.auths, domain) ?? (await options.credentials?.(domain, { signal }));
         await pullInto(ctx, reference, {
           onProgress,
           signal,
