@@ -311,7 +311,8 @@ export interface Execs {
 
 export interface Networks {
   list(options?: { filters?: Filters }): Promise<readonly NetworkInspect[]>;
-  inspect(id: string, options?: { verbose?: boolean; scope?: string }): Promise<NetworkInspect>;
+  /** `status` adds how much of its subnets is in use. */
+  inspect(id: string, options?: { verbose?: boolean; scope?: string; status?: boolean }): Promise<NetworkInspect>;
   create(config: NetworkCreateConfig): Promise<NetworkCreated>;
   /** @throws `permission-denied` while a running container is on it. */
   remove(id: string): Promise<void>;

@@ -111,7 +111,7 @@ export interface NetworkInspect {
   readonly Containers: Readonly<Record<string, NetworkContainer>>;
   readonly Options: StringMap | null;
   readonly Labels: StringMap | null;
-  /** Filled by inspect. */
+  /** Told by an inspect that asks for it. */
   readonly Status?: NetworkStatus;
 }
 

@@ -8,6 +8,7 @@ export function networks(transport: Transport): Networks {
     inspect: (id, options = {}) =>
       transport.json('GET', `/networks/${encodeURIComponent(id)}`, {
         query: { verbose: options.verbose, scope: options.scope },
+        ...(options.status ? { version: '1.52' } : {}),
       }),
     create: (config) => transport.json('POST', '/networks/create', { json: config }),
     remove: (id) => transport.call('DELETE', `/networks/${encodeURIComponent(id)}`),

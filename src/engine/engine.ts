@@ -118,7 +118,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
     },
     networks: {
       list: async (options) => listNetworks(ctx, options),
-      inspect: async (id) => inspectNetwork(ctx, id),
+      inspect: async (id, options) => inspectNetwork(ctx, id, options),
       create: (config) => roomy(() => createNetwork(ctx, config)),
       remove: (id) => removeNetwork(ctx, id),
       connect: (id, config) => connectContainer(ctx, id, config),

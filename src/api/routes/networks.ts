@@ -39,6 +39,7 @@ async function inspect(call: Call): Promise<void> {
   const scope = call.query.text('scope');
   const found = await call.engine.networks.inspect(call.param('id'), {
     verbose,
+    status: !call.before('1.52'),
     ...(scope === undefined ? {} : { scope }),
   });
   call.reply(200, networkInspectFor(call, found));

@@ -29,10 +29,14 @@ export function listNetworks(ctx: EngineContext, options: { filters?: Filters } 
 }
 
 /** By name, ID or unique ID prefix. @throws `not-found` `network x not found`. */
-export function inspectNetwork(ctx: EngineContext, reference: string): NetworkInspect {
+export function inspectNetwork(
+  ctx: EngineContext,
+  reference: string,
+  { status = false }: { status?: boolean } = {},
+): NetworkInspect {
   const network = resolveNetwork(ctx, reference);
   const view = networkView(ctx, network, attachedContainers(ctx, network));
-  return { ...view, Status: networkStatus(ctx, network) };
+  return status ? { ...view, Status: networkStatus(ctx, network) } : view;
 }
 
 function networkStatus(ctx: EngineContext, { id }: NetworkInfo): NetworkStatus {
