@@ -121,6 +121,7 @@ async function openContext(
     await openMetadata({ root, content, driver: snapshots, keeps, spare: () => ballast.release() }),
   );
   const volumes = await openVolumes({ root: join(root, 'volumes'), table: metadata.volumes });
+  const networkOwner = { instance, engineID: await engineID(metadata), runRoot: execRoot };
   const [runtime, networks] = await runtimeAndNetworks(
     metadata,
     openRuntime({
@@ -130,7 +131,7 @@ async function openContext(
       ...(options.runtimes ? { runtimes: options.runtimes } : {}),
       ...(options.runtimeName ? { runtimeName: options.runtimeName } : {}),
     }),
-    startNetworks({ instance, engineID: await engineID(metadata), runRoot: execRoot }, options, networkSpecs(metadata)),
+    startNetworks(networkOwner, options, networkSpecs(metadata)),
   );
   held.use(networks);
   held.use(runtime);

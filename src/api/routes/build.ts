@@ -44,7 +44,7 @@ export function refuseBuildKit(call: Call): void {
 async function buildPosted(call: Call): Promise<void> {
   const { query, signal } = call;
   const doors = requireDoors(call);
-  const options = { ...optionsOf(call) };
+  const options = optionsOf(call);
   if (options.squash) throw new EngineError('not-implemented', 'squash is not supported with version=2');
   const [session, buildID] = [query.text('session'), query.text('buildid')];
   const named = { ...(session === undefined ? {} : { session }), ...(buildID === undefined ? {} : { buildID }) };
