@@ -12,6 +12,8 @@ import type { ScratchRoom } from './types.ts';
 interface RemoteOptions {
   /** An empty folder of the build's own. */
   readonly folder: string;
+  /** Of a repository without its `.git`. */
+  readonly dropsGit: boolean;
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal;
   readonly room: ScratchRoom | undefined;
@@ -29,7 +31,7 @@ export async function remoteContext(remote: string, options: RemoteOptions): Pro
   if (kind === 'local') throw new EngineError('unknown', `remoteURL (${remote}) could not be recognized as URL`);
   if (kind === 'git') {
     const root = await checkOut(parseGitReference(remote), join(options.folder, 'git'), {
-      keepGitDir: true,
+      keepGitDir: !options.dropsGit,
       signal: options.signal,
       makeRoom: options.room?.make,
     });

@@ -182,6 +182,8 @@ export interface ContextFiles {
   readonly synced?: { readonly folder: SyncedFolder; readonly memory: ContextMemory };
   /** A URL or a git repository in its place. */
   readonly remote?: string;
+  /** Of a repository without its `.git`: BuildKit's way, not the classic builder's. */
+  readonly dropsGit?: boolean;
 }
 
 /** A further context: stands in for the stage or image of its name. */

@@ -18,7 +18,7 @@ export class BuildKit implements Disposable {
 
   constructor(host: BuildKitHost) {
     const builds = new RunningBuilds(host, this.#sessions);
-    this.#posted = new PostedBuilds(host, { builds, sessions: this.#sessions });
+    this.#posted = new PostedBuilds(host, builds);
     this.#server = new GrpcServer((router) => {
       controlService(router, host, { builds, sessions: this.#sessions });
       gatewayService(router, host, builds);

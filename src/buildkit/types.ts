@@ -17,7 +17,8 @@ import type { Layout, LayoutWish, OnProgress } from '#transfer';
 export type BuildFiles =
   | { readonly kind: 'folder'; readonly folder: SyncedFolder }
   | { readonly kind: 'tar'; readonly bytes: ByteSource }
-  | { readonly kind: 'remote'; readonly url: string };
+  /** `keepsGit`: of a repository its `.git` is wanted, too. */
+  | { readonly kind: 'remote'; readonly url: string; readonly keepsGit: boolean };
 
 export interface BuildWish {
   readonly files: BuildFiles;

@@ -91,7 +91,7 @@ function inputOf(ctx: EngineContext, wish: BuildWish): BuildInput {
 function contextFiles({ contextMemory: memory }: EngineContext, files: BuildFiles): ContextFiles {
   if (files.kind === 'tar') return { context: files.bytes };
   const nothing = { context: fromBytes() };
-  if (files.kind === 'remote') return { ...nothing, remote: files.url };
+  if (files.kind === 'remote') return { ...nothing, remote: files.url, dropsGit: !files.keepsGit };
   return { ...nothing, synced: { folder: files.folder, memory } };
 }
 

@@ -79,6 +79,7 @@ function makeRepository(folder: string): void {
   git('init', '-q', '-b', 'main');
   writeFileSync(join(folder, 'sub/file'), 'first');
   writeFileSync(join(folder, 'Dockerfile'), 'FROM base\nCOPY sub/file /x\nRUN echo "> $(cat /x)"\n');
+  writeFileSync(join(folder, 'Dockerfile.all'), 'FROM base\nCOPY . /all\n');
   git('add', '.');
   git('commit', '-q', '-m', 'first');
   git('tag', 'v1');
@@ -219,6 +220,28 @@ test('a context by URL: an archive, a lone Dockerfile, a repository; and what is
     assert.match(await ask(`${url}/nosuch`), /"error downloading remote context .*status 404.*404$/s);
     assert.match(await ask('nothing'), /"remoteURL \(nothing\) could not be recognized as URL".*500$/s);
   }));
+
+test(
+  'a repository as a context: the classic builder keeps its .git, BuildKit drops it unless it is asked for',
+  gitOnly,
+  (t) =>
+    withWeb(t, async ({ docker, daemon, url }) => {
+      const api = apiOf(daemon.host);
+      const remote = encodeURIComponent(`${url}/repository/.git`);
+      const kept = async (query: string) => {
+        const path = `/v1.51/build?remote=${remote}&dockerfile=Dockerfile.all&t=all&networkmode=none${query}`;
+        const { text } = await api('POST', path);
+        assert.match(text, /moby\.image\.id|Successfully tagged/, text);
+        return (await docker.ok('run', '--rm', '--network=none', 'all', 'ls', '-A', '/all')).includes('.git');
+      };
+      const wish = (value: string) =>
+        `&buildargs=${encodeURIComponent(`{"BUILDKIT_CONTEXT_KEEP_GIT_DIR":"${value}"}`)}`;
+      assert.equal(await kept(''), true);
+      assert.equal(await kept('&version=2'), false);
+      assert.equal(await kept(`&version=2${wish('1')}`), true);
+      assert.equal(await kept(`&version=2${wish('0')}`), false);
+    }),
+);
 
 test('import from a URL', (t) =>
   withWeb(t, async ({ docker, url }) => {

@@ -5,7 +5,6 @@ import { ExportAttributes } from '../export/attributes.ts';
 import { exportVertex } from '../export/export-vertex.ts';
 import type { ExportParts } from '../export/types.ts';
 import type { SolveRequest } from '../proto/control_pb.ts';
-import { credentialsOf } from '../session/credentials.ts';
 
 /** Where the image goes that is to be a cache for others. */
 export interface CacheExport {
@@ -39,6 +38,9 @@ function registryExport(attributes: Readonly<Record<string, string>>): CacheExpo
   if (compression === 'none') {
     throw new EngineError('not-implemented', 'registry cache: layers are pushed as gzip or zstd, not uncompressed');
   }
+  if (read.forcesCompression()) {
+    throw new EngineError('not-implemented', 'registry cache: force-compression is not supported');
+  }
   const mayFail = read.flag('ignore-error') ?? false;
   read.end();
   return { reference, compression, mayFail };
@@ -56,7 +58,7 @@ export async function exportCaches(
     try {
       await status.during(vertex, async () => {
         if (isIndex) throw new EngineError('not-implemented', 'a cache of several platforms is not supported');
-        const auth = await credentialsOf(await build.session())(parseReference(reference).domain, { signal });
+        const auth = await build.credentials(parseReference(reference).domain, { signal });
         const onProgress = status.progressOf(vertex.digest);
         const how = { onProgress, signal, ...(auth ? { auth } : {}), ...(compression ? { compression } : {}) };
         await status.duringPart(vertex.digest, `pushing ${reference}`, () => host.pushCache(image.id, reference, how));

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
+import type { AuthConfig } from '#api-types';
 import { EngineError } from '#errdefs';
 import type { Digest, Platform } from '#oci';
+import type { ByteSource } from '#streams';
 import { exportCaches, plannedCacheExports } from '../cache/index.ts';
 import { plannedExports, runExports } from '../export/index.ts';
 import { runFrontend } from '../frontend/index.ts';
 import type { SolveRequest } from '../proto/control_pb.ts';
 import type { Definition } from '../proto/ops_pb.ts';
 import type { ClientSession } from '../session/client-session.ts';
+import { credentialsOf } from '../session/credentials.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { StatusFeed } from '../status/feed.ts';
 import { VertexStatus } from '../status/vertex-status.ts';
@@ -16,6 +19,14 @@ import { requireSupported } from './supported.ts';
 export interface BuiltImage {
   readonly id: Digest;
   readonly platform: Platform;
+}
+
+/** What a build brings with it that comes by one call, in place of a client that serves. */
+export interface PostedFiles {
+  /** A tar; read once. */
+  readonly body: ByteSource;
+  /** By the names of registries. */
+  readonly auths: Readonly<Record<string, AuthConfig>>;
 }
 
 /** What one call of a frontend came to. */
@@ -47,6 +58,7 @@ export class RunningBuild {
   readonly feed = new StatusFeed();
   readonly status = new VertexStatus(this.feed);
   readonly signal: AbortSignal;
+  readonly posted: PostedFiles | undefined;
   readonly #host: BuildKitHost;
   readonly #sessions: Sessions;
   readonly #results = new Map<string, Solved>();
@@ -56,10 +68,14 @@ export class RunningBuild {
   /** The last one, which is mostly the only one. */
   #call: FrontendCall | undefined;
 
-  constructor(request: SolveRequest, parts: { host: BuildKitHost; sessions: Sessions; signal: AbortSignal }) {
+  constructor(
+    request: SolveRequest,
+    parts: { host: BuildKitHost; sessions: Sessions; signal: AbortSignal; posted?: PostedFiles },
+  ) {
     this.ref = request.ref;
     this.request = request;
     this.signal = parts.signal;
+    this.posted = parts.posted;
     this.#host = parts.host;
     this.#sessions = parts.sessions;
     this.#returned.promise.catch(() => {});
@@ -69,6 +85,16 @@ export class RunningBuild {
   /** The build's own session, where its files and secrets are, or another one. @throws `not-found` */
   async session(id = this.request.session): Promise<ClientSession> {
     return await this.#sessions.get(id, { signal: this.signal });
+  }
+
+  /** The client's, for a registry by the name that images have it under; undefined where it has none. */
+  async credentials(registry: string, { signal }: { signal: AbortSignal }): Promise<AuthConfig | undefined> {
+    return this.hasSession ? await credentialsOf(await this.session(), registry, { signal }) : undefined;
+  }
+
+  /** Whether there is somebody to ask for files, secrets and credentials. */
+  get hasSession(): boolean {
+    return this.request.session !== '';
   }
 
   /** To the end; answers what the client is told of the result. */

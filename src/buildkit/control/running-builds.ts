@@ -4,7 +4,7 @@ import type { SolveRequest } from '../proto/control_pb.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { BuildKitHost } from '../types.ts';
 import { BuildHistory } from './history.ts';
-import { RunningBuild } from './running-build.ts';
+import { type PostedFiles, RunningBuild } from './running-build.ts';
 
 /** Clients ask for the status of a build, and call its gateway, before and after they have begun it. */
 const waitMs = 3000;
@@ -23,10 +23,13 @@ export class RunningBuilds {
   }
 
   /** Builds, and answers what the client is told of the result. @throws `already-exists` */
-  async run(request: SolveRequest, { signal }: { signal: AbortSignal }): Promise<Record<string, string>> {
+  async run(
+    request: SolveRequest,
+    call: { readonly signal: AbortSignal; readonly posted?: PostedFiles },
+  ): Promise<Record<string, string>> {
     const { ref } = request;
     if (this.#builds.has(ref)) throw new EngineError('already-exists', `job ID ${ref} exists`);
-    const build = new RunningBuild(request, { host: this.#host, sessions: this.#sessions, signal });
+    const build = new RunningBuild(request, { host: this.#host, sessions: this.#sessions, ...call });
     this.#builds.add(ref, build);
     if (!request.internal) this.history.begin(build);
     try {

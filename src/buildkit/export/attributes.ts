@@ -33,11 +33,15 @@ export class ExportAttributes {
     return names.map(parseReference);
   }
 
+  /** Whether layers that came in another form are to be compressed anew. */
+  forcesCompression(): boolean {
+    return this.flag('force-compression') ?? false;
+  }
+
   /** Undefined where nothing is said, `none` where layers stay as they are. @throws `not-implemented`, `invalid-argument` */
   compression(): Compression | 'none' | undefined {
     const format = this.text('compression');
     const level = this.text('compression-level');
-    this.flag('force-compression');
     if (format === undefined && level === undefined) return undefined;
     if (format === 'uncompressed') return 'none';
     if (format !== undefined && format !== 'gzip' && format !== 'zstd') {

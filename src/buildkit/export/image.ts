@@ -1,7 +1,6 @@
 import { EngineError } from '#errdefs';
 import type { Descriptor } from '#oci';
 import { formatReference, parseReference } from '#reference';
-import { credentialsOf } from '../session/credentials.ts';
 import { ExportAttributes } from './attributes.ts';
 import { exportVertex } from './export-vertex.ts';
 import { encoded } from './layout.ts';
@@ -17,6 +16,7 @@ export const exportImage: Exporter = (attributes, number) => {
   if (compression === 'none' && isPushed) {
     throw new EngineError('not-implemented', 'exporter image: layers are pushed as gzip or zstd, not uncompressed');
   }
+  if (read.forcesCompression()) throw refused('force-compression');
   // Layers are mounted as they are stored: there is nothing to unpack.
   read.flag('unpack');
   read.flag('rewrite-timestamp');
@@ -43,7 +43,7 @@ export const exportImage: Exporter = (attributes, number) => {
       let pushed: Descriptor | undefined;
       for (const name of isPushed ? names : []) {
         const onProgress = status.progressOf(vertex.digest);
-        const auth = await credentialsOf(await build.session())(parseReference(name).domain, { signal });
+        const auth = await build.credentials(parseReference(name).domain, { signal });
         const how = compression && compression !== 'none' ? { compression } : {};
         const push = () => host.push(name, { ...how, onProgress, signal, ...(auth ? { auth } : {}) });
         pushed = await part(`pushing ${name}`, push);

@@ -14,6 +14,8 @@ export function exportLayout(
   const read = new ExportAttributes(format, attributes);
   const references = read.references().map(withDefaultTag);
   const compression = read.compression() ?? { format: 'gzip' };
+  // Here all of them are.
+  read.forcesCompression();
   const ociTypes = read.flag('oci-mediatypes') ?? format === 'oci';
   if (read.flag('tar') === false) {
     throw new EngineError(

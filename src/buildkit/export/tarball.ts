@@ -1,10 +1,9 @@
 import { type PackEntry, packTar } from '#archive';
-import { walkTree } from '#builder';
 import type { ByteSource } from '#streams';
 import { exportVertex } from './export-vertex.ts';
 import { sendBytes } from './file-send.ts';
 import { readTreeAttributes, withTrees } from './result-trees.ts';
-import type { NamedTree } from './tree-list.ts';
+import { type NamedTree, namedNodes } from './tree-list.ts';
 import type { Exporter } from './types.ts';
 
 /** `type=tar`: the files of the result as one tar at the client. */
@@ -29,13 +28,8 @@ export const exportTarball: Exporter = (attributes, number) => {
 /** A second name of a file is a hardlink to its first. */
 async function* membersOf(trees: readonly NamedTree[]): AsyncGenerator<{ entry: PackEntry; body?: ByteSource }> {
   for (const { folder, tree } of trees) {
-    const links = new Map<string, string>();
-    for await (const { path, node } of walkTree(tree, '')) {
-      const shown = folder === '' ? path : path === '' ? folder : `${folder}/${path}`;
-      if (shown === '') continue;
-      const { inode, ...attributes } = node;
-      const first = inode === undefined ? undefined : links.get(inode);
-      if (inode !== undefined && first === undefined) links.set(inode, shown);
+    for await (const { path, shown, node, first } of namedNodes({ folder, tree })) {
+      const { inode: _inode, ...attributes } = node;
       if (first !== undefined) {
         yield { entry: { ...attributes, path: shown, type: 'hardlink', linkPath: first } };
         continue;

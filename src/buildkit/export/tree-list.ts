@@ -25,22 +25,41 @@ export interface NamedTree {
  */
 export async function* listTrees(trees: readonly NamedTree[]): AsyncGenerator<ListedFile> {
   for (const { folder, tree } of [...trees].sort((a, b) => (a.folder < b.folder ? -1 : 1))) {
-    const links = new Map<string, string>();
-    if (folder !== '') yield { path: '', tree, sizeBytes: 0, stat: { path: folder, mode: modeBits.folder + 0o755 } };
-    for await (const { path, node } of walkTree(tree, '')) {
-      if (path === '') continue;
-      const shown = (folder === '' ? '' : `${folder}/`) + text(path);
-      const first = node.inode === undefined ? undefined : links.get(node.inode);
-      if (node.inode !== undefined && first === undefined) links.set(node.inode, shown);
+    for await (const { path, shown, node, first } of namedNodes({ folder, tree })) {
+      if (path === '') {
+        yield { path, tree, sizeBytes: 0, stat: { path: folder, mode: modeBits.folder + 0o755 } };
+        continue;
+      }
       const xattrs = Object.fromEntries(await tree.xattrs(path));
       const isContent = node.type === 'file' && first === undefined;
       yield {
         path,
         tree,
         sizeBytes: isContent ? node.sizeBytes : 0,
-        stat: { ...statOf(shown, node), ...(first === undefined ? {} : { linkName: first }), xattrs },
+        stat: { ...statOf(text(shown), node), ...(first === undefined ? {} : { linkName: text(first) }), xattrs },
       };
     }
+  }
+}
+
+interface NamedNode {
+  /** In its tree. */
+  readonly path: string;
+  /** In the result. */
+  readonly shown: string;
+  readonly node: TreeNode;
+  /** Of a file that has been named before, that name. */
+  readonly first: string | undefined;
+}
+
+/** Every file of a tree by its name in the result, folders first; the top of the tree only where it is a folder there. */
+export async function* namedNodes({ folder, tree }: NamedTree): AsyncGenerator<NamedNode> {
+  const links = new Map<string, string>();
+  for await (const { path, node } of walkTree(tree, '')) {
+    const shown = folder === '' ? path : path === '' ? folder : `${folder}/${path}`;
+    const first = node.inode === undefined ? undefined : links.get(node.inode);
+    if (node.inode !== undefined && first === undefined) links.set(node.inode, shown);
+    if (shown !== '') yield { path, shown, node, first };
   }
 }
 

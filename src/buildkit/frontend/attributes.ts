@@ -15,6 +15,8 @@ export interface DockerfileSource {
   readonly remote?: string;
   /** Of what the remote has, only this folder. */
   readonly subdirectory?: string;
+  /** Of a repository its `.git` is wanted, too. */
+  readonly keepsGit: boolean;
   /** The Dockerfile is the client's also where the context is not. */
   readonly isOwnDockerfile: boolean;
 }
@@ -66,6 +68,7 @@ const settings: Readonly<Record<string, Change>> = {
 };
 
 const folderSession = 'local-sessionid:';
+const keepGit = 'build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR';
 
 /** Read elsewhere, or said of the files alone: where they are from is for provenance, which is not made. */
 const others = [
@@ -137,6 +140,7 @@ function sourceOf(attributes: Attributes): DockerfileSource {
     context: 'context',
     dockerfile: attributes['dockerfilekey'] || 'dockerfile',
     filename: attributes['filename'] || 'Dockerfile',
+    keepsGit: parseBool(attributes[keepGit] ?? 'false') ?? false,
     isOwnDockerfile: remote === undefined || attributes['dockerfilekey'] !== undefined,
     ...(remote ? { remote } : {}),
     ...(subdirectory ? { subdirectory } : {}),

@@ -26,7 +26,7 @@ export async function namedFiles(
     case 'git':
     case 'http':
     case 'https':
-      return { kind: 'remote', url: text };
+      return { kind: 'remote', url: text, keepsGit: false };
     case 'local': {
       const session = await holderOf(what);
       const ignore = await readFiles(
@@ -39,7 +39,7 @@ export async function namedFiles(
       return { kind: 'folder', folder: clientFolder(session, { name: what, excludes }, loading) };
     }
     default:
-      if (/^git@/.test(text)) return { kind: 'remote', url: text };
+      if (/^git@/.test(text)) return { kind: 'remote', url: text, keepsGit: false };
       throw new EngineError('not-implemented', `unsupported context source ${kind} for ${contextName(name)}`);
   }
 }

@@ -3,8 +3,7 @@ import { EngineError } from '#errdefs';
 import type { FrontendCall, RunningBuild } from '../control/running-build.ts';
 import { clientFolder } from '../session/client-folder.ts';
 import type { FolderHolder } from '../session/client-session.ts';
-import { credentialsOf } from '../session/credentials.ts';
-import { handedOverBy } from '../session/handed-over.ts';
+import { handedOverBy, nothingHandedOver } from '../session/handed-over.ts';
 import { isUpload, upload } from '../session/upload.ts';
 import type { BuildFiles, BuildWish } from '../types.ts';
 import type { DecodedAttributes, DockerfileSource } from './attributes.ts';
@@ -17,9 +16,8 @@ export async function wishOf(
   { options, source, contexts, folderSessions }: DecodedAttributes,
   { inputs }: FrontendCall,
 ): Promise<BuildWish> {
-  const session = await build.session();
   const holderOf: FolderHolder = async (folder) => await build.session(folderSessions.get(folder));
-  const { signal, status } = build;
+  const { signal, status, posted } = build;
   const read = source.isOwnDockerfile ? await readDockerfile(holderOf, source, { signal, status }) : undefined;
   const named = [...contexts].map(async ([name, text]) => {
     return [name, await namedFiles({ name, text, inputs }, holderOf, { signal, status })] as const;
@@ -28,9 +26,9 @@ export async function wishOf(
     files: await filesOf(build, holderOf, source, read),
     contexts: new Map(await Promise.all(named)),
     ...(read ? { dockerfileText: textOf(read, source) } : {}),
-    handedOver: handedOverBy(session),
-    credentials: credentialsOf(session),
-    options: { ...options, dockerfile: source.filename },
+    handedOver: build.hasSession ? handedOverBy(await build.session()) : nothingHandedOver,
+    credentials: (registry, { signal: within }) => build.credentials(registry, { signal: within }),
+    options: { ...options, ...(posted ? { auths: posted.auths } : {}), dockerfile: source.filename },
     onStatus: status.on,
     onBuilt: (image) => build.hold(image),
     signal,
@@ -40,10 +38,10 @@ export async function wishOf(
 async function filesOf(
   build: RunningBuild,
   holderOf: FolderHolder,
-  { remote, context, subdirectory }: DockerfileSource,
+  { remote, context, subdirectory, keepsGit }: DockerfileSource,
   read: ReadDockerfile | undefined,
 ): Promise<BuildFiles> {
-  const { status, signal } = build;
+  const { status, signal, posted } = build;
   if (remote === undefined) {
     const session = await holderOf(context);
     const loading = status.later(contextVertex, 'transferring context:');
@@ -55,7 +53,8 @@ async function filesOf(
   if (subdirectory !== undefined) {
     throw new EngineError('not-implemented', 'the frontend attribute contextsubdir is not supported');
   }
-  if (!isUpload(remote)) return { kind: 'remote', url: remote };
+  if (!isUpload(remote)) return { kind: 'remote', url: remote, keepsGit };
+  if (posted) return { kind: 'tar', bytes: posted.body };
   status.later(namedVertex(`upload ${remote}`), 'transferring context:');
   return { kind: 'tar', bytes: upload(await build.session(), remote, signal) };
 }

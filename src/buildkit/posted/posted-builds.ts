@@ -6,27 +6,25 @@ import { EngineError, kindOf } from '#errdefs';
 import { familiarString, parseReference, withDefaultTag } from '#reference';
 import type { RunningBuilds } from '../control/running-builds.ts';
 import { SolveRequestSchema, StatusResponseSchema } from '../proto/control_pb.ts';
-import type { Sessions } from '../session/sessions.ts';
 import type { StatusUpdate } from '../status/feed.ts';
 import type { BuildKitHost } from '../types.ts';
 import { attributesOf } from './posted-attributes.ts';
-import { PostedSession } from './posted-session.ts';
 
 /** Where clients say that the context is a folder of their session. */
 const ofSession = 'client-session';
+/** What frontends are told where it is the body of the call. */
+const ofBody = 'http://buildkit-session/body';
 
 /** Builds that come by `POST /build?version=2`: BuildKit's, with its progress inside a classic stream of messages. */
 export class PostedBuilds {
   readonly #host: BuildKitHost;
   readonly #builds: RunningBuilds;
-  readonly #sessions: Sessions;
   /** By the IDs that their clients made up. */
   readonly #running = new Map<string, AbortController>();
 
-  constructor(host: BuildKitHost, { builds, sessions }: { builds: RunningBuilds; sessions: Sessions }) {
+  constructor(host: BuildKitHost, builds: RunningBuilds) {
     this.#host = host;
     this.#builds = builds;
-    this.#sessions = sessions;
   }
 
   /** As dockerd answers: `moby.buildkit.trace` carries a StatusResponse each, `moby.image.id` the result. */
@@ -35,13 +33,7 @@ export class PostedBuilds {
     if (buildID) this.#running.set(buildID, abort);
     const both = AbortSignal.any([abort.signal, ...(signal ? [signal] : [])]);
     try {
-      if (session) {
-        if (options.remote === undefined) throw bodyBesideSession();
-        yield* this.#run(options, { session, remote: options.remote === ofSession ? undefined : options.remote }, both);
-        return;
-      }
-      using own = new PostedSession(this.#sessions, { body, auths: options.auths ?? {} });
-      yield* this.#run(options, { session: own.id, remote: options.remote ?? own.url }, both);
+      yield* this.#run({ body, options, session: session ?? '' }, both);
     } catch (error) {
       if (abort.signal.aborted) throw new EngineError('canceled', 'context canceled', { cause: error });
       throw new EngineError(kindOf(error), failureText(error), { cause: error });
@@ -56,11 +48,11 @@ export class PostedBuilds {
   }
 
   async *#run(
-    options: BuildOptions,
-    { session, remote }: { session: string; remote: string | undefined },
+    { body, options, session }: Pick<PostedBuild, 'body' | 'options'> & { readonly session: string },
     signal: AbortSignal,
   ): AsyncGenerator<ProgressMessage> {
     const ref = randomBytes(16).toString('hex');
+    const remote = options.remote === ofSession ? undefined : (options.remote ?? ofBody);
     const request = create(SolveRequestSchema, {
       ref,
       session,
@@ -68,7 +60,8 @@ export class PostedBuilds {
       frontendAttributes: attributesOf(options, remote, this.#host.hostGateway),
       exporters: [{ type: 'moby', attributes: namesOf(options) }],
     });
-    const answer = this.#builds.run(request, { signal });
+    const posted = { body, auths: options.auths ?? {} };
+    const answer = this.#builds.run(request, { signal, posted });
     // Told below; meanwhile a build that fails early must not be nobody's.
     answer.catch(() => {});
     const { feed } = await this.#builds.get(ref, { signal });
@@ -87,8 +80,4 @@ function namesOf({ t = [] }: BuildOptions): Record<string, string> {
 function traceOf(update: StatusUpdate): ProgressMessage {
   const bytes = toBinary(StatusResponseSchema, create(StatusResponseSchema, update));
   return { id: 'moby.buildkit.trace', aux: Buffer.from(bytes).toString('base64') };
-}
-
-function bodyBesideSession(): EngineError {
-  return new EngineError('not-implemented', 'a context in the body beside a session is not supported');
 }

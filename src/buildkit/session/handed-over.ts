@@ -38,6 +38,17 @@ export function handedOverBy(session: ClientSession): HandedOver {
   };
 }
 
+/** Where there is no client to ask. */
+export const nothingHandedOver: HandedOver = {
+  secret: async () => undefined,
+  requireAgent: async (id) => {
+    throw noAgent(id);
+  },
+  connectAgent: async (id) => {
+    throw noAgent(id);
+  },
+};
+
 async function fromSocket(socket: Duplex, stream: PeerStream): Promise<void> {
   for await (const data of socket as AsyncIterable<Buffer>) {
     await stream.send(toBinary(BytesMessageSchema, create(BytesMessageSchema, { data })));
