@@ -6,6 +6,8 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { HttpClient, parseHost } from '#http';
 import { readAll } from '#streams';
 import { type StatusResponse, StatusResponseSchema } from '../../src/buildkit/proto/control_pb.ts';
+import { Secrets } from '../../src/buildkit/proto/secrets_pb.ts';
+import { BuildKitClient } from '../support/buildkit-client.ts';
 import { containerSetup } from './containers-fixture.ts';
 import { tarOf } from './images-fixture.ts';
 
@@ -50,6 +52,18 @@ test('builds with BuildKit by one call', async (t) => {
     for (const name of ['one:1', 'two:latest'])
       assert.equal((await docker.ok('image', 'inspect', '-f', '{{.Id}}', name)).trim(), ID);
     assert.deepEqual((await post(files, `q=1&buildargs=${args}`)).lines, [{ stream: `${ID}\n` }]);
+  });
+
+  await t.test('a session beside the body hands over what the body has not', async () => {
+    await using asking = await BuildKitClient.connect(daemon.host);
+    const session = await asking.serve([Secrets], (router) => {
+      router.service(Secrets, { getSecret: () => ({ data: Buffer.from('hush') }) });
+    });
+    const step = 'RUN --mount=type=secret,id=s,target=/s echo "$(cat /a) and $(cat /s)"';
+    const files = { Dockerfile: `FROM base\nCOPY a /a\n${step}\n`, a: 'the body' };
+    const { lines, told } = await post(files, `session=${session}`);
+    assert.equal(lines.at(-1)!.id, 'moby.image.id', JSON.stringify(lines.at(-1)));
+    assert.match(output(told), /the body and hush\n/);
   });
 
   await t.test('what fails is told as BuildKit tells it', async () => {
