@@ -2,6 +2,7 @@
  * The content store: blobs by digest under `content/blobs/<alg>/<hex>`, verified and resumable writers.
  * Knows nothing of images, layers or SQLite; imports errdefs, streams, files, concurrency, oci.
  */
+export { hashFile } from './hashing.ts';
 export {
   decodeRecipe,
   encodeRecipe,

@@ -113,8 +113,8 @@ export class Uploads implements AsyncDisposable {
     const receiving = this.#sessions.get(id);
     if (receiving) receiving.receiving = exchange.request;
     try {
-      const left = maxBlobBytes - upload.sizeBytes;
-      await upload.append(counted(limited(exchange.request, left, maxBlobBytes), receiving));
+      const arrival = { receiving, sizeBytes: upload.sizeBytes, maxBytes: maxBlobBytes };
+      await upload.append(arriving(exchange.request, arrival));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.#sessions.delete(id);
@@ -224,16 +224,17 @@ async function isSilent(session: Session, maxLooks: number): Promise<boolean> {
   return silent >= silentLooks;
 }
 
-async function* counted(source: ByteSource, session: Session | undefined): AsyncGenerator<Uint8Array> {
-  for await (const chunk of source) {
-    if (session) session.arrivedBytes += chunk.byteLength;
-    yield chunk;
-  }
+interface Arrival {
+  readonly receiving: Session | undefined;
+  readonly sizeBytes: number;
+  readonly maxBytes: number;
 }
 
-async function* limited(source: ByteSource, leftBytes: number, maxBytes: number): AsyncGenerator<Uint8Array> {
-  let left = leftBytes;
+/** Counted, and no more than a blob may have. */
+async function* arriving(source: ByteSource, { receiving, sizeBytes, maxBytes }: Arrival): AsyncGenerator<Uint8Array> {
+  let left = maxBytes - sizeBytes;
   for await (const chunk of source) {
+    if (receiving) receiving.arrivedBytes += chunk.byteLength;
     left -= chunk.byteLength;
     if (left < 0) throw new ApiError('SIZE_INVALID', `blob is larger than ${maxBytes} bytes`, { status: 413 });
     yield chunk;

@@ -39,7 +39,7 @@ export interface BlobStore {
 /** Bytes on their way in. Not safe for concurrent calls, but for `read`. */
 export interface Upload {
   readonly sizeBytes: number;
-  /** Appends what arrives; when the source breaks, what came before stays. */
+  /** Appends what arrives, and takes the chunks for its own: their memory may be gone afterwards. When the source breaks, what came before stays. */
   append(source: ByteSource): Promise<void>;
   /** What has been appended, from `offset`; at most `length` bytes, none at the end. Works until commit or abort. */
   read(offset: number, length: number): Promise<Uint8Array>;

@@ -1,17 +1,15 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
+import { hashFile } from '#content';
 import { EngineError, isErrno } from '#errdefs';
 import { removeIfPresent } from '#files';
 import { type Digest, type DigestAlgorithm, digestAlgorithm, parseDigest } from '#oci';
 import type { ByteSource } from '#streams';
 import type { Upload } from './blob-store.ts';
 import type { HashThreads } from './hash-threads.ts';
-import { sharedChunks } from './shared-chunks.ts';
 import { UploadHash } from './upload-hash.ts';
 
-const readChunkBytes = 1 << 20;
-const writeChunkBytes = 1 << 20;
+/** Chunks that arrived are written together, while as many more arrive. */
+const writeBytes = 256 << 10;
 const writebackBytes = 16 << 20;
 
 /** Where finished blobs go. */
@@ -22,7 +20,7 @@ export interface Places {
   readonly hashing: HashThreads;
 }
 
-/** An upload as a file that grows, hashed on the way. */
+/** An upload as a file that grows, hashed behind the writing. */
 export class FileUpload implements Upload {
   readonly #file: FileHandle;
   readonly #path: string;
@@ -31,7 +29,6 @@ export class FileUpload implements Upload {
   readonly #hash: UploadHash;
   #sizeBytes = 0;
   #dirtyBytes = 0;
-  #isHashRight = true;
   #writeback: Promise<void> | undefined;
 
   private constructor(file: FileHandle, path: string, algorithm: DigestAlgorithm, places: Places) {
@@ -39,14 +36,13 @@ export class FileUpload implements Upload {
     this.#path = path;
     this.#places = places;
     this.#algorithm = algorithm;
-    this.#hash = new UploadHash(algorithm, places.hashing);
+    this.#hash = new UploadHash({ file, path }, algorithm, places.hashing);
   }
 
   static async begin(path: string, algorithm: DigestAlgorithm, places: Places): Promise<FileUpload> {
     return new FileUpload(await open(path, 'wx+', 0o600), path, algorithm, places);
   }
 
-  /** What is there is hashed anew: an earlier process took its hash with it. */
   static async resume(path: string, algorithm: DigestAlgorithm, places: Places): Promise<FileUpload | undefined> {
     let file: FileHandle;
     try {
@@ -56,10 +52,7 @@ export class FileUpload implements Upload {
       throw error;
     }
     const upload = new FileUpload(file, path, algorithm, places);
-    for await (const chunk of sharedChunks(bytesOf(path), writeChunkBytes)) {
-      await upload.#hash.update(chunk);
-      upload.#sizeBytes += chunk.byteLength;
-    }
+    upload.#grow((await file.stat()).size);
     return upload;
   }
 
@@ -68,36 +61,44 @@ export class FileUpload implements Upload {
   }
 
   async append(source: ByteSource): Promise<void> {
-    let failure: { error: unknown } | undefined;
-    const arrived = untilFailure(source, (error) => {
-      failure = { error };
-    });
-    for await (const chunk of sharedChunks(arrived, writeChunkBytes)) await this.#write(chunk);
-    if (failure) throw failure.error;
-  }
-
-  /** Written by one thread while another hashes. */
-  async #write(chunk: Uint8Array): Promise<void> {
-    const writing = this.#writeAt(chunk, this.#sizeBytes);
-    const [written, hashed] = await Promise.allSettled([writing, this.#hash.update(chunk)]);
+    let waiting: Uint8Array[] = [];
+    let waitingBytes = 0;
+    let writing = Promise.resolve();
+    const flush = async () => {
+      await writing;
+      writing = this.#write(waiting, waitingBytes);
+      // Whoever comes next awaits it.
+      writing.catch(() => {});
+      waiting = [];
+      waitingBytes = 0;
+    };
     try {
-      if (written.status === 'rejected') throw written.reason;
-      if (hashed.status === 'rejected') throw hashed.reason;
-    } catch (error) {
-      // The hash is ahead of the file from here on.
-      this.#isHashRight = false;
-      throw error;
+      for await (const chunk of source) {
+        waiting.push(chunk);
+        waitingBytes += chunk.byteLength;
+        if (waitingBytes >= writeBytes) await flush();
+      }
+    } finally {
+      if (waitingBytes > 0) await flush();
+      await writing;
     }
-    this.#sizeBytes += chunk.byteLength;
-    this.#startWriteback(chunk.byteLength);
   }
 
-  async #writeAt(chunk: Uint8Array, offset: number): Promise<void> {
-    for (let written = 0; written < chunk.byteLength; ) {
-      const left = chunk.byteLength - written;
-      const { bytesWritten } = await this.#file.write(chunk, written, left, offset + written);
-      written += bytesWritten;
+  async #write(chunks: readonly Uint8Array[], sizeBytes: number): Promise<void> {
+    const { bytesWritten } = await this.#file.writev(chunks, this.#sizeBytes);
+    this.#grow(bytesWritten);
+    if (bytesWritten === sizeBytes) {
+      for (const chunk of chunks) giveBack(chunk);
+      return;
     }
+    // A disk that is full takes a part, and says why when asked for the rest.
+    await this.#write([Buffer.concat(chunks).subarray(bytesWritten)], sizeBytes - bytesWritten);
+  }
+
+  #grow(byBytes: number): void {
+    this.#sizeBytes += byBytes;
+    this.#hash.reach(this.#sizeBytes);
+    this.#startWriteback(byBytes);
   }
 
   /** While the rest still arrives, so that the sync at the end has little left to do. */
@@ -121,11 +122,11 @@ export class FileUpload implements Upload {
   }
 
   async digest(algorithm: DigestAlgorithm): Promise<Digest> {
-    if (algorithm === this.#algorithm && this.#isHashRight)
-      return parseDigest(`${algorithm}:${await this.#hash.digest()}`);
-    const hash = createHash(algorithm);
-    for await (const chunk of bytesOf(this.#path)) hash.update(chunk);
-    return parseDigest(`${algorithm}:${hash.digest('hex')}`);
+    const hex =
+      algorithm === this.#algorithm
+        ? await this.#hash.digest(this.#sizeBytes)
+        : (await hashFile(this.#file, algorithm, this.#sizeBytes)).digest('hex');
+    return parseDigest(`${algorithm}:${hex}`);
   }
 
   async commit(digest: Digest): Promise<void> {
@@ -153,15 +154,10 @@ export class FileUpload implements Upload {
   }
 }
 
-async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
-  yield* createReadStream(path, { highWaterMark: readChunkBytes });
-}
-
-/** Ends where the source breaks, so that the bytes held back for joining are written before the failure is told. */
-async function* untilFailure(source: ByteSource, onFailure: (error: unknown) => void): AsyncGenerator<Uint8Array> {
-  try {
-    yield* source;
-  } catch (error) {
-    onFailure(error);
-  }
+/**
+ * Memory that is this chunk's alone goes at once: V8 sees a small object, and would collect everything for each 20 MB that hang on such ones, which
+ * takes as long as receiving them.
+ */
+function giveBack({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }

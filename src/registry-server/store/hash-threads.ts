@@ -4,93 +4,118 @@ import { workerEntry } from '#concurrency';
 import { EngineError } from '#errdefs';
 import type { DigestAlgorithm } from '#oci';
 
-/** Each is answered, in order. `bytes` are of memory that both threads see. */
-export type HashOrder = { readonly begin: DigestAlgorithm } | { readonly bytes: Uint8Array } | { readonly tell: true };
-/** The digest so far where it was asked for. */
-export type HashAnswer = string;
+export type HashOrder = { readonly id: number } & (
+  | { readonly begin: DigestAlgorithm; readonly path: string }
+  | { readonly writtenBytes: number; readonly isAsked: boolean }
+  | { readonly end: true }
+);
+/** To who asked; a failure also to who has not yet. */
+export type HashAnswer = { readonly id: number } & ({ readonly hex: string } | { readonly failure: string });
 
-/** More would only take turns. */
+/** A file that a thread hashes behind its writer. */
+export interface HashedFile {
+  /** So many bytes are written, and will not change. */
+  reach(writtenBytes: number): void;
+  /** Of so many bytes, which are all that is written, in hex. */
+  digest(writtenBytes: number): Promise<string>;
+  end(): void;
+}
+
 const maxThreads = availableParallelism();
 const idleMs = 10_000;
 
-/** Threads that hash, for large uploads: each has one for as long as it lasts. */
+/** Threads that hash files which are still being written, as many as there are cores. */
 export class HashThreads {
-  readonly #idle: { thread: HashThread; timer: NodeJS.Timeout }[] = [];
-  #busy = 0;
+  readonly #threads: HashThread[] = [];
 
-  /** Undefined while all are taken: who asked hashes in his own thread. */
-  take(algorithm: DigestAlgorithm): HashThread | undefined {
-    if (this.#busy >= maxThreads) return undefined;
-    this.#busy++;
-    const idle = this.#idle.pop();
-    if (idle) clearTimeout(idle.timer);
-    const thread = idle?.thread ?? new HashThread();
-    void thread.begin(algorithm);
-    return thread;
-  }
-
-  /** A thread that was taken, in whatever state. */
-  giveBack(thread: HashThread): void {
-    this.#busy--;
-    if (thread.isDead) return;
-    const entry = { thread, timer: setTimeout(() => this.#end(entry.thread), idleMs).unref() };
-    this.#idle.push(entry);
-  }
-
-  #end(thread: HashThread): void {
-    const at = this.#idle.findIndex((idle) => idle.thread === thread);
-    if (at >= 0) this.#idle.splice(at, 1);
-    thread.end();
+  /** By the thread that has the fewest. */
+  follow(path: string, algorithm: DigestAlgorithm): HashedFile {
+    const quietest = this.#threads.toSorted((a, b) => a.fileCount - b.fileCount)[0];
+    if (quietest && (quietest.fileCount === 0 || this.#threads.length === maxThreads)) {
+      return quietest.follow(path, algorithm);
+    }
+    const thread: HashThread = new HashThread(() => {
+      const at = this.#threads.indexOf(thread);
+      if (at >= 0) this.#threads.splice(at, 1);
+    });
+    this.#threads.push(thread);
+    return thread.follow(path, algorithm);
   }
 }
 
-export class HashThread {
-  readonly #worker = new Worker(workerEntry(import.meta.url, './upload-hash.worker.ts'));
-  readonly #waiting: { resolve: (hex: string) => void; reject: (error: Error) => void }[] = [];
-  isDead = false;
+interface Followed {
+  failure?: string;
+  answer?: PromiseWithResolvers<string>;
+}
 
-  constructor() {
+class HashThread {
+  readonly #worker = new Worker(workerEntry(import.meta.url, './hash.worker.ts'));
+  readonly #files = new Map<number, Followed>();
+  readonly #onGone: () => void;
+  #lastID = 0;
+  #idle: NodeJS.Timeout | undefined;
+
+  /** `onGone`: no more files for it. */
+  constructor(onGone: () => void) {
+    this.#onGone = onGone;
     this.#worker.unref();
-    this.#worker.on('message', (hex: HashAnswer) => this.#waiting.shift()?.resolve(hex));
-    this.#worker.on('error', () => this.#die());
-    this.#worker.on('exit', () => this.#die());
+    this.#worker.on('message', (answer: HashAnswer) => this.#settle(answer));
+    // The exit that follows tells who waits.
+    this.#worker.on('error', () => {});
+    this.#worker.on('exit', () => {
+      onGone();
+      for (const id of this.#files.keys()) this.#settle({ id, failure: 'its thread ended' });
+    });
   }
 
-  /** Forgets what it hashed before. */
-  async begin(algorithm: DigestAlgorithm): Promise<void> {
-    await this.#ask({ begin: algorithm });
+  get fileCount(): number {
+    return this.#files.size;
   }
 
-  /** Answers when the bytes are hashed; they must not change before. */
-  async update(bytes: Uint8Array): Promise<void> {
-    await this.#ask({ bytes });
+  follow(path: string, algorithm: DigestAlgorithm): HashedFile {
+    const id = ++this.#lastID;
+    const file: Followed = {};
+    clearTimeout(this.#idle);
+    this.#files.set(id, file);
+    this.#order({ id, begin: algorithm, path });
+    return {
+      reach: (writtenBytes) => this.#order({ id, writtenBytes, isAsked: false }),
+      digest: (writtenBytes) => {
+        if (file.failure !== undefined) return Promise.reject(failed(file.failure));
+        file.answer = Promise.withResolvers();
+        this.#order({ id, writtenBytes, isAsked: true });
+        return file.answer.promise;
+      },
+      end: () => this.#end(id),
+    };
   }
 
-  /** The digest so far, in hex. */
-  digest(): Promise<string> {
-    return this.#ask({ tell: true });
-  }
-
-  end(): void {
-    void this.#worker.terminate();
-  }
-
-  #ask(order: HashOrder): Promise<string> {
-    if (this.isDead) return Promise.reject(ended());
-    const answer = Promise.withResolvers<string>();
-    // Who sends many awaits the last.
-    answer.promise.catch(() => {});
-    this.#waiting.push(answer);
+  #order(order: HashOrder): void {
     this.#worker.postMessage(order);
-    return answer.promise;
   }
 
-  #die(): void {
-    this.isDead = true;
-    for (const { reject } of this.#waiting.splice(0)) reject(ended());
+  #settle(answer: HashAnswer): void {
+    const file = this.#files.get(answer.id);
+    if (!file) return;
+    if ('hex' in answer) {
+      file.answer?.resolve(answer.hex);
+      return;
+    }
+    file.failure = answer.failure;
+    file.answer?.reject(failed(answer.failure));
+  }
+
+  #end(id: number): void {
+    if (!this.#files.delete(id)) return;
+    this.#order({ id, end: true });
+    if (this.#files.size > 0) return;
+    this.#idle = setTimeout(() => {
+      this.#onGone();
+      void this.#worker.terminate();
+    }, idleMs).unref();
   }
 }
 
-function ended(): EngineError {
-  return new EngineError('internal', 'hash upload: its thread ended');
+function failed(failure: string): EngineError {
+  return new EngineError('internal', `hash upload: ${failure}`);
 }

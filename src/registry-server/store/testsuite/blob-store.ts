@@ -86,6 +86,19 @@ export function testBlobStore(
     assert.equal(await store.stat(digestOf('half and half')), 13);
   });
 
+  test(`${name}: a large upload goes on in the next process`, async () => {
+    await using opened = await open();
+    const bytes = randomBytes(12 << 20);
+    const upload = await opened.store.beginUpload(key, 'sha256');
+    await upload.append(inPieces(bytes.subarray(0, 7 << 20), 70_001));
+    await upload.suspend();
+    const resumed = await (await opened.reopen()).resumeUpload(key, 'sha256');
+    assert.equal(resumed?.sizeBytes, 7 << 20);
+    await resumed.append(inPieces(bytes.subarray(7 << 20), 70_001));
+    assert.deepEqual(Buffer.from(await resumed.read(7 << 20, 100)), bytes.subarray(7 << 20, (7 << 20) + 100));
+    await resumed.commit(digestOf(bytes));
+  });
+
   test(`${name}: an upload that is given up is gone; an old one is swept, a young one is not`, async () => {
     await using opened = await open();
     const { store } = opened;
@@ -105,7 +118,7 @@ export function testBlobStore(
     const { store } = opened;
     const bytes = Buffer.alloc(3 << 20, 'x');
     const upload = await store.beginUpload(key, 'sha256');
-    await upload.append(fromBytes(bytes));
+    await upload.append(fromBytes(Buffer.from(bytes)));
     const digest = digestOf(bytes);
     await upload.commit(digest);
     const listed = [];
