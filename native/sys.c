@@ -770,6 +770,42 @@ static napi_value do_open_in_root(napi_env env, napi_callback_info info) {
   return fd < 0 ? throw_errno(env, errno, "openat2", path.text) : make_number(env, (double)fd);
 }
 
+/* Not there any more, or no plain way to it. */
+static bool has_vanished(int number) {
+  return number == ENOENT || number == ENOTDIR || number == ELOOP || number == ENXIO;
+}
+
+static napi_value do_read_file_in_root(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  int root, fd;
+  struct path path;
+  struct bytes out;
+  struct stat found;
+  if (!get_args(env, info, 3, args) || !get_fd(env, args[0], &root) || !get_path(env, args[1], "path", &path) ||
+      !get_bytes(env, args[2], "into", &out))
+    return NULL;
+  struct open_how how = {.flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                         .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS};
+  int tries = 0;
+  do {
+    fd = (int)syscall(SYS_openat2, root, path.text, &how, sizeof how);
+  } while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < 128)));
+  if (fd < 0) return has_vanished(errno) ? make_number(env, 0) : throw_errno(env, errno, "openat2", path.text);
+  size_t at = 0;
+  int failed = 0;
+  if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode)) {
+    while (at < out.size) {
+      ssize_t size;
+      RETRY(size, read(fd, out.data + at, out.size - at));
+      if (size < 0) failed = errno;
+      if (size <= 0) break;
+      at += (size_t)size;
+    }
+  }
+  close(fd);
+  return failed != 0 ? throw_errno(env, failed, "read", path.text) : make_number(env, (double)at);
+}
+
 /* The name of something in a folder, one byte per UTF-16 unit: no slash, no NUL. */
 static bool get_name(napi_env env, napi_value value, char (*out)[NAME_MAX + 1]) {
   size_t size;
@@ -1625,6 +1661,7 @@ static const struct {
     {"lremovexattr", do_lremovexattr},
     {"rename2", do_rename2},
     {"openInRoot", do_open_in_root},
+    {"readFileInRoot", do_read_file_in_root},
     {"writeNewFile", do_write_new_file},
     {"copyRange", do_copy_range},
     {"dedupeRange", do_dedupe_range},

@@ -1,4 +1,5 @@
-/** Tasks that live and fail together, keyed locks, limits, long walks in slices, and timed clean-up. Imports errdefs. */
+/** Tasks that live and fail together, keyed locks, limits, long walks in slices, bytes between threads, and timed clean-up. Imports errdefs. */
+export { RingReader, RingWriter } from './byte-ring.ts';
 export { KeyedLock } from './keyed-lock.ts';
 export { Semaphore } from './semaphore.ts';
 export { inSlices } from './slices.ts';

@@ -7,7 +7,6 @@ import {
   packPadding,
   type TimeClamp,
 } from '#archive';
-import { inSlices } from '#concurrency';
 import type { FullStat } from '#sys';
 import { readAttributes, statOf } from './attributes.ts';
 import { withParents } from './changes.ts';
@@ -15,13 +14,10 @@ import { type Compared, compareUpper } from './compare-upper.ts';
 import { isOpaque, type MergedFile } from './merged.ts';
 import { opaqueName, whiteoutPrefix } from './names.ts';
 import type { Attributes } from './tree.ts';
-import type { DiffOptions } from './types.ts';
 import { type Upper, withoutNotes } from './upper.ts';
-import { UpperFiles } from './upper-files.ts';
+import type { UpperFiles } from './upper-files.ts';
 
-/** Chunks handed out; small files are gathered into one. */
-const chunkBytes = 1 << 20;
-/** Up to here a file is read at once: cheaper than the way through the thread pool, and short. */
+/** Up to here a file is read at once. */
 const smallFileBytes = 64 << 10;
 
 /** What a writable layer stands on; `root` is how the chain shows its root folder. */
@@ -30,43 +26,50 @@ export interface DiffBase {
   readonly root: Attributes;
 }
 
+/** Where a layer tar goes. */
+export interface TarSink {
+  write(bytes: Uint8Array): void;
+  /** The next bytes, put there by `read`. */
+  fill(sizeBytes: number, read: (into: Buffer) => void): void;
+}
+
+/** A file too large to be read at once, whose data is to follow before the next step. */
+export interface LargeFile {
+  readonly path: ByteString;
+  readonly sizeBytes: number;
+}
+
 /**
- * A writable layer as a layer tar (image-spec v1.1 layer.md): names in order, numeric owners, whiteouts dated at the epoch, names
+ * Writes a writable layer as a layer tar (image-spec v1.1 layer.md): names in order, numeric owners, whiteouts dated at the epoch, names
  * of one file as hardlinks, sockets left out. A file that changes while it is read is cut or filled with zeros to the size its header says.
+ * A step for each name, which answers a file whose data the caller puts into the sink.
  */
-export async function* diffTar(
+export function* packUpper(
   upper: Upper,
   { below, root }: DiffBase,
-  options: DiffOptions,
-): AsyncGenerator<Uint8Array> {
-  using files = new UpperFiles(upper.root);
-  const packer = new DiffPacker(upper, files, options.clamp);
+  { files, sink, clamp }: { files: UpperFiles; sink: TarSink; clamp: TimeClamp | undefined },
+): Generator<LargeFile | undefined> {
+  const packer = new DiffPacker(upper, files, sink, clamp);
   packer.root(root);
   const walk = compareUpper(upper, below, { strict: true });
-  for await (const item of inSlices(upper.form === 'plain' ? withParents(walk) : walk, options)) {
+  for (const item of upper.form === 'plain' ? withParents(walk) : walk) {
     const large = packer.add(item);
-    if (large !== undefined) {
-      yield* packer.flush();
-      yield* files.readChunks(large.path, large.sizeBytes, options.signal);
-      packer.pad(large.sizeBytes);
-    } else if (packer.pendingBytes >= chunkBytes) {
-      yield* packer.flush();
-    }
+    yield large;
+    if (large !== undefined) packer.pad(large.sizeBytes);
   }
-  packer.end();
-  yield* packer.flush();
+  sink.write(endOfArchive);
 }
 
 class DiffPacker {
   readonly #upper: Upper;
   readonly #files: UpperFiles;
+  readonly #sink: TarSink;
   readonly #clamp: TimeClamp | undefined;
   readonly #links = new Map<bigint, ByteString>();
-  #pending: Uint8Array[] = [];
-  pendingBytes = 0;
 
-  constructor(upper: Upper, files: UpperFiles, clamp: TimeClamp | undefined) {
+  constructor(upper: Upper, files: UpperFiles, sink: TarSink, clamp: TimeClamp | undefined) {
     this.#files = files;
+    this.#sink = sink;
     this.#clamp = clamp;
     this.#upper = upper;
   }
@@ -80,7 +83,7 @@ class DiffPacker {
   }
 
   /** Takes one item; answers a file too large to be read here, whose data is to follow. */
-  add(item: Compared): { path: ByteString; sizeBytes: number } | undefined {
+  add(item: Compared): LargeFile | undefined {
     if (item.kind === 'delete') {
       if (!item.byFolder) this.#header(whiteout(hiding(item.path)));
       return undefined;
@@ -113,35 +116,19 @@ class DiffPacker {
   }
 
   #header(entry: PackEntry): void {
-    this.#push(packHeader(entry));
+    this.#sink.write(packHeader(entry));
   }
 
-  #data(path: ByteString, sizeBytes: number): { path: ByteString; sizeBytes: number } | undefined {
+  #data(path: ByteString, sizeBytes: number): LargeFile | undefined {
     if (sizeBytes > smallFileBytes) return { path, sizeBytes };
-    if (sizeBytes > 0) this.#push(this.#files.readWhole(path, sizeBytes));
+    if (sizeBytes > 0) this.#sink.fill(sizeBytes, (into) => this.#files.readWhole(path, into));
     this.pad(sizeBytes);
     return undefined;
   }
 
   pad(sizeBytes: number): void {
     const zeros = packPadding(sizeBytes);
-    if (zeros.length > 0) this.#push(zeros);
-  }
-
-  end(): void {
-    this.#push(endOfArchive);
-  }
-
-  #push(bytes: Uint8Array): void {
-    this.#pending.push(bytes);
-    this.pendingBytes += bytes.length;
-  }
-
-  *flush(): Generator<Uint8Array> {
-    if (this.pendingBytes === 0) return;
-    yield Buffer.concat(this.#pending, this.pendingBytes);
-    this.#pending = [];
-    this.pendingBytes = 0;
+    if (zeros.length > 0) this.#sink.write(zeros);
   }
 }
 

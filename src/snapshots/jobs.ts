@@ -14,6 +14,7 @@ import type { Job, JobResult } from './protocol.ts';
 import { relocateByRecipes } from './relocate-index.ts';
 import { sameBytes } from './same-bytes.ts';
 import { treeDifferences } from './tree-differences.ts';
+import { packIntoRing } from './upper-tar.ts';
 import { treeUsage } from './usage.ts';
 import { writeOverlayLayer } from './write-overlay.ts';
 import { writePlainLayer } from './write-plain.ts';
@@ -29,6 +30,9 @@ export function runJob(job: Job, abort: AbortFlag): JobResult {
       return unpackOverlay(job, abort);
     case 'unpack-plain':
       return unpackPlain(job, abort);
+    case 'pack-upper':
+      packIntoRing(job, abort);
+      return nothing;
     case 'copy-tree':
       return copy(job, abort);
     case 'remove-tree':

@@ -17,7 +17,6 @@ import {
 } from '#mount';
 import type { ByteSource } from '#streams';
 import { hasChanges, listChanges } from './changes.ts';
-import { diffTar } from './diff-tar.ts';
 import { FolderRemovals } from './folder-removals.ts';
 import type { HeldLayers, LayerStore } from './layer-store.ts';
 import { LayeredDriver, type LayeredDriverOptions } from './layered-driver.ts';
@@ -38,6 +37,7 @@ import type {
   SnapshotDriver,
   SnapshotUsage,
 } from './types.ts';
+import { upperTar } from './upper-tar.ts';
 import { treeUsage } from './usage.ts';
 import { forgetVolatile, type Writable, type WritableFolders } from './writable-folders.ts';
 import { WritableParts } from './writable-parts.ts';
@@ -190,8 +190,12 @@ export class OverlayDriver extends LayeredDriver implements SnapshotDriver {
     if (record.kind === 'view') throw new EngineError('failed-precondition', `diff snapshot ${key}: it is a view`);
     await using layers = await this.layers.hold(record.chain);
     await using writable = await this.#parts.hold(record);
-    const below = this.#below(record, layers);
-    yield* diffTar(this.#parts.upper(writable), { below, root: layers.rootAttributes() }, options);
+    const below = this.#stack(record, layers);
+    yield* upperTar(
+      this.workers,
+      { upper: this.#parts.upper(writable), below, root: layers.rootAttributes() },
+      options,
+    );
   }
 
   /** What a snapshot stands on, top first. */

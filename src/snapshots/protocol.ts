@@ -1,7 +1,9 @@
+import type { TimeClamp } from '#archive';
 import type { ErrorKind } from '#errdefs';
 import type { IndexSource } from './index-layer.ts';
 import type { WhiteoutUse } from './index-whiteouts.ts';
 import type { RelocatedIndex } from './relocate-index.ts';
+import type { UpperToPack } from './upper-tar.ts';
 
 /** Work for a snapshot worker thread: plain values, paths as text. */
 export type Job =
@@ -20,6 +22,12 @@ export type Job =
       readonly isBottom: boolean;
       readonly counts: 'layer' | 'tree';
     }
+  /** Puts the tar of a writable layer into a ring. */
+  | ({
+      readonly kind: 'pack-upper';
+      readonly clamp: TimeClamp | undefined;
+      readonly ring: SharedArrayBuffer;
+    } & UpperToPack)
   | { readonly kind: 'copy-tree'; readonly source: string; readonly target: string }
   | { readonly kind: 'remove-tree'; readonly path: string }
   /** Writes out everything of the file system that `path` is on. */

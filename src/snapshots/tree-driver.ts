@@ -10,7 +10,6 @@ import { writeAttributes } from './attributes.ts';
 import { hasChanges, listChanges, withParents } from './changes.ts';
 import { compareUpper } from './compare-upper.ts';
 import { defaultFolder } from './create.ts';
-import { diffTar } from './diff-tar.ts';
 import { treeOf } from './init-layers.ts';
 import { LayeredDriver, type LayeredDriverOptions } from './layered-driver.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
@@ -33,6 +32,7 @@ import type {
 } from './types.ts';
 import type { UnpackedLayers } from './unpacked-layers.ts';
 import type { Upper } from './upper.ts';
+import { upperTar } from './upper-tar.ts';
 import { writePlainLayer } from './write-plain.ts';
 
 export interface TreeDriverOptions extends LayeredDriverOptions<UnpackedLayers> {
@@ -153,7 +153,8 @@ export class TreeDriver extends LayeredDriver<UnpackedLayers> implements Snapsho
     const { kind, chain } = this.records.get(key);
     if (kind === 'view') throw new EngineError('failed-precondition', `diff snapshot ${key}: it is a view`);
     await using layers = await this.layers.hold(chain);
-    yield* diffTar(this.#upper(key), { below: await this.#below(key), root: layers.rootAttributes() }, options);
+    const below = await this.#foldersBelow(key);
+    yield* upperTar(this.workers, { upper: this.#upper(key), below, root: layers.rootAttributes() }, options);
   }
 
   #upper(key: string): Upper {
@@ -161,9 +162,13 @@ export class TreeDriver extends LayeredDriver<UnpackedLayers> implements Snapsho
   }
 
   async #below(key: string): Promise<MergedFile | undefined> {
+    return mergedRoot((await this.#foldersBelow(key)).map(bytesFromUtf8));
+  }
+
+  async #foldersBelow(key: string): Promise<readonly string[]> {
     const { chain, init } = this.records.get(key);
     const folders = [init === undefined ? undefined : this.inits.path(init), await this.#chainFolder(chain)];
-    return mergedRoot(folders.filter((folder) => folder !== undefined).map(bytesFromUtf8));
+    return folders.filter((folder) => folder !== undefined);
   }
 
   chainFolders(): Promise<null> {

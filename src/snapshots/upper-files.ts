@@ -25,16 +25,9 @@ export class UpperFiles implements Disposable {
     closeSync(this.#rootFd);
   }
 
-  /** The first `sizeBytes`, read at once. */
-  readWhole(path: ByteString, sizeBytes: number): Buffer {
-    const buffer = Buffer.alloc(sizeBytes);
-    using file = this.#open(path);
-    for (let at = 0; file && at < sizeBytes; ) {
-      const size = readSync(file.fd, buffer, at, sizeBytes - at, at);
-      if (size === 0) break;
-      at += size;
-    }
-    return buffer;
+  /** As many of its first bytes as there is room for. */
+  readWhole(path: ByteString, into: Buffer): void {
+    into.fill(0, sys.readFileInRoot(this.#rootFd, bytesOf(path), into));
   }
 
   /** The first `sizeBytes` in chunks. */
@@ -47,6 +40,22 @@ export class UpperFiles implements Disposable {
       const chunk = bytesRead > 0 ? buffer.subarray(0, bytesRead) : buffer.fill(0);
       yield chunk;
       at += chunk.length;
+    }
+  }
+
+  /** The first `sizeBytes` into pieces of memory that `room` gives and `done` takes. Blocking. */
+  readInto(
+    path: ByteString,
+    sizeBytes: number,
+    { room, done }: { room: () => Buffer; done: (bytes: number) => void },
+  ): void {
+    using file = this.#open(path);
+    for (let at = 0; at < sizeBytes; ) {
+      const piece = room().subarray(0, sizeBytes - at);
+      const bytesRead = file ? readSync(file.fd, piece, 0, piece.length, at) : 0;
+      if (bytesRead === 0) piece.fill(0);
+      at += bytesRead || piece.length;
+      done(bytesRead || piece.length);
     }
   }
 

@@ -9,6 +9,8 @@ import type { Job, JobReply, JobResult } from './protocol.ts';
 const maxBulkJobs = 2;
 /** Unmounting does not wait behind layers that are unpacked. */
 const maxUnmounts = 2;
+/** Each waits for whoever takes its tar: never for a place that he may be waiting for himself. */
+const maxPacks = 4;
 /** Nobody waits for files that are already out of sight: one thread at a time leaves the disk to others. */
 const maxRemovals = 1;
 const idleMs = 10_000;
@@ -19,6 +21,7 @@ const maxYoungGenerationSizeMb = 12;
 export class SnapshotWorkers implements AsyncDisposable {
   readonly #bulk = new Semaphore(maxBulkJobs);
   readonly #unmounts = new Semaphore(maxUnmounts);
+  readonly #packs = new Semaphore(maxPacks);
   readonly #removals = new Semaphore(maxRemovals);
   readonly #idle: { worker: Worker; timer: NodeJS.Timeout }[] = [];
   readonly #all = new Set<Worker>();
@@ -44,6 +47,7 @@ export class SnapshotWorkers implements AsyncDisposable {
 
   #placesOf(job: Job): Semaphore {
     if (job.kind === 'unmount') return this.#unmounts;
+    if (job.kind === 'pack-upper') return this.#packs;
     return job.kind === 'remove-tree' ? this.#removals : this.#bulk;
   }
 

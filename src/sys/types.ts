@@ -86,6 +86,11 @@ export interface Sys {
    */
   openInRoot(rootFd: number, path: PathLike, flags: number, mode: number, resolve: number): number;
   /**
+   * Fills `into` with the first bytes of a plain file below the folder `rootFd`, no symlink followed on the way, in one call; answers how many there were,
+   * 0 also when it is no plain file or not there any more.
+   */
+  readFileInRoot(rootFd: number, path: PathLike, into: Uint8Array): number;
+  /**
    * Makes a file in an open folder where there must be none (O_EXCL), writes it whole, and sets owner, mode and times: what takes
    * six calls of Node's in one. `name` is a byte string (one unit per byte) without slashes; the error's `syscall` is the step that failed.
    */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { mountAttr, mountFlags, renameFlags, resolveFlags, sys, umountFlags } from '#sys';
@@ -65,6 +65,27 @@ test('fsMount stacks more layers than mount(2) can name, at paths longer than fs
   await writeFile(join(target!, 'new'), 'new');
   assert.equal(await readFile(join(upper!, 'new'), 'utf8'), 'new');
   sys.umount(target!, 0);
+});
+
+test('readFileInRoot gives the beginning of a plain file, and of nothing else', async (t) => {
+  await using folder = await scratch(t);
+  if (!folder) return;
+  const at = (name: string) => join(folder.path, name);
+  await mkdir(at('inner'));
+  await writeFile(at('inner/file'), 'content');
+  await symlink('inner', at('way'));
+  await symlink('inner/file', at('link'));
+  sys.mknod(at('pipe'), 0o010644, 0, 0);
+  await using root = await open(folder.path, constants.O_RDONLY | constants.O_DIRECTORY);
+  const into = Buffer.alloc(10, '.');
+  const read = (path: string, size = 10) => sys.readFileInRoot(root.fd, path, into.fill('.').subarray(0, size));
+  assert.equal(read('inner/file'), 7);
+  assert.equal(into.toString(), 'content...');
+  assert.equal(read('inner/file', 3), 3);
+  assert.equal(into.toString(), 'con.......');
+  for (const path of ['way/file', 'link', 'pipe', 'inner', 'nowhere', 'inner/file/below'])
+    assert.equal(read(path), 0, path);
+  assert.throws(() => sys.readFileInRoot(-1, 'inner/file', into));
 });
 
 test('a mount that fails says which step, and what the kernel has to say', async (t) => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
@@ -100,6 +101,28 @@ async function diffOf(driver: SnapshotDriver, key: string): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(driver.diff(key)));
 }
 
+/** A line for each entry of a snapshot's diff: path, header, content. */
+async function entriesOf(driver: SnapshotDriver, key: string): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const { body, path, xattrs, headerOffset: _, dataOffset: __, ...header } of readTar(driver.diff(key))) {
+    const content = createHash('sha256');
+    for await (const chunk of body) content.update(chunk);
+    lines.push(`${path} ${JSON.stringify([header, [...xattrs]])} ${content.digest('hex')}`);
+  }
+  return lines;
+}
+
+/** 303 files of all sizes: some are gathered, some read in pieces, some go beyond what a thread may be ahead. */
+function fillMany(folderPath: string): void {
+  mkdirSync(folderPath);
+  for (let number = 0; number < 300; number++) {
+    writeFileSync(join(folderPath, `file-${number}`), randomBytes((number * 37) % 9000));
+  }
+  writeFileSync(join(folderPath, 'half'), randomBytes(70_000));
+  writeFileSync(join(folderPath, 'large'), randomBytes((9 << 20) + 5));
+  writeFileSync(join(folderPath, 'whole'), randomBytes(1 << 20));
+}
+
 /** The root's own time moves with every name made in it; a layer has no entry for it. */
 function withoutRootTime(differences: readonly string[]): string[] {
   return differences.filter((line) => !line.startsWith('"/": mtime'));
@@ -159,6 +182,47 @@ export function writableTests({ name, open, reference }: DriverUnderTest): void 
       [['user.note', 'kept']],
     );
     assert.ok(entries.every(({ xattrs }) => [...xattrs.keys()].every((key) => !key.startsWith('trusted.overlay'))));
+    await bench.stop('work');
+  });
+
+  test(`${name}: the diff of many names, which a thread packs, says the same of each`, async (t) => {
+    if (!requireRoot(t)) return;
+    await using bench = await Bench.open(open, reference);
+    const chain = await bench.root.add(base);
+    const root = await bench.start('work', chain);
+    workIn(root);
+    const few = await entriesOf(bench.driver, 'work');
+    fillMany(join(root, 'etc/new.d/many'));
+    const diff = await diffOf(bench.driver, 'work');
+    const many = await entriesOf(bench.driver, 'work');
+    const inMany = (line: string) => line.startsWith('etc/new.d/many');
+    assert.deepEqual(
+      many.filter((line) => !inMany(line) && !line.startsWith('etc/new.d/ ')),
+      few.filter((line) => !line.startsWith('etc/new.d/ ')),
+    );
+    assert.equal(many.filter(inMany).length, 304);
+    const again = await bench.start('again', [...chain, await bench.root.addTar(diff)]);
+    assert.deepEqual(withoutRootTime(treeDifferencesOf(root, again)), []);
+    await bench.stop('again');
+    await bench.stop('work');
+  });
+
+  test(`${name}: a reader may leave the diff of many names, and stop it`, async (t) => {
+    if (!requireRoot(t)) return;
+    await using bench = await Bench.open(open, reference);
+    const root = await bench.start('work', await bench.root.add(base));
+    fillMany(join(root, 'etc/many'));
+    for (let time = 0; time < 6; time++) {
+      for await (const chunk of bench.driver.diff('work')) {
+        assert.ok(chunk.length > 0);
+        break;
+      }
+    }
+    const stop = new AbortController();
+    const read = async () => {
+      for await (const _ of bench.driver.diff('work', { signal: stop.signal })) stop.abort(new Error('stopped'));
+    };
+    await assert.rejects(read(), { message: 'stopped' });
     await bench.stop('work');
   });
 
