@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Engine, Filters } from '#api-types';
 import { EngineError, messageOf } from '#errdefs';
 import { type Connection, type Exchange, type Method, Query, readBody, requestBody, writeWithPressure } from '#http';
-import type { ByteSource } from '#streams';
+import { type ByteSource, bytesOfPart, type Part, PartedSource } from '#streams';
 import type { Decoder } from './decode.ts';
 import { parseFilters } from './filters.ts';
 import { decodeFirst, type JsonValue } from './go-json.ts';
@@ -167,6 +167,12 @@ export class Call {
     await writeWithPressure(this.#exchange.response, data);
   }
 
+  async #writePart(part: Part): Promise<void> {
+    if (part instanceof Uint8Array) return await this.write(part);
+    if (await this.#exchange.sendFile(part)) return;
+    for await (const chunk of bytesOfPart(part)) await this.write(chunk);
+  }
+
   end(): void {
     this.#exchange.response.end();
   }
@@ -181,12 +187,13 @@ export class Call {
    * connection.
    */
   async stream(type: string, source: ByteSource, headers: OutgoingHttpHeaders = {}): Promise<void> {
-    const iterator = source[Symbol.asyncIterator]();
+    const parts: AsyncIterable<Part> = source instanceof PartedSource ? source.parts : source;
+    const iterator = parts[Symbol.asyncIterator]();
     try {
       let step = await iterator.next();
       this.start(type, headers);
       while (!step.done) {
-        await this.write(step.value);
+        await this.#writePart(step.value);
         step = await iterator.next();
       }
     } finally {

@@ -65,7 +65,7 @@ export async function* decompress(source: ByteSource, options: DecompressOptions
 }
 
 async function* copies(source: ByteSource): AsyncGenerator<Uint8Array> {
-  for await (const chunk of source) yield Uint8Array.from(chunk);
+  for await (const chunk of source) yield new Uint8Array(chunk);
 }
 
 async function* inflate(source: ByteSource, compression: 'gzip' | 'zstd'): AsyncGenerator<Uint8Array> {
@@ -103,7 +103,7 @@ export async function peek(
     const { value, done } = await chunks.next();
     if (done) break;
     heldBytes += value.byteLength;
-    held.push(heldBytes < sizeBytes ? Uint8Array.from(value) : value);
+    held.push(heldBytes < sizeBytes ? new Uint8Array(value) : value);
   }
   async function* whole(): AsyncGenerator<Uint8Array> {
     let finished = false;

@@ -18,7 +18,7 @@ export {
 } from './compression.ts';
 export { blockBytes, maxEntryBytes, maxExtensionBytes, maxSparseSegments } from './limits.ts';
 export { byteString, bytesFromUtf8, bytesOf, utf8FromBytes } from './names.ts';
-export { endOfArchive, type PackEntry, packHeader, packPadding, packTar } from './packer.ts';
+export { endOfArchive, type PackEntry, type PackMember, packHeader, packPadding, packTar } from './packer.ts';
 export { padding, type TarHandler, TarParser, type TarParserOptions } from './parser.ts';
 export { readTar, type TarItem } from './reader.ts';
 export type { ByteString, SparseSegment, TarAttributes, TarEntry, TarEntryType, TarTime } from './types.ts';

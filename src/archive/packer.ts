@@ -1,5 +1,5 @@
 import { EngineError } from '#errdefs';
-import type { ByteSource } from '#streams';
+import { type ByteSource, type Part, PartedSource } from '#streams';
 import { blockBytes, maxExtensionBytes } from './limits.ts';
 import { writeBase256, writeOctal } from './numbers.ts';
 import { padding } from './parser.ts';
@@ -118,26 +118,38 @@ function packRecords(path: ByteString, records: ReadonlyMap<ByteString, ByteStri
   return Buffer.concat([block, Buffer.from(text, 'latin1'), packPadding(text.length)]);
 }
 
+export interface PackMember {
+  readonly entry: PackEntry;
+  readonly body?: ByteSource | Uint8Array;
+}
+
 /**
- * A whole archive: header, body, padding for each entry, and the end marker. `sizeBytes` of a file is what its body gives exactly.
+ * A whole archive: header, body, padding for each entry, and the end marker. `sizeBytes` of a file is what its body gives exactly. Where a body has parts
+ * in files, so has the archive.
  * @throws `data-loss` when a body is shorter or longer than its entry says.
  */
-export async function* packTar(
-  entries:
-    | AsyncIterable<{ entry: PackEntry; body?: ByteSource | Uint8Array }>
-    | Iterable<{ entry: PackEntry; body?: ByteSource | Uint8Array }>,
-): AsyncGenerator<Uint8Array> {
-  for await (const { entry, body } of entries) {
+export function packTar(members: AsyncIterable<PackMember> | Iterable<PackMember>): PartedSource {
+  return new PartedSource(packParts(members));
+}
+
+async function* packParts(members: AsyncIterable<PackMember> | Iterable<PackMember>): AsyncGenerator<Part> {
+  for await (const { entry, body } of members) {
     yield packHeader(entry);
     const wanted = entry.type === 'file' ? (entry.sizeBytes ?? 0) : 0;
     let given = 0;
-    for await (const chunk of body instanceof Uint8Array ? [body] : (body ?? [])) {
-      given += chunk.byteLength;
+    for await (const part of partsOf(body)) {
+      given += part instanceof Uint8Array ? part.byteLength : part.lengthBytes;
       if (given > wanted) break;
-      yield chunk;
+      yield part;
     }
     if (given !== wanted) throw new EngineError('data-loss', `write tar: ${entry.path} has other than ${wanted} bytes`);
     if (padding(wanted) > 0) yield packPadding(wanted);
   }
   yield endOfArchive;
+}
+
+function partsOf(body: ByteSource | Uint8Array | undefined): AsyncIterable<Part> | Iterable<Part> {
+  if (body === undefined) return [];
+  if (body instanceof Uint8Array) return [body];
+  return body instanceof PartedSource ? body.parts : body;
 }

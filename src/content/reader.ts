@@ -2,6 +2,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Semaphore } from '#concurrency';
 import { EngineError, isErrno } from '#errdefs';
 import type { Digest } from '#oci';
+import type { FilePart, Part } from '#streams';
 import { type Piece, type Recipe, readRecipe, siblingBlob } from './recipe.ts';
 import { offsetIn } from './stored-blob.ts';
 
@@ -17,26 +18,32 @@ export interface ReadRequest {
   readonly descriptors: Semaphore;
 }
 
-/** A blob's bytes, one chunk read ahead of the consumer. Every chunk is a buffer of its own. */
-export async function* readBlob(request: ReadRequest): AsyncGenerator<Uint8Array> {
+/** A blob's bytes: a run of its file where that holds them all, else chunks, each a buffer of its own and read ahead of the consumer. */
+export async function* readBlob(request: ReadRequest): AsyncGenerator<Part> {
   using _descriptor = await request.descriptors.acquire();
   await using files = await OpenBlob.open(request);
-  const { sizeBytes: size } = files;
-  if (request.offset > size) {
+  const { offset } = request;
+  if (offset > files.sizeBytes) {
     throw new EngineError(
       'out-of-range',
-      `read blob ${request.digest}: offset ${request.offset} is beyond its ${size} bytes`,
+      `read blob ${request.digest}: offset ${offset} is beyond its ${files.sizeBytes} bytes`,
     );
   }
-  const end = Math.min(size, request.offset + (request.length ?? size));
-  let position = request.offset;
+  const end = Math.min(files.sizeBytes, offset + (request.length ?? files.sizeBytes));
+  const run = files.run(offset, end);
+  if (run) yield run;
+  else yield* chunksOf(files, request, end);
+}
+
+async function* chunksOf(files: OpenBlob, { offset, digest }: ReadRequest, end: number): AsyncGenerator<Uint8Array> {
+  let position = offset;
   let next = position < end ? files.read(position, end) : undefined;
   try {
     while (next) {
       const chunk = await next;
       next = undefined;
       if (chunk.length === 0)
-        throw new EngineError('data-loss', `read blob ${request.digest}: it ended at ${position}, want ${end}`);
+        throw new EngineError('data-loss', `read blob ${digest}: it ended at ${position}, want ${end}`);
       position += chunk.length;
       if (position < end) {
         next = files.read(position, end);
@@ -95,13 +102,17 @@ class OpenBlob implements AsyncDisposable {
     }
   }
 
-  /** The chunk from `position` on; empty where a file ends early. */
+  /** Those bytes where the file holds them all. */
+  run(offset: number, end: number): FilePart | undefined {
+    return this.#recipe ? undefined : { fd: this.#file.fd, offset, lengthBytes: end - offset };
+  }
+
+  /** The chunk from `position` on, as the recipe says; empty where a file ends early. */
   async read(position: number, end: number): Promise<Buffer> {
     const stop = Math.min(end, position + chunkBytes);
-    if (!this.#recipe) return await readChunk(this.#file, position, stop);
     const chunk = Buffer.allocUnsafeSlow(stop - position);
     let done = 0;
-    for (const piece of this.#recipe.pieces(position, stop)) {
+    for (const piece of this.#recipe!.pieces(position, stop)) {
       const part = chunk.subarray(done, done + piece.lengthBytes);
       const read = await this.#readPiece(piece, part);
       done += read;
@@ -122,10 +133,4 @@ class OpenBlob implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
   }
-}
-
-async function readChunk(file: FileHandle, position: number, end: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, end - position));
-  const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
-  return buffer.subarray(0, bytesRead);
 }

@@ -5,7 +5,7 @@ import { KeyedLock, Semaphore } from '#concurrency';
 import { EngineError, isErrno } from '#errdefs';
 import { fsyncFolder, type MakeRoom, readBounded, removeIfPresent, withRoom } from '#files';
 import { type Digest, digestAlgorithm, digestOf } from '#oci';
-import type { ByteSource } from '#streams';
+import { type ByteSource, PartedSource } from '#streams';
 import { algorithms, digestOfName, isIngestName, isStageName, Layout } from './layout.ts';
 import { PartialFile } from './partial.ts';
 import { readBlob } from './reader.ts';
@@ -85,13 +85,8 @@ export class FileContentStore implements ContentStore, Recipes, Inspection, Asyn
   }
 
   open(digest: Digest, range: { offset?: number; length?: number } = {}): ByteSource {
-    return readBlob({
-      path: this.path(digest),
-      digest,
-      offset: range.offset ?? 0,
-      length: range.length,
-      descriptors: this.#readers,
-    });
+    const { offset = 0, length } = range;
+    return new PartedSource(readBlob({ path: this.path(digest), digest, offset, length, descriptors: this.#readers }));
   }
 
   async writer(options: WriterOptions): Promise<Writer> {

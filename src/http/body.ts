@@ -13,7 +13,7 @@ export async function* requestBody(
   { lend = false }: { lend?: boolean } = {},
 ): AsyncGenerator<Uint8Array> {
   try {
-    if (lend) yield* lentPieces(request);
+    if (lend) yield* lentBlocks(request);
     else yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
   } catch (error) {
     if (isErrno(error, 'ECONNRESET') || request.destroyed) throw wentAway(error);
@@ -21,20 +21,29 @@ export async function* requestBody(
   }
 }
 
-/** Far above what one read of a socket brings: a consumer that keeps up is never waited for. */
-const heldLimitBytes = 256 << 10;
+/** What is lent at once, at most. */
+const blockBytes = 1 << 20;
 
-/** The pieces as the parser finds them: Node's iterator would join what has come together, in memory of its own again. */
-async function* lentPieces(request: IncomingMessage): AsyncGenerator<Uint8Array> {
-  const held: Uint8Array<ArrayBuffer>[] = [];
-  let heldBytes = 0;
+/**
+ * The body in two blocks that take turns: one is lent while the other is filled. The parser finds a body in pieces of some 32 KiB, and each would be
+ * a turn of every loop that it passes through; what has come in one round of the event loop is lent as one.
+ */
+async function* lentBlocks(request: IncomingMessage): AsyncGenerator<Uint8Array> {
+  let filling = Buffer.allocUnsafeSlow(blockBytes);
+  let lent = Buffer.allocUnsafeSlow(blockBytes);
+  let filledBytes = 0;
+  let excess: Buffer<ArrayBuffer> | undefined;
   let failure: Error | null | undefined;
   let over = request.readableEnded;
   let wake = () => {};
   const take = (piece: Buffer<ArrayBuffer>) => {
-    held.push(piece);
-    heldBytes += piece.byteLength;
-    if (heldBytes > heldLimitBytes) request.pause();
+    const fitting = Math.min(piece.byteLength, blockBytes - filledBytes);
+    piece.copy(filling, filledBytes, 0, fitting);
+    filledBytes += fitting;
+    if (fitting < piece.byteLength) {
+      excess = piece.subarray(fitting);
+      request.pause();
+    } else giveBack(piece);
     wake();
   };
   const stop = finished(request, { writable: false }, (error) => {
@@ -45,16 +54,22 @@ async function* lentPieces(request: IncomingMessage): AsyncGenerator<Uint8Array>
   request.on('data', take);
   try {
     while (true) {
-      for (let piece = held.shift(); piece !== undefined; piece = held.shift()) {
-        heldBytes -= piece.byteLength;
-        yield piece;
-        giveBack(piece);
+      if (filledBytes === 0 && !over) {
+        await new Promise<void>((resolve) => {
+          wake = () => setImmediate(resolve);
+          request.resume();
+        });
+        wake = () => {};
       }
-      if (over) break;
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        request.resume();
-      });
+      if (filledBytes === 0) break;
+      [filling, lent] = [lent, filling];
+      const block = lent.subarray(0, filledBytes);
+      filledBytes = 0;
+      const rest = excess;
+      excess = undefined;
+      if (rest) take(rest);
+      if (!excess && !over) request.resume();
+      yield block;
     }
   } finally {
     stop();

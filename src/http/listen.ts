@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import { connect, createServer, type Server as PlainServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EngineError, isErrno } from '#errdefs';
+import { FileSender } from './file-sender.ts';
 import { createExchangeServer, type OpenExchanges, type ServerOptions } from './server.ts';
 
 /** Where a server listens: a UNIX socket (0660, of `group` where that group exists) or a TCP address. */
@@ -24,15 +25,16 @@ export interface Listener extends AsyncDisposable {
  * @throws `conflict` when another process serves the address; a stale socket file is replaced, any other file is left alone.
  */
 export async function listen(address: ListenAddress, options: ServerOptions): Promise<Listener> {
-  const { server, open } = createExchangeServer(options);
+  const files = new FileSender();
+  const { server, open } = createExchangeServer(options, files);
   if (address.kind === 'tcp') {
     await bind(server, { host: address.host, port: address.port }, `tcp://${address.host}:${address.port}`);
-    return new HttpListener(server, open, tcpName(server), true);
+    return new HttpListener({ server, open, files }, tcpName(server), true);
   }
   await removeStaleSocket(address.path);
   await bind(server, { path: address.path }, `unix://${address.path}`);
   const groupFound = await shareWithGroup(address.path, address.group);
-  return new HttpListener(server, open, `unix://${address.path}`, groupFound);
+  return new HttpListener({ server, open, files }, `unix://${address.path}`, groupFound);
 }
 
 /**
@@ -49,13 +51,19 @@ export async function requireFreeAddress(address: ListenAddress): Promise<void> 
 class HttpListener implements Listener {
   readonly #server: Server;
   readonly #open: OpenExchanges;
+  readonly #files: FileSender;
   #closing: Promise<void> | undefined;
   readonly address: string;
   readonly groupFound: boolean;
 
-  constructor(server: Server, open: OpenExchanges, address: string, groupFound: boolean) {
+  constructor(
+    { server, open, files }: { server: Server; open: OpenExchanges; files: FileSender },
+    address: string,
+    groupFound: boolean,
+  ) {
     this.#server = server;
     this.#open = open;
+    this.#files = files;
     this.address = address;
     this.groupFound = groupFound;
   }
@@ -72,6 +80,7 @@ class HttpListener implements Listener {
     await Promise.race([this.#open.answered(), delay(graceMs, undefined, { ref: false })]);
     this.#open.cut();
     await closed;
+    await this.#files[Symbol.asyncDispose]();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -4,7 +4,9 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { messageOf } from '#errdefs';
 import { log } from '#log';
+import type { FilePart } from '#streams';
 import { Connection } from './connection.ts';
+import type { FileSender } from './file-sender.ts';
 
 /** One request and its reply. Exactly one of: write to `response` and end it, or `hijack`. */
 export interface Exchange {
@@ -12,6 +14,8 @@ export interface Exchange {
   readonly response: ServerResponse;
   /** Aborted when the client goes away before the reply is complete. */
   readonly signal: AbortSignal;
+  /** Sends a run of a file behind what was written of the reply; false where the caller has to write it. @throws `canceled` when the client has gone. */
+  sendFile(part: FilePart): Promise<boolean>;
   /** The client asked for `Connection: Upgrade` and the server lets this path have it. */
   readonly upgrade: boolean;
   /**
@@ -87,8 +91,12 @@ export class OpenExchanges {
 }
 
 /** A Node server that hands out {@link Exchange}s. */
-export function createExchangeServer(options: ServerOptions): { server: Server; open: OpenExchanges } {
+export function createExchangeServer(
+  options: ServerOptions,
+  files: FileSender,
+): { server: Server; open: OpenExchanges } {
   const open = new OpenExchanges();
+  const kept = { open, files };
   const settings = {
     requestTimeout: 0,
     headersTimeout: headersTimeoutMs,
@@ -103,11 +111,11 @@ export function createExchangeServer(options: ServerOptions): { server: Server; 
   server.timeout = 0;
   server.on('connection', (socket: Socket) => open.connected(socket));
   server.on('request', (request, response) => {
-    void serve(options.handler, exchange(request, response, undefined, open));
+    void serve(options.handler, exchange(request, response, undefined, kept));
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const response = responseOn(request, socket);
-    void serve(options.handler, exchange(request, response, { socket, head }, open));
+    void serve(options.handler, exchange(request, response, { socket, head }, kept));
   });
   server.on('checkContinue', (request, response) => {
     response.writeContinue();
@@ -150,7 +158,7 @@ function exchange(
   request: IncomingMessage,
   response: ServerResponse,
   upgraded: { socket: Duplex; head: Buffer } | undefined,
-  open: OpenExchanges,
+  { open, files }: { open: OpenExchanges; files: FileSender },
 ): Exchange {
   open.started(response);
   const controller = new AbortController();
@@ -167,6 +175,7 @@ function exchange(
     request,
     response,
     signal: controller.signal,
+    sendFile: (part) => files.append(response, part),
     upgrade: upgraded !== undefined,
     hijack() {
       taken = true;

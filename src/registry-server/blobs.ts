@@ -39,7 +39,7 @@ async function sendAsFile(
   digest: Digest,
   sizeBytes: number,
 ): Promise<boolean> {
-  if (!blobs.openFile || !files) return false;
+  if (!blobs.openFile) return false;
   const answer = rangedAnswer(exchange, digest, sizeBytes);
   const range = answer.range ?? { offset: 0, length: sizeBytes };
   const open = () => blobs.openFile!(digest);

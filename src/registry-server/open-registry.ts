@@ -1,8 +1,8 @@
 import { KeyedLock } from '#concurrency';
+import { FileSender } from '#http';
 import { maxManifestBytes } from '#oci';
 import { Claims } from './claims.ts';
 import { Collector } from './collector.ts';
-import { FileSender } from './file-sender.ts';
 import { PullCounter } from './hub/pull-counter.ts';
 import { Scrub } from './operations/scrub.ts';
 import type { Limits, Registry, Retention, Stores } from './registry.ts';
@@ -54,8 +54,7 @@ export async function openRegistry(root: string, options: OpenRegistryOptions = 
   const scrub = opened.use(new Scrub(stores, { everyMs: options.scrubEveryMs ?? weekMs }));
   const upstreams = options.upstreams && opened.use(new PullThrough(stores, options.upstreams));
   if (options.upstreams) opened.use(new Eviction(stores, pulls, options.upstreams.rules));
-  const files = await FileSender.open();
-  if (files) opened.use(files);
+  const files = opened.use(new FileSender());
   const held = opened.move();
   const parts = { uploads, files, pulls, collector, scrub, upstreams };
   return { ...stores, ...parts, [Symbol.asyncDispose]: () => held.disposeAsync() };

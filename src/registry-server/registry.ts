@@ -1,7 +1,7 @@
 import type { KeyedLock } from '#concurrency';
+import type { FileSender } from '#http';
 import type { Claims } from './claims.ts';
 import type { Collector } from './collector.ts';
-import type { FileSender } from './file-sender.ts';
 import type { PullCounter } from './hub/pull-counter.ts';
 import type { Scrub } from './operations/scrub.ts';
 import type { BlobStore } from './store/blob-store.ts';
@@ -44,7 +44,7 @@ export interface Stores {
 export interface Registry extends Stores {
   readonly uploads: Uploads;
   /** Absent where blobs have to be read to be sent. */
-  readonly files: FileSender | undefined;
+  readonly files: FileSender;
   readonly pulls: PullCounter;
   readonly collector: Collector;
   readonly scrub: Scrub;

@@ -5,10 +5,12 @@
 import { Readable } from 'node:stream';
 import { EngineError } from '#errdefs';
 
+export { bytesOfPart, type FilePart, type Part, PartedSource } from './parts.ts';
+
 export type ByteSource = AsyncIterable<Uint8Array>;
 
 /**
- * Reads a bounded document whole.
+ * Reads a bounded document whole. The source may lend its chunks, each until the next is asked for.
  * @throws EngineError `out-of-range` once more than `limitBytes` have arrived; the source is released.
  */
 export async function readAll(source: ByteSource, limitBytes: number, what = 'document'): Promise<Buffer> {
@@ -19,7 +21,7 @@ export async function readAll(source: ByteSource, limitBytes: number, what = 'do
     if (sizeBytes > limitBytes) {
       throw new EngineError('out-of-range', `read ${what}: larger than ${limitBytes} bytes`);
     }
-    parts.push(chunk);
+    parts.push(new Uint8Array(chunk));
   }
   return Buffer.concat(parts, sizeBytes);
 }

@@ -1,7 +1,7 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { packTar } from '#archive';
+import { type PackMember, packTar } from '#archive';
 import { type Compression, compressLayer } from '#diff';
 import { EngineError } from '#errdefs';
 import { createdMsOf, maxConfigBytes, platformOf, readDocument } from '#image';
@@ -9,7 +9,7 @@ import type { ImageRecord } from '#metadata';
 import { type Descriptor, type DiffID, digestHex, digestOf, type Manifest, mediaTypes, parseConfig } from '#oci';
 import { familiarString, formatReference, type Reference } from '#reference';
 import { type ByteSource, fromBytes } from '#streams';
-import { type ArchiveEntry, document } from './save.ts';
+import { document } from './save.ts';
 import { blobPath, type SaveBlob } from './save-image.ts';
 import type { TransferStores } from './types.ts';
 
@@ -163,7 +163,7 @@ function documentsOf(target: Descriptor, images: readonly LaidOut[], { format, r
 function* members(
   blobs: readonly LayoutBlob[],
   documents: readonly { name: string; text: string }[],
-): Generator<ArchiveEntry> {
+): Generator<PackMember> {
   for (const path of ['blobs', 'blobs/sha256']) yield { entry: { type: 'directory', path, mode: 0o755 } };
   for (const { digest, sizeBytes, open } of blobs) {
     yield { entry: { type: 'file', path: blobPath(digest), mode: 0o444, sizeBytes }, body: open() };

@@ -28,6 +28,8 @@ type Stores = Pick<TransferStores, 'content' | 'metadata' | 'layers' | 'snapshot
  * `docker load`: lease → read (once, front to back: layers are ingested as they pass, documents held) → find the images → unpack → record →
  * release. Takes `docker save` archives of every age and OCI layouts; plain, gzip, zstd, xz or bzip2.
  *
+ * The source may lend its chunks, each until the next is asked for.
+ *
  * Either every image of the archive is recorded, or none and nothing is left behind.
  * @throws `invalid-argument` for what is no such archive, `data-loss` for bytes that are not what their digest says.
  */
@@ -86,7 +88,10 @@ async function readArchive(
       });
       const delta = new LoadDelta({ stores, lease, layers });
       options.onDelta(delta);
-      const plain = decompress(stopping(source, group.signal), { external: externalDecompressors });
+      const plain = decompress(stopping(source, group.signal), {
+        external: externalDecompressors,
+        lent: true,
+      });
       try {
         const archive = await LoadArchive.read(plain, { layer: layers.take, delta });
         delta.requireWhole(archive);

@@ -1,9 +1,9 @@
-import { packTar } from '#archive';
+import { type PackMember, packTar } from '#archive';
 import { type DeltaHeader, formatDeltaHeader, layerPieces } from '#delta';
 import { digestOf } from '#oci';
 import { type BaseLayer, type DeltaBase, resolveBase } from './delta-base.ts';
 import { deltaHeaderName, pieceName } from './delta-names.ts';
-import { type ArchiveEntry, document, entriesOf, type SaveOptions } from './save.ts';
+import { document, entriesOf, type SaveOptions } from './save.ts';
 import type { SaveBlob } from './save-image.ts';
 import { resolveSaveNames } from './save-names.ts';
 import { planSave, type SavePlan, savedDigests } from './save-plan.ts';
@@ -76,7 +76,7 @@ async function* deltaEntries(
   plan: SavePlan,
   header: DeltaHeader,
   signal: AbortSignal | undefined,
-): AsyncGenerator<ArchiveEntry> {
+): AsyncGenerator<PackMember> {
   yield document(deltaHeaderName, Buffer.from(formatDeltaHeader(header)));
   const file = ({ digest, sizeBytes }: DeltaHeader['layers'][number]) => ({
     digest,

@@ -128,7 +128,7 @@ test('what cannot be saved is refused before the first byte', () =>
   withImage(async (fixture, layers) => {
     const refused = (names: string[], message: RegExp, kind: ErrorKind, options: object = {}) =>
       assert.rejects(
-        saveImages(fixture.stores, names, options).next(),
+        saveImages(fixture.stores, names, options)[Symbol.asyncIterator]().next(),
         (error: Error) => isKind(error, kind) && (message.test(error.message) || assert.fail(error.message)),
       );
     await refused(['nope'], /^No such image: nope$/, 'not-found');
@@ -146,7 +146,7 @@ test('what cannot be saved is refused before the first byte', () =>
 
 test('an image removed while it is saved stays whole until the save is over', () =>
   withImage(async (fixture, layers, config) => {
-    const chunks = saveImages(fixture.stores, ['app:1']);
+    const chunks = saveImages(fixture.stores, ['app:1'])[Symbol.asyncIterator]();
     const first = await chunks.next();
     await fixture.metadata.images.remove(digestOf(config));
     await fixture.metadata.collect();

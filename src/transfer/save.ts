@@ -1,6 +1,6 @@
-import { type PackEntry, packTar } from '#archive';
+import { type PackEntry, type PackMember, packTar } from '#archive';
 import type { Platform } from '#oci';
-import type { ByteSource } from '#streams';
+import { type Part, PartedSource } from '#streams';
 import type { SaveBlob } from './save-image.ts';
 import { resolveSaveNames } from './save-names.ts';
 import { planSave, type SavePlan, savedDigests } from './save-plan.ts';
@@ -12,8 +12,6 @@ export interface SaveOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export type ArchiveEntry = { entry: PackEntry; body?: ByteSource | Uint8Array };
-
 /**
  * `docker save`: resolve → lease → plan → write. One tar, an OCI layout with `manifest.json` and `repositories` beside it; layers uncompressed,
  * shared ones once, members sorted. The same images give the same bytes.
@@ -21,23 +19,27 @@ export type ArchiveEntry = { entry: PackEntry; body?: ByteSource | Uint8Array };
  * Everything that can be refused is refused before the first chunk, so that a caller may still answer with a status.
  * @throws `not-found` for an unknown name, `data-loss` when a layer's bytes are gone.
  */
-export async function* saveImages(
+export function saveImages(
   stores: Pick<TransferStores, 'content' | 'metadata' | 'platform'>,
   names: readonly string[],
   options: SaveOptions = {},
-): AsyncGenerator<Uint8Array> {
+): PartedSource {
+  return new PartedSource(partsOf(stores, names, options));
+}
+
+async function* partsOf(...[stores, names, options = {}]: Parameters<typeof saveImages>): AsyncGenerator<Part> {
   const selected = resolveSaveNames(stores.metadata.images, names);
   await using lease = await stores.metadata.lease();
   await lease.add(...savedDigests(stores, selected));
   const plan = await planSave(stores, selected, options.platforms);
-  for await (const chunk of packTar(entriesOf(plan, stores))) {
+  for await (const part of packTar(entriesOf(plan, stores)).parts) {
     options.signal?.throwIfAborted();
-    yield chunk;
+    yield part;
   }
 }
 
 /** The members of an archive: an OCI layout, with the documents of older formats beside it. */
-export function* entriesOf(plan: SavePlan, stores: Pick<TransferStores, 'content'>): Generator<ArchiveEntry> {
+export function* entriesOf(plan: SavePlan, stores: Pick<TransferStores, 'content'>): Generator<PackMember> {
   yield folder('blobs');
   for (const algorithm of new Set(plan.blobs.map((blob) => blob.path.split('/')[1]!)))
     yield folder(`blobs/${algorithm}`);
@@ -45,15 +47,15 @@ export function* entriesOf(plan: SavePlan, stores: Pick<TransferStores, 'content
   for (const { name, text } of plan.documents) yield document(name, Buffer.from(text));
 }
 
-export function document(name: string, bytes: Uint8Array): ArchiveEntry {
+export function document(name: string, bytes: Uint8Array): PackMember {
   return { entry: fileEntry(name, bytes.byteLength, 0), body: bytes };
 }
 
-function folder(path: string): ArchiveEntry {
+function folder(path: string): PackMember {
   return { entry: { type: 'directory', path, mode: 0o755 } };
 }
 
-function file(blob: SaveBlob, stores: Pick<TransferStores, 'content'>): ArchiveEntry {
+function file(blob: SaveBlob, stores: Pick<TransferStores, 'content'>): PackMember {
   return {
     entry: fileEntry(blob.path, blob.sizeBytes, blob.mtimeSec),
     body: blob.bytes ?? stores.content.open(blob.digest),

@@ -70,7 +70,7 @@ async function importImage(call: Call): Promise<void> {
 async function load(call: Call): Promise<void> {
   const platforms = platformsOf(call);
   const quiet = call.query.boolOr('quiet', true);
-  const messages = call.engine.images.load(call.body(), { quiet, platforms, signal: call.signal });
+  const messages = call.engine.images.load(call.body({ lend: true }), { quiet, platforms, signal: call.signal });
   await streamProgress(call, messages, { always200: true });
 }
 

@@ -12,6 +12,7 @@ import {
   type Reference,
   withDefaultTag,
 } from '#reference';
+import { type Part, PartedSource } from '#streams';
 import {
   download,
   importImage,
@@ -139,14 +140,19 @@ export function load(
 }
 
 /** `GET /images/get`: every name is resolved before the first byte. */
-export async function* save(
+export function save(
   ctx: EngineContext,
   names: readonly string[],
   options: { platforms?: readonly string[]; since?: SaveBase } & Waiting = {},
-): AsyncGenerator<Uint8Array> {
+): PartedSource {
+  return new PartedSource(savedParts(ctx, names, options));
+}
+
+async function* savedParts(...[ctx, names, options = {}]: Parameters<typeof save>): AsyncGenerator<Part> {
   const call = { signal: options.signal, platforms: (options.platforms ?? []).map(parsePlatform) };
   const stores = storesOf(ctx);
-  yield* options.since ? saveDelta(stores, names, options.since, call) : saveImages(stores, names, call);
+  if (options.since) yield* saveDelta(stores, names, options.since, call);
+  else yield* saveImages(stores, names, call).parts;
   for (const image of names.flatMap((name) => findImage(ctx, name) ?? [])) {
     ctx.events.emit({ type: 'image', action: 'save', id: image.id, attributes: { ...image.labels, name: image.id } });
   }

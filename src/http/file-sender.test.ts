@@ -8,6 +8,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isKind } from '#errdefs';
 import { temporaryFolder } from '#testing';
 import { FileSender } from './file-sender.ts';
 
@@ -25,8 +26,7 @@ async function withFile(body: (served: Served) => Promise<void>): Promise<void> 
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'file');
   await writeFile(path, bytes);
-  await using sender = await FileSender.open();
-  assert.ok(sender, 'the addon is built');
+  await using sender = new FileSender();
   const said: boolean[] = [];
   const answer = async (url: string, response: ServerResponse) => {
     const [first = 0, last = bytes.length - 1] = (url.match(/\d+/g) ?? []).map(Number);
@@ -124,3 +124,67 @@ test('a file that is shorter than it should be is not passed off as whole', () =
     await writeFile(path, bytes.subarray(0, 3 << 20));
     await assert.rejects(get(port));
   }));
+
+test('runs of a file go between what is written of an answer, chunked or not', async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, 'file');
+  const large = Buffer.concat([bytes, bytes]);
+  await writeFile(path, large);
+  await using file = await open(path);
+  await using sender = new FileSender();
+  const said: boolean[] = [];
+  const server = createServer(async (_request, response) => {
+    response.writeHead(200, { Connection: 'close' });
+    response.write('before ');
+    said.push(await sender.append(response, { fd: file.fd, offset: 1, lengthBytes: large.length - 2 }));
+    response.write(' between ');
+    said.push(await sender.append(response, { fd: file.fd, offset: 0, lengthBytes: 2 << 20 }));
+    said.push(await sender.append(response, { fd: file.fd, offset: 0, lengthBytes: 100 }));
+    response.end(' after');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const wanted = Buffer.concat([
+    Buffer.from('before '),
+    large.subarray(1, -1),
+    Buffer.from(' between '),
+    large.subarray(0, 2 << 20),
+    Buffer.from(' after'),
+  ]);
+  try {
+    assert.ok((await get(port)).equals(wanted));
+    const plain = await raw(port, 'GET / HTTP/1.0\r\n\r\n', Number.POSITIVE_INFINITY);
+    assert.ok(plain.subarray(plain.indexOf('\r\n\r\n') + 4).equals(wanted));
+    assert.deepEqual(said, [true, true, false, true, true, false]);
+  } finally {
+    server.close();
+  }
+});
+
+test('an answer whose client leaves breaks off', async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, 'file');
+  await writeFile(path, bytes);
+  await using file = await open(path);
+  await using sender = new FileSender();
+  const { promise: failed, resolve: fail } = Promise.withResolvers<unknown>();
+  const server = createServer(async (_request, response) => {
+    response.writeHead(200);
+    try {
+      while (true) await sender.append(response, { fd: file.fd, offset: 0, lengthBytes: bytes.length });
+    } catch (error) {
+      fail(error);
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket, 'readable');
+    socket.resetAndDestroy();
+    assert.ok(isKind(await failed, 'canceled'));
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
