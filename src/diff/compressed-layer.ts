@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { EngineError } from '#errdefs';
 import { createDigester, type Digest } from '#oci';
-import type { ByteSource } from '#streams';
+import { type ByteSource, giveBack } from '#streams';
 import { gzipFormat } from './gzip.ts';
 import { zstdFormat } from './zstd.ts';
 
@@ -25,6 +25,11 @@ export interface BlockFormat {
   end(tarBytes: number): Buffer | undefined;
 }
 
+interface Pending {
+  readonly compressed: Promise<Buffer>;
+  readonly before: Uint8Array | undefined;
+}
+
 /** What a compressed layer turned out to be. */
 export interface CompressedBlob {
   readonly digest: Digest;
@@ -33,7 +38,7 @@ export interface CompressedBlob {
 
 /**
  * A layer's tar compressed: blocks in parallel, joined to a stream that any gunzip or zstd reads. The same bytes, format and level give the same
- * result. Iterate it once; then {@link result} tells digest and size.
+ * result. Iterate it once; then {@link result} tells digest and size. The source's chunks are taken: their memory may be gone afterwards.
  */
 export class CompressedLayer implements AsyncIterable<Uint8Array> {
   readonly #source: ByteSource;
@@ -59,23 +64,31 @@ export class CompressedLayer implements AsyncIterable<Uint8Array> {
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     const { header, blockBytes } = this.#format;
     if (header) yield this.#count(header);
-    const pending: Promise<Buffer>[] = [];
+    const pending: Pending[] = [];
     let tarBytes = 0;
     let before: Uint8Array | undefined;
     try {
       for await (const block of blocksOf(this.#source, blockBytes)) {
         tarBytes += block.byteLength;
-        pending.push(this.#format.compress(block, before));
+        pending.push({ compressed: this.#format.compress(block, before), before });
         before = block;
-        if (pending.length >= this.#parallel) yield this.#count(await pending.shift()!);
+        if (pending.length >= this.#parallel) yield await this.#oldest(pending);
       }
-      while (pending.length > 0) yield this.#count(await pending.shift()!);
+      while (pending.length > 0) yield await this.#oldest(pending);
     } finally {
-      await Promise.allSettled(pending);
+      await Promise.allSettled(pending.map(({ compressed }) => compressed));
     }
     const end = this.#format.end(tarBytes);
     if (end) yield this.#count(end);
     this.#result = { digest: this.#digester.digest(), sizeBytes: this.#sizeBytes };
+  }
+
+  /** The oldest of these, compressed: with it the block before is done. */
+  async #oldest(pending: Pending[]): Promise<Buffer> {
+    const { compressed, before } = pending.shift()!;
+    const bytes = await compressed;
+    if (before) giveBack(before);
+    return this.#count(bytes);
   }
 
   #count(bytes: Buffer): Buffer {
@@ -85,11 +98,15 @@ export class CompressedLayer implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** The source cut into blocks of one size whatever its chunks are, in memory of their own. */
-async function* blocksOf(source: ByteSource, blockBytes: number): AsyncGenerator<Buffer> {
+/** The source cut into blocks of one size whatever its chunks are. One that is such a block is taken as it is. */
+async function* blocksOf(source: ByteSource, blockBytes: number): AsyncGenerator<Uint8Array> {
   let block = Buffer.allocUnsafeSlow(blockBytes);
   let filledBytes = 0;
   for await (const chunk of source) {
+    if (filledBytes === 0 && chunk.byteLength === blockBytes) {
+      yield chunk;
+      continue;
+    }
     for (let done = 0; done < chunk.byteLength; ) {
       const lengthBytes = Math.min(blockBytes - filledBytes, chunk.byteLength - done);
       block.set(chunk.subarray(done, done + lengthBytes), filledBytes);
@@ -100,6 +117,7 @@ async function* blocksOf(source: ByteSource, blockBytes: number): AsyncGenerator
       block = Buffer.allocUnsafeSlow(blockBytes);
       filledBytes = 0;
     }
+    giveBack(chunk);
   }
   if (filledBytes > 0) yield block.subarray(0, filledBytes);
 }

@@ -3,7 +3,7 @@ import { hashFile } from '#content';
 import { EngineError, isErrno } from '#errdefs';
 import { removeIfPresent } from '#files';
 import { type Digest, type DigestAlgorithm, digestAlgorithm, parseDigest } from '#oci';
-import type { ByteSource } from '#streams';
+import { type ByteSource, giveBack } from '#streams';
 import type { Upload } from './blob-store.ts';
 import type { HashThreads } from './hash-threads.ts';
 import { UploadHash } from './upload-hash.ts';
@@ -152,12 +152,4 @@ export class FileUpload implements Upload {
     this.#hash[Symbol.dispose]();
     await this.#file.close();
   }
-}
-
-/**
- * Memory that is this chunk's alone goes at once: V8 sees a small object, and would collect everything for each 20 MB that hang on such ones, which
- * takes as long as receiving them.
- */
-function giveBack({ buffer, byteLength }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
