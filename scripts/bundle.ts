@@ -27,7 +27,8 @@ function builtins({ deferred }: { deferred: boolean }): Plugin {
       onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin', sideEffects: false }));
       onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => {
         const module = `process.getBuiltinModule(${JSON.stringify(path)})`;
-        const lazily = `let found; module.exports = Object.create(new Proxy({}, { get: (_, name) => (found ??= ${module})[name] }));`;
+        const get = `(_, name, self) => { const value = (found ??= ${module})[name]; Object.defineProperty(self, name, { value }); return value; }`;
+        const lazily = `let found; module.exports = Object.create(new Proxy({}, { get: ${get} }));`;
         return { contents: deferred ? lazily : `module.exports = ${module};` };
       });
     },
@@ -60,7 +61,6 @@ const daemonAndLibrary: BuildOptions = {
     { in: join(root, 'src/index.ts'), out: 'index' },
     { in: join(root, 'src/bin/wherryd.ts'), out: 'wherryd' },
     { in: join(root, 'src/registry-server/index.ts'), out: 'registry-server' },
-    ...workers.map((path) => ({ in: path, out: basename(path, '.ts') })),
   ],
   // CommonJS with cycles of its own: it stays a package and is loaded when a registry is first spoken to.
   external: ['undici'],
@@ -70,6 +70,17 @@ const daemonAndLibrary: BuildOptions = {
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
+};
+
+/** A file each: threads come and go, and twenty modules take longer to load than what a small layer needs. */
+const threads: BuildOptions = {
+  ...common,
+  entryPoints: workers.map((path) => ({ in: path, out: basename(path, '.ts') })),
+  plugins: [builtins({ deferred: true })],
+  format: 'cjs',
+  define: { 'import.meta.dirname': '__dirname', 'import.meta.url': '__fileURL' },
+  banner: { js: "const __fileURL = require('node:url').pathToFileURL(__filename).href;" },
+  outExtension: { '.js': '.cjs' },
 };
 
 /** One file, and nothing loaded that a command does not use: a user waits for its start at each command. */
@@ -85,6 +96,7 @@ const client: BuildOptions = {
 
 try {
   await build(daemonAndLibrary);
+  await build(threads);
   await build(client);
   await rename(dist, stale).catch(() => {});
   await rename(fresh, dist);
