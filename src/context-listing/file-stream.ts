@@ -5,10 +5,11 @@ import type { ByteSource } from '#streams';
  * Contents, one behind the other: a head of 12 bytes (number of the entry, 4 bytes; length, 8 bytes; both big-endian), the bytes, and one byte that says
  * whether the file still was as listed when all of it was read (0) or had changed meanwhile (1).
  */
-const headBytes = 12;
+export const fileHeadBytes = 12;
+export const fileEndBytes = 1;
 
 export function fileHead(entry: number, sizeBytes: number): Buffer {
-  const head = Buffer.allocUnsafe(headBytes);
+  const head = Buffer.allocUnsafe(fileHeadBytes);
   head.writeUInt32BE(entry, 0);
   head.writeBigUInt64BE(BigInt(sizeBytes), 4);
   return head;
@@ -45,7 +46,7 @@ export async function readFiles(
 
 class FileParser {
   readonly #sink: FileSink;
-  readonly #head = Buffer.alloc(headBytes);
+  readonly #head = Buffer.alloc(fileHeadBytes);
   #headFill = 0;
   #leftBytes = 0;
   #isInFile = false;
@@ -73,10 +74,10 @@ class FileParser {
   }
 
   #takeHead(chunk: Uint8Array, from: number): number {
-    const end = Math.min(chunk.length, from + headBytes - this.#headFill);
+    const end = Math.min(chunk.length, from + fileHeadBytes - this.#headFill);
     this.#head.set(chunk.subarray(from, end), this.#headFill);
     this.#headFill += end - from;
-    if (this.#headFill < headBytes) return end;
+    if (this.#headFill < fileHeadBytes) return end;
     this.#headFill = 0;
     this.#isInFile = true;
     this.#leftBytes = Number(this.#head.readBigUInt64BE(4));

@@ -4,7 +4,7 @@
  */
 export { checkedEntry, decodeEntry, decodeListing } from './decode.ts';
 export { encodeEntry, encodeListing } from './encode.ts';
-export { type FileSink, fileEnd, fileHead, readFiles } from './file-stream.ts';
+export { type FileSink, fileEnd, fileEndBytes, fileHead, fileHeadBytes, readFiles } from './file-stream.ts';
 export { contextListingVersion, maxListingBytes } from './limits.ts';
 export { decodeRanges, rangesOf } from './ranges.ts';
 export type { ListedEntry, ListedFile, Listing, ListingHeader } from './types.ts';

@@ -2,9 +2,10 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
+import { Progress, stages } from '#concurrency';
 import { messageOf } from '#errdefs';
 import { createDigester, type Digest } from '#oci';
-import { bulkNice, type Finding, type Following, Progress, pieceBytes, stages } from './digest-protocol.ts';
+import { bulkNice, type Finding, type Following, pieceBytes } from './digest-protocol.ts';
 
 const port = parentPort;
 if (!port) throw new Error('digest.worker.ts is a worker thread');

@@ -1,9 +1,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { workerEntry } from '#concurrency';
+import { Progress, stages, workerEntry } from '#concurrency';
 import { EngineError, messageOf } from '#errdefs';
 import { createDigester, type Digest, type DigestAlgorithm } from '#oci';
-import { type Finding, type Following, Progress, pieceBytes, stages } from './digest-protocol.ts';
+import { type Finding, type Following, pieceBytes } from './digest-protocol.ts';
 
 /** A smaller file is read back and hashed by its writer's thread. */
 const threadFromBytes = 4 << 20;

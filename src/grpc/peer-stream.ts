@@ -39,11 +39,9 @@ export class PeerStream implements Disposable {
   }
 
   /** Resolves when there is room for more. Nothing happens when the other side has gone: `messages` tells. */
-  async send(message: Uint8Array): Promise<void> {
+  async send(...messages: readonly Uint8Array[]): Promise<void> {
     if (this.#stream.destroyed || this.#stream.closed || this.#stream.writableEnded) return;
-    const prefix = Buffer.alloc(prefixBytes);
-    prefix.writeUInt32BE(message.byteLength, 1);
-    if (this.#stream.write(Buffer.concat([prefix, message]))) return;
+    if (this.#stream.write(framed(messages))) return;
     await new Promise<void>((resolve) => {
       const done = () => {
         this.#stream.off('drain', done);
@@ -65,19 +63,38 @@ export class PeerStream implements Disposable {
    * @throws EngineError with what the other side says went wrong; `unavailable` when it goes away
    */
   async *messages(): AsyncGenerator<Uint8Array> {
+    using reader = this.reader();
+    do {
+      for (let message = reader.here(); message; message = reader.here()) yield message;
+    } while (await reader.wait());
+  }
+
+  /** The same for who has many small ones to read and no turn of the event loop for each. There is one reader of a call. */
+  reader(): MessageReader {
+    const chunks = this.#stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     const frames = new Frames();
+    return {
+      here: () => frames.next(),
+      wait: async () => {
+        const { value, done } = await this.#nextChunk(chunks);
+        if (!done) frames.push(value);
+        else this.#requireSuccess(frames.leftBytes);
+        return !done;
+      },
+      [Symbol.dispose]: () => void chunks.return?.(),
+    };
+  }
+
+  async #nextChunk(chunks: AsyncIterator<Buffer>): Promise<IteratorResult<Buffer, undefined>> {
     try {
-      for await (const chunk of this.#stream as AsyncIterable<Buffer>) {
-        frames.push(chunk);
-        for (let message = frames.next(); message; message = frames.next()) yield message;
-      }
+      const next = await chunks.next();
+      if (next.done) this.#signal.throwIfAborted();
+      return next;
     } catch (cause) {
       this.#signal.throwIfAborted();
-      if (cause instanceof EngineError) throw cause;
       if (this.#status === undefined) throw gone(cause);
+      return { done: true, value: undefined };
     }
-    this.#signal.throwIfAborted();
-    this.#requireSuccess(frames.leftBytes);
   }
 
   #requireSuccess(leftBytes: number): void {
@@ -92,6 +109,26 @@ export class PeerStream implements Disposable {
     this.#signal.removeEventListener('abort', this.#onAbort);
     if (!this.#stream.closed) this.#stream.close(constants.NGHTTP2_CANCEL);
   }
+}
+
+export interface MessageReader extends Disposable {
+  /** A message that has come already, the reader's until he asks again. */
+  here(): Uint8Array | undefined;
+  /** When nothing is here: waits for more, answers false when the call has ended well. @throws as {@link PeerStream.messages} does */
+  wait(): Promise<boolean>;
+}
+
+/** Each message with the prefix that says how long it is. */
+function framed(messages: readonly Uint8Array[]): Buffer {
+  const bytes = Buffer.allocUnsafe(messages.reduce((sum, { byteLength }) => sum + prefixBytes + byteLength, 0));
+  let at = 0;
+  for (const message of messages) {
+    bytes[at] = 0;
+    bytes.writeUInt32BE(message.byteLength, at + 1);
+    bytes.set(message, at + prefixBytes);
+    at += prefixBytes + message.byteLength;
+  }
+  return bytes;
 }
 
 /** Bytes cut into messages. One in several pieces is put together in memory that the next one uses again. */

@@ -5,7 +5,7 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { EngineError } from '#errdefs';
 import { PeerStream } from './peer-stream.ts';
 
-export { PeerStream } from './peer-stream.ts';
+export { type MessageReader, PeerStream } from './peer-stream.ts';
 
 /** What may be under way to us at once: contexts come in packets of 32 kB, and each window costs a turn. */
 const windowBytes = 8 << 20;

@@ -1,7 +1,7 @@
 export type { BuildContext } from './build-context.ts';
 export { packFolder } from './context-layer.ts';
 export { ContextTree } from './context-tree.ts';
-export { startFileHash } from './file-hash.ts';
+export { type HashedHeader, startFileHash } from './file-hash.ts';
 export { ForeignCache } from './foreign-cache.ts';
 export { checkOut, parseGitReference } from './git-source.ts';
 export { isArchive } from './inflate.ts';

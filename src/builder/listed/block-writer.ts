@@ -12,6 +12,8 @@ export class BlockWriter {
   #writing: Promise<void> = Promise.resolve();
   /** Of everything appended so far. */
   sizeBytes = 0;
+  /** Of these, from the beginning on, what can be read from the file. */
+  writtenBytes = 0;
 
   constructor(file: FileHandle) {
     this.#file = file;
@@ -58,5 +60,6 @@ export class BlockWriter {
     if (bytesWritten !== bytes.length) {
       throw new EngineError('unavailable', 'write build context: no space left on device');
     }
+    this.writtenBytes = at + bytesWritten;
   }
 }

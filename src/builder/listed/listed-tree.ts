@@ -12,6 +12,7 @@ import { EngineError } from '#errdefs';
 import { fromBytes } from '#streams';
 import {
   type BuildContext,
+  type HashedHeader,
   pace,
   parentOf,
   plainFolder,
@@ -231,7 +232,7 @@ export class ListedTree implements BuildContext {
     );
     await this.#received.take(
       source,
-      files.map((node) => ({ line: node.line!, sizeBytes: node.sizeBytes, hash: startFileHash(hashedHeader(node)) })),
+      files.map((node) => ({ line: node.line!, sizeBytes: node.sizeBytes, header: hashedHeader(node) })),
       (at, digest, asListed) => this.#note(files[at]!, digest, asListed),
     );
   }
@@ -341,9 +342,10 @@ function impliedNode(path: ByteString): ListedNode {
   return { ...plainFolder, ...nothing, ...folder, path, attributes: noAttributes };
 }
 
-function hashedHeader(node: ListedNode) {
-  const name = node.type === 'directory' ? `${node.path}/` : node.path;
-  return { ...node, name, xattrs: node.attributes };
+function hashedHeader(node: ListedNode): HashedHeader {
+  const { type, path, mode, uid, gid, sizeBytes, linkPath, devMajor, devMinor, attributes: xattrs } = node;
+  const name = type === 'directory' ? `${path}/` : path;
+  return { name, type: type as HashedHeader['type'], mode, uid, gid, sizeBytes, linkPath, devMajor, devMinor, xattrs };
 }
 
 /** Sorted by bytes: of siblings the whole paths sort as their names do. */

@@ -1,16 +1,18 @@
-import type { Hash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { readFiles } from '#context-listing';
+import { fileEndBytes, fileHeadBytes, readFiles } from '#context-listing';
 import { EngineError } from '#errdefs';
 import type { ByteSource } from '#streams';
+import type { HashedHeader } from '../executor/index.ts';
 import { BlockWriter } from './block-writer.ts';
+import { FileHashes } from './file-hashes.ts';
+import type { FileToHash } from './hash-protocol.ts';
 
 export interface ExpectedFile {
   readonly line: number;
   readonly sizeBytes: number;
-  /** Has taken the header. */
-  readonly hash: Hash;
+  /** Hashed before the content. */
+  readonly header: HashedHeader;
 }
 
 const pieceBytes = 1 << 20;
@@ -20,6 +22,7 @@ const smallFileBytes = 1 << 16;
 export class ReceivedFiles implements AsyncDisposable {
   readonly #path: string;
   readonly #offsets = new Map<number, number>();
+  readonly #hashes = new FileHashes();
   #file: FileHandle | undefined;
   #writer: BlockWriter | undefined;
 
@@ -44,6 +47,7 @@ export class ReceivedFiles implements AsyncDisposable {
     this.#writer ??= new BlockWriter(this.#file);
     const writer = this.#writer;
     const base = writer.sizeBytes;
+    const asListed: boolean[] = [];
     let at = -1;
     const sink = {
       start: (entry: number, sizeBytes: number, offset: number) => {
@@ -51,14 +55,26 @@ export class ReceivedFiles implements AsyncDisposable {
         if (next?.line !== entry || next.sizeBytes !== sizeBytes) throw unasked(entry);
         this.#offsets.set(entry, base + offset);
       },
-      data: (chunk: Uint8Array) => void expected[at]!.hash.update(chunk),
-      end: (asListed: boolean) => note(at, expected[at]!.hash.digest('hex'), asListed),
+      data: () => {},
+      end: (isAsListed: boolean) => void asListed.push(isAsListed),
     };
+    const hashing = this.#hashes.begin({
+      path: this.#path,
+      fd: this.#file.fd,
+      files: placed(expected, base),
+      found: (number, digest) => note(number, digest, asListed[number]!),
+    });
     try {
-      await readFiles(source, sink, (chunk) => writer.append(chunk));
+      await readFiles(source, sink, (chunk) => {
+        hashing.advance(writer.writtenBytes);
+        return writer.append(chunk);
+      });
       await writer.flush();
       if (at !== expected.length - 1) throw unasked(expected[at + 1]!.line);
+      hashing.advance(writer.writtenBytes);
+      await hashing.end();
     } catch (error) {
+      await hashing.abandon();
       // What is not whole, or not what it was taken for, is not here.
       for (const { line } of expected) this.#offsets.delete(line);
       throw error;
@@ -83,8 +99,19 @@ export class ReceivedFiles implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#hashes[Symbol.asyncDispose]();
     await this.#file?.close();
   }
+}
+
+/** Where the contents of a stream will be that is stored from `base` on. */
+function placed(expected: readonly ExpectedFile[], base: number): FileToHash[] {
+  let end = base;
+  return expected.map(({ header, sizeBytes }) => {
+    const offset = end + fileHeadBytes;
+    end = offset + sizeBytes + fileEndBytes;
+    return { header, offset, sizeBytes };
+  });
 }
 
 function unasked(entry: number): EngineError {

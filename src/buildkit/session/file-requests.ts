@@ -1,8 +1,7 @@
 import { fileEnd, fileHead } from '#context-listing';
 import { EngineError } from '#errdefs';
 import type { PeerStream } from '#grpc';
-import type { Packet } from '../proto/fsutil_pb.ts';
-import { encodePacket, packetType } from './packets.ts';
+import { encodeRequest, type Packets, packetType, type ReadPacket } from './packets.ts';
 
 export interface WantedFile {
   /** In the listing. */
@@ -13,14 +12,11 @@ export interface WantedFile {
   readonly sizeBytes: number;
 }
 
-export type FilePart =
-  | { readonly kind: 'start'; readonly file: WantedFile }
-  | { readonly kind: 'data'; readonly data: Uint8Array }
-  | { readonly kind: 'end' };
-
 /** The client sends several files at once: what comes early is held, so no more than this is asked for ahead. */
 const aheadBytes = 8 << 20;
 const aheadFiles = 256;
+/** Handed on at once: whoever takes it has more to do for a piece than for its bytes. */
+const pieceBytes = 256 << 10;
 
 interface Coming {
   readonly file: WantedFile;
@@ -33,60 +29,58 @@ interface Coming {
 export class FileRequests {
   readonly #wanted: readonly WantedFile[];
   readonly #stream: PeerStream;
-  readonly #packets: AsyncIterator<Packet>;
+  readonly #packets: Packets;
   readonly #coming = new Map<number, Coming>();
   #comingBytes = 0;
   #asked = 0;
 
-  constructor(wanted: readonly WantedFile[], stream: PeerStream, packets: AsyncIterator<Packet>) {
+  constructor(wanted: readonly WantedFile[], stream: PeerStream, packets: Packets) {
     this.#wanted = wanted;
     this.#stream = stream;
     this.#packets = packets;
   }
 
-  /** As the stream that a listed context sends. */
+  /**
+   * As the stream that a listed context sends.
+   * @throws `failed-precondition` when a file has another size than it was listed with
+   */
   async *stream(): AsyncGenerator<Uint8Array> {
-    for await (const part of this.files()) {
-      if (part.kind === 'start') yield fileHead(part.file.entry, part.file.sizeBytes);
-      else if (part.kind === 'data') yield part.data;
-      else yield fileEnd(true);
-    }
-  }
-
-  /** @throws `failed-precondition` when a file has another size than it was listed with */
-  async *files(): AsyncGenerator<FilePart> {
+    const pieces = new Pieces();
     for (const file of this.#wanted) {
       this.#ask();
       const coming = this.#coming.get(file.number)!;
-      yield { kind: 'start', file };
-      while (true) {
-        for (const data of coming.held.splice(0)) yield { kind: 'data', data };
-        if (coming.ended) break;
-        const data = await this.#next(coming);
-        if (data) yield { kind: 'data', data };
+      pieces.put(fileHead(file.entry, file.sizeBytes));
+      for (const data of coming.held) pieces.put(data);
+      while (!coming.ended) {
+        const data = this.#accept(this.#packets.here() ?? (await this.#packets.next()), coming);
+        if (data) pieces.put(data);
+        yield* pieces.whole();
       }
-      yield { kind: 'end' };
+      pieces.put(fileEnd(true));
+      yield* pieces.whole();
       this.#coming.delete(file.number);
       this.#comingBytes -= file.sizeBytes;
     }
+    yield pieces.rest();
   }
 
   #ask(): void {
+    const requests: Uint8Array[] = [];
     while (this.#asked < this.#wanted.length) {
       const file = this.#wanted[this.#asked]!;
       const isFull = this.#comingBytes + file.sizeBytes > aheadBytes || this.#coming.size >= aheadFiles;
-      if (this.#coming.size > 0 && isFull) return;
+      if (this.#coming.size > 0 && isFull) break;
       this.#asked++;
       this.#comingBytes += file.sizeBytes;
       this.#coming.set(file.number, { file, held: [], leftBytes: file.sizeBytes, ended: false });
-      void this.#stream.send(encodePacket({ type: packetType.request, id: file.number }));
+      requests.push(encodeRequest(file.number));
     }
+    if (requests.length > 0) void this.#stream.send(...requests);
   }
 
   /** Takes one packet; answers its bytes when they are of `current`, whose reader is waiting. */
-  async #next(current: Coming): Promise<Uint8Array | undefined> {
-    const { value: packet, done } = await this.#packets.next();
-    if (done) throw new EngineError('invalid-argument', 'build context: the files that were asked for end early');
+  #accept(packet: ReadPacket | undefined, current: Coming): Uint8Array | undefined {
+    if (!packet) throw new EngineError('invalid-argument', 'build context: the files that were asked for end early');
     const coming = packet.type === packetType.data ? this.#coming.get(packet.id) : undefined;
     if (!coming || coming.ended) throw new EngineError('invalid-argument', `invalid file request ${packet.id}`);
     if (packet.data.byteLength === 0) {
@@ -99,6 +93,35 @@ export class FileRequests {
     if (coming === current) return packet.data;
     coming.held.push(Uint8Array.from(packet.data));
     return undefined;
+  }
+}
+
+/** Small things gathered into large pieces. */
+class Pieces {
+  #whole: Buffer[] = [];
+  #piece = Buffer.allocUnsafe(pieceBytes);
+  #fill = 0;
+
+  put(bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.byteLength; ) {
+      const part = bytes.subarray(done, done + pieceBytes - this.#fill);
+      this.#piece.set(part, this.#fill);
+      this.#fill += part.byteLength;
+      done += part.byteLength;
+      if (this.#fill < pieceBytes) return;
+      this.#whole.push(this.#piece);
+      this.#piece = Buffer.allocUnsafe(pieceBytes);
+      this.#fill = 0;
+    }
+  }
+
+  *whole(): Generator<Buffer> {
+    if (this.#whole.length > 0) yield* this.#whole.splice(0);
+  }
+
+  /** What is left when nothing more comes. */
+  rest(): Buffer {
+    return this.#piece.subarray(0, this.#fill);
   }
 }
 

@@ -1,12 +1,11 @@
 import type { ListedEntries } from '#builder';
-import { type ListedEntry, maxListingBytes } from '#context-listing';
+import { fileEnd, type ListedEntry, maxListingBytes } from '#context-listing';
 import { EngineError } from '#errdefs';
 import type { PeerStream } from '#grpc';
 import { FileSync } from '../proto/filesync_pb.ts';
-import type { Packet } from '../proto/fsutil_pb.ts';
 import type { ClientSession } from './client-session.ts';
 import { FileRequests, type WantedFile } from './file-requests.ts';
-import { decodePacket, encodePacket, packetType } from './packets.ts';
+import { encodePacket, Packets, packetType } from './packets.ts';
 import { entryOf } from './stat-entry.ts';
 
 export interface FolderSelection {
@@ -35,14 +34,14 @@ export class SyncedFolder implements AsyncDisposable {
   /** Number in the client's order of each entry. */
   readonly #numbers: readonly number[];
   readonly #stream: PeerStream;
-  readonly #packets: AsyncIterator<Packet>;
+  readonly #packets: Packets;
 
   private constructor(parts: {
     context: string;
     takenMs: number;
     listed: Listed;
     stream: PeerStream;
-    packets: AsyncIterator<Packet>;
+    packets: Packets;
   }) {
     this.entries = parts.listed.entries;
     this.listingBytes = parts.listed.bytes;
@@ -63,7 +62,7 @@ export class SyncedFolder implements AsyncDisposable {
     const takenMs = Date.now();
     const stream = session.peer.open('/moby.filesync.v1.FileSync/DiffCopy', headersOf(selection), signal);
     try {
-      const packets = decoded(stream);
+      const packets = new Packets(stream);
       const listed = await readListing(packets, { stamped: session.sharedKey !== '' });
       const context = JSON.stringify(['buildkit', session.sharedKey, selection.name, selection.followPaths ?? []]);
       return new SyncedFolder({ context, takenMs, listed, stream, packets });
@@ -87,24 +86,17 @@ export class SyncedFolder implements AsyncDisposable {
     if (entry.sizeBytes > limitBytes) {
       throw new EngineError('invalid-argument', `${path} has ${entry.sizeBytes} bytes, ${limitBytes} are read at most`);
     }
-    const parts: Buffer[] = [];
-    for await (const chunk of this.#requests([at]).files()) {
-      if (chunk.kind === 'data') parts.push(Buffer.from(chunk.data));
-    }
-    return Buffer.concat(parts);
+    const bytes = Buffer.concat(await Array.fromAsync(this.#contents([at])));
+    return bytes.subarray(-entry.sizeBytes - fileEnd(true).length, -fileEnd(true).length);
   }
 
-  async *#contents(wanted: readonly number[]): AsyncGenerator<Uint8Array> {
-    yield* this.#requests(wanted).stream();
-  }
-
-  #requests(wanted: readonly number[]): FileRequests {
+  #contents(wanted: readonly number[]): AsyncGenerator<Uint8Array> {
     const files = wanted.map((at): WantedFile => {
       const entry = this.entries[at];
       if (entry?.type !== 'file') throw new EngineError('internal', `build context: entry ${at} is no file`);
       return { entry: at, number: this.#numbers[at]!, path: entry.path, sizeBytes: entry.sizeBytes };
     });
-    return new FileRequests(files, this.#stream, this.#packets);
+    return new FileRequests(files, this.#stream, this.#packets).stream();
   }
 
   /** The client is told that nothing more is wanted; whether it hears it does not matter. */
@@ -116,17 +108,13 @@ export class SyncedFolder implements AsyncDisposable {
   }
 }
 
-async function* decoded(stream: PeerStream): AsyncGenerator<Packet> {
-  for await (const message of stream.messages()) yield decodePacket(message);
-}
-
-async function readListing(packets: AsyncIterator<Packet>, options: { stamped: boolean }): Promise<Listed> {
+async function readListing(packets: Packets, options: { stamped: boolean }): Promise<Listed> {
   const entries: ListedEntry[] = [];
   const numbers: number[] = [];
   let leftBytes = maxListingBytes;
   for (let number = 0; ; number++) {
-    const { value: packet, done } = await packets.next();
-    if (done) throw new EngineError('invalid-argument', 'build context: its listing ends early');
+    const packet = packets.here() ?? (await packets.next());
+    if (!packet) throw new EngineError('invalid-argument', 'build context: its listing ends early');
     if (packet.type !== packetType.stat) throw new EngineError('invalid-argument', 'build context: no listing');
     if (!packet.stat) return { entries, numbers, bytes: maxListingBytes - leftBytes };
     const { path, linkName } = packet.stat;
