@@ -35,6 +35,7 @@ export class Container {
   #healthWatch: AbortController | undefined;
   #restartTimer: NodeJS.Timeout | undefined;
   #pending: PendingAttachment[] = [];
+  #isEnding = false;
   #exitWaiters: ((state: StoredState) => void)[] = [];
   #removeWaiters: ((state: StoredState) => void)[] = [];
 
@@ -114,6 +115,16 @@ export class Container {
     for (const waiter of pending) waiter.reject(error);
   }
 
+  /** The end of a run whose parts are let go of: it is told when they are. */
+  beginExit(): void {
+    this.#isEnding = true;
+  }
+
+  /** Resolves when nothing runs and nothing of a run is left. */
+  async ended(): Promise<StoredState> {
+    return this.isRunning || this.#isEnding ? await this.nextExit() : this.body.state;
+  }
+
   nextExit(): Promise<StoredState> {
     return new Promise((resolve) => this.#exitWaiters.push(resolve));
   }
@@ -132,6 +143,7 @@ export class Container {
   }
 
   announceExit(): void {
+    this.#isEnding = false;
     const waiters = this.#exitWaiters;
     this.#exitWaiters = [];
     for (const wake of waiters) wake(this.body.state);

@@ -28,6 +28,16 @@ export function handleExit(ctx: EngineContext, container: Container, status: Exi
 async function settleExit(ctx: EngineContext, container: Container, status: ExitStatus): Promise<void> {
   using _held = await container.lock.acquire();
   if (ctx.containers.get(container.id) !== container) return;
+  container.beginExit();
+  try {
+    await settleHeld(ctx, container, status);
+  } catch (error) {
+    container.announceExit();
+    throw error;
+  }
+}
+
+async function settleHeld(ctx: EngineContext, container: Container, status: ExitStatus): Promise<void> {
   container.process = undefined;
   container.stopHealth();
   const again = decideRestart(container, status);

@@ -19,7 +19,7 @@ export async function waitContainer(
   const settled = (): Promise<StoredState> => {
     switch (condition) {
       case 'not-running':
-        return container.isRunning ? container.nextExit() : Promise.resolve(container.body.state);
+        return container.ended();
       case 'next-exit':
         return container.nextExit();
       case 'removed':
