@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Engine, Filters } from '#api-types';
 import { EngineError, messageOf } from '#errdefs';
@@ -16,28 +16,37 @@ export type Handler = (call: Call) => Promise<void>;
 /** Method, pattern, handler. */
 export type ApiRoute = readonly [method: Method, pattern: string, handler: Handler];
 
+interface CallRequest {
+  readonly query: string;
+  readonly version: string;
+  readonly params: Readonly<Record<string, string>>;
+  /** Of every answer, as names and values in turn; the handler's own are put behind them. */
+  readonly headers: string[];
+}
+
 /** One request as a handler sees it: decoded inputs, and the few ways the Engine API answers. */
 export class Call {
   readonly engine: Engine;
   readonly query: Query;
   /** The API version the client speaks. */
   readonly version: string;
-  /** Fires when the client goes away. */
-  readonly signal: AbortSignal;
   readonly #params: Readonly<Record<string, string>>;
   readonly #exchange: Exchange;
+  /** Names and values in turn, handed to Node in one piece: told one by one, it checks and sorts each. */
+  readonly #headers: string[];
 
-  constructor(
-    engine: Engine,
-    exchange: Exchange,
-    request: { query: string; version: string; params: Readonly<Record<string, string>> },
-  ) {
+  constructor(engine: Engine, exchange: Exchange, request: CallRequest) {
     this.engine = engine;
     this.#exchange = exchange;
     this.query = Query.parse(request.query);
     this.version = request.version;
-    this.signal = exchange.signal;
     this.#params = request.params;
+    this.#headers = request.headers;
+  }
+
+  /** Fires when the client goes away. */
+  get signal(): AbortSignal {
+    return this.#exchange.signal;
   }
 
   /** A part of the path. */
@@ -133,33 +142,35 @@ export class Call {
 
   /** An answer with no body. */
   empty(status: number): void {
-    const { response } = this.#exchange;
-    response.statusCode = status;
-    if (status !== 204 && status !== 304) response.setHeader('Content-Length', 0);
-    response.end();
+    this.#head(status, status === 204 || status === 304 ? {} : { 'Content-Length': '0' });
+    this.#exchange.response.end();
   }
 
   #send(status: number, type: string, body: string): void {
     const { request, response } = this.#exchange;
-    response.statusCode = status;
-    response.setHeader('Content-Type', type);
-    response.setHeader('Content-Length', request.method === 'HEAD' && status === 200 ? 0 : Buffer.byteLength(body));
+    const length = request.method === 'HEAD' && status === 200 ? 0 : Buffer.byteLength(body);
+    this.#head(status, { 'Content-Type': type, 'Content-Length': String(length) });
     response.end(body);
   }
 
+  #head(status: number, headers: Readonly<Record<string, string>>): void {
+    for (const name in headers) this.#headers.push(name, headers[name]!);
+    this.#exchange.response.writeHead(status, this.#headers);
+  }
+
   setHeader(name: string, value: string): void {
-    this.#exchange.response.setHeader(name, value);
+    this.#headers.push(name, value);
   }
 
   /** Sends status and headers now, before there is a body. */
-  start(type: string, headers: OutgoingHttpHeaders = {}): void {
-    this.#exchange.response.writeHead(200, { 'Content-Type': type, ...headers });
+  start(type: string, headers: Readonly<Record<string, string>> = {}): void {
+    this.#head(200, { 'Content-Type': type, ...headers });
     this.#exchange.response.flushHeaders();
   }
 
   /** The same where dockerd names no type. */
   startUntyped(): void {
-    this.#exchange.response.writeHead(200);
+    this.#head(200, {});
     this.#exchange.response.flushHeaders();
   }
 
@@ -186,7 +197,7 @@ export class Call {
    * Streams bytes. The first chunk is awaited before the status goes out, so that a call that fails at once fails with a status; a later failure breaks the
    * connection.
    */
-  async stream(type: string, source: ByteSource, headers: OutgoingHttpHeaders = {}): Promise<void> {
+  async stream(type: string, source: ByteSource, headers: Readonly<Record<string, string>> = {}): Promise<void> {
     const parts: AsyncIterable<Part> = source instanceof PartedSource ? source.parts : source;
     const iterator = parts[Symbol.asyncIterator]();
     try {

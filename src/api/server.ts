@@ -58,16 +58,15 @@ async function answer(options: ApiOptions, exchange: Exchange): Promise<void> {
     return;
   }
   const told = options.version ?? defaultVersion;
-  response.setHeader('Api-Version', told);
-  response.setHeader('Ostype', 'linux');
-  response.setHeader('Server', `${options.product} (linux)`);
+  const headers = ['Api-Version', told, 'Ostype', 'linux', 'Server', `${options.product} (linux)`];
   try {
     const version = negotiate(target.version, told);
-    response.setHeader('Docker-Experimental', String(options.experimental ?? false));
+    headers.push('Docker-Experimental', String(options.experimental ?? false));
     const call = new Call(options.engine, exchange, {
       query: target.query,
       version,
       params: match?.params ?? {},
+      headers,
     });
     if (match === undefined) {
       call.empty(200);
@@ -76,11 +75,11 @@ async function answer(options: ApiOptions, exchange: Exchange): Promise<void> {
     refuseUnsupportedQuery(`${match.route.method} ${match.route.pattern}`, call.query);
     await match.route.target(call);
   } catch (error) {
-    refuse(exchange, error);
+    refuse(exchange, headers, error);
   }
 }
 
-function refuse(exchange: Exchange, error: unknown): void {
+function refuse(exchange: Exchange, headers: readonly string[], error: unknown): void {
   const { request, response, signal } = exchange;
   // A response without a socket may only be waiting for the one before it on the connection.
   if (response.headersSent || exchange.hijacked || request.socket.destroyed) {
@@ -95,30 +94,34 @@ function refuse(exchange: Exchange, error: unknown): void {
     log.error('handler failed', { method: request.method, url: request.url, stack });
   }
   if (error instanceof TooOldError) {
-    response.writeHead(400, {
-      'Content-Type': 'text/plain; charset=utf-8',
-      'X-Content-Type-Options': 'nosniff',
-    });
+    const own = ['Content-Type', 'text/plain; charset=utf-8', 'X-Content-Type-Options', 'nosniff'];
+    response.writeHead(400, [...headers, ...own]);
     response.end(`${error.message}\n`);
     return;
   }
   const place = placeOf(error);
   // The docker command prints the message and nothing else of an answer; programs, which look for words in it, are given it bare.
   const message = place && isDockerCommand(request.headers) ? withPlace(messageOf(error), place) : messageOf(error);
-  sendError(exchange, httpStatus[kind], message, place);
+  sendError(exchange, httpStatus[kind], message, { headers, fault: place });
 }
 
 function withPlace(message: string, place: FaultPlace): string {
   return `${message}\n\n${placeText(place).trimEnd()}`;
 }
 
-function sendError({ request, response }: Exchange, status: number, message: string, fault?: FaultPlace): void {
+function sendError(
+  { request, response }: Exchange,
+  status: number,
+  message: string,
+  { headers = [], fault }: { headers?: readonly string[]; fault?: FaultPlace | undefined } = {},
+): void {
   if (status === 304) {
-    response.writeHead(304);
+    response.writeHead(304, [...headers]);
     response.end();
     return;
   }
   const body = `${JSON.stringify({ message, fault })}\n`;
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) });
+  const own = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))];
+  response.writeHead(status, [...headers, ...own]);
   response.end(request.method === 'HEAD' ? undefined : body);
 }

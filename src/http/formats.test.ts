@@ -51,6 +51,8 @@ test('routes match in order, with slashes where the pattern says so', () => {
   assert.deepEqual(table.find('GET', '/images/localhost:1/a/b/json')?.params, { name: 'localhost:1/a/b' });
   assert.equal(table.find('GET', '/exec/a/b/json'), undefined);
   assert.equal(table.find('POST', '/images/json'), undefined);
+  assert.equal(table.find('GET', '/'), undefined);
+  assert.throws(() => new RouteTable([{ method: 'GET', pattern: '/{name}', target: 'all' }]), /no literal/);
 });
 
 test('targets give version, path and query, and know what Go would redirect', () => {
@@ -63,6 +65,10 @@ test('targets give version, path and query, and know what Go would redirect', ()
   assert.equal(parseTarget('/v1.51')?.version, undefined);
   assert.equal(parseTarget('//info?x=1')?.cleaned, '/info?x=1');
   assert.equal(parseTarget('/v1.51/containers/../info')?.cleaned, '/v1.51/info');
+  assert.equal(parseTarget('/images/.')?.cleaned, '/images/');
+  assert.equal(parseTarget('/images/.hidden/..b/c..')?.cleaned, undefined);
+  assert.equal(parseTarget('*')?.cleaned, '/');
+  assert.equal(parseTarget('http://host/info')?.path, '/info');
   assert.equal(parseTarget('/a%2Fb')?.path, '/a/b');
   assert.equal(parseTarget('/info%zz'), undefined);
 });

@@ -41,13 +41,14 @@ async function serve(
   };
 }
 
-const echo: ExchangeHandler = async ({ request, response, upgrade, hijack }) => {
+const echo: ExchangeHandler = async (exchange) => {
+  const { request, response, upgrade } = exchange;
   const body = await readBody(requestBody(request), 1 << 20);
   if (!request.url?.startsWith('/hijack')) {
     response.end(body);
     return;
   }
-  const connection = hijack();
+  const connection = exchange.hijack();
   await connection.write(
     Buffer.from(
       upgrade ? 'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n' : 'HTTP/1.1 200 OK\r\n\r\n',
@@ -231,6 +232,17 @@ test('the signal fires when the client leaves', async () => {
   await promise;
 });
 
+test('a signal that is asked for after the client left has fired', async () => {
+  const late = Promise.withResolvers<AbortSignal>();
+  await using server = await serve(async (exchange) => {
+    await new Promise((resolve) => exchange.response.once('close', resolve));
+    late.resolve(exchange.signal);
+  });
+  const socket = connect({ path: server.path });
+  socket.write('GET /x HTTP/1.1\r\nHost: x\r\n\r\n', () => setTimeout(() => socket.destroy(), 20));
+  assert.equal((await late.promise).aborted, true);
+});
+
 test('a client that breaks off its body gives canceled, not a short body', async () => {
   const { promise, resolve } = Promise.withResolvers<unknown>();
   await using server = await serve(async ({ request }) => {
@@ -287,14 +299,15 @@ test('a socket is 0660, a stale one is replaced, a live one and another file are
 test('close waits for what runs, then cuts hijacked connections', async () => {
   const started = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
-  const server = await serve(async ({ request, response, hijack }) => {
+  const server = await serve(async (exchange) => {
+    const { request, response } = exchange;
     if (request.url === '/slow') {
       started.resolve();
       await release.promise;
       response.end('done');
       return;
     }
-    const connection = hijack();
+    const connection = exchange.hijack();
     await connection.write(Buffer.from('HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n'));
     await connection.closed;
   });

@@ -17,23 +17,35 @@ interface Compiled<T> {
   readonly expression: RegExp;
 }
 
-/** Routes in order of registration: the first that fits wins, so literal paths go before wide patterns. */
+/** Routes in order of registration: the first that fits wins, so literal paths go before wide patterns. The first segment of a pattern is literal. */
 export class RouteTable<T> {
-  readonly #routes: readonly Compiled<T>[];
+  /** By method and first segment: what few of the many routes a path has to be held against. */
+  readonly #groups = new Map<string, Compiled<T>[]>();
 
   constructor(routes: readonly Route<T>[]) {
-    this.#routes = routes.map((route) => ({ route, expression: compile(route.pattern) }));
+    for (const route of routes) {
+      const key = groupOf(route.method, route.pattern);
+      if (key.includes('{')) throw new Error(`route ${route.pattern}: its first segment is no literal`);
+      const compiled = { route, expression: compile(route.pattern) };
+      const group = this.#groups.get(key);
+      if (group) group.push(compiled);
+      else this.#groups.set(key, [compiled]);
+    }
   }
 
   /** `path` is already decoded. */
   find(method: string, path: string): RouteMatch<T> | undefined {
-    for (const { route, expression } of this.#routes) {
-      if (route.method !== method) continue;
+    for (const { route, expression } of this.#groups.get(groupOf(method, path)) ?? []) {
       const match = expression.exec(path);
       if (match) return { route, params: { ...match.groups } };
     }
     return undefined;
   }
+}
+
+function groupOf(method: string, path: string): string {
+  const end = path.indexOf('/', 1);
+  return `${method} ${end < 0 ? path : path.slice(0, end)}`;
 }
 
 function compile(pattern: string): RegExp {
@@ -63,21 +75,30 @@ export interface Target {
 /** Splits `/v1.51/images/json?all=1`. Undefined for a broken escape. */
 export function parseTarget(url: string): Target | undefined {
   const at = url.indexOf('?');
-  const encoded = (at < 0 ? url : url.slice(0, at)).replace(/^https?:\/\/[^/]*/, '') || '/';
+  const encoded = pathOf(at < 0 ? url : url.slice(0, at));
   const query = at < 0 ? '' : url.slice(at + 1);
-  let path: string;
+  let path = encoded;
   try {
-    path = decodeURIComponent(encoded);
+    if (encoded.includes('%')) path = decodeURIComponent(encoded);
   } catch {
     return undefined;
   }
-  const clean = cleanPath(encoded);
+  const clean = hasOddSegments.test(encoded) ? cleanPath(encoded) : encoded;
   const cleaned = clean === encoded ? undefined : clean + (at < 0 ? '' : `?${query}`);
-  const version = /^\/v([0-9.]+)(\/.*)$/s.exec(path);
+  const version = path.startsWith('/v') ? /^\/v([0-9.]+)(\/.*)$/s.exec(path) : null;
   return version
     ? { path: version[2]!, query, version: version[1], cleaned }
     : { path, query, version: undefined, cleaned };
 }
+
+/** A proxy's client names the host as well. */
+function pathOf(target: string): string {
+  if (target.startsWith('/')) return target;
+  return target.replace(/^https?:\/\/[^/]*/, '') || '/';
+}
+
+/** Empty segments, `.` and `..`, or no slash in front. */
+const hasOddSegments = /^[^/]|\/(?:\/|\.{1,2}(?:\/|$))/;
 
 function cleanPath(path: string): string {
   const kept: string[] = [];

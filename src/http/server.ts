@@ -90,6 +90,18 @@ export class OpenExchanges {
   }
 }
 
+/** What exchanges share. */
+interface Kept {
+  readonly open: OpenExchanges;
+  readonly files: FileSender;
+}
+
+/** What Node's parser gives with a request that left HTTP. */
+interface Upgraded {
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
+
 /** A Node server that hands out {@link Exchange}s. */
 export function createExchangeServer(
   options: ServerOptions,
@@ -111,11 +123,11 @@ export function createExchangeServer(
   server.timeout = 0;
   server.on('connection', (socket: Socket) => open.connected(socket));
   server.on('request', (request, response) => {
-    void serve(options.handler, exchange(request, response, undefined, kept));
+    void serve(options.handler, new HttpExchange(request, response, kept));
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const response = responseOn(request, socket);
-    void serve(options.handler, exchange(request, response, { socket, head }, kept));
+    void serve(options.handler, new HttpExchange(request, response, kept, { socket, head }));
   });
   server.on('checkContinue', (request, response) => {
     response.writeContinue();
@@ -154,48 +166,80 @@ async function serve(handler: ExchangeHandler, call: Exchange): Promise<void> {
   }
 }
 
-function exchange(
-  request: IncomingMessage,
-  response: ServerResponse,
-  upgraded: { socket: Duplex; head: Buffer } | undefined,
-  { open, files }: { open: OpenExchanges; files: FileSender },
-): Exchange {
-  open.started(response);
-  const controller = new AbortController();
-  const socket = upgraded?.socket ?? request.socket;
-  let taken = false;
-  const onClose = () => {
-    open.finished(response);
-    if (taken || response.writableFinished) return;
-    controller.abort(new DOMException('the client has gone away', 'AbortError'));
-  };
-  response.once('close', onClose);
-  if (upgraded) socket.once('close', onClose);
-  return {
-    request,
-    response,
-    signal: controller.signal,
-    sendFile: (part) => files.append(response, part),
-    upgrade: upgraded !== undefined,
-    hijack() {
-      taken = true;
-      response.detachSocket(socket as never);
-      if (!upgraded) leaveHttp(request);
-      open.finished(response);
-      return new Connection(socket, upgraded?.head);
-    },
-    takeSocket() {
-      if (!upgraded) throw new Error('take socket: the request was not upgraded');
-      taken = true;
-      response.detachSocket(socket as never);
-      open.finished(response);
-      if (upgraded.head.byteLength > 0) socket.unshift(upgraded.head);
-      return socket;
-    },
-    get hijacked() {
-      return taken;
-    },
-  };
+/** Made for every request: what few of them ask for, a signal or the connection, is made when it is asked for. */
+class HttpExchange implements Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly #upgraded: Upgraded | undefined;
+  readonly #open: OpenExchanges;
+  readonly #files: FileSender;
+  #abort: AbortController | undefined;
+  #hijacked = false;
+  #clientGone = false;
+
+  constructor(request: IncomingMessage, response: ServerResponse, { open, files }: Kept, upgraded?: Upgraded) {
+    this.request = request;
+    this.response = response;
+    this.#open = open;
+    this.#files = files;
+    this.#upgraded = upgraded;
+    open.started(response);
+    const onClose = () => this.#closed();
+    response.once('close', onClose);
+    upgraded?.socket.once('close', onClose);
+  }
+
+  #closed(): void {
+    this.#open.finished(this.response);
+    if (this.#hijacked || this.response.writableFinished) return;
+    this.#clientGone = true;
+    this.#abort?.abort(clientGone());
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#clientGone) this.#abort.abort(clientGone());
+    }
+    return this.#abort.signal;
+  }
+
+  sendFile(part: FilePart): Promise<boolean> {
+    return this.#files.append(this.response, part);
+  }
+
+  get upgrade(): boolean {
+    return this.#upgraded !== undefined;
+  }
+
+  get hijacked(): boolean {
+    return this.#hijacked;
+  }
+
+  hijack(): Connection {
+    const socket = this.#take();
+    if (!this.#upgraded) leaveHttp(this.request);
+    return new Connection(socket, this.#upgraded?.head);
+  }
+
+  takeSocket(): Duplex {
+    if (!this.#upgraded) throw new Error('take socket: the request was not upgraded');
+    const socket = this.#take();
+    if (this.#upgraded.head.byteLength > 0) socket.unshift(this.#upgraded.head);
+    return socket;
+  }
+
+  #take(): Duplex {
+    const socket = this.#upgraded?.socket ?? this.request.socket;
+    this.#hijacked = true;
+    this.response.detachSocket(socket as never);
+    this.#open.finished(this.response);
+    return socket;
+  }
+}
+
+function clientGone(): DOMException {
+  return new DOMException('the client has gone away', 'AbortError');
 }
 
 /** An upgraded request has no response of Node's making: this one serves refusals, and closes the connection behind them. */

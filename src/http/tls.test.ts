@@ -31,12 +31,13 @@ function makeCertificates(folder: string): (name: string) => Buffer {
   return (name) => readFileSync(join(folder, name));
 }
 
-const echo: ExchangeHandler = async ({ request, response, hijack }) => {
+const echo: ExchangeHandler = async (exchange) => {
+  const { request, response } = exchange;
   if (request.url !== '/hijack') {
     response.end('secret');
     return;
   }
-  await using connection = hijack();
+  await using connection = exchange.hijack();
   await connection.write(Buffer.from('HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n'));
   for await (const chunk of connection.input) await connection.write(chunk);
 };

@@ -34,7 +34,7 @@ export class InitLayers {
 
   /** Where the folder of that name is, to be stacked on its chain. */
   path(name: string): string {
-    return join(this.#folder, name);
+    return `${this.#folder}/${name}`;
   }
 
   /** The name of the folder for a chain, made when missing; `folders` is the chain, top first. Undefined for no mount points. */

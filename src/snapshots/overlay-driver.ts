@@ -321,7 +321,7 @@ export class OverlayDriver extends LayeredDriver implements SnapshotDriver {
   }
 
   #target(id: string): string {
-    return join(this.mountsFolder, id, 'merged');
+    return `${this.mountsFolder}/${id}/merged`;
   }
 }
 

@@ -62,8 +62,9 @@ export class SnapshotRecords {
     return undefined;
   }
 
+  /** Asked for with every inspect: `join` would look at each character again. */
   path(id: string, ...names: readonly string[]): string {
-    return join(this.#folder, id, ...names);
+    return [this.#folder, id, ...names].join('/');
   }
 
   /** @throws `not-found`. */

@@ -15,7 +15,7 @@ export interface WritableFolders {
 export type Writable = WritableFolders & AsyncDisposable;
 
 export function writableIn(folder: string): WritableFolders {
-  return { upper: join(folder, 'upper'), work: join(folder, 'work') };
+  return { upper: `${folder}/upper`, work: `${folder}/work` };
 }
 
 /** The merged root is the upper folder: it starts as the chain's root is. */

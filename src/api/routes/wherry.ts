@@ -86,7 +86,7 @@ async function readImageFile(call: Call): Promise<void> {
   const { file, content } = await call.engine.images.file(call.param('name'), path, { signal: call.signal });
   const header = Buffer.from(JSON.stringify(file)).toString('base64');
   await call.stream('application/octet-stream', content, {
-    'Content-Length': file.sizeBytes,
+    'Content-Length': String(file.sizeBytes),
     'X-Wherry-File': header,
   });
 }

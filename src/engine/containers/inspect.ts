@@ -90,7 +90,7 @@ function networkSettings(ctx: EngineContext, container: Container): NetworkSetti
     Bridge: '',
     SandboxID: container.isUp && container.body.sandboxPath ? container.id : '',
     SandboxKey: container.isUp ? (container.body.sandboxPath ?? '') : '',
-    Ports: shownPortMap(container, publishingNetworks(ctx)),
+    Ports: shownPortMap(container, () => publishingNetworks(ctx)),
     HairpinMode: false,
     LinkLocalIPv6Address: '',
     LinkLocalIPv6PrefixLen: 0,

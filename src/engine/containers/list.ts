@@ -203,7 +203,7 @@ async function summarize(
     ImageID: body.imageID,
     Command: [body.path, ...body.args.map(shownArgument)].join(' '),
     Created: Math.floor(Date.parse(body.created) / 1000),
-    Ports: shownPorts(shownPortMap(container, publishing)),
+    Ports: shownPorts(shownPortMap(container, () => publishing)),
     ...(withSize ? await sizes(ctx, container) : {}),
     Labels: body.config.Labels ?? {},
     State: body.state.status,

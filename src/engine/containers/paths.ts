@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { EngineContext } from '../context.ts';
 
 /** Files of one container in the data root. */
@@ -11,12 +10,12 @@ export interface ContainerPaths {
 }
 
 export function containerPaths(ctx: Pick<EngineContext, 'root'>, id: string): ContainerPaths {
-  const folder = join(ctx.root, 'containers', id);
+  const folder = `${ctx.root}/containers/${id}`;
   return {
     folder,
-    log: join(folder, 'container.log'),
-    hosts: join(folder, 'hosts'),
-    hostname: join(folder, 'hostname'),
-    resolvConf: join(folder, 'resolv.conf'),
+    log: `${folder}/container.log`,
+    hosts: `${folder}/hosts`,
+    hostname: `${folder}/hostname`,
+    resolvConf: `${folder}/resolv.conf`,
   };
 }

@@ -9,8 +9,9 @@ export function publishingNetworks(ctx: EngineContext): ReadonlySet<string> {
 }
 
 /** Exposed and published ports: of a container that is on no network which could publish them there are none, as in dockerd. */
-export function shownPortMap(container: Container, publishing: ReadonlySet<string>): PortMap {
-  if (!container.isUp) return {};
-  const endpoints = Object.values(container.body.networks).flatMap(({ endpoint }) => endpoint ?? []);
-  return endpoints.some(({ networkID }) => publishing.has(networkID)) ? container.body.ports : {};
+export function shownPortMap({ isUp, body }: Container, publishing: () => ReadonlySet<string>): PortMap {
+  if (!isUp || Object.keys(body.ports).length === 0) return {};
+  const networkIDs = publishing();
+  const endpoints = Object.values(body.networks).flatMap(({ endpoint }) => endpoint ?? []);
+  return endpoints.some(({ networkID }) => networkIDs.has(networkID)) ? body.ports : {};
 }
