@@ -131,9 +131,14 @@ export class Call {
     }
   }
 
-  /** An answer with a JSON body, which ends in a newline as Go's encoder leaves it. */
+  /** An answer with a JSON body. */
   reply(status: number, value: unknown): void {
-    this.#send(status, 'application/json', `${JSON.stringify(value)}\n`);
+    this.replyText(status, jsonText(value));
+  }
+
+  /** The same of a body that was made before: {@link jsonText} of something. */
+  replyText(status: number, text: string): void {
+    this.#send(status, 'application/json', text);
   }
 
   text(status: number, body: string): void {
@@ -227,6 +232,11 @@ export class Call {
   hijack(): Connection {
     return this.#exchange.hijack();
   }
+}
+
+/** A body of JSON: it ends in a newline, as Go's encoder leaves it. */
+export function jsonText(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
 }
 
 /** Decodes a JSON value with Docker's prefix on what is wrong with it. */

@@ -1,7 +1,7 @@
-import type { StopOptions } from '#api-types';
+import type { ContainerInspect, StopOptions } from '#api-types';
 import { EngineError } from '#errdefs';
 import { parseInteger } from '#http';
-import { type ApiRoute, type Call, decodeAs } from '../call.ts';
+import { type ApiRoute, type Call, decodeAs, jsonText } from '../call.ts';
 import { configFieldNames, createConfig, updateConfig } from '../decoders/container.ts';
 import { isObject } from '../go-json.ts';
 import { migrateLinkSysctls } from '../link-sysctls.ts';
@@ -76,8 +76,15 @@ async function create(call: Call): Promise<void> {
 
 async function inspect(call: Call): Promise<void> {
   const found = await containers(call).inspect(name(call), { size: call.query.bool('size') });
-  call.reply(200, containerInspectFor(call, found));
+  const known = inspectTexts.get(found);
+  if (known?.version === call.version) return call.replyText(200, known.text);
+  const text = jsonText(containerInspectFor(call, found));
+  inspectTexts.set(found, { version: call.version, text });
+  call.replyText(200, text);
 }
+
+/** The bodies of answers which the engine may give again, each for the version that asked last. */
+const inspectTexts = new WeakMap<ContainerInspect, { readonly version: string; readonly text: string }>();
 
 /** A stream is JSON values one after the other and has no type; older clients ask for it by saying nothing. */
 async function stats(call: Call): Promise<void> {

@@ -18,7 +18,8 @@ export class Container {
   process: RunningProcess | undefined;
   /** One state change at a time: create, start, exit, remove. */
   readonly lock = new Semaphore(1);
-  readonly execIDs = new Set<string>();
+  /** Of those that are not over; another list with every change. */
+  execIDs: readonly string[] = [];
   /** Given back when it has ended. */
   readonly lent: AsyncDisposable[] = [];
   removing = false;

@@ -61,7 +61,7 @@ export class ExecTable {
     const id = newID();
     this.#forgetWith(container);
     this.#execs.set(id, { id, container, config, started: false, exitCode: null, launched: Promise.withResolvers() });
-    container.execIDs.add(id);
+    container.execIDs = [...container.execIDs, id];
     emitContainer(this.#ctx, container, `exec_create: ${eventCommand(config)}`, { execID: id });
     return { Id: id };
   }
@@ -180,16 +180,20 @@ export class ExecTable {
   #drop(isGone: (exec: Exec) => boolean): void {
     for (const exec of [...this.#execs.values()]) {
       if (!isGone(exec)) continue;
-      exec.container.execIDs.delete(exec.id);
+      dropID(exec);
       this.#execs.delete(exec.id);
     }
   }
 
   #forget(exec: Exec): void {
-    exec.container.execIDs.delete(exec.id);
+    dropID(exec);
     this.#ended.push(exec.id);
     if (this.#ended.length > rememberedExecs) this.#execs.delete(this.#ended.shift()!);
   }
+}
+
+function dropID({ id, container }: Exec): void {
+  container.execIDs = container.execIDs.filter((known) => known !== id);
 }
 
 /** The command as dockerd's events write it: a space after the first word even when nothing follows. */

@@ -2,19 +2,35 @@ import type { ContainerInspect, ContainerState, EndpointSettings, NetworkSetting
 import type { EngineContext } from '../context.ts';
 import type { Container } from './container.ts';
 import { shownHealth } from './health.ts';
+import type { GraphData } from './inspected.ts';
 import { shownLinks } from './links/index.ts';
 import { mountPoints } from './mount-points.ts';
 import { containerPaths } from './paths.ts';
 import { publishingNetworks, shownPortMap } from './shown-ports.ts';
 import { imageSizeBytes } from './sizes.ts';
 
-/** `GET /containers/{id}/json`, keys in dockerd's order. */
+/**
+ * `GET /containers/{id}/json`, keys in dockerd's order. Who asks again before anything has changed gets the same object, so that a surface may keep
+ * what it made of it.
+ */
 export async function inspectContainer(
   ctx: EngineContext,
   reference: string,
   options: { size?: boolean } = {},
 ): Promise<ContainerInspect> {
   const container = ctx.containers.resolve(reference);
+  const graph = await graphData(ctx, container);
+  if (!options.size) return ctx.containers.inspected.answer(container, graph, () => describe(ctx, container, graph));
+  const SizeRw = (await ctx.snapshots.usage(container.id)).sizeBytes;
+  return describe(ctx, container, graph, { SizeRw, SizeRootFs: imageSizeBytes(ctx, container) });
+}
+
+function describe(
+  ctx: EngineContext,
+  container: Container,
+  graph: GraphData,
+  sizes: Pick<ContainerInspect, 'SizeRw' | 'SizeRootFs'> = {},
+): ContainerInspect {
   const { body } = container;
   const paths = containerPaths(ctx, container.id);
   const networked = body.state.startedAt.startsWith('0001') === false;
@@ -36,12 +52,10 @@ export async function inspectContainer(
     MountLabel: '',
     ProcessLabel: '',
     AppArmorProfile: '',
-    ExecIDs: container.execIDs.size > 0 ? [...container.execIDs] : null,
+    ExecIDs: container.execIDs.length > 0 ? container.execIDs : null,
     HostConfig: { ...body.hostConfig, Links: shownLinks(ctx, container) },
-    GraphDriver: { Data: await graphData(ctx, container), Name: body.driver },
-    ...(options.size
-      ? { SizeRw: (await ctx.snapshots.usage(container.id)).sizeBytes, SizeRootFs: imageSizeBytes(ctx, container) }
-      : {}),
+    GraphDriver: { Data: graph, Name: body.driver },
+    ...sizes,
     Mounts: mountPoints(body.mounts),
     Config: withMacAddress(container),
     NetworkSettings: networkSettings(ctx, container),
@@ -57,10 +71,7 @@ function withMacAddress({ body }: Container): ContainerInspect['Config'] {
   return { ...before, MacAddress: address, ...body.config };
 }
 
-async function graphData(
-  ctx: EngineContext,
-  { id, body }: Container,
-): Promise<ContainerInspect['GraphDriver']['Data']> {
+async function graphData(ctx: EngineContext, { id, body }: Container): Promise<GraphData> {
   const folders = body.driver === ctx.snapshots.name ? await ctx.snapshots.folders(id) : null;
   return folders && { ID: id, ...folders };
 }

@@ -1,5 +1,6 @@
 import { EngineError } from '#errdefs';
 import type { Container } from './container.ts';
+import { InspectedContainers } from './inspected.ts';
 import type { LogForwarder } from './log-forward/forwarder.ts';
 import type { StoredLink } from './record.ts';
 
@@ -7,6 +8,7 @@ import type { StoredLink } from './record.ts';
 export class ContainerRegistry {
   /** Those at work, of removed containers too, which still have something to send. */
   readonly logForwarders = new Set<LogForwarder>();
+  readonly inspected = new InspectedContainers();
   readonly #byID = new Map<string, Container>();
   readonly #names = new Map<string, string>();
   readonly #making = new Set<Container>();
@@ -83,6 +85,7 @@ export class ContainerRegistry {
 
   delete(container: Container): void {
     this.#byID.delete(container.id);
+    this.inspected.forget(container);
     if (this.#names.get(container.name) === container.id) this.#names.delete(container.name);
   }
 }
