@@ -113,6 +113,8 @@ function pageOf(all: readonly string[], { after = '', limit = Number.POSITIVE_IN
 
 async function catalog({ meta }: Registry, exchange: Exchange): Promise<void> {
   if (exchange.request.method !== 'GET') throw unsupported();
+  // Clients that have credentials send them only when they are asked to.
+  exchange.access.requireLogin('registry:catalog:*');
   const { entries, headers } = await readPage(exchange, (page) => visibleNames(meta, exchange.access, page));
   sendJson(exchange, 200, JSON.stringify({ repositories: entries }), headers);
 }

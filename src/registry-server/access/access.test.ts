@@ -110,7 +110,15 @@ test('rules say who may read, write and delete what, and see it at all', () =>
     const catalog = async (user?: string) =>
       JSON.parse((await as(user)('GET', '/v2/_catalog')).text).repositories as string[];
     assert.deepEqual(await catalog('ada'), ['ada/app', 'public/app', 'team/app']);
-    assert.deepEqual(await catalog(), ['public/app']);
+    const unnamed = await as()('GET', '/v2/_catalog');
+    const challenge = unnamed.headers.get('www-authenticate') ?? '';
+    assert.equal(unnamed.status, 401, 'a client with credentials shows them when it is asked to');
+    assert.match(challenge, /,scope="registry:catalog:\*"$/);
+    const realm = /realm="([^"]+)"/.exec(challenge)![1]!;
+    const { token } = JSON.parse((await as()('GET', `${realm}?scope=registry:catalog:*`)).text);
+    const headers = { authorization: `Bearer ${token}` };
+    const open = JSON.parse((await as()('GET', '/v2/_catalog', { headers })).text);
+    assert.deepEqual(open.repositories, ['public/app'], 'who has none gets a token all the same');
     const paged = await as('ada')('GET', '/v2/_catalog?n=2');
     assert.deepEqual(JSON.parse(paged.text).repositories, ['ada/app', 'public/app']);
     assert.match(paged.headers.get('link') ?? '', /last=public%2Fapp/);

@@ -13,8 +13,8 @@ export interface Access {
   visible(): ((name: string) => boolean) | undefined;
   /** @throws ApiError `UNAUTHORIZED` with what to do about it, or `DENIED`. */
   require(action: Action, name: string): void;
-  /** For what belongs to no repository. @throws ApiError `UNAUTHORIZED` for clients that should say who they are first. */
-  requireLogin(): void;
+  /** For what belongs to no repository. @throws ApiError `UNAUTHORIZED` for clients that should say who they are first, by a token for that scope. */
+  requireLogin(scope?: string): void;
 }
 
 /** A registry without accounts: everybody may do everything. */

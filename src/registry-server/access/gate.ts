@@ -73,8 +73,9 @@ export class Gate {
         const detail = { action, name };
         throw new ApiError('DENIED', 'requested access to the resource is denied', { detail, ...more });
       },
-      requireLogin: () => {
-        if (user === undefined && !claims) throw this.#unauthorized(request, 'authentication required');
+      requireLogin: (scope) => {
+        if (user !== undefined || claims) return;
+        throw this.#unauthorized(request, 'authentication required', scope === undefined ? {} : { scope });
       },
     };
   }
