@@ -3,9 +3,12 @@ import { workerEntry } from '#concurrency';
 import { EngineError } from '#errdefs';
 import type { MakeRoom } from '#files';
 import { log } from '#log';
+import type { FilePart } from '#streams';
 import {
   type Digested,
   type FromWorker,
+  type Insert,
+  maxInsertedBytes,
   roomAnswers,
   type StartMessage,
   slotBytes,
@@ -86,6 +89,8 @@ export class IngestJob {
   #closed = false;
   #filling: number | undefined;
   #filledBytes = 0;
+  #inserts: Insert[] = [];
+  #insertedBytes = 0;
   writtenBytes = 0;
 
   constructor(job: number, ring: SharedArrayBuffer, { send, room, makeRoom }: JobLinks) {
@@ -96,8 +101,15 @@ export class IngestJob {
     this.#makeRoom = makeRoom;
   }
 
-  /** Copies the bytes into slots; waits while all are in use. @throws what the worker found wrong. */
-  async write(chunk: Uint8Array): Promise<void> {
+  /** Copies the bytes into slots; waits while all are in use, and answers nothing where it does not. @throws what the worker found wrong. */
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#filling === undefined || chunk.byteLength >= slotBytes - this.#filledBytes) return this.#writeLong(chunk);
+    this.#ring.set(chunk, this.#filling * slotBytes + this.#filledBytes);
+    this.#filledBytes += chunk.byteLength;
+    return undefined;
+  }
+
+  async #writeLong(chunk: Uint8Array): Promise<void> {
     for (let done = 0; done < chunk.byteLength; ) {
       this.#filling ??= await this.#nextFree();
       const room = Math.min(slotBytes - this.#filledBytes, chunk.byteLength - done);
@@ -108,8 +120,29 @@ export class IngestJob {
     }
   }
 
+  /** Bytes that the thread reads itself: the file has to be open until the job is over. */
+  writeFrom(part: FilePart): Promise<void> | undefined {
+    const { fd, offset, lengthBytes } = part;
+    if (this.#filling === undefined || lengthBytes >= maxInsertedBytes - this.#insertedBytes)
+      return this.#writeLongFrom(part);
+    this.#inserts.push({ at: this.#filledBytes, fd, offset, lengthBytes });
+    this.#insertedBytes += lengthBytes;
+    return undefined;
+  }
+
+  async #writeLongFrom({ fd, offset, lengthBytes }: FilePart): Promise<void> {
+    for (let done = 0; done < lengthBytes; ) {
+      this.#filling ??= await this.#nextFree();
+      const room = Math.min(maxInsertedBytes - this.#insertedBytes, lengthBytes - done);
+      this.#inserts.push({ at: this.#filledBytes, fd, offset: offset + done, lengthBytes: room });
+      this.#insertedBytes += room;
+      done += room;
+      if (this.#insertedBytes === maxInsertedBytes) this.#flush();
+    }
+  }
+
   async end(): Promise<Digested> {
-    if (this.#filledBytes > 0) this.#flush();
+    if (this.#filling !== undefined) this.#flush();
     this.#send({ type: 'end', job: this.#job });
     await this.#until(() => this.#digested !== undefined);
     return this.#digested!;
@@ -157,9 +190,12 @@ export class IngestJob {
   }
 
   #flush(): void {
-    this.#send({ type: 'slot', job: this.#job, slot: this.#filling!, lengthBytes: this.#filledBytes });
+    const [slot, lengthBytes, inserts] = [this.#filling!, this.#filledBytes, this.#inserts];
+    this.#send({ type: 'slot', job: this.#job, slot, lengthBytes, inserts });
     this.#filling = undefined;
     this.#filledBytes = 0;
+    this.#inserts = [];
+    this.#insertedBytes = 0;
   }
 
   async #nextFree(): Promise<number> {

@@ -5,7 +5,8 @@ import { EngineError, kindOf, messageOf } from '#errdefs';
 import { bulkNice } from './digest-protocol.ts';
 import { DigestThread } from './file-digest.ts';
 import { LayerPass } from './pass.ts';
-import { type FromWorker, roomAnswers, type StartMessage, slotBytes, type ToWorker } from './protocol.ts';
+import { type FromWorker, roomAnswers, type StartMessage, type ToWorker } from './protocol.ts';
+import { slotBytesOf } from './slot-bytes.ts';
 
 const port = parentPort;
 if (!port) throw new Error('ingest.worker.ts is a worker thread');
@@ -58,7 +59,7 @@ async function step(message: Exclude<ToWorker, { type: 'abort' }>): Promise<void
   const { start, pass } = current!;
   switch (message.type) {
     case 'slot':
-      await pass.write(Buffer.from(start.ring, message.slot * slotBytes, message.lengthBytes));
+      for (const bytes of slotBytesOf(start.ring, message)) await pass.write(bytes);
       send({ type: 'free', job: start.job, slot: message.slot, writtenBytes: pass.writtenBytes });
       return;
     case 'end':

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { type PackEntry, packTar } from '#archive';
+import { endOfArchive, type PackEntry, packHeader, packPadding, packTar } from '#archive';
 import { openContentStore } from '#content';
 import { IndexFile } from '#erofs';
 import { type ErrorKind, isKind } from '#errdefs';
 import { type DiffID, digestHex, digestOf } from '#oci';
-import { type ByteSource, readAll } from '#streams';
+import { type ByteSource, type Part, PartedSource, readAll } from '#streams';
 import { temporaryFolder } from '#testing';
 import { createLayerIngester, type LayerIngester, type LayerIngesterOptions } from './index.ts';
 
@@ -263,4 +263,52 @@ test('an index is written once', async () => {
   await bench.ingester.ingest(cut(layer));
   assert.deepEqual(readFileSync(bench.indexPath(diffID)), first);
   assert.equal(bench.files().length, 2);
+});
+
+test('bytes that lie in files come like any others, in their places', async () => {
+  await using bench = await Bench.open();
+  const path = join(bench.root, 'data');
+  const contents = Array.from({ length: 400 }, (_, number) => randomBytes((number * 97) % 20_011));
+  contents.push(randomBytes((5 << 20) + 3), randomBytes(1 << 20), Buffer.alloc(0), randomBytes(1));
+  writeFileSync(path, Buffer.concat(contents));
+  for (const staysOpen of [true, undefined] as const) {
+    const fd = openSync(path, 'r');
+    let closed = false;
+    const whole: Buffer[] = [];
+    async function* parts(): AsyncGenerator<Part> {
+      let offset = 0;
+      for (const [number, content] of contents.entries()) {
+        const header = packHeader({ type: 'file', path: `f${number}`, sizeBytes: content.length });
+        whole.push(header, content, Buffer.from(packPadding(content.length)));
+        yield header;
+        const part = { fd, offset, lengthBytes: content.length };
+        yield staysOpen ? { ...part, staysOpen } : part;
+        yield packPadding(content.length);
+        offset += content.length;
+      }
+      whole.push(Buffer.from(endOfArchive));
+      yield endOfArchive;
+      if (!staysOpen) closeSync(fd);
+      closed = !staysOpen;
+    }
+    const got = await bench.ingester.ingest(new PartedSource(parts()));
+    if (!closed) closeSync(fd);
+    const tar = Buffer.concat(whole);
+    assert.equal(got.diffID, digestOf(tar));
+    assert.ok(readFileSync(join(bench.root, `content/blobs/sha256/${digestHex(got.diffID)}`)).equals(tar));
+  }
+});
+
+test('a file that is shorter than what was said of it fails the layer', async () => {
+  await using bench = await Bench.open();
+  const path = join(bench.root, 'data');
+  writeFileSync(path, Buffer.alloc(100));
+  const fd = openSync(path, 'r');
+  async function* parts(): AsyncGenerator<Part> {
+    yield packHeader({ type: 'file', path: 'f', sizeBytes: 200 });
+    yield { fd, offset: 0, lengthBytes: 200, staysOpen: true };
+  }
+  await assert.rejects(bench.ingester.ingest(new PartedSource(parts())), { kind: 'data-loss' });
+  closeSync(fd);
+  assert.deepEqual(bench.files(), ['data']);
 });

@@ -7,7 +7,7 @@ import type { Ingester } from '#content';
 import { EngineError, isErrno } from '#errdefs';
 import { fsyncFolder, type MakeRoom, removeIfPresent } from '#files';
 import { type DiffID, digestAlgorithm, parseDiffID, parseDigest } from '#oci';
-import type { ByteSource } from '#streams';
+import { type ByteSource, bytesOfPart, type Part, PartedSource } from '#streams';
 import { type IngestJob, IngestThread } from './ingest-thread.ts';
 import type { Digested, IngestLimits } from './protocol.ts';
 import type { IngestedLayer, IngestOptions, LayerIngester } from './types.ts';
@@ -162,21 +162,27 @@ async function feed(job: IngestJob, source: ByteSource, options: IngestOptions):
   const limit = options.expected?.compressedBytes ?? Number.POSITIVE_INFINITY;
   using interruption = new Interruption(options.signal);
   let readBytes = 0;
-  const chunks = source[Symbol.asyncIterator]();
+  const take = async (part: Part) => {
+    readBytes += part instanceof Uint8Array ? part.byteLength : part.lengthBytes;
+    if (readBytes > limit) throw new EngineError('data-loss', `ingest layer: more than the ${limit} bytes expected`);
+    const taken = part instanceof Uint8Array ? job.write(part) : job.writeFrom(part);
+    if (taken) await interruption.of(taken);
+    options.onProgress?.(readBytes, job.writtenBytes);
+  };
+  const parts = (source instanceof PartedSource ? source.parts : source)[Symbol.asyncIterator]();
   let finished = false;
   try {
     while (true) {
-      const next = await interruption.of(chunks.next());
-      if (next.done) break;
-      readBytes += next.value.byteLength;
-      if (readBytes > limit) throw new EngineError('data-loss', `ingest layer: more than the ${limit} bytes expected`);
-      await interruption.of(job.write(next.value));
-      options.onProgress?.(readBytes, job.writtenBytes);
+      const { value: part, done } = await interruption.of<IteratorResult<Part>>(parts.next());
+      if (done) break;
+      if (part instanceof Uint8Array || part.staysOpen) await take(part);
+      // The thread would read a file that is closed by then.
+      else for await (const chunk of bytesOfPart(part)) await take(chunk);
     }
     finished = true;
   } finally {
     // A source that hangs in `next` would hang in `return` too: it is told, not waited for.
-    if (!finished) void Promise.resolve(chunks.return?.()).catch(() => {});
+    if (!finished) void Promise.resolve(parts.return?.()).catch(() => {});
   }
   if (readBytes < limit && limit !== Number.POSITIVE_INFINITY)
     throw new EngineError('data-loss', `ingest layer: ${readBytes} bytes, want ${limit}`);

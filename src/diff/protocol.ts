@@ -5,6 +5,16 @@ import type { DigestAlgorithm } from '#oci';
 /** Bytes travel in slots of memory both threads see: no copy is allocated, and the number of slots is the backpressure. */
 export const slotBytes = 1 << 20;
 export const slotCount = 8;
+/** Bytes of files, by {@link Insert}, that one slot may bring along: enough to be worth a message, few enough that hashing begins at once. */
+export const maxInsertedBytes = 2 << 20;
+
+/** Bytes of a file that come behind so many bytes of a slot. The thread reads them itself. */
+export interface Insert {
+  readonly at: number;
+  readonly fd: number;
+  readonly offset: number;
+  readonly lengthBytes: number;
+}
 
 export interface IngestLimits {
   /** Uncompressed bytes of one layer. */
@@ -29,7 +39,13 @@ export interface StartMessage {
 
 export type ToWorker =
   | StartMessage
-  | { readonly type: 'slot'; readonly job: number; readonly slot: number; readonly lengthBytes: number }
+  | {
+      readonly type: 'slot';
+      readonly job: number;
+      readonly slot: number;
+      readonly lengthBytes: number;
+      readonly inserts: readonly Insert[];
+    }
   | { readonly type: 'end'; readonly job: number }
   /** Where the index goes; without a path the job is over. */
   | { readonly type: 'index'; readonly job: number; readonly path: string | undefined }

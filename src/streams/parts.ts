@@ -8,6 +8,8 @@ export interface FilePart {
   readonly fd: number;
   readonly offset: number;
   readonly lengthBytes: number;
+  /** It is open for longer: until whoever takes the source is done with it. */
+  readonly staysOpen?: true;
 }
 
 export type Part = Uint8Array | FilePart;

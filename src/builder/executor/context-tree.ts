@@ -2,7 +2,7 @@ import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { type ByteString, readTar, type TarItem } from '#archive';
 import { EngineError } from '#errdefs';
-import type { ByteSource } from '#streams';
+import type { ByteSource, FilePart } from '#streams';
 import type { BuildContext } from './build-context.ts';
 import { startFileHash } from './file-hash.ts';
 import { inflateAny } from './inflate.ts';
@@ -145,6 +145,12 @@ export class ContextTree implements BuildContext {
       at += bytesRead;
       yield chunk.subarray(0, bytesRead);
     }
+  }
+
+  place(path: ByteString): FilePart | undefined {
+    const node = this.#nodes.get(path);
+    if (node?.type !== 'file') return undefined;
+    return { fd: this.#data.fd, offset: node.offset, lengthBytes: node.sizeBytes, staysOpen: true };
   }
 
   /** Just written, so in the page cache: a synchronous read takes microseconds, a trip through the thread pool many times that. */

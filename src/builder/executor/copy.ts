@@ -133,10 +133,10 @@ async function put(
   inode: string | undefined,
 ): Promise<void> {
   const { tree } = source;
-  const open = node.type === 'file' ? { open: () => tree.read(from) } : {};
+  const content = node.type === 'file' ? { open: () => tree.read(from), place: () => tree.place?.(from) } : {};
   const xattrs = options.owner ? new Map() : await capabilityOf(source, from, node);
   const mtime = (source.isTimeless ? options.moment : undefined) ?? node.mtime;
-  await draft.put(to, { ...node, ...options.owner, mode: modeOf(node, options), mtime, inode }, { ...open, xattrs });
+  await draft.put(to, { ...node, ...options.owner, mode: modeOf(node, options), mtime, inode }, { ...content, xattrs });
 }
 
 /** Docker changes the owner last, and the kernel then drops set-id bits and capabilities of files. */

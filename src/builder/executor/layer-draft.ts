@@ -1,6 +1,6 @@
 import { type ByteString, clampTime, endOfArchive, packHeader, packPadding, type TimeClamp } from '#archive';
 import { EngineError } from '#errdefs';
-import type { ByteSource } from '#streams';
+import { type ByteSource, type FilePart, type Part, PartedSource } from '#streams';
 import { pace } from './pace.ts';
 import { joinTree, parentOf, plainFolder, printable, type SourceTree, type TreeNode } from './source-tree.ts';
 
@@ -24,6 +24,8 @@ interface Staged {
   readonly node: TreeNode;
   readonly xattrs: Attributes;
   readonly open: (() => ByteSource) | undefined;
+  /** Where the content is, if it is in a file that stays open until the layer is written. */
+  readonly place?: (() => FilePart | undefined) | undefined;
 }
 
 const noAttributes: Attributes = new Map();
@@ -89,7 +91,7 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
   async put(
     path: ByteString,
     node: TreeNode,
-    content: { open?: () => ByteSource; xattrs?: Attributes } = {},
+    content: Partial<Pick<Staged, 'open' | 'place' | 'xattrs'>> = {},
   ): Promise<void> {
     const name = path.slice(path.lastIndexOf('/') + 1);
     if (name.startsWith(whiteoutPrefix)) {
@@ -101,7 +103,8 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
     const existing = path === '' ? undefined : await this.lstat(path);
     if (existing && !(existing.type === 'directory' && node.type === 'directory')) await this.#replace(path, existing);
     if (!existing && path !== '' && node.type === 'directory') this.#fresh.add(path);
-    this.#staged.set(path, { node, xattrs: content.xattrs ?? noAttributes, open: content.open });
+    const { xattrs = noAttributes, open, place } = content;
+    this.#staged.set(path, { node, xattrs, open, place });
   }
 
   /**
@@ -139,7 +142,11 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
   }
 
   /** The layer's tar, its times clamped where they shall be. */
-  async *pack(options: { signal: AbortSignal; clamp?: TimeClamp | undefined }): AsyncGenerator<Uint8Array> {
+  pack(options: { signal: AbortSignal; clamp?: TimeClamp | undefined }): PartedSource {
+    return new PartedSource(this.#parts(options));
+  }
+
+  async *#parts(options: { signal: AbortSignal; clamp?: TimeClamp | undefined }): AsyncGenerator<Part> {
     const names = new Map<string, ByteString>();
     const rest = pace();
     for (const path of await this.#withParents()) {
@@ -163,7 +170,7 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
     path: ByteString,
     names: Map<string, ByteString>,
     clamp: TimeClamp | undefined,
-  ): AsyncGenerator<Uint8Array> {
+  ): AsyncGenerator<Part> {
     const staged = this.#staged.get(path) ?? (await this.#fromBase(path));
     const { xattrs } = staged;
     const facts = this.#factsOf(staged.node);
@@ -189,7 +196,13 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
     return { node, xattrs: await this.#base.xattrs(path), open: undefined };
   }
 
-  async *#content(path: ByteString, staged: Staged): AsyncGenerator<Uint8Array> {
+  async *#content(path: ByteString, staged: Staged): AsyncGenerator<Part> {
+    const place = staged.place?.();
+    if (place?.lengthBytes === staged.node.sizeBytes) {
+      yield place;
+      yield* padded(place.lengthBytes);
+      return;
+    }
     let left = staged.node.sizeBytes;
     for await (const chunk of staged.open?.() ?? []) {
       left -= chunk.length;
@@ -197,6 +210,11 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
       yield chunk;
     }
     if (left !== 0) throw new EngineError('data-loss', `pack layer: /${printable(path)} changed while it was read`);
-    yield packPadding(staged.node.sizeBytes);
+    yield* padded(staged.node.sizeBytes);
   }
+}
+
+function* padded(sizeBytes: number): Generator<Uint8Array> {
+  const zeros = packPadding(sizeBytes);
+  if (zeros.length > 0) yield zeros;
 }

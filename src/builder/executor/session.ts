@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { IgnoreMatcher } from '#dockerfile';
 import type { StoredLayer } from '#image';
 import type { DiffID } from '#oci';
-import { type ByteSource, coalesce } from '#streams';
+import type { ByteSource } from '#streams';
 import type { Work } from '../solver/index.ts';
 import type { BuildTimes } from '../source-date-epoch.ts';
 import type { BuilderHost, BuildRequest } from '../types.ts';
@@ -14,9 +14,6 @@ import type { SourceTree } from './source-tree.ts';
 import { Spool } from './spool.ts';
 import type { StepState } from './state.ts';
 import { Views } from './views.ts';
-
-/** A tar of small files comes in small pieces; the ingester's thread is better fed in large ones. */
-const ingestBytes = 1 << 20;
 
 /** The build's own context, and those of a name. */
 export interface ContextSource {
@@ -76,7 +73,7 @@ export class BuildSession implements AsyncDisposable {
 
   /** Stores a layer's tar; the build's lease keeps it. */
   async ingest(source: ByteSource, work: Work): Promise<StoredLayer> {
-    const { diffID, sizeBytes } = await this.host.layers.ingest(coalesce(source, ingestBytes), {
+    const { diffID, sizeBytes } = await this.host.layers.ingest(source, {
       onNamed: (name) => this.recorder.holdLayers([name]),
       signal: work.signal,
     });

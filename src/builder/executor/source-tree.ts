@@ -1,6 +1,6 @@
 import type { ByteString, TarTime } from '#archive';
 import { EngineError } from '#errdefs';
-import type { ByteSource } from '#streams';
+import type { ByteSource, FilePart } from '#streams';
 import { pace } from './pace.ts';
 
 export type NodeType = 'file' | 'symlink' | 'char' | 'block' | 'directory' | 'fifo';
@@ -32,6 +32,8 @@ export interface SourceTree {
   list(path: ByteString): Promise<readonly ByteString[]>;
   /** Content of a regular file. */
   read(path: ByteString): ByteSource;
+  /** Where that is, in a file that stays open as long as the tree; undefined where it is not in one. */
+  place?(path: ByteString): FilePart | undefined;
   xattrs(path: ByteString): Promise<ReadonlyMap<ByteString, Uint8Array>>;
   /** Docker's digest of one name: its header and content (hex), as history shows it. A missing name answers the name. */
   hash(path: ByteString): Promise<string>;

@@ -9,7 +9,7 @@ import {
   type Listing,
 } from '#context-listing';
 import { EngineError } from '#errdefs';
-import { fromBytes } from '#streams';
+import { type FilePart, fromBytes } from '#streams';
 import {
   type BuildContext,
   type HashedHeader,
@@ -173,6 +173,12 @@ export class ListedTree implements BuildContext {
     if (!this.#isHere(node)) await this.#fetch([node], this.#options.signal);
     if (node.content) yield* fromBytes(node.content);
     else if (node.sizeBytes > 0) yield* this.#received.read(node.line!, node.sizeBytes);
+  }
+
+  place(path: ByteString): FilePart | undefined {
+    const named = this.#nodes.get(path);
+    const node = named?.first ?? named;
+    return node?.line === undefined || node.content ? undefined : this.#received.place(node.line, node.sizeBytes);
   }
 
   remove(path: ByteString): void {

@@ -2,7 +2,7 @@ import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { fileEndBytes, fileHeadBytes, readFiles } from '#context-listing';
 import { EngineError } from '#errdefs';
-import type { ByteSource } from '#streams';
+import type { ByteSource, FilePart } from '#streams';
 import type { HashedHeader } from '../executor/index.ts';
 import { BlockWriter } from './block-writer.ts';
 import { FileHashes } from './file-hashes.ts';
@@ -79,6 +79,13 @@ export class ReceivedFiles implements AsyncDisposable {
       for (const { line } of expected) this.#offsets.delete(line);
       throw error;
     }
+  }
+
+  /** Undefined when it is not here. */
+  place(line: number, lengthBytes: number): FilePart | undefined {
+    const offset = this.#offsets.get(line);
+    if (offset === undefined || !this.#file) return undefined;
+    return { fd: this.#file.fd, offset, lengthBytes, staysOpen: true };
   }
 
   /** Small files were just written and are in the page cache, where reading them takes less than a trip through the thread pool. */
