@@ -49,7 +49,10 @@ async function* breakable(body: ByteSource, digest: Digest): AsyncGenerator<Uint
   }
 }
 
-/** HEAD, or the first byte of a GET where HEAD is not known. */
+/** What the answer to a HEAD, which has no words, may hold against a push: the upload that follows is told why. */
+const refusals = [401, 403];
+
+/** HEAD, or the first byte of a GET where HEAD is not known. Who is refused while he pushes has not found it. */
 export async function hasBlob(
   session: Session,
   host: Host,
@@ -63,9 +66,10 @@ export async function hasBlob(
     target: `/v2/${reference.path}/blobs/${digest}`,
     scopes: [access === 'pull' ? pullScope(reference) : pushScope(reference)],
   };
-  const answer = await session.call(host, { ...call, method: 'HEAD', expect: [200, 404, 405, 501] });
+  const absent = access === 'push' ? [404, ...refusals] : [404];
+  const answer = await session.call(host, { ...call, method: 'HEAD', expect: [200, ...absent, 405, 501] });
   await answer.discard();
-  if (answer.status === 200 || answer.status === 404) return answer.status === 200;
+  if (answer.status === 200 || absent.includes(answer.status)) return answer.status === 200;
   return await isReadable(
     await session.call(host, { ...call, method: 'GET', headers: { range: 'bytes=0-0' }, expect: [200, 206, 404, 416] }),
   );

@@ -2,10 +2,9 @@ import { EngineError } from '#errdefs';
 import { answerError } from './answers.ts';
 import { basicHeader, basicOf } from './credentials.ts';
 import { RegistryError } from './errors.ts';
-import type { Host } from './hosts.ts';
+import type { Endpoint, Host } from './hosts.ts';
 import { withRetries } from './retry.ts';
 import type { Session } from './session.ts';
-import type { Manner } from './transport.ts';
 import type { CallOptions, RetryOptions, SearchResult } from './types.ts';
 
 const defaultLimit = 25;
@@ -26,11 +25,11 @@ export async function search(
   const { domain, words } = splitTerm(term);
   const endpoint = await searchEndpoint(session, parts.own, domain, options.signal);
   const url = new URL(`/v1/search?${new URLSearchParams({ q: words, n: String(limit) })}`, endpoint.origin);
-  const basic = basicOf(options.auth);
+  const authorization = await authorizationOf(session, endpoint, options);
   const headers = {
     ...endpoint.headers,
     'x-docker-token': 'true',
-    ...(basic ? { authorization: basicHeader(basic) } : {}),
+    ...(authorization === undefined ? {} : { authorization }),
   };
   const request = { method: 'GET' as const, url, headers, signal: options.signal };
   return await withRetries(
@@ -71,10 +70,24 @@ async function searchEndpoint(
   own: (domain: string) => Promise<Host>,
   domain: string,
   signal: AbortSignal | undefined,
-): Promise<Manner & { origin: string; headers?: Host['headers'] }> {
-  if (domain === 'docker.io') return { origin: 'https://index.docker.io', verify: true };
+): Promise<Endpoint & { headers?: Host['headers'] }> {
+  if (domain === 'docker.io') return { origin: 'https://index.docker.io', verify: true, challenges: [] };
   const host = await own(domain);
   return { ...(await session.endpoint(host, signal)), headers: host.headers };
+}
+
+/** A password goes along unasked, as Docker does; who has only an identity token gets one for this by it. */
+async function authorizationOf(
+  session: Session,
+  endpoint: Endpoint,
+  { auth, signal }: CallOptions,
+): Promise<string | undefined> {
+  if (auth?.identitytoken) {
+    const token = await session.token(endpoint, { scopes: ['registry:catalog:search'], auth, signal });
+    if (token) return `Bearer ${token.token}`;
+  }
+  const basic = basicOf(auth);
+  return basic && basicHeader(basic);
 }
 
 function decodeResults(bytes: Buffer): readonly SearchResult[] {

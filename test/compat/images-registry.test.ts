@@ -73,7 +73,11 @@ test('docker login, push and pull at a registry of ours with accounts', async (t
   assert.ok(login.stdout.includes('Login Succeeded'), login.stderr);
   for (const name of [own, shared]) await docker.ok('push', '-q', name);
   assert.match((await docker.run(['push', foreign])).stderr, /denied|unauthorized/);
+  const found = await docker.ok('search', '--format', '{{.Name}}', `${registry.address}/app`);
+  assert.equal(found, 'ann/app\n', 'the login is an identity token by now, and good for a search');
   await docker.ok('logout', registry.address);
+  const denied = await docker.run(['push', own]);
+  assert.match(denied.stderr, /^denied: requested access to the resource is denied$/m, 'though its layers are known');
   await docker.ok('rmi', own, shared);
   await docker.ok('pull', '-q', shared);
   assert.match((await docker.run(['pull', own])).stderr, /denied|unauthorized|authentication required/);
