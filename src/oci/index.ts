@@ -19,7 +19,7 @@ export {
   parseDiffID,
   parseDigest,
 } from './digest.ts';
-export { maxManifestBytes, parseIndex, parseManifest, parseTarget, type Target } from './manifest.ts';
+export { maxManifestBytes, parseIndex, parseManifest, parseTarget, partsOf, type Target } from './manifest.ts';
 export {
   isConfig,
   isDockerMediaType,

@@ -2,7 +2,7 @@ import { EngineError } from '#errdefs';
 import { decodeDescriptor, decodeDescriptors } from './descriptor.ts';
 import { type Fields, field, has, integer, invalid, parseObject, present, text, textMap } from './fields.ts';
 import { isIndex, isManifest, isSchema1 } from './media-types.ts';
-import type { Index, Manifest } from './types.ts';
+import type { Descriptor, Index, Manifest } from './types.ts';
 
 /** distribution-spec v1.1 §pushing-manifests: what every registry takes, and the most we read. */
 export const maxManifestBytes = 4 << 20;
@@ -47,6 +47,17 @@ export function parseTarget(bytes: Uint8Array, mediaType?: string): Target {
     mediaType: type ?? 'application/vnd.oci.image.manifest.v1+json',
     manifest: decodeManifest(fields),
   };
+}
+
+/** What a document refers to and is not whole without: other documents, and blobs. An index may name blobs, too: BuildKit keeps caches so. */
+export function partsOf(target: Target): {
+  readonly children: readonly Descriptor[];
+  readonly blobs: readonly Descriptor[];
+} {
+  if (target.kind === 'manifest') return { children: [], blobs: [target.manifest.config, ...target.manifest.layers] };
+  const isDocument = ({ mediaType }: Descriptor) => isIndex(mediaType) || isManifest(mediaType) || isSchema1(mediaType);
+  const { manifests } = target.index;
+  return { children: manifests.filter(isDocument), blobs: manifests.filter((entry) => !isDocument(entry)) };
 }
 
 /** Servers that do not know what they serve say one of these. */

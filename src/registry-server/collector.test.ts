@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { digestOf } from '#oci';
-import { type Call, pushBlob, pushImage, withServer } from './testsuite/fixture.ts';
+import { digestOf, mediaTypes } from '#oci';
+import { type Call, codeOf, pushBlob, pushImage, withServer } from './testsuite/fixture.ts';
 
 /** Short times, so that a test sees the end of them. */
 const retention = { unclaimedMs: 60_000, askedMs: 0, quietMs: 0, undoMs: 0 };
@@ -35,6 +35,32 @@ test('the space of a deleted image comes back; what another image has stays', ()
       assert.equal((await call('GET', `/v2/app/blobs/${digestOf('{}')}`)).text, '{}');
     },
     { retention },
+  ));
+
+test('an index may name blobs, as the cache of a builder does; they stay with it, and are asked for', () =>
+  withServer(
+    async ({ call, root }) => {
+      const entry = (text: string, mediaType: string) => ({ mediaType, digest: digestOf(text), size: text.length });
+      const manifests = [
+        entry('cached layer', mediaTypes.ociLayerGzip),
+        entry('{"layers":[]}', 'application/vnd.buildkit.cacheconfig.v0'),
+      ];
+      const body = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests });
+      const put = () =>
+        call('PUT', '/v2/app/manifests/cache', { body, headers: { 'content-type': mediaTypes.ociIndex } });
+      await pushBlob(call, 'app', 'cached layer');
+      assert.equal(codeOf(await put()), 'MANIFEST_BLOB_UNKNOWN');
+      await pushBlob(call, 'app', '{"layers":[]}');
+      assert.equal((await put()).status, 201);
+      await pushBlob(call, 'app', 'nobody needs it');
+      await until(async () => !(await files(root)).includes(digestOf('nobody needs it').slice(7)));
+      assert.equal((await call('GET', `/v2/app/blobs/${digestOf('cached layer')}`)).text, 'cached layer');
+      const page = await call('GET', '/r/app/-/cache');
+      assert.ok(page.text.includes('application/vnd.buildkit.cacheconfig.v0'), page.text);
+      await remove(call, 'app', digestOf(body));
+      await until(async () => (await files(root)).length === 0);
+    },
+    { retention: { ...retention, unclaimedMs: 1000 } },
   ));
 
 test('a blob without a manifest is kept for its time, and for who asks about it', () =>

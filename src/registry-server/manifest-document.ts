@@ -1,5 +1,5 @@
 import { messageOf } from '#errdefs';
-import { type Descriptor, type Digest, isForeignLayer, parseTarget, type Target } from '#oci';
+import { type Descriptor, type Digest, isForeignLayer, parseTarget, partsOf, type Target } from '#oci';
 import { ApiError } from './api-error.ts';
 import type { NewManifest } from './store/meta-store.ts';
 
@@ -13,14 +13,13 @@ export function newManifest(
   parts: { digest: Digest; tags: readonly string[] },
 ): NewManifest {
   const target = decode(bytes, contentType);
-  const isIndex = target.kind === 'index';
-  const layers = isIndex ? [] : [target.manifest.config, ...target.manifest.layers];
+  const { children, blobs } = partsOf(target);
   return {
     ...parts,
     bytes,
     mediaType: target.mediaType,
-    blobs: layers.filter(({ mediaType }) => !isForeignLayer(mediaType)).map(({ digest }) => digest),
-    children: isIndex ? target.index.manifests.map(({ digest }) => digest) : [],
+    blobs: blobs.filter(({ mediaType }) => !isForeignLayer(mediaType)).map(({ digest }) => digest),
+    children: children.map(({ digest }) => digest),
     subject: referrerOf(target, { digest: parts.digest, size: bytes.byteLength }),
   };
 }
@@ -31,9 +30,8 @@ export function copiedManifest(
   contentType: string,
   parts: { digest: Digest; tags: readonly string[] },
 ): NewManifest {
-  const target = decode(bytes, contentType);
-  const expected =
-    target.kind === 'index' ? target.index.manifests : [target.manifest.config, ...target.manifest.layers];
+  const { children, blobs } = partsOf(decode(bytes, contentType));
+  const expected = [...children, ...blobs];
   return { ...newManifest(bytes, contentType, parts), blobs: [], children: [], expected };
 }
 

@@ -9,7 +9,7 @@ import {
   isIndex,
   type Platform,
   parseTarget,
-  type Target,
+  partsOf,
 } from '#oci';
 import type { CopySource } from './places.ts';
 
@@ -21,7 +21,7 @@ const maxDocuments = 4096;
 export interface ChosenImage {
   readonly descriptor: Descriptor;
   readonly bytes: Buffer;
-  /** Config and layers; none of an index. */
+  /** Config and layers; what an index names that is no manifest. */
   readonly blobs: readonly Descriptor[];
 }
 
@@ -100,8 +100,9 @@ class Walk {
         'invalid-argument',
         `copy ${descriptor.digest}: it is not the ${descriptor.mediaType} its index says`,
       );
-    if (target.kind === 'index') for (const child of target.index.manifests) await this.visit(child, depth + 1);
-    return this.add({ ...descriptor, mediaType: target.mediaType }, bytes, blobsOf(target));
+    const { children, blobs } = partsOf(target);
+    for (const child of children) await this.visit(child, depth + 1);
+    return this.add({ ...descriptor, mediaType: target.mediaType }, bytes, blobs);
   }
 
   add(descriptor: Descriptor, bytes: Buffer, blobs: readonly Descriptor[]): ChosenImage {
@@ -114,8 +115,4 @@ class Walk {
     this.images.push(image);
     return image;
   }
-}
-
-function blobsOf(target: Target): readonly Descriptor[] {
-  return target.kind === 'manifest' ? [target.manifest.config, ...target.manifest.layers] : [];
 }

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { packTar, readTar, utf8FromBytes } from '#archive';
 import { type Descriptor, type Digest, digestOf, mediaTypes, parsePlatform } from '#oci';
-import { readAll } from '#streams';
+import { fromBytes, readAll } from '#streams';
 import { temporaryFolder } from '#testing';
 import { type CopyOptions, type CopyProgress, copyPlaces } from './index.ts';
 import { publishImage, publishIndex, type TestRegistry, testRegistry } from './testsuite.ts';
@@ -254,6 +254,22 @@ test('connections that break are resumed; foreign layers stay where they are', a
   const { states, top } = await copy(hub, `${hub.address}/win:1`, `${other.address}/win:1`);
   assert.deepEqual(states.sort(), ['copied', 'skipped']);
   assert.equal((await other.call.registry.resolve(other.reference('win:1'))).digest, top.digest);
+});
+
+test('an index that names blobs, as the cache of a builder does, is copied with them', async () => {
+  await using hub = await testRegistry();
+  const from = hub.reference('app:cache');
+  const bytes = [randomBytes(3000), Buffer.from('{"layers":[]}')];
+  const types = [mediaTypes.ociLayerGzip, 'application/vnd.buildkit.cacheconfig.v0'];
+  const entries = bytes.map((each, at) => ({ mediaType: types[at]!, digest: digestOf(each), size: each.length }));
+  for (const [at, { digest, size: sizeBytes }] of entries.entries())
+    await hub.call.registry.pushBlob(from, { digest, sizeBytes, open: () => fromBytes(bytes[at]!) });
+  const top = await publishIndex(hub, from, entries);
+  await copy(hub, `${hub.address}/app:cache`, `${hub.address}/other:cache`);
+  const to = hub.reference('other:cache');
+  assert.equal((await hub.call.registry.resolve(to)).digest, top.digest);
+  const { source } = await hub.call.registry.blob(to, entries[0]!.digest);
+  assert.ok((await readAll(source, 4000)).equals(bytes[0]!));
 });
 
 test('indexes without end are refused', async () => {
