@@ -4,19 +4,19 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   rmdirSync,
   symlinkSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { type ByteString, bytesOf } from '#archive';
+import { type ByteString, byteString, bytesOf } from '#archive';
 import type { StoredBlob } from '#content';
 import { EngineError, messageOf } from '#errdefs';
 import { sys } from '#sys';
 import { statOf, typeBits, typeOfStat, writeAttributes } from './attributes.ts';
 import { copyData } from './file-data.ts';
 import { withFile } from './layer-file.ts';
-import { listNames } from './merged.ts';
 import { shown } from './names.ts';
 import type { Attributes, Inode } from './tree.ts';
 
@@ -85,12 +85,18 @@ export function linkFile(existing: ByteString, path: ByteString): void {
 export function removeTree(path: ByteString): void {
   const stat = statOf(path);
   if (stat === undefined) return;
-  if (typeOfStat(stat) === 'directory') {
-    for (const name of listNames(path)) removeTree(`${path}/${name}`);
-    rmdirSync(bytesOf(path));
-  } else {
-    unlinkSync(bytesOf(path));
+  if (typeOfStat(stat) === 'directory') removeFolder(path);
+  else unlinkSync(bytesOf(path));
+}
+
+/** The folder says what is one itself: asking for each file would take as long as removing it. */
+function removeFolder(path: ByteString): void {
+  for (const entry of readdirSync(bytesOf(path), { withFileTypes: true, encoding: 'buffer' })) {
+    const place = `${path}/${byteString(entry.name)}`;
+    if (entry.isDirectory()) removeFolder(place);
+    else unlinkSync(bytesOf(place));
   }
+  rmdirSync(bytesOf(path));
 }
 
 /** What the kernel answers when a layer asks for what no filesystem can hold. */

@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
 import { type ByteString, bytesFromUtf8 } from '#archive';
 import { StoredBlob } from '#content';
 import { mergeIndexes } from '#erofs';
@@ -20,6 +21,7 @@ import { writeOverlayLayer } from './write-overlay.ts';
 import { writePlainLayer } from './write-plain.ts';
 
 const nothing: JobResult = { sizeBytes: 0, inodes: 0, standsAlone: false, whiteouts: 'none', faults: [] };
+const unhurriedNice = 15;
 /** More would be read by nobody. */
 const maxFaults = 20;
 
@@ -36,7 +38,7 @@ export function runJob(job: Job, abort: AbortFlag): JobResult {
     case 'copy-tree':
       return copy(job, abort);
     case 'remove-tree':
-      removeTree(bytesFromUtf8(job.path));
+      unhurried(() => removeTree(bytesFromUtf8(job.path)));
       return nothing;
     case 'sync-file-system':
       syncFileSystem(job.path);
@@ -60,6 +62,17 @@ export function runJob(job: Job, abort: AbortFlag): JobResult {
       const faults = [...treeDifferences(bytesFromUtf8(job.left), bytesFromUtf8(job.right)).take(maxFaults)];
       return { ...nothing, faults };
     }
+  }
+}
+
+/** Nobody waits for it: whoever works goes first, on every core. The niceness is the calling thread's alone. */
+function unhurried(work: () => void): void {
+  const before = getPriority(0);
+  setPriority(0, unhurriedNice);
+  try {
+    work();
+  } finally {
+    setPriority(0, before);
   }
 }
 
