@@ -33,7 +33,8 @@ export function packPadding(sizeBytes: number): Uint8Array {
  * @throws `invalid-argument` for names with a NUL and for records too large for any reader.
  */
 export function packHeader(entry: PackEntry): Buffer {
-  const block = Buffer.alloc(blockBytes);
+  // Of memory that many share: a layer of small files is made of these.
+  const block = Buffer.allocUnsafe(blockBytes).fill(0);
   const records = new Map<ByteString, ByteString>();
   const sizeBytes = entry.type === 'file' ? (entry.sizeBytes ?? 0) : 0;
   if (entry.path.includes('\0') || entry.linkPath?.includes('\0'))

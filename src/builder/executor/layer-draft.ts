@@ -31,6 +31,8 @@ interface Staged {
 const noAttributes: Attributes = new Map();
 const whiteoutPrefix = '.wh.';
 const opaqueMarker = '.wh..wh..opq';
+/** Headers of folders and links that go on as one. */
+const maxGathered = 64;
 
 /**
  * A layer in the making: new files over a tree that is only read. Reads answer what a container would see; `pack` is the layer's tar: everything
@@ -149,13 +151,24 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
   async *#parts(options: { signal: AbortSignal; clamp?: TimeClamp | undefined }): AsyncGenerator<Part> {
     const names = new Map<string, ByteString>();
     const rest = pace();
+    let small: Uint8Array[] = [];
     for (const path of await this.#withParents()) {
       options.signal.throwIfAborted();
       await rest();
       if (path === '') continue;
-      yield* this.#packOne(path, names, options.clamp);
+      const staged = this.#staged.get(path) ?? (await this.#fromBase(path));
+      const { headers, hasContent } = this.#headersOf(path, staged, names, options.clamp);
+      small.push(...headers);
+      if (!hasContent && small.length < maxGathered) continue;
+      yield Buffer.concat(small);
+      small = [];
+      if (!hasContent) continue;
+      const place = staged.place?.();
+      if (place?.lengthBytes === staged.node.sizeBytes) yield place;
+      else yield* contentOf(path, staged);
+      small.push(packPadding(staged.node.sizeBytes));
     }
-    yield endOfArchive;
+    yield Buffer.concat([...small, endOfArchive]);
   }
 
   async #withParents(): Promise<ByteString[]> {
@@ -166,26 +179,24 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
     return [...paths].sort();
   }
 
-  async *#packOne(
+  #headersOf(
     path: ByteString,
+    staged: Staged,
     names: Map<string, ByteString>,
     clamp: TimeClamp | undefined,
-  ): AsyncGenerator<Part> {
-    const staged = this.#staged.get(path) ?? (await this.#fromBase(path));
-    const { xattrs } = staged;
+  ): { readonly headers: readonly Buffer[]; readonly hasContent: boolean } {
     const facts = this.#factsOf(staged.node);
     const node = { ...facts, mtime: clampTime(facts.mtime, clamp) };
     const first = node.inode === undefined ? undefined : names.get(node.inode);
     if (first !== undefined) {
-      yield packHeader({ ...node, type: 'hardlink', path, linkPath: first });
-      return;
+      return { headers: [packHeader({ ...node, type: 'hardlink', path, linkPath: first })], hasContent: false };
     }
     if (node.inode !== undefined) names.set(node.inode, path);
-    yield packHeader({ ...node, path, xattrs });
-    if (node.type === 'file' && node.sizeBytes > 0) yield* this.#content(path, staged);
+    const headers = [packHeader({ ...node, path, xattrs: staged.xattrs })];
     if (node.type === 'directory' && this.#hidden.has(path)) {
-      yield packHeader({ type: 'file', path: joinTree(path, opaqueMarker) });
+      headers.push(packHeader({ type: 'file', path: joinTree(path, opaqueMarker) }));
     }
+    return { headers, hasContent: node.type === 'file' && node.sizeBytes > 0 };
   }
 
   async #fromBase(path: ByteString): Promise<Staged> {
@@ -195,26 +206,14 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
     }
     return { node, xattrs: await this.#base.xattrs(path), open: undefined };
   }
-
-  async *#content(path: ByteString, staged: Staged): AsyncGenerator<Part> {
-    const place = staged.place?.();
-    if (place?.lengthBytes === staged.node.sizeBytes) {
-      yield place;
-      yield* padded(place.lengthBytes);
-      return;
-    }
-    let left = staged.node.sizeBytes;
-    for await (const chunk of staged.open?.() ?? []) {
-      left -= chunk.length;
-      if (left < 0) break;
-      yield chunk;
-    }
-    if (left !== 0) throw new EngineError('data-loss', `pack layer: /${printable(path)} changed while it was read`);
-    yield* padded(staged.node.sizeBytes);
-  }
 }
 
-function* padded(sizeBytes: number): Generator<Uint8Array> {
-  const zeros = packPadding(sizeBytes);
-  if (zeros.length > 0) yield zeros;
+async function* contentOf(path: ByteString, { node, open }: Staged): AsyncGenerator<Uint8Array> {
+  let left = node.sizeBytes;
+  for await (const chunk of open?.() ?? []) {
+    left -= chunk.length;
+    if (left < 0) break;
+    yield chunk;
+  }
+  if (left !== 0) throw new EngineError('data-loss', `pack layer: /${printable(path)} changed while it was read`);
 }

@@ -60,6 +60,7 @@ export class Hashing {
   /** So many bytes are in the file now. @throws what the taker of digests threw */
   advance(writtenBytes: number): void {
     if (this.#failure !== undefined) throw this.#failure;
+    if (writtenBytes === this.#writtenBytes) return;
     this.#writtenBytes = writtenBytes;
     if (this.#beside) this.#progress.tell(writtenBytes, stages.growing);
   }
