@@ -16,6 +16,7 @@
 #include <linux/mount.h>
 #include <linux/netlink.h>
 #include <linux/openat2.h>
+#include <malloc.h>
 #include <math.h>
 #include <node_api.h>
 #include <poll.h>
@@ -947,6 +948,13 @@ static napi_value do_dedupe_range(napi_env env, napi_callback_info info) {
   return make_number(env, (double)done);
 }
 
+static napi_value do_trim_memory(napi_env env, napi_callback_info info) {
+  (void)env;
+  (void)info;
+  malloc_trim(0);
+  return NULL;
+}
+
 static napi_value do_syncfs(napi_env env, napi_callback_info info) {
   napi_value args[1];
   int fd;
@@ -1669,6 +1677,7 @@ static const struct {
     {"fallocatePunch", do_fallocate_punch},
     {"spreadSubfolders", do_spread_subfolders},
     {"syncfs", do_syncfs},
+    {"trimMemory", do_trim_memory},
     {"startWriteback", do_start_writeback},
     {"tryLock", do_try_lock},
     {"pidfdOpen", do_pidfd_open},

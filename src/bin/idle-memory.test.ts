@@ -49,3 +49,18 @@ test('V8 collects: what nobody holds any more is gone', async (t) => {
   t.mock.timers.tick(1000);
   assert.equal(weak.deref(), undefined);
 });
+
+test('what was freed between what is in use goes back to the kernel', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const sizeBytes = 64 << 10;
+  let all = Array.from({ length: 2000 }, () => Buffer.alloc(sizeBytes, 1));
+  const kept = all.filter((_, at) => at % 20 === 0);
+  all = [];
+  await new Promise((resolve) => setImmediate(resolve));
+  const before = process.memoryUsage.rss();
+  using _idle = collectWhenIdle({ usedMs: () => 0 });
+  t.mock.timers.tick(1000);
+  const freed = before - process.memoryUsage.rss();
+  assert.ok(freed > 1000 * sizeBytes, `${freed} bytes of ${1900 * sizeBytes}`);
+  assert.equal(kept.length, 100);
+});

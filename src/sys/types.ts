@@ -124,6 +124,8 @@ export interface Sys {
   /** Sets FS_TOPDIR_FL (`chattr +T`) on a folder: ext4 then puts each of its subfolders where it has room. ENOTTY or EOPNOTSUPP where there is no such flag. */
   spreadSubfolders(path: PathLike): void;
   syncfs(fd: number): void;
+  /** malloc_trim(3): what was freed between what is in use goes back to the kernel too. */
+  trimMemory(): void;
   /** Starts writing a range's dirty pages back and does not wait (SYNC_FILE_RANGE_WRITE). */
   startWriteback(fd: number, offset: number, length: number): void;
   // locks and processes ------------------------------------------------------------------------------------------
