@@ -2,6 +2,16 @@ import type { Command } from './command.ts';
 import { attachCommand } from './commands/attach.ts';
 import { buildCommand } from './commands/build.ts';
 import { buildDebugCommand } from './commands/build-debug.ts';
+import {
+  killCommand,
+  pauseCommand,
+  renameCommand,
+  restartCommand,
+  startCommand,
+  unpauseCommand,
+  waitCommand,
+} from './commands/container-states.ts';
+import { eventsCommand, portCommand, statsCommand, topCommand } from './commands/container-views.ts';
 import { commitCommand, execCommand, logsCommand, psCommand, rmCommand, stopCommand } from './commands/containers.ts';
 import { copyCommand } from './commands/copy.ts';
 import { diffCommand } from './commands/diff.ts';
@@ -18,7 +28,21 @@ import {
   manifestPushCommand,
   manifestRmCommand,
 } from './commands/manifest.ts';
-import { containerPruneCommand, imagePruneCommand, systemPruneCommand, volumePruneCommand } from './commands/prune.ts';
+import {
+  networkConnectCommand,
+  networkCreateCommand,
+  networkDisconnectCommand,
+  networkInspectCommand,
+  networkListCommand,
+  networkRemoveCommand,
+} from './commands/networks.ts';
+import {
+  containerPruneCommand,
+  imagePruneCommand,
+  networkPruneCommand,
+  systemPruneCommand,
+  volumePruneCommand,
+} from './commands/prune.ts';
 import {
   registryDeletedCommand,
   registryDescribeCommand,
@@ -28,13 +52,13 @@ import {
 } from './commands/registry-hub.ts';
 import { registryServeCommand } from './commands/registry-serve.ts';
 import { deleteCommand, searchCommand, tagsCommand } from './commands/remote.ts';
-import { runCommand } from './commands/run.ts';
+import { createCommand, runCommand } from './commands/run.ts';
 import { imageDigestsCommand, saveCommand } from './commands/save.ts';
 import { infoCommand, versionCommand } from './commands/system.ts';
 import { systemDfCommand } from './commands/system-df.ts';
 import { importCommand, loadCommand, pullCommand, pushCommand } from './commands/transfer.ts';
 import { trashEmptyCommand, trashListCommand, undoCommand } from './commands/trash.ts';
-
+import { updateCommand } from './commands/update.ts';
 import {
   volumeCreateCommand,
   volumeInspectCommand,
@@ -45,6 +69,8 @@ import {
 /** Every command, in the order of the help. */
 export const commandTable: readonly Command[] = [
   runCommand,
+  createCommand,
+  startCommand,
   execCommand,
   attachCommand,
   psCommand,
@@ -67,10 +93,27 @@ export const commandTable: readonly Command[] = [
   commitCommand,
   inspectCommand,
   logsCommand,
+  topCommand,
+  statsCommand,
+  portCommand,
+  waitCommand,
   stopCommand,
+  restartCommand,
+  killCommand,
+  pauseCommand,
+  unpauseCommand,
+  renameCommand,
+  updateCommand,
   rmCommand,
   containerPruneCommand,
   imagePruneCommand,
+  networkListCommand,
+  networkCreateCommand,
+  networkInspectCommand,
+  networkConnectCommand,
+  networkDisconnectCommand,
+  networkRemoveCommand,
+  networkPruneCommand,
   volumeListCommand,
   volumeCreateCommand,
   volumeInspectCommand,
@@ -99,6 +142,7 @@ export const commandTable: readonly Command[] = [
   registryDeletedCommand,
   registryRestoreCommand,
   registryScrubCommand,
+  eventsCommand,
   versionCommand,
   infoCommand,
 ];

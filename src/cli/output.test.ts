@@ -5,15 +5,16 @@ import { parsePublish } from './ports.ts';
 import { drawProgress } from './progress.ts';
 import { ellipsis, formatTable, humanAge, humanSize, shortID } from './table.ts';
 
-test('columns stand three spaces apart, the last one has no padding', () => {
+test('columns stand three spaces apart, none is narrower than ten, the last one has no padding', () => {
   const table = formatTable(
     ['A', 'LONG'],
     [
-      ['wider', 'x'],
+      ['much wider', 'x'],
       ['ü', ''],
     ],
   );
-  assert.equal(table, 'A       LONG\nwider   x\nü       \n');
+  assert.equal(formatTable(['A', 'B'], []), 'A         B\n');
+  assert.equal(table, 'A            LONG\nmuch wider   x\nü            \n');
 });
 
 test('sizes in powers of 1000 with three digits', () => {

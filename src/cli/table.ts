@@ -1,12 +1,22 @@
+/** Narrower columns are as wide as this, gap included. */
+const minColumnWidth = 10;
+const gap = 3;
+
 /** Rows under a header, columns three spaces apart, as Docker's tables. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  { minWidth = minColumnWidth } = {},
+): string {
   const all = [header, ...rows];
-  const widths = header.map((_, column) => Math.max(...all.map((row) => displayWidth(row[column] ?? ''))));
+  const widths = header.map((_, column) =>
+    Math.max(minWidth, ...all.map((row) => displayWidth(row[column] ?? '') + gap)),
+  );
   return all
     .map((row) =>
       row
         .map((cell, column) =>
-          column === row.length - 1 ? cell : cell + ' '.repeat(widths[column]! - displayWidth(cell) + 3),
+          column === row.length - 1 ? cell : cell + ' '.repeat(widths[column]! - displayWidth(cell)),
         )
         .join(''),
     )
@@ -26,6 +36,18 @@ export function humanSize(bytes: number, digits = 3): string {
     unit++;
   }
   return `${Number(value.toPrecision(digits))}${names[unit]}`;
+}
+
+/** `1.5MiB`: binary units, four significant digits, as Docker prints memory. */
+export function binarySize(bytes: number): string {
+  const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < names.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${Number(value.toPrecision(4))}${names[unit]}`;
 }
 
 /** Cut to `limit` characters with an ellipsis in the last place. */

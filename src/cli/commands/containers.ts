@@ -1,7 +1,6 @@
 import type { ContainerSummary, Port } from '#api-types';
-import { isKind } from '#errdefs';
-import type { Command, CommandContext } from '../command.ts';
-import { errorText } from '../error-text.ts';
+import type { Command } from '../command.ts';
+import { forEachName, unlessModified } from '../for-each-name.ts';
 import { detachKeysFlag, detachKeysOf, runInteractive, sayDetached } from '../interactive.ts';
 import { ellipsis, formatTable, humanAge, humanSize, shortID } from '../table.ts';
 import { parseFilters } from './images.ts';
@@ -74,22 +73,6 @@ function portsText(ports: readonly Port[]): string {
     .join(', ');
 }
 
-/** Runs a call for each name, prints the names that worked and the errors of those that did not, as Docker does. */
-async function forEach(context: CommandContext, call: (name: string) => Promise<void>): Promise<number> {
-  let status = 0;
-  for (const name of context.args) {
-    try {
-      await call(name);
-      context.terminal.stdout.write(`${name}\n`);
-    } catch (error) {
-      context.terminal.stderr.write(`${errorText(error)}\n`);
-      // `rm -f` of what is not there has what it wants.
-      if (!(context.flags.has('force') && context.flags.on('force') && isKind(error, 'not-found'))) status = 1;
-    }
-  }
-  return status;
-}
-
 export const rmCommand: Command = {
   name: 'rm',
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
@@ -101,7 +84,7 @@ export const rmCommand: Command = {
     { name: 'volumes', short: 'v', type: 'toggle', help: 'Remove anonymous volumes associated with the container' },
   ],
   run: (context) =>
-    forEach(context, (name) =>
+    forEachName(context, (name) =>
       context
         .engine()
         .containers.remove(name, { force: context.flags.on('force'), volumes: context.flags.on('volumes') }),
@@ -119,23 +102,16 @@ export const stopCommand: Command = {
     { name: 'timeout', short: 't', type: 'int', help: 'Seconds to wait before killing the container' },
   ],
   run: (context) =>
-    forEach(context, async (name) => {
+    forEachName(context, async (name) => {
       const signal = context.flags.text('signal');
       const timeoutSeconds = context.flags.number('timeout');
-      try {
-        await context.engine().containers.stop(name, {
-          ...(signal === undefined ? {} : { signal }),
-          ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
-        });
-      } catch (error) {
-        if (!isNotModified(error)) throw error;
-      }
+      const stopped = context.engine().containers.stop(name, {
+        ...(signal === undefined ? {} : { signal }),
+        ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+      });
+      await unlessModified(stopped);
     }),
 };
-
-function isNotModified(error: unknown): boolean {
-  return error instanceof Error && 'kind' in error && error.kind === 'not-modified';
-}
 
 export const logsCommand: Command = {
   name: 'logs',

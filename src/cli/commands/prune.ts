@@ -147,6 +147,21 @@ export const volumePruneCommand: Command = {
   },
 };
 
+export const networkPruneCommand: Command = {
+  name: 'network prune',
+  usage: '[OPTIONS]',
+  summary: 'Remove all unused networks',
+  minArgs: 0,
+  maxArgs: 0,
+  flags: [untilFilter, forceFlag],
+  async run(context) {
+    if (!(await confirmed(context, 'all custom networks not used by at least one container.'))) return 0;
+    const { title, lines } = await pruneNetworks(context.engine(), filtersOf(context));
+    if (lines.length > 0) context.terminal.stdout.write(`${title}:\n${lines.map((line) => `${line}\n`).join('')}\n`);
+    return 0;
+  },
+};
+
 export const systemPruneCommand: Command = {
   name: 'system prune',
   usage: '[OPTIONS]',

@@ -2,14 +2,83 @@ import type { ContainerCreateConfig, PortBinding } from '#api-types';
 import { isKind } from '#errdefs';
 import { readBounded } from '#files';
 import type { Command, CommandContext } from '../command.ts';
-import { type Flags, UsageError } from '../flags.ts';
+import { type FlagSpec, type Flags, UsageError } from '../flags.ts';
 import { runForeground } from '../foreground.ts';
 import { detachKeysFlag, detachKeysOf } from '../interactive.ts';
+import { pairs } from '../pairs.ts';
 import { parsePublish } from '../ports.ts';
 import { healthcheck, healthLabels, lifecycleFlags, restartPolicy } from './run-lifecycle.ts';
 import { pullImage } from './transfer.ts';
 
 const maxEnvFileBytes = 1 << 20;
+
+/** What a container is made of. */
+const createFlags: readonly FlagSpec[] = [
+  { name: 'add-host', type: 'list', help: 'Add a custom host-to-IP mapping (host:ip)' },
+  { name: 'cap-add', type: 'list', help: 'Add Linux capabilities' },
+  { name: 'cap-drop', type: 'list', help: 'Drop Linux capabilities' },
+  { name: 'cpu-shares', short: 'c', type: 'int', help: 'CPU shares (relative weight)' },
+  { name: 'cpus', type: 'decimal', help: 'Number of CPUs' },
+  { name: 'dns', type: 'list', help: 'Set custom DNS servers' },
+  { name: 'entrypoint', type: 'string', help: 'Overwrite the default ENTRYPOINT of the image' },
+  { name: 'env', short: 'e', type: 'list', help: 'Set environment variables' },
+  { name: 'env-file', type: 'list', help: 'Read in a file of environment variables' },
+  { name: 'group-add', type: 'list', help: 'Add additional groups to join' },
+  { name: 'hostname', short: 'h', type: 'string', help: 'Container host name' },
+  {
+    name: 'init',
+    type: 'toggle',
+    help: 'Run an init inside the container that forwards signals and reaps processes',
+  },
+  { name: 'interactive', short: 'i', type: 'toggle', help: 'Keep STDIN open even if not attached' },
+  { name: 'label', short: 'l', type: 'list', help: 'Set meta data on a container' },
+  { name: 'memory', short: 'm', type: 'bytes', help: 'Memory limit' },
+  { name: 'memory-swap', type: 'bytes', help: "Swap limit equal to memory plus swap: '-1' to enable unlimited swap" },
+  { name: 'name', type: 'string', help: 'Assign a name to the container' },
+  { name: 'network', type: 'string', value: 'network', help: 'Connect a container to a network' },
+  { name: 'pids-limit', type: 'int', help: 'Tune container pids limit (set -1 for unlimited)' },
+  { name: 'platform', type: 'string', help: 'Set platform if server is multi-platform capable' },
+  { name: 'privileged', type: 'toggle', help: 'Give extended privileges to this container' },
+  { name: 'publish', short: 'p', type: 'list', help: "Publish a container's port(s) to the host" },
+  { name: 'publish-all', short: 'P', type: 'toggle', help: 'Publish all exposed ports to random ports' },
+  {
+    name: 'pull',
+    type: 'string',
+    help: 'Pull image before running ("always", "missing", "never") (default "missing")',
+  },
+  { name: 'quiet', short: 'q', type: 'toggle', help: 'Suppress the pull output' },
+  { name: 'read-only', type: 'toggle', help: "Mount the container's root filesystem as read only" },
+  {
+    name: 'rm',
+    type: 'toggle',
+    help: 'Automatically remove the container and its associated anonymous volumes when it exits',
+  },
+  ...lifecycleFlags,
+  { name: 'security-opt', type: 'list', help: 'Security Options' },
+  { name: 'shm-size', type: 'bytes', help: 'Size of /dev/shm' },
+  { name: 'stop-signal', type: 'string', help: 'Signal to stop the container' },
+  { name: 'stop-timeout', type: 'int', help: 'Timeout (in seconds) to stop a container' },
+  { name: 'tmpfs', type: 'list', help: 'Mount a tmpfs directory' },
+  { name: 'tty', short: 't', type: 'toggle', help: 'Allocate a pseudo-TTY' },
+  { name: 'user', short: 'u', type: 'string', help: 'Username or UID (format: <name|uid>[:<group|gid>])' },
+  { name: 'volume', short: 'v', type: 'list', help: 'Bind mount a volume' },
+  { name: 'workdir', short: 'w', type: 'string', help: 'Working directory inside the container' },
+];
+
+export const createCommand: Command = {
+  name: 'create',
+  usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]',
+  summary: 'Create a new container',
+  aliases: ['container create'],
+  minArgs: 1,
+  interspersed: false,
+  flags: createFlags,
+  async run(context) {
+    const id = await createWithPull(context, await createConfig(context));
+    context.terminal.stdout.write(`${id}\n`);
+    return 0;
+  },
+};
 
 export const runCommand: Command = {
   name: 'run',
@@ -19,57 +88,9 @@ export const runCommand: Command = {
   minArgs: 1,
   interspersed: false,
   flags: [
-    { name: 'add-host', type: 'list', help: 'Add a custom host-to-IP mapping (host:ip)' },
-    { name: 'cap-add', type: 'list', help: 'Add Linux capabilities' },
-    { name: 'cap-drop', type: 'list', help: 'Drop Linux capabilities' },
-    { name: 'cpu-shares', short: 'c', type: 'int', help: 'CPU shares (relative weight)' },
-    { name: 'cpus', type: 'decimal', help: 'Number of CPUs' },
+    ...createFlags,
     { name: 'detach', short: 'd', type: 'toggle', help: 'Run container in background and print container ID' },
     detachKeysFlag,
-    { name: 'dns', type: 'list', help: 'Set custom DNS servers' },
-    { name: 'entrypoint', type: 'string', help: 'Overwrite the default ENTRYPOINT of the image' },
-    { name: 'env', short: 'e', type: 'list', help: 'Set environment variables' },
-    { name: 'env-file', type: 'list', help: 'Read in a file of environment variables' },
-    { name: 'group-add', type: 'list', help: 'Add additional groups to join' },
-    { name: 'hostname', short: 'h', type: 'string', help: 'Container host name' },
-    {
-      name: 'init',
-      type: 'toggle',
-      help: 'Run an init inside the container that forwards signals and reaps processes',
-    },
-    { name: 'interactive', short: 'i', type: 'toggle', help: 'Keep STDIN open even if not attached' },
-    { name: 'label', short: 'l', type: 'list', help: 'Set meta data on a container' },
-    { name: 'memory', short: 'm', type: 'bytes', help: 'Memory limit' },
-    { name: 'memory-swap', type: 'bytes', help: "Swap limit equal to memory plus swap: '-1' to enable unlimited swap" },
-    { name: 'name', type: 'string', help: 'Assign a name to the container' },
-    { name: 'network', type: 'string', value: 'network', help: 'Connect a container to a network' },
-    { name: 'pids-limit', type: 'int', help: 'Tune container pids limit (set -1 for unlimited)' },
-    { name: 'platform', type: 'string', help: 'Set platform if server is multi-platform capable' },
-    { name: 'privileged', type: 'toggle', help: 'Give extended privileges to this container' },
-    { name: 'publish', short: 'p', type: 'list', help: "Publish a container's port(s) to the host" },
-    { name: 'publish-all', short: 'P', type: 'toggle', help: 'Publish all exposed ports to random ports' },
-    {
-      name: 'pull',
-      type: 'string',
-      help: 'Pull image before running ("always", "missing", "never") (default "missing")',
-    },
-    { name: 'quiet', short: 'q', type: 'toggle', help: 'Suppress the pull output' },
-    { name: 'read-only', type: 'toggle', help: "Mount the container's root filesystem as read only" },
-    {
-      name: 'rm',
-      type: 'toggle',
-      help: 'Automatically remove the container and its associated anonymous volumes when it exits',
-    },
-    ...lifecycleFlags,
-    { name: 'security-opt', type: 'list', help: 'Security Options' },
-    { name: 'shm-size', type: 'bytes', help: 'Size of /dev/shm' },
-    { name: 'stop-signal', type: 'string', help: 'Signal to stop the container' },
-    { name: 'stop-timeout', type: 'int', help: 'Timeout (in seconds) to stop a container' },
-    { name: 'tmpfs', type: 'list', help: 'Mount a tmpfs directory' },
-    { name: 'tty', short: 't', type: 'toggle', help: 'Allocate a pseudo-TTY' },
-    { name: 'user', short: 'u', type: 'string', help: 'Username or UID (format: <name|uid>[:<group|gid>])' },
-    { name: 'volume', short: 'v', type: 'list', help: 'Bind mount a volume' },
-    { name: 'workdir', short: 'w', type: 'string', help: 'Working directory inside the container' },
   ],
   async run(context) {
     const { flags, engine, terminal } = context;
@@ -137,7 +158,7 @@ async function createConfig(context: CommandContext): Promise<ContainerCreateCon
       ...(await envFromFiles(flags.list('env-file'))),
       ...flags.list('env').map((item) => withValue(item, context)),
     ],
-    Labels: { ...keyValues(flags.list('label')), ...healthLabels(flags) },
+    Labels: { ...pairs(flags.list('label')), ...healthLabels(flags) },
     ...healthcheck(flags),
     Tty: flags.on('tty'),
     OpenStdin: interactive,
@@ -189,15 +210,6 @@ function tmpfs(lines: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     lines.map((line) => {
       const at = line.indexOf(':');
-      return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)];
-    }),
-  );
-}
-
-function keyValues(lines: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    lines.map((line) => {
-      const at = line.indexOf('=');
       return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)];
     }),
   );

@@ -1,7 +1,7 @@
 import { isKind } from '#errdefs';
 import type { Command } from '../command.ts';
 import { errorText } from '../error-text.ts';
-import { UsageError } from '../flags.ts';
+import { keyedPairs, pairs } from '../pairs.ts';
 import { formatTable } from '../table.ts';
 import { parseFilters } from './images.ts';
 
@@ -46,26 +46,12 @@ export const volumeCreateCommand: Command = {
       ...(args[0] === undefined ? {} : { Name: args[0] }),
       Driver: flags.text('driver') ?? 'local',
       Labels: pairs(flags.list('label')),
-      DriverOpts: pairs(flags.list('opt'), 'o, --opt'),
+      DriverOpts: keyedPairs(flags.list('opt'), '-o, --opt'),
     });
     terminal.stdout.write(`${Name}\n`);
     return 0;
   },
 };
-
-/** `wanted` names the flag that takes no key without a value. */
-function pairs(lines: readonly string[], wanted?: string): Record<string, string> {
-  return Object.fromEntries(
-    lines.map((line) => {
-      const at = line.indexOf('=');
-      if (at < 0 && wanted !== undefined)
-        throw new UsageError(
-          `invalid argument "${line}" for "-${wanted}" flag: ${line} must be formatted as key=value`,
-        );
-      return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)];
-    }),
-  );
-}
 
 export const volumeRemoveCommand: Command = {
   name: 'volume rm',
