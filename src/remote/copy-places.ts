@@ -3,6 +3,7 @@ import { parseReference } from '#reference';
 import { archiveSink } from './archive-sink.ts';
 import { archiveSource } from './archive-source.ts';
 import { type Copied, type CopyOptions, copyImage } from './copy.ts';
+import { requirePlatform } from './copy-platform.ts';
 import { folderSink, folderSource } from './folder-place.ts';
 import { type CopySink, type CopySource, type Place, parsePlace } from './places.ts';
 import { registrySink, registrySource } from './registry-place.ts';
@@ -21,6 +22,7 @@ export interface CopyEnd {
 export async function copyPlaces(from: CopyEnd, to: CopyEnd, options: CopyOptions = {}): Promise<Copied> {
   const target = parsePlace(to.place);
   await using source = await openSource(parsePlace(from.place), from.call, options);
+  if (options.platforms?.length) await requirePlatform(source, options.platforms);
   await using sink = await openSink(target, to.call);
   const platforms = options.platforms?.length
     ? options.platforms

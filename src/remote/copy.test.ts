@@ -91,6 +91,11 @@ test('a platform alone, or some of them with what is said about them', async () 
     copy(hub, `${hub.address}/app:1`, `${hub.address}/none`, platforms('linux/s390x')),
     /no matching manifest for linux\/s390x/,
   );
+  await assert.rejects(
+    copy(hub, `${hub.address}/one`, `${hub.address}/none`, platforms('linux/arm64', 'linux/amd64')),
+    /the image is for windows\/amd64, not for linux\/arm64, linux\/amd64/,
+  );
+  await copy(hub, `${hub.address}/one`, `${hub.address}/same`, platforms('linux/arm64', 'windows/amd64'));
 });
 
 test('image layouts and archives carry it there and back', async () => {
