@@ -4,7 +4,7 @@ import type { DigestAlgorithm } from '#oci';
 import type { HashedFile, HashThreads } from './hash-threads.ts';
 
 /** A smaller blob is read and hashed sooner than a thread is told of it. */
-const inlineBytes = 4 << 20;
+const inlineBytes = 1 << 20;
 /** The thread is told after so many more. */
 const stepBytes = 1 << 20;
 
