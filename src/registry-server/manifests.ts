@@ -79,9 +79,9 @@ export async function writeManifest(
   const parameters = tagParameters(exchange, reference);
   const bytes = await readBody(exchange, registry.limits.maxManifestBytes);
   const digest = digestOf(bytes, isDigest(reference) ? digestAlgorithm(reference) : 'sha256');
-  if (isDigest(reference) ? reference !== digest : !isTag(reference)) {
-    const code = reference.includes(':') ? 'DIGEST_INVALID' : 'MANIFEST_INVALID';
-    throw new ApiError(code, 'provided digest did not match uploaded content', { detail: reference });
+  if (!isDigest(reference) && !isTag(reference) && !reference.includes(':')) throw invalidTag(reference);
+  if (!isTag(reference) && reference !== digest) {
+    throw new ApiError('DIGEST_INVALID', 'provided digest did not match uploaded content', { detail: reference });
   }
   const contentType = (exchange.request.headers['content-type'] ?? '').split(';', 1)[0]!.trim();
   const tags = isDigest(reference) ? parameters : [reference];
@@ -107,8 +107,12 @@ function tagParameters({ url }: Exchange, reference: string): readonly string[] 
     throw new ApiError('MANIFEST_INVALID', `more than ${maxTagParameters} tags in one request`, { status: 414 });
   }
   const wrong = tags.find((tag) => !isTag(tag));
-  if (wrong !== undefined) throw new ApiError('MANIFEST_INVALID', 'invalid tag', { detail: wrong });
+  if (wrong !== undefined) throw invalidTag(wrong);
   return tags;
+}
+
+function invalidTag(tag: string): ApiError {
+  return new ApiError('MANIFEST_INVALID', 'invalid tag', { detail: tag });
 }
 
 async function store({ meta }: Registry, name: string, manifest: NewManifest): Promise<void> {

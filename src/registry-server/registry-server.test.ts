@@ -180,6 +180,28 @@ test('no tags at all are a page, too', () =>
     assert.deepEqual([JSON.parse(none.text), none.headers.get('link')], [{ name: 'app', tags: [] }, null]);
   }));
 
+test('what is listed answers HEAD with what GET would have', () =>
+  withServer(async ({ call }) => {
+    const { digest } = await pushImage(call, 'app', 'v1');
+    for (const path of ['/v2/', '/v2/_catalog', '/v2/app/tags/list?n=1', `/v2/app/referrers/${digest}`]) {
+      const [head, get] = [await call('HEAD', path), await call('GET', path)];
+      assert.deepEqual([head.status, head.text], [200, ''], path);
+      for (const name of ['content-type', 'content-length', 'link'])
+        assert.equal(head.headers.get(name), get.headers.get(name), `${path} ${name}`);
+    }
+  }));
+
+test('an upload that is none is told so, whatever its name', () =>
+  withServer(async ({ call }) => {
+    await pushImage(call, 'app', 'v1');
+    for (const id of ['nope', 'a'.repeat(36), crypto.randomUUID()]) {
+      for (const method of ['GET', 'PATCH', 'PUT', 'DELETE']) {
+        const reply = await call(method, `/v2/app/blobs/uploads/${id}?digest=${digestOf('x')}`);
+        assert.deepEqual([reply.status, codeOf(reply)], [404, 'BLOB_UPLOAD_UNKNOWN'], `${method} ${id}`);
+      }
+    }
+  }));
+
 test('manifests are kept byte for byte, by tag and digest', () =>
   withServer(async ({ call }) => {
     const { digest, text } = await pushImage(call, 'app', 'v1');
@@ -216,6 +238,7 @@ test('manifests that are not right are refused', () =>
     });
     assert.equal(codeOf(await put('v2', index, mediaTypes.ociIndex)), 'MANIFEST_BLOB_UNKNOWN');
     assert.equal((await put('v2', ' '.repeat(5 << 20))).status, 413);
+    assert.match((await put('-v2', text)).text, /"MANIFEST_INVALID","message":"invalid tag"/);
     assert.deepEqual(JSON.parse((await call('GET', '/v2/app/tags/list')).text), { name: 'app', tags: ['v1'] });
   }));
 

@@ -28,7 +28,7 @@ const getManifest = pull(readManifest);
 const table: readonly (readonly [RegExp, Readonly<Record<string, Entry>>])[] = [
   [/^\/v2\/(.+)\/blobs\/uploads\/?$/, { POST: push(({ uploads }, exchange, name) => uploads.begin(exchange, name)) }],
   [
-    /^\/v2\/(.+)\/blobs\/uploads\/([0-9a-f-]{36})$/,
+    /^\/v2\/(.+)\/blobs\/uploads\/([^/]+)$/,
     {
       GET: push(({ uploads }, exchange, name, id) => uploads.status(exchange, name, id)),
       PATCH: push(({ uploads }, exchange, name, id) => uploads.append(exchange, name, id)),
@@ -48,14 +48,14 @@ const table: readonly (readonly [RegExp, Readonly<Record<string, Entry>>])[] = [
     /^\/v2\/(.+)\/manifests\/([^/]+)$/,
     { GET: getManifest, HEAD: getManifest, PUT: push(writeManifest), DELETE: remove(deleteManifest) },
   ],
-  [/^\/v2\/(.+)\/tags\/list$/, { GET: pull(listTags) }],
-  [/^\/v2\/(.+)\/referrers\/([^/]+)$/, { GET: pull(listReferrers) }],
+  [/^\/v2\/(.+)\/tags\/list$/, { GET: pull(listTags), HEAD: pull(listTags) }],
+  [/^\/v2\/(.+)\/referrers\/([^/]+)$/, { GET: pull(listReferrers), HEAD: pull(listReferrers) }],
 ];
 
 /** Answers what is below `/v2/`. @throws ApiError for the server to word. */
 export async function route(registry: Registry, exchange: Exchange, path: string): Promise<void> {
   const method = exchange.request.method ?? 'GET';
-  if (path === '/v2/' || path === '/v2') return ping(exchange, method);
+  if (path === '/v2/' || path === '/v2') return ping(exchange);
   if (path === '/v2/_catalog') return await catalog(registry, exchange);
   for (const [pattern, methods] of table) {
     const match = pattern.exec(path);
@@ -86,10 +86,14 @@ function isCopy(name: string): ApiError {
 }
 
 /** Where a client learns how to say who it is. */
-function ping(exchange: Exchange, method: string): void {
-  if (method !== 'GET' && method !== 'HEAD') throw unsupported();
+function ping(exchange: Exchange): void {
+  requireRead(exchange);
   exchange.access.requireLogin();
   sendJson(exchange, 200, '{}');
+}
+
+function requireRead({ request }: Exchange): void {
+  if (request.method !== 'GET' && request.method !== 'HEAD') throw unsupported();
 }
 
 function unsupported(): ApiError {
@@ -112,7 +116,7 @@ function pageOf(all: readonly string[], { after = '', limit = Number.POSITIVE_IN
 }
 
 async function catalog({ meta }: Registry, exchange: Exchange): Promise<void> {
-  if (exchange.request.method !== 'GET') throw unsupported();
+  requireRead(exchange);
   // Clients that have credentials send them only when they are asked to.
   exchange.access.requireLogin('registry:catalog:*');
   const { entries, headers } = await readPage(exchange, (page) => visibleNames(meta, exchange.access, page));

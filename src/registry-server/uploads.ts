@@ -18,6 +18,8 @@ const maxUploads = 4096;
 /** An append is looked at so often, and gives way when so many looks in a row have seen nothing come. */
 const lookMs = 50;
 const silentLooks = 10;
+/** One goes into the name of a file. */
+const isSessionID = /^[0-9a-f-]{36}$/;
 /** Who asks where an upload stands that still grows is told after so many. */
 const patientLooks = 60;
 
@@ -157,7 +159,7 @@ export class Uploads implements AsyncDisposable {
 
   /** Also one that an earlier process began. */
   async #session(name: string, id: string): Promise<Session> {
-    const known = this.#sessions.get(id) ?? (await this.#resume(name, id));
+    const known = this.#sessions.get(id) ?? (isSessionID.test(id) ? await this.#resume(name, id) : undefined);
     if (known?.name !== name) {
       throw new ApiError('BLOB_UPLOAD_UNKNOWN', 'blob upload unknown to registry', { detail: id });
     }
