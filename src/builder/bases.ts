@@ -2,9 +2,9 @@ import { withTaskGroup } from '#concurrency';
 import { EngineError, kindOf, messageOf } from '#errdefs';
 import type { StoredLayer } from '#image';
 import type { ProgressMessage } from '#transfer';
-import { type BuildPlan, type PlannedStage, type ResolvedBase, sourcesOf } from './convert/index.ts';
+import { type BuildPlan, type DraftStage, type PlannedStage, type ResolvedBase, sourcesOf } from './convert/index.ts';
 import { ForeignCache } from './executor/index.ts';
-import { atStep } from './failed-step.ts';
+import { atStep, atStepSync } from './failed-step.ts';
 import type { Tell } from './progress/index.ts';
 import type { BuilderHost, BuildRequest } from './types.ts';
 
@@ -16,23 +16,42 @@ export async function resolveBases(
   tell: Tell,
 ): Promise<Map<number, ResolvedBase>> {
   const bases = new Map<number, ResolvedBase>();
-  await withTaskGroup(
-    async (group) => {
-      for (const { stage, needed, base, firstStep } of plan.stages) {
-        if (!needed || base.kind !== 'image') continue;
-        const platform = base.platform || request.platform;
-        group
-          .run(async (signal) => {
-            const image = { reference: base.reference, step: firstStep, ...(platform ? { platform } : {}) };
-            const found = atStep(firstStep, () => lookUp(host, { ...request, signal }, image, tell));
-            bases.set(stage.index, await found);
-          })
-          .catch(() => {});
-      }
-    },
-    { signal: request.signal },
-  );
+  // Triggers of one may need stages that start from others.
+  for (let open = openStages(plan, bases); open.length > 0; open = openStages(plan, bases)) {
+    await withTaskGroup(
+      async (group) => {
+        for (const draft of open) {
+          const find = async (signal: AbortSignal) => {
+            const found = await baseOf(host, { ...request, signal }, draft, tell);
+            bases.set(draft.stage.index, found);
+          };
+          group.run(find).catch(() => {});
+        }
+      },
+      { signal: request.signal },
+    );
+    for (const draft of open) {
+      const { config = {} } = bases.get(draft.stage.index)!.config;
+      atStepSync(draft.firstStep, () => plan.addTriggers(draft, config));
+    }
+  }
   return bases;
+}
+
+function openStages(plan: BuildPlan, bases: ReadonlyMap<number, ResolvedBase>): readonly DraftStage[] {
+  return plan.stages.filter(({ stage, needed, base }) => needed && base.kind === 'image' && !bases.has(stage.index));
+}
+
+async function baseOf(
+  host: BuilderHost,
+  request: BuildRequest,
+  { base, firstStep: step }: DraftStage,
+  tell: Tell,
+): Promise<ResolvedBase> {
+  if (base.kind !== 'image') throw new EngineError('internal', `step ${step} starts from no image`);
+  const platform = base.platform || request.platform;
+  const image = { reference: base.reference, step, ...(platform ? { platform } : {}) };
+  return await atStep(step, () => lookUp(host, request, image, tell));
 }
 
 async function lookUp(

@@ -7,7 +7,7 @@ import {
   type SourceRange,
   type Stage,
 } from '#dockerfile';
-import { neededStages, stageNamed, stagesUpTo } from './convert/index.ts';
+import { NeededStages, stageNamed, stagesUpTo } from './convert/index.ts';
 
 export interface OutlineArgument {
   readonly name: string;
@@ -46,7 +46,7 @@ export function outlineOf(bytes: Uint8Array, { target, buildArgs }: { target: st
       return base === undefined ? [] : [[stage.index, base] as const];
     }),
   );
-  const needed = neededStages(stages, bases);
+  const needed = new NeededStages(stages, bases);
   const found = stages.filter((stage) => needed.has(stage.index));
   const args = new Map<string, OutlineArgument>();
   for (const stage of found) {

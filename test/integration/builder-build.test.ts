@@ -124,6 +124,28 @@ test('ONBUILD triggers of a base run under its FROM', (t) =>
     assert.ok(listed.includes('a f 644 0:0') && listed.includes('t f 644 0:0'));
   }));
 
+test('what triggers copy from is built, also where nothing else asks for it', (t) =>
+  withWorkshop(t, async ({ build, files }) => {
+    const source = 'FROM tiny AS unused\nRUN false\nFROM tiny AS source\nRUN echo s > /s\n';
+    const inFile = await build({
+      files: {
+        Dockerfile: `${source}FROM tiny AS base\nONBUILD COPY --from=source /s /one\nFROM base\nRUN cat /one\n`,
+      },
+    });
+    assert.match(inFile.output, /: FROM tiny AS unused\n.*RUN false\n ---> Skipped/s);
+    assert.match(inFile.output, /RUN echo s > \/s\n ---> Running in/);
+    assert.ok((await files(inFile.id)).includes('one f 644 0:0'));
+
+    await build({ tags: ['triggers'], files: { Dockerfile: 'FROM tiny\nONBUILD COPY --from=source /s /two\n' } });
+    const inImage = await build({ files: { Dockerfile: `${source}FROM triggers\nRUN cat /two\n` } });
+    assert.match(inImage.output, /RUN false\n ---> Skipped/);
+    assert.match(inImage.output, /RUN echo s > \/s\n ---> Using cache/);
+    assert.ok((await files(inImage.id)).includes('two f 644 0:0'));
+
+    const missing = build({ files: { Dockerfile: 'FROM triggers\n' } });
+    await assert.rejects(missing, /invalid from flag value source/);
+  }));
+
 test("a failing command: dockerd's message and code, output first, nothing left, earlier steps cached", (t) =>
   withWorkshop(t, async ({ build, steps }) => {
     const files = { Dockerfile: 'FROM tiny\nRUN echo good\nRUN echo out; echo err >&2; exit 3\nRUN never\n' };

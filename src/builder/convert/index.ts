@@ -5,4 +5,4 @@ export type * from './operations.ts';
 export { sourcesOf } from './operations.ts';
 export { BuildPlan, type DraftStage, type PlanOptions, type ResolvedBase } from './plan.ts';
 export { sourceKind } from './remote-sources.ts';
-export { copyFrom, neededStages, stageNamed, stagesUpTo } from './stages.ts';
+export { copyFrom, NeededStages, stageNamed, stagesUpTo } from './stages.ts';

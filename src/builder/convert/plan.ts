@@ -16,7 +16,7 @@ import { convertInstruction, type StageScope } from './convert.ts';
 import { contextBase, type NamedContexts, namedContext, wholeContext } from './named-contexts.ts';
 import type { Operation, PlannedStage, PlannedStep } from './operations.ts';
 import { shownText } from './shown-text.ts';
-import { fromsOf, neededStages, stageNamed, stagesUpTo } from './stages.ts';
+import { NeededStages, stageNamed, stagesUpTo } from './stages.ts';
 import { checkSupported } from './support.ts';
 
 export interface PlanOptions {
@@ -38,6 +38,7 @@ export interface PlanOptions {
 /** A stage before its base is known. */
 export interface DraftStage {
   readonly stage: Stage;
+  /** Triggers of an image may make it so until all bases are there. */
   readonly needed: boolean;
   /** Number of its FROM step. */
   readonly firstStep: number;
@@ -74,6 +75,7 @@ export class BuildPlan {
   readonly #options: PlanOptions;
   readonly #given: GivenArguments;
   readonly #meta: ArgumentScope;
+  readonly #needed: NeededStages;
   #configEntries = 0;
 
   /** @throws LocationError, EngineError `invalid-argument`, `not-implemented` */
@@ -88,11 +90,23 @@ export class BuildPlan {
     this.#declareMeta();
     this.metaSteps = dockerfile.metaArgs.map((arg) => arg.source);
     const stages = stagesUpTo(dockerfile, options.target).map((stage) => this.#replaced(stage));
-    this.stages = this.#draftStages(withLabels(stages, options.labels));
+    const { drafts, needed } = this.#draftStages(withLabels(stages, options.labels));
+    this.stages = drafts;
+    this.#needed = needed;
     this.totalSteps =
       this.metaSteps.length + this.stages.reduce((sum, { stage }) => sum + 1 + stage.instructions.length, 0);
-    if (!options.checkOnly)
-      for (const { stage, needed } of this.stages) if (needed) checkSupported(stage.instructions, this.#has);
+    this.#checkSupported();
+  }
+
+  /** The image that a stage starts from is there: what its triggers copy from is needed as well. */
+  addTriggers({ stage }: DraftStage, { OnBuild }: RunConfig): void {
+    this.#needed.addTriggers(stage.index, OnBuild ?? []);
+    this.#checkSupported();
+  }
+
+  #checkSupported(): void {
+    if (this.#options.checkOnly) return;
+    for (const { stage, needed } of this.stages) if (needed) checkSupported(stage.instructions, this.#has);
   }
 
   get #has() {
@@ -155,18 +169,27 @@ export class BuildPlan {
     }
   }
 
-  #draftStages(stages: readonly Stage[]): DraftStage[] {
+  #draftStages(stages: readonly Stage[]): { drafts: DraftStage[]; needed: NeededStages } {
     const bases = stages.map((stage) => this.#baseOf(stage, stages));
     const baseStages = new Map(
       bases.flatMap((base, index) => (base.kind === 'stage' ? [[index, base.stage] as const] : [])),
     );
-    const needed = neededStages(stages, baseStages);
+    const needed = new NeededStages(stages, baseStages);
+    const { allStages = false } = this.#options;
     let step = this.metaSteps.length + 1;
-    return stages.map((stage, index) => {
+    const drafts = stages.map((stage, index): DraftStage => {
       const firstStep = step;
       step += 1 + stage.instructions.length;
-      return { stage, needed: this.#options.allStages || needed.has(index), firstStep, base: bases[index]! };
+      return {
+        stage,
+        get needed() {
+          return allStages || needed.has(index);
+        },
+        firstStep,
+        base: bases[index]!,
+      };
     });
+    return { drafts, needed };
   }
 
   /** A context by the name of a stage stands in for all of it. */
@@ -271,16 +294,8 @@ export class BuildPlan {
     if (instruction.kind === 'onbuild' || instruction.kind === 'maintainer') {
       throw new LocationError(`${instruction.keyword} isn't allowed as an ONBUILD trigger`, instruction.range);
     }
-    for (const from of fromsOf(instruction)) this.#requireConverted(from, scope);
     const shown = shownText(instruction, scope);
     return { operation: convertInstruction(instruction, scope), shown };
-  }
-
-  /** A trigger may copy from a stage that nothing else needs: its steps were left out. */
-  #requireConverted(from: string, scope: StageScope): void {
-    const stage = stageNamed(scope.stages, scope.stageIndex, from);
-    if (stage === undefined || this.stages[stage]!.needed) return;
-    throw new EngineError('not-implemented', `ONBUILD trigger: from=${from} of a stage that nothing else uses`);
   }
 }
 

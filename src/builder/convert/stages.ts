@@ -1,4 +1,12 @@
-import { type Dockerfile, type Instruction, LocationError, mountFrom, nearestName, type Stage } from '#dockerfile';
+import {
+  type Dockerfile,
+  type Instruction,
+  LocationError,
+  mountFrom,
+  nearestName,
+  parseInstruction,
+  type Stage,
+} from '#dockerfile';
 import { EngineError } from '#errdefs';
 import { type NamedContexts, namedContext } from './named-contexts.ts';
 import type { CopyFrom } from './operations.ts';
@@ -82,28 +90,73 @@ function atLine<T>({ range }: Instruction, work: () => T): T {
 }
 
 /**
- * Indexes of the stages that the last one needs, itself included.
+ * The stages that the last one needs, itself included. What triggers of an image copy from is known when the image is there.
  * @throws EngineError for a `--from` that means no stage it may, in whatever stage
  */
-export function neededStages(stages: readonly Stage[], baseStages: ReadonlyMap<number, number>): ReadonlySet<number> {
-  for (const stage of stages) {
-    for (const instruction of stage.instructions) {
-      for (const from of fromsOf(instruction)) atLine(instruction, () => stageReferred(stages, stage.index, from));
-    }
-  }
-  const needed = new Set<number>();
-  const visit = (index: number) => {
-    if (needed.has(index)) return;
-    needed.add(index);
-    const base = baseStages.get(index);
-    if (base !== undefined) visit(base);
-    for (const instruction of stages[index]!.instructions) {
-      for (const from of fromsOf(instruction)) {
-        const stage = stageReferred(stages, index, from);
-        if (stage !== undefined) visit(stage);
+export class NeededStages {
+  readonly #stages: readonly Stage[];
+  /** The stages that stages start from. */
+  readonly #bases: ReadonlyMap<number, number>;
+  readonly #needed = new Set<number>();
+
+  constructor(stages: readonly Stage[], bases: ReadonlyMap<number, number>) {
+    this.#stages = stages;
+    this.#bases = bases;
+    for (const stage of stages) {
+      for (const instruction of stage.instructions) {
+        for (const from of fromsOf(instruction)) atLine(instruction, () => stageReferred(stages, stage.index, from));
       }
     }
-  };
-  visit(stages.length - 1);
-  return needed;
+    this.#add(stages.length - 1);
+  }
+
+  has(index: number): boolean {
+    return this.#needed.has(index);
+  }
+
+  /** What the base of a stage has for those that start from it. */
+  addTriggers(index: number, triggers: readonly string[]): void {
+    for (const text of triggers) this.#addSources(index, triggered(text));
+  }
+
+  #add(index: number): void {
+    if (this.#needed.has(index)) return;
+    this.#needed.add(index);
+    for (const instruction of this.#stages[index]!.instructions) this.#addSources(index, instruction);
+    const base = this.#bases.get(index);
+    if (base === undefined) return;
+    this.#add(base);
+    const { instructions } = this.#stages[base]!;
+    this.addTriggers(
+      index,
+      instructions.flatMap((instruction) => (instruction.kind === 'onbuild' ? [instruction.expression] : [])),
+    );
+  }
+
+  #addSources(index: number, instruction: Instruction | undefined): void {
+    for (const from of instruction ? fromsOf(instruction) : []) {
+      const stage = this.#referred(index, from);
+      if (stage !== undefined) this.#add(stage);
+    }
+  }
+
+  /** A fault of a trigger is told where it is converted; those of the file were told before. */
+  #referred(index: number, from: string): number | undefined {
+    try {
+      return stageReferred(this.#stages, index, from);
+    } catch (error) {
+      if (error instanceof EngineError) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Undefined for what is no instruction, which is told where it is converted. */
+function triggered(text: string): Instruction | undefined {
+  try {
+    return parseInstruction(text);
+  } catch (error) {
+    if (error instanceof EngineError) return undefined;
+    throw error;
+  }
 }

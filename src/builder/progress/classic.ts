@@ -14,6 +14,8 @@ import { Transcript } from './transcript.ts';
 export class ClassicProgress {
   readonly #transcript: Transcript;
   #graph: BuildGraph | undefined;
+  /** Until the stages that nothing needs are told. */
+  #plan: BuildPlan | undefined;
 
   constructor(request: BuildRequest, plan: BuildPlan) {
     this.#transcript = new Transcript({ ...request, totalSteps: plan.totalSteps });
@@ -27,10 +29,13 @@ export class ClassicProgress {
         this.#start(event.plan);
         break;
       case 'image':
-        if (event.state === 'progress') this.#transcript.message(event.step, event.message);
+        if (event.state !== 'progress') break;
+        this.#skip();
+        this.#transcript.message(event.step, event.message);
         break;
       case 'graph':
         this.#graph = event.graph;
+        this.#skip();
         break;
       case 'vertex':
         this.#vertex(event.digest, event.event);
@@ -51,6 +56,7 @@ export class ClassicProgress {
   }
 
   fail(step: number): void {
+    this.#skip();
     this.#transcript.fail(step);
   }
 
@@ -79,18 +85,30 @@ export class ClassicProgress {
     this.#transcript.warn('[WARNING]: Empty continuation lines will become errors in a future release.\n');
   }
 
-  /** Lines before FROM are steps that are done already; stages that nothing needs are shown and left out. */
+  /** Lines before FROM are steps that are done already. */
   #start(plan: BuildPlan): void {
+    this.#plan = plan;
     const transcript = this.#transcript;
     for (const [index, text] of plan.metaSteps.entries()) {
       transcript.begin(index + 1, text);
       transcript.end(index + 1);
     }
-    for (const { stage, needed, firstStep } of plan.stages) {
+    for (const { stage, firstStep } of plan.stages) {
       transcript.begin(firstStep, stage.source);
       for (const [index, instruction] of stage.instructions.entries()) {
         transcript.begin(firstStep + 1 + index, instruction.source);
       }
+    }
+  }
+
+  /**
+   * Stages that nothing needs are shown and left out: told when all bases are there, as a trigger of one may need them yet, or when a pull has something to
+   * tell that would wait behind them.
+   */
+  #skip(): void {
+    const [plan, transcript] = [this.#plan, this.#transcript];
+    this.#plan = undefined;
+    for (const { stage, needed, firstStep } of plan?.stages ?? []) {
       if (needed) continue;
       for (let step = firstStep; step <= firstStep + stage.instructions.length; step++) {
         transcript.line(step, ' ---> Skipped: the target does not need this stage');
