@@ -158,4 +158,7 @@ test('a refusal says which registry, which scope, and whose credentials', async 
   assert.equal(ran.status, 1);
   const facts = `registry ${at.server}, scope repository:team/app:pull, credentials from none`;
   assert.ok(ran.stderr.endsWith(`(${facts})\n`), ran.stderr);
+  const search = await at.run(`search ${at.server}/app`);
+  const expected = `(registry ${at.server}, scope registry:catalog:search, credentials from none)\n`;
+  assert.equal(search.stderr, `Unexpected status code 401\n${expected}`);
 });

@@ -10,6 +10,8 @@ import type { CallOptions, RetryOptions, SearchResult } from './types.ts';
 const defaultLimit = 25;
 const maxLimit = 100;
 const maxAnswerBytes = 4 << 20;
+/** Docker token specification §scope, as Docker asks for it. */
+const searchScope = 'registry:catalog:search';
 
 /** The v1 search API, which Docker Hub keeps: `docker search term`, or `host/term` on another index. */
 export async function search(
@@ -37,10 +39,10 @@ export async function search(
       const answer = await session.send(request, endpoint);
       if (answer.status !== 200) {
         const { retryable, status } = await answerError(answer);
-        throw new RegistryError('unknown', `Unexpected status code ${answer.status}`, {
-          retryable,
-          status: status ?? answer.status,
-        });
+        const told = `Unexpected status code ${answer.status}`;
+        const refusal = new RegistryError('unknown', told, { retryable, status: status ?? answer.status });
+        refusal.asked = { host: domain, scopes: [searchScope] };
+        throw refusal;
       }
       return decodeResults(await answer.bytes(maxAnswerBytes, 'search results')).slice(0, limit);
     },
@@ -83,7 +85,7 @@ async function authorizationOf(
   { auth, signal }: CallOptions,
 ): Promise<string | undefined> {
   if (auth?.identitytoken) {
-    const token = await session.token(endpoint, { scopes: ['registry:catalog:search'], auth, signal });
+    const token = await session.token(endpoint, { scopes: [searchScope], auth, signal });
     if (token) return `Bearer ${token.token}`;
   }
   const basic = basicOf(auth);
