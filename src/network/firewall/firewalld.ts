@@ -19,8 +19,8 @@ const traces = [getTable('both', 'firewalld'), getChain(4, 'filter', 'FORWARD_ZO
 export class Firewalld {
   readonly #helper: NamespaceHelper;
   readonly #bridges = new Set<string>();
-  /** Those that were seen in a zone since somebody changed the ruleset. */
-  readonly #seen = new Set<string>();
+  /** Those that were seen in a zone since somebody changed the ruleset; another set with each change, so that what was looked at before it does not count. */
+  #seen = new Set<string>();
   #isSilent = false;
 
   constructor(helper: NamespaceHelper) {
@@ -34,12 +34,13 @@ export class Firewalld {
 
   /** Somebody changed the ruleset. */
   doubt(): void {
-    this.#seen.clear();
+    this.#seen = new Set();
   }
 
   /** Puts bridges of no zone into one. False when firewalld is here and cannot be told, yet. Costs a netlink question where it is not. */
   async ensure(): Promise<boolean> {
-    const unseen = [...this.#bridges].filter((bridge) => !this.#seen.has(bridge));
+    const seen = this.#seen;
+    const unseen = [...this.#bridges].filter((bridge) => !seen.has(bridge));
     if (unseen.length === 0 || !(await this.#isHere())) return true;
     return this.#ask(async (call) => {
       const known = await call('getZones');
@@ -50,7 +51,7 @@ export class Firewalld {
           await call('addInterface', zone, bridge);
           log.info('firewalld forwards for our bridge', { bridge, zone });
         }
-        this.#seen.add(bridge);
+        seen.add(bridge);
       }
     });
   }

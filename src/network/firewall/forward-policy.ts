@@ -30,6 +30,8 @@ export class ForwardPolicy {
   readonly #owner: string;
   readonly #bridges: Readonly<Record<Family, Set<string>>> = { 4: new Set(), 6: new Set() };
   #seenAtMs = Number.NEGATIVE_INFINITY;
+  /** How often somebody had reason to doubt what was seen. */
+  #doubts = 0;
 
   constructor(helper: NamespaceHelper, owner: string) {
     this.#helper = helper;
@@ -39,23 +41,27 @@ export class ForwardPolicy {
   /** Takes effect with the next {@link ensure}. */
   add(family: Family, bridge: string): void {
     this.#bridges[family].add(bridge);
-    this.#seenAtMs = Number.NEGATIVE_INFINITY;
+    this.doubt();
   }
 
   /** Somebody changed the ruleset. */
   doubt(): void {
+    this.#doubts++;
     this.#seenAtMs = Number.NEGATIVE_INFINITY;
   }
 
   /** Adds the rules where they are needed and missing, and takes out those that are no more. Costs a netlink question for each family when nothing is to be done. */
   async ensure(): Promise<void> {
     if (performance.now() - this.#seenAtMs < believedMs) return;
+    const doubts = this.#doubts;
     const chains = await this.#chains();
     for (const chain of chains) {
       if (isClosed(chain.found)) await this.#allow(chain);
       else await this.#takeOut(chain);
     }
-    if (chains.some(({ found }) => isClosed(found))) this.#seenAtMs = performance.now();
+    // What changed meanwhile may have been seen, or not.
+    const isSure = doubts === this.#doubts;
+    if (isSure && chains.some(({ found }) => isClosed(found))) this.#seenAtMs = performance.now();
   }
 
   /** Removes a bridge's rules wherever they are. */

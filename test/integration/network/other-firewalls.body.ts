@@ -9,14 +9,25 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type NetworkInfo, type Networks, openNetworks } from '#network';
 import { temporaryFolder } from '#testing';
 import { FakeFirewalld, writeRules } from './fake-firewalld.ts';
-import { ask, hostAddress, ip, makeHost, outsideAddress, serve } from './surroundings.ts';
+import {
+  ask,
+  hostAddress,
+  hostAddress6,
+  ip,
+  makeHost,
+  outsideAddress,
+  outsideAddress6,
+  serve,
+} from './surroundings.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let host: ReturnType<typeof makeHost>;
 let networks: Networks;
 let bridge: NetworkInfo;
 let closing: DisposableStack;
+let bridge6: NetworkInfo;
 let inside: string;
+let inside6: string;
 
 const iptables = (...args: string[]) => execFileSync('iptables', args, { encoding: 'utf8' });
 const has = (program: string) => !spawnSync(program, ['--version']).error;
@@ -36,15 +47,31 @@ async function reached(): Promise<{ in: boolean; out: boolean; hairpin: boolean 
   return { in: into.startsWith('a '), out: out.startsWith('outside '), hairpin: hairpin.startsWith('a ') };
 }
 
+/** The same of a container on a network with IPv6, by port 8086. */
+async function reached6(): ReturnType<typeof reached> {
+  const [into, out, hairpin] = await Promise.all([
+    ask(host.outside, 'tcp', hostAddress6, 8086),
+    ask(inside6, 'tcp', outsideAddress6, 80),
+    ask('', 'tcp', '::1', 8086),
+  ]);
+  return { in: into.startsWith('b '), out: out.startsWith('outside '), hairpin: hairpin.startsWith('b ') };
+}
+
 const all = { in: true, out: true, hairpin: true };
 
 /** No container comes or goes meanwhile. */
-async function eventually(wanted: Awaited<ReturnType<typeof reached>>, what: string): Promise<void> {
+async function eventually(wanted: typeof all, what: string, look = reached): Promise<void> {
   for (let tries = 0; tries < 40; tries++) {
-    if (JSON.stringify(await reached()) === JSON.stringify(wanted)) return;
+    if (JSON.stringify(await look()) === JSON.stringify(wanted)) return;
     await wait(100);
   }
-  assert.deepEqual(await reached(), wanted, what);
+  assert.deepEqual(await look(), wanted, what);
+}
+
+/** Over IPv4 and over IPv6. */
+async function eventuallyBoth(wanted: typeof all, what: string): Promise<void> {
+  await eventually(wanted, what);
+  await eventually(wanted, `${what}, IPv6`, reached6);
 }
 
 /** Longer than what is looked at after a connect of itself. */
@@ -54,14 +81,21 @@ before(async () => {
   folder = await temporaryFolder();
   host = makeHost();
   // As a router of the neighbour's would.
-  ip('-n', host.outside.slice('/run/netns/'.length), 'route', 'add', '172.17.0.0/16', 'via', hostAddress);
+  const outside = host.outside.slice('/run/netns/'.length);
+  ip('-n', outside, 'route', 'add', '172.17.0.0/16', 'via', hostAddress);
+  ip('-n', outside, '-6', 'route', 'add', 'fd00::/8', 'via', hostAddress6);
   process.env['DBUS_SYSTEM_BUS_ADDRESS'] = `unix:path=${join(folder.path, 'bus')}`;
   await open();
   inside = (await networks.createNamespace('a')).path;
   const binding = { containerPort: 80, hostPort: 8080, protocol: 'tcp', hostIP: '' } as const;
   await networks.connect('a', { networkID: bridge.id, name: 'a', ports: [binding] });
+  const spec = { id: '6'.repeat(64), name: 'six', createdAt: new Date(0), internal: false, icc: true };
+  bridge6 = await networks.add({ ...spec, masquerade: true, hostBindingIP: '', ipv6: { mode: 'nat' } });
+  inside6 = (await networks.createNamespace('b')).path;
+  await networks.connect('b', { networkID: bridge6.id, name: 'b', ports: [{ ...binding, hostPort: 8086 }] });
   closing = new DisposableStack();
   closing.use(await serve(inside, 80, 'a'));
+  closing.use(await serve(inside6, 80, 'b'));
   closing.use(await serve(host.outside, 80, 'outside'));
   await untilQuiet();
 });
@@ -77,7 +111,9 @@ afterEach(() => {
 after(async () => {
   closing.dispose();
   await networks.disconnect('a', bridge.id);
-  await networks.removeNamespace('a');
+  await networks.disconnect('b', bridge6.id);
+  for (const name of ['a', 'b']) await networks.removeNamespace(name);
+  await networks.remove(bridge6.id);
   await networks.teardown();
   await networks[Symbol.asyncDispose]();
   host.remove();
@@ -86,8 +122,9 @@ after(async () => {
 
 test('a flushed ruleset is put back without a container that comes', async () => {
   assert.deepEqual(await reached(), all);
+  assert.deepEqual(await reached6(), all);
   execFileSync('nft', ['flush', 'ruleset']);
-  await eventually(all, 'after a flush');
+  await eventuallyBoth(all, 'after a flush');
 });
 
 test('chains as UFW’s that come when containers run are passed, and what they forbid is forbidden', async (t) => {
@@ -112,27 +149,37 @@ test('chains as UFW’s that come when containers run are passed, and what they 
   await eventually({ ...all, in: false }, 'what is forbidden from outside');
 });
 
+test('what is changed while our rules are being written is seen as well', async (t) => {
+  if (!has('iptables')) return t.skip('iptables is not installed');
+  iptables('-P', 'FORWARD', 'DROP');
+  for (let times = 0; times < 25; times++) {
+    iptables('-F', 'FORWARD');
+    await wait(10 * (times % 8));
+  }
+  await eventually(all, 'flushed again and again');
+});
+
 test('a rule that is written behind ours is asked before them', async (t) => {
   if (!has('iptables')) return t.skip('iptables is not installed');
   iptables('-P', 'FORWARD', 'DROP');
   await eventually(all, 'a policy of DROP');
   iptables('-A', 'FORWARD', '-p', 'tcp', '--dport', '80', '-i', 'uplink', '-j', 'DROP');
   await eventually({ ...all, in: false }, 'forbidden at the end');
-  assert.equal(iptables('-S', 'FORWARD').match(/wherry-/g)?.length, 2, 'moved, not doubled');
+  assert.equal(iptables('-S', 'FORWARD').match(/wherry-/g)?.length, 4, 'moved, not doubled: two for each bridge');
 });
 
 test('rules as firewalld’s are passed by its zones, and again when it wrote them anew', async () => {
   await using firewalld = await FakeFirewalld.start(join(folder.path, 'bus'), ['public', 'trusted']);
   writeRules();
   await eventually(all, 'a firewalld that starts');
-  assert.deepEqual([...firewalld.zoneOf.values()], ['trusted']);
+  assert.deepEqual([...firewalld.zoneOf.values()], ['trusted', 'trusted']);
   firewalld.zoneOf.clear();
   writeRules();
   await eventually(all, 'a firewalld that reloads');
   firewalld.zoneOf.set(bridge.bridgeName!, 'public');
   writeRules();
   await untilQuiet();
-  assert.deepEqual([...firewalld.zoneOf.values()], ['public'], 'a zone of the user’s is left');
+  assert.equal(firewalld.zoneOf.get(bridge.bridgeName!), 'public', 'a zone of the user’s is left');
   assert.equal((await reached()).out, false);
 });
 
@@ -151,7 +198,7 @@ test('a firewalld that has a zone for Docker gets bridges there; those of networ
   const { bridgeName } = await networks.add({ ...spec, internal: true });
   assert.equal(firewalld.zoneOf.get(bridgeName!), 'docker');
   await networks.remove(spec.id);
-  assert.deepEqual([...firewalld.zoneOf], [[bridge.bridgeName, 'docker']]);
+  assert.deepEqual([...firewalld.zoneOf.keys()], [bridge.bridgeName, bridge6.bridgeName]);
 });
 
 test('a firewalld that answers late is asked again', async () => {
@@ -172,17 +219,17 @@ test('UFW itself: enabled, rejecting, reloaded, with a rule of the user’s, whi
       stdio: ['ignore', 'ignore', 'inherit'],
     });
   ufw('--force enable');
-  await eventually(all, 'enabled');
+  await eventuallyBoth(all, 'enabled');
   ufw('default reject routed');
-  await eventually(all, 'rejecting');
+  await eventuallyBoth(all, 'rejecting');
   ufw('reload');
-  await eventually(all, 'reloaded');
-  ufw(`route deny proto tcp from ${outsideAddress} to any port 80`);
-  await eventually({ ...all, in: false }, 'denied');
+  await eventuallyBoth(all, 'reloaded');
+  for (const from of [outsideAddress, outsideAddress6]) ufw(`route deny proto tcp from ${from} to any port 80`);
+  await eventuallyBoth({ ...all, in: false }, 'denied');
   ufw('disable');
-  await eventually(all, 'disabled');
+  await eventuallyBoth(all, 'disabled');
   ufw('--force enable');
-  await eventually({ ...all, in: false }, 'denied when enabled again');
+  await eventuallyBoth({ ...all, in: false }, 'denied when enabled again');
   ufw('disable');
 });
 
@@ -197,18 +244,20 @@ for (const backend of ['nftables', 'iptables']) {
     let firewalld = run();
     try {
       await started();
-      await eventually(all, 'started');
+      await eventuallyBoth(all, 'started');
       for (const how of ['--reload', '--complete-reload']) {
         execFileSync('firewall-cmd', ['-q', how], { timeout: 20_000 });
-        await eventually(all, how);
+        await eventuallyBoth(all, how);
       }
       firewalld.kill();
       await once(firewalld, 'exit');
       firewalld = run();
       await started();
-      await eventually(all, 'started again');
+      await eventuallyBoth(all, 'started again');
       const closed = await ask(host.outside, 'tcp', '172.17.0.2', 80);
       assert.doesNotMatch(closed, /^a /, 'no way in but what is published');
+      const closed6 = await ask(host.outside, 'tcp', bridge6.ipv6!.subnet!.replace('/64', '2'), 80);
+      assert.doesNotMatch(closed6, /^b /, 'nor over IPv6');
     } finally {
       firewalld.kill();
       if (firewalld.exitCode === null && firewalld.signalCode === null) await once(firewalld, 'exit');
