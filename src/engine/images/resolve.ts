@@ -6,7 +6,7 @@ import { familiarString, formatReference, parseAnyReference, withDefaultTag } fr
 import type { EngineContext } from '../context.ts';
 
 /**
- * The image a user means: `name[:tag]`, `name@digest`, an ID or its unique prefix, with or without `sha256:`.
+ * The image a user means: `name[:tag]`, `name@digest`, an ID or its unique prefix, with or without `sha256:`. A prefix of several means none, as with dockerd.
  * @throws `not-found` with Docker's `No such image: …`; `invalid-argument` for what is no reference.
  */
 export function resolveImage(ctx: EngineContext, name: string): ImageRecord {
@@ -25,9 +25,9 @@ export function findImage(ctx: EngineContext, name: string): ImageRecord | undef
     if (byName) return byName;
   }
   if (hex === undefined) return undefined;
-  const matches = images.byPrefix(hex);
-  if (matches.length > 1) throw new EngineError('invalid-argument', `image ID prefix ${hex} is ambiguous`);
-  return matches[0];
+  const [match, ...others] = images.byPrefix(hex);
+  // The name of an image elsewhere may look like the beginning of an ID.
+  return others.length > 0 ? undefined : match;
 }
 
 function findByTargetDigest(ctx: EngineContext, hex: string): ImageRecord | undefined {
