@@ -38,7 +38,7 @@ export class Contexts implements AsyncDisposable {
   }
 
   async #openFiles(files: ContextFiles, name: string, number: number): Promise<BuildContext> {
-    const { scratchDir, onProgress, signal, room } = this.#request;
+    const { scratchDir, onProgress, signal, room, handedOver } = this.#request;
     const { listed, synced, remote, context, dropsGit = false } = files;
     const dataPath = join(scratchDir, `context-${number}`);
     const options = { dataPath, report: onProgress, signal };
@@ -50,7 +50,7 @@ export class Contexts implements AsyncDisposable {
     if (!remote) return await ContextTree.read(context, dataPath, { signal });
     const folder = join(scratchDir, `remote-${number}`);
     await mkdir(folder, { mode: 0o700 });
-    const tar = await remoteContext(remote, { folder, dropsGit, onProgress, signal, room });
+    const tar = await remoteContext(remote, { folder, dropsGit, handedOver, onProgress, signal, room });
     return await ContextTree.read(room?.ahead(tar) ?? tar, dataPath, { signal });
   }
 

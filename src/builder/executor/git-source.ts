@@ -3,6 +3,8 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '#errdefs';
 import { isNoSpace, type MakeRoom, resolveInRoot, withRoom } from '#files';
+import type { HandedOver } from '../handed-over.ts';
+import { gitAccess } from './git-access.ts';
 
 /** A git repository as a Dockerfile or a client names one. */
 export interface GitReference {
@@ -46,12 +48,15 @@ export async function checkOut(
 interface CheckOutOptions {
   readonly keepGitDir: boolean;
   readonly commit?: string | undefined;
+  /** May have what a private repository wants. */
+  readonly handedOver?: HandedOver | undefined;
   readonly signal: AbortSignal;
 }
 
 async function checkOutOnce(reference: GitReference, folder: string, options: CheckOutOptions): Promise<string> {
-  const git = (...args: string[]) => runGit(folder, args, options.signal);
   const { repository, ref, subfolder } = reference;
+  const access = await gitAccess(repository, options.handedOver, options);
+  const git = (...args: string[]) => runGit(folder, args, { access, signal: options.signal });
   for (const part of [repository, ref]) {
     if (part.startsWith('-'))
       throw new EngineError('invalid-argument', `git: invalid reference ${JSON.stringify(part)}`);
@@ -103,8 +108,13 @@ const noSuchCommand = 127;
 
 const isCommit = (ref: string) => /^[0-9a-f]{7,64}$/.test(ref);
 
-async function runGit(folder: string, args: readonly string[], signal: AbortSignal): Promise<string> {
+async function runGit(
+  folder: string,
+  args: readonly string[],
+  { access, signal }: { access: Readonly<Record<string, string>>; signal: AbortSignal },
+): Promise<string> {
   const env = {
+    ...access,
     PATH: process.env['PATH'] ?? '',
     HOME: folder,
     GIT_TERMINAL_PROMPT: '0',

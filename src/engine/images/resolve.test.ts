@@ -7,7 +7,8 @@ import { findImage, resolveImage } from './resolve.ts';
 test('the beginning of an ID means an image while it is the only one that begins so', () => {
   const ids = ['ab12', 'ab34', 'c0ffee'];
   const images = {
-    byPrefix: (prefix: string) => ids.filter((id) => id.startsWith(prefix)).map((id) => ({ id }) as unknown as ImageRecord),
+    byPrefix: (prefix: string) =>
+      ids.filter((id) => id.startsWith(prefix)).map((id) => ({ id }) as unknown as ImageRecord),
     byName: () => undefined,
   };
   const ctx = { metadata: { images } } as unknown as EngineContext;
