@@ -10,7 +10,7 @@ const separators = /[,:\\]/;
 
 /**
  * Mounts a stack of folders by the command `fuse-overlayfs`, which leaves a process that serves the mount until it is unmounted, whatever becomes of this
- * one. Removed names are devices 0/0 in the upper folder and opaque folders have the attribute of overlayfs, as well as files of its own in them.
+ * one. Removed names are devices 0/0 in the upper folder and opaque folders have the attribute of overlayfs, or files of its own tell both.
  * @throws `failed-precondition` for paths that cannot be written as its options; `internal` with its words otherwise.
  */
 export async function mountFuseOverlay({ lowers, writable, target }: OverlaySpec): Promise<void> {
@@ -43,6 +43,3 @@ const mountOptions = ['suid', 'dev', 'writeback=0'];
 
 /** Of its notes about files that it copied up. */
 export const fuseAttributePrefix = 'user.fuseoverlayfs.';
-
-/** Names by which fuse-overlayfs marks an opaque folder, beside the attribute. Nothing in a layer can have them. */
-export const fuseOpaqueNames: ReadonlySet<string> = new Set(['.wh..opq', '.wh..wh..opq']);

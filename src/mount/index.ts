@@ -2,7 +2,7 @@
 export { CountedMounts } from './counted.ts';
 export { makeDisk, mountDisk } from './disk.ts';
 export { mountErofs } from './erofs.ts';
-export { fuseAttributePrefix, fuseOpaqueNames, mountFuseOverlay } from './fuse-overlay.ts';
+export { fuseAttributePrefix, mountFuseOverlay } from './fuse-overlay.ts';
 export { mountMapped, mountMappedOverlay } from './id-mapped.ts';
 export { mountOverlay, overlayDepthLimit } from './overlay.ts';
 export { mountsBelow, parseMountInfo, readMountTable } from './table.ts';

@@ -2,8 +2,9 @@ import type { ByteString } from '#archive';
 import { isErrno } from '#errdefs';
 import type { FullStat, NanoTime } from '#sys';
 import { readXattrs, statOf, typeOfStat } from './attributes.ts';
-import { isOpaque, isWhiteout, type MergedFile } from './merged.ts';
-import { namesInUpper, type Upper, withoutNotes } from './upper.ts';
+import { isOpaque, removes } from './marks.ts';
+import type { MergedFile } from './merged.ts';
+import { marksOf, namesInUpper, type Upper, withoutNotes } from './upper.ts';
 
 /** One name in a writable layer, or one that it removed. */
 export type Compared =
@@ -58,20 +59,29 @@ function* compareFolder(
   const removed = hidesAll ? (below?.folder?.candidates() ?? []) : [];
   for (const name of [...new Set([...own, ...removed])].sort()) {
     const childPath = path ? `${path}/${name}` : name;
-    yield* compareName(walk, childPath, below?.folder?.child(name));
+    yield* compareName(walk, { folder: path, name, path: childPath }, below?.folder?.child(name));
   }
 }
 
-function* compareName(walk: Walk, path: ByteString, below: MergedFile | undefined): Generator<Compared> {
-  const place = `${walk.upper.root}/${path}`;
+interface Named {
+  readonly folder: ByteString;
+  readonly name: ByteString;
+  readonly path: ByteString;
+}
+
+function* compareName(walk: Walk, { folder, name, path }: Named, below: MergedFile | undefined): Generator<Compared> {
+  const { root, form } = walk.upper;
+  const place = `${root}/${path}`;
   const stat = statOf(place);
-  const isPlain = walk.upper.form === 'plain';
-  if (stat === undefined || (!isPlain && isWhiteout(stat))) {
-    if (below !== undefined) yield { kind: 'delete', path, below, byFolder: !isPlain && stat === undefined };
+  const isPlain = form === 'plain';
+  const marks = marksOf(walk.upper);
+  const isRemoved = !isPlain && removes(folder === '' ? root : `${root}/${folder}`, name, stat, marks);
+  if (stat === undefined || isRemoved) {
+    if (below !== undefined) yield { kind: 'delete', path, below, byFolder: !isPlain && !isRemoved };
     return;
   }
   const isFolder = typeOfStat(stat) === 'directory';
-  const opaque = !isPlain && isFolder && below?.folder !== undefined && isOpaque(place);
+  const opaque = !isPlain && isFolder && below?.folder !== undefined && isOpaque(place, marks);
   const kind = kindOfChange(place, stat, below, walk);
   if (kind === undefined) return;
   yield { kind, path, place, stat, below, opaque };

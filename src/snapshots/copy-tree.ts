@@ -3,7 +3,7 @@ import { sys } from '#sys';
 import type { AbortFlag } from './abort-flag.ts';
 import { readAttributes, typeOfStat, writeAttributes } from './attributes.ts';
 import { createFile, fileData, linkFile } from './create.ts';
-import { listNames } from './merged.ts';
+import { listNames } from './marks.ts';
 
 /** Copies a tree into an empty folder, file by file with every attribute; names of one file stay one file. Blocking. */
 export function copyTree(source: ByteString, target: ByteString, abort: AbortFlag): void {

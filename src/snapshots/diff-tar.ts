@@ -11,10 +11,11 @@ import type { FullStat } from '#sys';
 import { readAttributes, statOf } from './attributes.ts';
 import { withParents } from './changes.ts';
 import { type Compared, compareUpper } from './compare-upper.ts';
-import { isOpaque, type MergedFile } from './merged.ts';
+import { isOpaque } from './marks.ts';
+import type { MergedFile } from './merged.ts';
 import { opaqueName, whiteoutPrefix } from './names.ts';
 import type { Attributes } from './tree.ts';
-import { type Upper, withoutNotes } from './upper.ts';
+import { marksOf, type Upper, withoutNotes } from './upper.ts';
 import type { UpperFiles } from './upper-files.ts';
 
 /** Up to here a file is read at once. */
@@ -79,7 +80,8 @@ class DiffPacker {
     const shown = readAttributes(this.#upper.root);
     const own = { ...shown, xattrs: withoutNotes(this.#upper, shown.xattrs) };
     if (rootKey(own) !== rootKey(before)) this.#header({ ...this.#dated(own), type: 'directory', path: './' });
-    if (this.#upper.form !== 'plain' && isOpaque(this.#upper.root)) this.#header(whiteout(opaqueName));
+    if (this.#upper.form !== 'plain' && isOpaque(this.#upper.root, marksOf(this.#upper)))
+      this.#header(whiteout(opaqueName));
   }
 
   /** Takes one item; answers a file too large to be read here, whose data is to follow. */

@@ -41,7 +41,7 @@ export async function openOverlay2(options: DriverOptions, status: Status = []):
 export async function openFuseOverlay(options: DriverOptions, status: Status = []): Promise<SnapshotDriver> {
   const workers = new SnapshotWorkers();
   const name = 'fuse-overlayfs';
-  const layers = await unpackedLayers(options, name, 'overlay', workers);
+  const layers = await unpackedLayers(options, name, 'fuse-overlay', workers);
   const { root, runRoot } = options;
   return await OverlayDriver.open({ name, status, root, runRoot, layers, workers, stackedBy: name });
 }
@@ -78,7 +78,7 @@ async function openTrees(
 async function unpackedLayers(
   { root, contentPath }: DriverOptions,
   name: string,
-  form: 'overlay' | Trees,
+  form: 'overlay' | 'fuse-overlay' | Trees,
   workers: SnapshotWorkers,
 ): Promise<UnpackedLayers> {
   await mkdir(root, { recursive: true, mode: 0o711 });

@@ -6,6 +6,7 @@ import { isErrno } from '#errdefs';
 import { type ChainID, chainID, digestHex, digestOf } from '#oci';
 import { AbortFlag } from './abort-flag.ts';
 import { belowLookup } from './layer-file.ts';
+import type { Marks } from './marks.ts';
 import { mergedRoot } from './merged.ts';
 import { splitPath } from './names.ts';
 import { LayerTree } from './tree.ts';
@@ -20,11 +21,13 @@ const noChain = 'none';
  */
 export class InitLayers {
   readonly #folder: string;
+  readonly #marks: Marks;
   readonly #known = new Set<string>();
 
   /** `folder` is the driver's own; made when missing. */
-  constructor(folder: string) {
+  constructor(folder: string, marks: Marks) {
     this.#folder = folder;
+    this.#marks = marks;
   }
 
   async load(): Promise<void> {
@@ -52,8 +55,8 @@ export class InitLayers {
     const temporary = join(this.#folder, `.new-${randomBytes(8).toString('hex')}`);
     try {
       await mkdir(temporary, { mode: 0o755 });
-      const below = folders.map(bytesFromUtf8);
-      const tree = treeOf(points, mergedRoot(below));
+      const below = { folders: folders.map(bytesFromUtf8), marks: this.#marks };
+      const tree = treeOf(points, mergedRoot(below.folders, below.marks));
       writeOverlayLayer({ tree, abort: new AbortFlag() }, bytesFromUtf8(temporary), below);
       await rename(temporary, this.path(name));
     } catch (error) {

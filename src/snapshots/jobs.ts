@@ -102,9 +102,9 @@ function inspectWhiteouts({ index, lower }: JobOf<'inspect-whiteouts'>): JobResu
 
 function unpackOverlay(job: JobOf<'unpack-overlay'>, abort: AbortFlag): JobResult {
   const target = bytesFromUtf8(job.target);
-  const below = job.below.map(bytesFromUtf8);
+  const below = { folders: job.below.map(bytesFromUtf8), marks: job.marks };
   using tar = StoredBlob.open(job.tar);
-  const tree = readLayerTree(tar, mergedRoot(below), abort);
+  const tree = readLayerTree(tar, mergedRoot(below.folders, below.marks), abort);
   writeOverlayLayer({ tree, tar, abort }, target, below);
   syncFileSystem(job.target);
   return measured(target);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { ChainID, DiffID } from '#oci';
 import { InitLayers } from './init-layers.ts';
 import type { LayerStore } from './layer-store.ts';
+import type { Marks } from './marks.ts';
 import { SnapshotRecords } from './records.ts';
 import type { Chain, LayerDriver, SnapshotInfo, SnapshotUsage, VerifyOptions } from './types.ts';
 import type { SnapshotWorkers } from './workers.ts';
@@ -24,12 +25,15 @@ export abstract class LayeredDriver<Layers extends LayerStore = LayerStore> impl
   protected readonly mountsFolder: string;
   readonly #status: LayeredDriverOptions<Layers>['status'];
 
-  protected constructor({ status, root, runRoot, layers, workers }: LayeredDriverOptions<Layers>) {
+  protected constructor(
+    { status, root, runRoot, layers, workers }: LayeredDriverOptions<Layers>,
+    marks: Marks = 'kernel',
+  ) {
     this.#status = status;
     this.layers = layers;
     this.workers = workers;
     this.records = new SnapshotRecords(join(root, 'snapshots'));
-    this.inits = new InitLayers(join(root, 'layers', 'init'));
+    this.inits = new InitLayers(join(root, 'layers', 'init'), marks);
     this.mountsFolder = join(runRoot, 'mounts');
   }
 

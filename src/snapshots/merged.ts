@@ -1,8 +1,7 @@
-import { readdirSync } from 'node:fs';
-import { type ByteString, byteString, bytesOf } from '#archive';
-import { isErrno } from '#errdefs';
+import { type ByteString, bytesOf } from '#archive';
 import { type FullStat, sys } from '#sys';
 import { statOf, typeOfStat } from './attributes.ts';
+import { isOpaque, type Marks, namesIn, removes } from './marks.ts';
 
 /** A file as a stack of overlay folders shows it. */
 export interface MergedFile {
@@ -13,31 +12,18 @@ export interface MergedFile {
   readonly folder: MergedFolder | undefined;
 }
 
-/** True for the character device by which overlayfs marks a removed name. */
-export function isWhiteout(stat: FullStat): boolean {
-  return typeOfStat(stat) === 'char' && stat.rdevMajor === 0 && stat.rdevMinor === 0;
-}
-
-/** True when overlayfs lets nothing below show through this folder. */
-export function isOpaque(path: ByteString): boolean {
-  try {
-    return sys.lgetxattr(bytesOf(path), 'trusted.overlay.opaque')?.toString('latin1') === 'y';
-  } catch (error) {
-    if (isErrno(error, 'ENOTSUP') || isErrno(error, 'EOPNOTSUPP')) return false;
-    throw error;
-  }
-}
-
 /**
- * One directory of a stack of overlay-format folders, read without mounting the stack. Symlinks are never followed: every
+ * One directory of a stack of folders, read without mounting the stack. Symlinks are never followed: every
  * step is a name in a folder that was seen to be one.
  */
 export class MergedFolder {
   /** Top first. */
   readonly #folders: readonly ByteString[];
+  readonly #marks: Marks;
 
-  constructor(folders: readonly ByteString[]) {
+  constructor(folders: readonly ByteString[], marks: Marks) {
     this.#folders = folders;
+    this.#marks = marks;
   }
 
   /** The file of that name, `undefined` when there is none or a whiteout hides it. */
@@ -47,16 +33,17 @@ export class MergedFolder {
     for (const folder of this.#folders) {
       const path = `${folder}/${name}`;
       const stat = statOf(path);
+      if (removes(folder, name, stat, this.#marks)) break;
       if (stat === undefined) continue;
-      if (isWhiteout(stat) || typeOfStat(stat) !== 'directory') {
-        if (first === undefined && !isWhiteout(stat)) return { stat, path, folder: undefined };
+      if (typeOfStat(stat) !== 'directory') {
+        if (first === undefined) return { stat, path, folder: undefined };
         break;
       }
       first ??= { stat, path };
       folders.push(path);
-      if (isOpaque(path)) break;
+      if (isOpaque(path, this.#marks)) break;
     }
-    return first && { ...first, folder: new MergedFolder(folders) };
+    return first && { ...first, folder: new MergedFolder(folders, this.#marks) };
   }
 
   /** The file at a path of names, `undefined` when any step is missing or no directory. */
@@ -73,23 +60,13 @@ export class MergedFolder {
 
   /** Names that may be visible, sorted; `child` tells. */
   candidates(): ByteString[] {
-    return [...new Set(this.#folders.flatMap(listNames))].sort();
+    return [...new Set(this.#folders.flatMap((folder) => namesIn(folder, this.#marks)))].sort();
   }
 }
 
 /** The root of a stack, top first; `undefined` for an empty one. */
-export function mergedRoot(folders: readonly ByteString[]): MergedFile | undefined {
+export function mergedRoot(folders: readonly ByteString[], marks: Marks = 'kernel'): MergedFile | undefined {
   const path = folders[0];
   if (path === undefined) return undefined;
-  return { stat: sys.lstat(bytesOf(path)), path, folder: new MergedFolder(folders) };
-}
-
-/** Names in a folder as bytes, sorted; none when it vanished. */
-export function listNames(folder: ByteString): ByteString[] {
-  try {
-    return readdirSync(bytesOf(folder), 'buffer').map(byteString).sort();
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
+  return { stat: sys.lstat(bytesOf(path)), path, folder: new MergedFolder(folders, marks) };
 }

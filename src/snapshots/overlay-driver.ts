@@ -20,6 +20,7 @@ import { hasChanges, listChanges } from './changes.ts';
 import { FolderRemovals } from './folder-removals.ts';
 import type { HeldLayers, LayerStore } from './layer-store.ts';
 import { LayeredDriver, type LayeredDriverOptions } from './layered-driver.ts';
+import type { Marks } from './marks.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
 import { removeMountPoint } from './mount-point.ts';
 import { noSizeLimit } from './names.ts';
@@ -37,6 +38,7 @@ import type {
   SnapshotDriver,
   SnapshotUsage,
 } from './types.ts';
+import { marksOf } from './upper.ts';
 import { upperTar } from './upper-tar.ts';
 import { treeUsage } from './usage.ts';
 import { forgetVolatile, type Writable, type WritableFolders } from './writable-folders.ts';
@@ -52,6 +54,7 @@ export interface OverlayDriverOptions extends LayeredDriverOptions<LayerStore> {
 export class OverlayDriver extends LayeredDriver implements SnapshotDriver {
   readonly name: DriverName;
   readonly #options: OverlayDriverOptions;
+  readonly #marks: Marks;
   readonly #parts: WritableParts;
   readonly #locks = new KeyedLock();
   readonly #mounts: CountedMounts;
@@ -60,10 +63,11 @@ export class OverlayDriver extends LayeredDriver implements SnapshotDriver {
   readonly #removals: FolderRemovals;
 
   private constructor(options: OverlayDriverOptions) {
-    super(options);
+    const form = options.stackedBy === 'fuse-overlayfs' ? 'fuse-overlay' : 'overlay';
+    super(options, marksOf({ form }));
     this.name = options.name;
     this.#options = options;
-    const form = options.stackedBy === 'fuse-overlayfs' ? 'fuse-overlay' : 'overlay';
+    this.#marks = marksOf({ form });
     this.#parts = new WritableParts(this.records, join(options.runRoot, 'disks'), form);
     this.#removals = new FolderRemovals(options.workers);
     this.#mounts = new CountedMounts({ unmount: (target) => this.#unmountTarget(target) });
@@ -204,7 +208,7 @@ export class OverlayDriver extends LayeredDriver implements SnapshotDriver {
   }
 
   #below(record: SnapshotRecord, layers: HeldLayers): MergedFile | undefined {
-    return mergedRoot(this.#stack(record, layers).map(bytesFromUtf8));
+    return mergedRoot(this.#stack(record, layers).map(bytesFromUtf8), this.#marks);
   }
 
   async folders(key: string): Promise<Readonly<Record<string, string>>> {

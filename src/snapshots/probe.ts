@@ -19,7 +19,7 @@ import { AbortFlag } from './abort-flag.ts';
 import { statOf } from './attributes.ts';
 import { BtrfsTrees } from './btrfs-trees.ts';
 import { indexLayer } from './index-layer.ts';
-import { isWhiteout } from './merged.ts';
+import { removes } from './marks.ts';
 import { missingTools } from './tools.ts';
 import type { Trees } from './trees.ts';
 import type { DriverName } from './types.ts';
@@ -132,8 +132,9 @@ async function tryOverlay(
   if (read !== content) throw new Error('a file reads wrong through the overlay');
   await unlink(join(target, 'file'));
   await unmount(target);
-  const stat = statOf(bytesFromUtf8(join(upper, 'file')));
-  if (stat === undefined || !isWhiteout(stat)) throw new Error('the upper folder takes no whiteouts');
+  const place = bytesFromUtf8(upper);
+  if (!removes(place, 'file', statOf(`${place}/file`), mount === mountFuseOverlay ? 'fuse' : 'kernel'))
+    throw new Error('the upper folder takes no whiteouts');
 }
 
 const folderPrefix = '.probe-';

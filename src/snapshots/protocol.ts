@@ -2,6 +2,7 @@ import type { TimeClamp } from '#archive';
 import type { ErrorKind } from '#errdefs';
 import type { IndexSource } from './index-layer.ts';
 import type { WhiteoutUse } from './index-whiteouts.ts';
+import type { Marks } from './marks.ts';
 import type { RelocatedIndex } from './relocate-index.ts';
 import type { UpperToPack } from './upper-tar.ts';
 
@@ -13,6 +14,7 @@ export type Job =
       readonly tar: string;
       readonly target: string;
       readonly below: readonly string[];
+      readonly marks: Marks;
     }
   /** Applies a layer to `target`, which holds the chain below it. What is counted is the layer's files, or all. */
   | {

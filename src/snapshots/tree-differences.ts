@@ -1,8 +1,8 @@
 import { type ByteString, bytesOf } from '#archive';
 import { sys } from '#sys';
 import { readAttributes, typeOfStat } from './attributes.ts';
-import { isOpaque, listNames } from './merged.ts';
-import { shown } from './names.ts';
+import { isOpaque, listNames } from './marks.ts';
+import { shown, whiteoutPrefix } from './names.ts';
 import { sameBytes } from './same-bytes.ts';
 import type { Attributes } from './tree.ts';
 
@@ -78,7 +78,8 @@ function firstName(links: Map<bigint, ByteString>, ino: bigint, nlink: number, p
 function describe(path: ByteString): Record<string, string> {
   const { mode, uid, gid, mtime, devMajor, devMinor, linkPath, sizeBytes, xattrs, type }: Attributes =
     readAttributes(path);
-  const isWhiteout = type === 'char' && devMajor === 0 && devMinor === 0;
+  const isDevice = type === 'char' && devMajor === 0 && devMinor === 0;
+  const isWhiteout = isDevice || path.slice(path.lastIndexOf('/') + 1).startsWith(whiteoutPrefix);
   const values = [...xattrs].map(([name, value]) => `${name}=${Buffer.from(value).toString('hex')}`);
   return {
     mode: mode.toString(8),
@@ -88,6 +89,6 @@ function describe(path: ByteString): Record<string, string> {
     link: linkPath,
     size: String(sizeBytes),
     xattrs: values.sort().join(' '),
-    opaque: String(type === 'directory' && isOpaque(path)),
+    opaque: String(type === 'directory' && isOpaque(path, 'kernel')),
   };
 }

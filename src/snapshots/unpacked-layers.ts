@@ -16,6 +16,7 @@ import type { HeldLayers, LayerStore } from './layer-store.ts';
 import type { JobResult } from './protocol.ts';
 import type { Trees } from './trees.ts';
 import type { Chain, SnapshotUsage, VerifyOptions } from './types.ts';
+import { marksOf } from './upper.ts';
 import type { SnapshotWorkers } from './workers.ts';
 
 const recordName = 'layer.json';
@@ -24,8 +25,8 @@ const maxRecordBytes = 1 << 20;
 export interface UnpackedLayersOptions {
   /** The driver's own folder below the data root. */
   readonly folder: string;
-  /** `overlay`: each layer's own files, to be stacked. Trees: all of each chain. */
-  readonly form: 'overlay' | Trees;
+  /** Each layer's own files, to be stacked by the kernel or by a process. Trees: all of each chain. */
+  readonly form: 'overlay' | 'fuse-overlay' | Trees;
   readonly contentPath: (diffID: DiffID) => string;
   readonly workers: SnapshotWorkers;
   /** Made only for those who look into an image. */
@@ -48,7 +49,7 @@ export class UnpackedLayers implements LayerStore {
   constructor(options: UnpackedLayersOptions) {
     this.#options = options;
     // One folder of the stack is kept for mount points.
-    this.maxDepth = options.form === 'overlay' ? overlayDepthLimit - 1 : Number.POSITIVE_INFINITY;
+    this.maxDepth = typeof options.form === 'string' ? overlayDepthLimit - 1 : Number.POSITIVE_INFINITY;
   }
 
   async load(): Promise<void> {
@@ -85,7 +86,7 @@ export class UnpackedLayers implements LayerStore {
   /** Top first. A plain tree holds its whole chain. */
   #folders(chain: Chain): string[] {
     const ids = chainIDs(chain);
-    const used = this.#options.form === 'overlay' ? ids.toReversed() : ids.slice(-1);
+    const used = typeof this.#options.form === 'string' ? ids.toReversed() : ids.slice(-1);
     return used.map((id) => join(this.#path(id), 'diff'));
   }
 
@@ -117,9 +118,9 @@ export class UnpackedLayers implements LayerStore {
     await mkdir(temporary, { mode: 0o700 });
     const target = join(temporary, 'diff');
     const below = this.#folders(chain.slice(0, -1));
-    if (form === 'overlay') {
+    if (typeof form === 'string') {
       await mkdir(target, { mode: 0o700 });
-      return await workers.run({ kind: 'unpack-overlay', tar, target, below }, { signal });
+      return await workers.run({ kind: 'unpack-overlay', tar, target, below, marks: marksOf({ form }) }, { signal });
     }
     const [parent] = below;
     if (parent === undefined) await form.create(target);
@@ -154,7 +155,7 @@ export class UnpackedLayers implements LayerStore {
 
   async #removeTree(path: string): Promise<void> {
     const { form, workers } = this.#options;
-    if (form === 'overlay') await workers.run({ kind: 'remove-tree', path });
+    if (typeof form === 'string') await workers.run({ kind: 'remove-tree', path });
     else await form.remove(path);
   }
 

@@ -7,7 +7,7 @@ import { packUpper, type TarSink } from './diff-tar.ts';
 import { mergedRoot } from './merged.ts';
 import type { Attributes } from './tree.ts';
 import type { DiffOptions } from './types.ts';
-import type { Upper } from './upper.ts';
+import { marksOf, type Upper } from './upper.ts';
 import { UpperFiles } from './upper-files.ts';
 import type { SnapshotWorkers } from './workers.ts';
 
@@ -62,7 +62,7 @@ async function* packHere(
 ): AsyncGenerator<Uint8Array> {
   using files = new UpperFiles(upper.root);
   const gathered = new Gathered();
-  const base = { below: mergedRoot(below.map(bytesFromUtf8)), root };
+  const base = { below: mergedRoot(below.map(bytesFromUtf8), marksOf(upper)), root };
   for await (const large of inSlices(packUpper(upper, base, { files, sink: gathered, clamp }), options)) {
     if (large === undefined && gathered.sizeBytes < chunkBytes) continue;
     yield gathered.take();
@@ -101,7 +101,7 @@ export function packIntoRing(
     },
   };
   const data = { room: () => writer.room(), done: (bytes: number) => writer.advance(bytes) };
-  const base = { below: mergedRoot(below.map(bytesFromUtf8)), root };
+  const base = { below: mergedRoot(below.map(bytesFromUtf8), marksOf(upper)), root };
   for (const large of packUpper(upper, base, { files, sink, clamp })) {
     abort.check();
     if (large !== undefined) files.readInto(large.path, large.sizeBytes, data);

@@ -1,10 +1,10 @@
-import { type ByteString, bytesOf } from '#archive';
+import type { ByteString } from '#archive';
 import type { StoredBlob } from '#content';
 import type { EngineError } from '#errdefs';
-import { sys } from '#sys';
 import type { AbortFlag } from './abort-flag.ts';
-import { readAttributes, typeBits, typeOfStat, writeAttributes } from './attributes.ts';
+import { readAttributes, typeOfStat, writeAttributes } from './attributes.ts';
 import { applying, createFile, defaultFolder, fileData, linkFile, tarData } from './create.ts';
+import { type Marks, makeOpaque, remove } from './marks.ts';
 import { type MergedFile, mergedRoot } from './merged.ts';
 import { refusedCall } from './names.ts';
 import { type Attributes, type Inode, isFolder, type LayerFolder, type LayerTree, linkedAttributes } from './tree.ts';
@@ -16,25 +16,32 @@ export interface LayerSource {
   readonly abort: AbortFlag;
 }
 
+/** What a layer is stacked on: folders, top first, and how they and it tell what they remove. */
+export interface StackBelow {
+  readonly folders: readonly ByteString[];
+  readonly marks: Marks;
+}
+
 /** Looked up only where the layer leaves something to the chain below. */
 type Below = () => MergedFile | undefined;
 
 /**
- * Writes a layer into an empty folder in the form overlayfs stacks: whiteouts as devices 0/0, opaque folders by attribute.
- * `below` are the folders of the chain under it, top first. Blocking.
+ * Writes a layer into an empty folder in the form that is stacked. Blocking.
  */
-export function writeOverlayLayer(source: LayerSource, target: ByteString, below: readonly ByteString[]): void {
+export function writeOverlayLayer(source: LayerSource, target: ByteString, below: StackBelow): void {
   new OverlayWriter(source, below).write(target);
 }
 
 class OverlayWriter {
   readonly #source: LayerSource;
   readonly #below: MergedFile | undefined;
+  readonly #marks: Marks;
   readonly #written = new Map<Inode, ByteString>();
 
-  constructor(source: LayerSource, below: readonly ByteString[]) {
+  constructor(source: LayerSource, { folders, marks }: StackBelow) {
     this.#source = source;
-    this.#below = mergedRoot(below);
+    this.#below = mergedRoot(folders, marks);
+    this.#marks = marks;
   }
 
   write(target: ByteString): void {
@@ -51,8 +58,8 @@ class OverlayWriter {
     for (const name of this.#below?.folder?.candidates() ?? []) {
       if (root.whiteouts.has(name)) continue;
       const child = root.children.get(name);
-      if (child === undefined) this.#whiteout(`${target}/${name}`);
-      else if (isFolder(child)) markOpaque(`${target}/${name}`);
+      if (child === undefined) this.#whiteout(target, name);
+      else if (isFolder(child)) this.#makeOpaque(`${target}/${name}`);
     }
   }
 
@@ -68,7 +75,7 @@ class OverlayWriter {
       const isHidden = folder.opaque || folder.whiteouts.has(name);
       const childBelow = isHidden ? () => undefined : once(() => below()?.folder?.child(name));
       applying(childPath, () => createFile(childPath, defaultFolder, () => {}));
-      if (folder.whiteouts.has(name)) markOpaque(childPath);
+      if (folder.whiteouts.has(name)) this.#makeOpaque(childPath);
       this.#contents(child, childPath, childBelow);
       this.#finish(child, childPath, childBelow);
     }
@@ -79,18 +86,22 @@ class OverlayWriter {
     if (folder.opaque) return;
     for (const name of folder.whiteouts) {
       if (folder.children.has(name) || below()?.folder?.child(name) === undefined) continue;
-      this.#whiteout(`${path}/${name}`);
+      this.#whiteout(path, name);
     }
   }
 
   /** A folder's own attributes come last: what is made in it changes its time. */
   #finish(folder: LayerFolder, path: ByteString, below: Below): void {
     applying(path, () => writeAttributes(path, folder.attributes ?? impliedAttributes(below())));
-    if (folder.opaque) markOpaque(path);
+    if (folder.opaque) this.#makeOpaque(path);
   }
 
-  #whiteout(path: ByteString): void {
-    applying(path, () => sys.mknod(bytesOf(path), typeBits.char, 0, 0));
+  #whiteout(folder: ByteString, name: ByteString): void {
+    applying(`${folder}/${name}`, () => remove(folder, name, this.#marks));
+  }
+
+  #makeOpaque(path: ByteString): void {
+    makeOpaque(path, this.#marks);
   }
 
   #file(inode: Inode, path: ByteString): void {
@@ -125,10 +136,6 @@ function impliedAttributes(below: MergedFile | undefined): Attributes {
 
 export function noLinkTarget(parts: readonly ByteString[]): EngineError {
   return refusedCall('linkat', parts.join('/'), 'no such file or directory');
-}
-
-function markOpaque(path: ByteString): void {
-  sys.lsetxattr(bytesOf(path), 'trusted.overlay.opaque', Buffer.from('y'));
 }
 
 function once<T>(make: () => T): () => T {

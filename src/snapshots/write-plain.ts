@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { type ByteString, bytesOf } from '#archive';
 import { dropOtherXattrs, readAttributes, statOf, typeOfStat, writeAttributes } from './attributes.ts';
 import { applying, createFile, defaultFolder, linkFile, removeTree, tarData } from './create.ts';
-import { listNames } from './merged.ts';
+import { listNames } from './marks.ts';
 import { auxiliaryPrefix } from './names.ts';
 import { type Inode, isFolder, type LayerFolder, linkedAttributes } from './tree.ts';
 import { type LayerSource, noLinkTarget } from './write-overlay.ts';

@@ -12,6 +12,8 @@ export interface DriverUnderTest {
   readonly reference: OpenDriver;
   /** False for a driver whose snapshots are there without a mount. */
   readonly mounts: boolean;
+  /** Stacks that it can't do where it is tested, by name. */
+  readonly refuses?: readonly string[];
 }
 
 /** Registers the whole suite for one driver. */
