@@ -1,9 +1,9 @@
 import { EngineError, isKind } from '#errdefs';
 import type { Command, CommandContext } from '../command.ts';
 import { errorText } from '../error-text.ts';
-import { forEachName, unlessModified } from '../for-each-name.ts';
 import { runForeground } from '../foreground.ts';
 import { detachKeysFlag, detachKeysOf } from '../interactive.ts';
+import { forEachName, unlessModified } from '../names.ts';
 
 const signalFlag = { name: 'signal', short: 's', type: 'string', help: 'Signal to send to the container' } as const;
 

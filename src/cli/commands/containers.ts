@@ -1,7 +1,7 @@
 import type { ContainerSummary, Port } from '#api-types';
 import type { Command } from '../command.ts';
-import { forEachName, unlessModified } from '../for-each-name.ts';
 import { detachKeysFlag, detachKeysOf, runInteractive, sayDetached } from '../interactive.ts';
+import { forEachName, unlessModified } from '../names.ts';
 import { ellipsis, formatTable, humanAge, humanSize, shortID } from '../table.ts';
 import { parseFilters } from './images.ts';
 

@@ -3,6 +3,7 @@ import { isKind } from '#errdefs';
 import type { Command } from '../command.ts';
 import { errorText } from '../error-text.ts';
 import type { Flags } from '../flags.ts';
+import { inspectEach } from '../names.ts';
 import { keyedPairs, pairs } from '../pairs.ts';
 import { formatTable, shortID } from '../table.ts';
 import { parseFilters } from './images.ts';
@@ -109,21 +110,8 @@ export const networkInspectCommand: Command = {
   summary: 'Display detailed information on one or more networks',
   minArgs: 1,
   flags: [{ name: 'verbose', short: 'v', type: 'toggle', help: 'Verbose output for diagnostics' }],
-  async run({ args, flags, engine, terminal }) {
-    const found: unknown[] = [];
-    const missing: unknown[] = [];
-    for (const name of args) {
-      try {
-        found.push(await engine().networks.inspect(name, { verbose: flags.on('verbose') }));
-      } catch (error) {
-        if (!isKind(error, 'not-found')) throw error;
-        missing.push(error);
-      }
-    }
-    terminal.stdout.write(`${JSON.stringify(found, undefined, 4)}\n`);
-    for (const error of missing) terminal.stderr.write(`${errorText(error)}\n`);
-    return missing.length > 0 ? 1 : 0;
-  },
+  run: (context) =>
+    inspectEach(context, (name) => context.engine().networks.inspect(name, { verbose: context.flags.on('verbose') })),
 };
 
 export const networkRemoveCommand: Command = {

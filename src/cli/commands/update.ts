@@ -2,7 +2,7 @@ import type { ContainerUpdateConfig } from '#api-types';
 import { EngineError } from '#errdefs';
 import type { Command } from '../command.ts';
 import type { FlagSpec, Flags } from '../flags.ts';
-import { forEachName } from '../for-each-name.ts';
+import { forEachName } from '../names.ts';
 import { restartPolicy } from './run-lifecycle.ts';
 
 const limits: readonly FlagSpec[] = [

@@ -1,6 +1,5 @@
-import { isKind } from '#errdefs';
 import type { Command } from '../command.ts';
-import { errorText } from '../error-text.ts';
+import { forEachName, inspectEach } from '../names.ts';
 import { keyedPairs, pairs } from '../pairs.ts';
 import { formatTable } from '../table.ts';
 import { parseFilters } from './images.ts';
@@ -60,19 +59,8 @@ export const volumeRemoveCommand: Command = {
   aliases: ['volume remove'],
   minArgs: 1,
   flags: [{ name: 'force', short: 'f', type: 'toggle', help: 'Force the removal of one or more volumes' }],
-  async run({ flags, args, engine, terminal }) {
-    let status = 0;
-    for (const name of args) {
-      try {
-        await engine().volumes.remove(name, { force: flags.on('force') });
-        terminal.stdout.write(`${name}\n`);
-      } catch (error) {
-        terminal.stderr.write(`${errorText(error)}\n`);
-        status = 1;
-      }
-    }
-    return status;
-  },
+  run: (context) =>
+    forEachName(context, (name) => context.engine().volumes.remove(name, { force: context.flags.on('force') })),
 };
 
 export const volumeInspectCommand: Command = {
@@ -81,19 +69,5 @@ export const volumeInspectCommand: Command = {
   summary: 'Display detailed information on one or more volumes',
   minArgs: 1,
   flags: [],
-  async run({ args, engine, terminal }) {
-    const found: unknown[] = [];
-    let status = 0;
-    for (const name of args) {
-      try {
-        found.push(await engine().volumes.inspect(name));
-      } catch (error) {
-        if (!isKind(error, 'not-found')) throw error;
-        terminal.stderr.write(`${errorText(error)}\n`);
-        status = 1;
-      }
-    }
-    terminal.stdout.write(`${JSON.stringify(found, undefined, 4)}\n`);
-    return status;
-  },
+  run: (context) => inspectEach(context, (name) => context.engine().volumes.inspect(name)),
 };

@@ -26,3 +26,23 @@ export async function unlessModified(call: Promise<void>): Promise<void> {
     if (!isKind(error, 'not-modified')) throw error;
   }
 }
+
+/** Prints as one JSON list what the names stand for, and the errors of those that are not there. */
+export async function inspectEach(
+  { args, terminal }: CommandContext,
+  look: (name: string) => Promise<unknown>,
+): Promise<number> {
+  const found: unknown[] = [];
+  const missing: unknown[] = [];
+  for (const name of args) {
+    try {
+      found.push(await look(name));
+    } catch (error) {
+      if (!isKind(error, 'not-found')) throw error;
+      missing.push(error);
+    }
+  }
+  terminal.stdout.write(`${JSON.stringify(found, undefined, 4)}\n`);
+  for (const error of missing) terminal.stderr.write(`${errorText(error)}\n`);
+  return missing.length > 0 ? 1 : 0;
+}
