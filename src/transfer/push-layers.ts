@@ -14,6 +14,7 @@ import { attemptsOf } from './pull-source.ts';
 import { candidatesFor, isCompressed, type KnownBlob, type KnownLayer, wasMadeHere } from './push-candidates.ts';
 import { uploadMemory } from './push-memory.ts';
 import { retryText } from './retry-text.ts';
+import { givenBackWhenSent } from './sent-chunks.ts';
 import type { OnProgress, TransferStores } from './types.ts';
 
 /** What a push speaks to the registry with. */
@@ -221,7 +222,8 @@ async function sendCompressed(call: PushCall, job: LayerPush): Promise<Descripto
       }
     })();
     compressed = compressLayer(counted, compression);
-    return copy ? copy.of(compressed) : compressed;
+    // A copy gathers chunks before it writes them.
+    return copy ? copy.of(compressed) : givenBackWhenSent(compressed);
   };
   await stores.registry.pushStream(reference, open, () => compressed.result, {
     auth,
