@@ -93,3 +93,33 @@ test("files that are copied in keep their owners; with -a they are the container
     await docker.ok('rm', 'bare');
   }
 });
+
+test('what a container may not write is not written for it, running or not', async (t) => {
+  await using setup = await containerSetup(t);
+  if (!setup) return;
+  const { docker, folder } = setup;
+  const file = join(folder, 'small');
+  await writeFile(file, 'x');
+  const into = async (place: string) => {
+    const { status, stderr } = await docker.run(['cp', file, place]);
+    return status === 0 ? 'copied' : stderr.trim().replace('Error response from daemon: ', '');
+  };
+  const volumes = ['-v', 'kept:/kept:ro', '-v', 'open:/open'];
+  const locked = 'mounted volume is marked read-only';
+  await docker.ok('create', '--name', 'stopped', ...volumes, 'base', 'true');
+  await docker.ok('run', '-d', '--name', 'running', '--read-only', ...volumes, 'base', 'sleep', '1000');
+  for (const name of ['stopped', 'running']) {
+    assert.equal(await into(`${name}:/kept/`), locked);
+    assert.equal(await into(`${name}:/open/`), 'copied');
+  }
+  await docker.ok('cp', file, 'stopped:/openly');
+  for (const path of ['/', '/open/..', '/etc/']) {
+    assert.equal(await into(`running:${path}`), 'container rootfs is marked read-only');
+  }
+  assert.equal(await docker.ok('run', '--rm', '-v', 'kept:/x', 'base', 'ls', '/x'), '');
+  await docker.ok('run', '-d', '--name', 'linked', ...volumes, 'base', 'sleep', '1000');
+  await docker.ok('exec', 'linked', 'ln', '-s', '/kept', '/way');
+  assert.equal(await into('linked:/way/'), locked);
+  await docker.ok('rm', '-f', 'stopped', 'running', 'linked');
+  await docker.ok('volume', 'rm', 'kept', 'open');
+});

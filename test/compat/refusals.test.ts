@@ -41,6 +41,10 @@ test('what makes no sense is refused as dockerd refuses it', async (t) => {
   });
 
   await t.test('volumes', async () => {
+    assert.match(
+      await refused('--mount', 'type=volume,dst=/x,volume-subpath=../y'),
+      /must not set Subpath when using anonymous volumes/,
+    );
     const absolute = "invalid mount path: 'rel' mount path must be absolute";
     const config = (type: string) => `invalid mount config for type "${type}": `;
     assert.equal(
@@ -73,6 +77,19 @@ test('what makes no sense is refused as dockerd refuses it', async (t) => {
     assert.equal(
       await refusal('events', '--since', '1', '--until', '2', '--filter', 'bogus=1'),
       "invalid filter 'bogus'",
+    );
+  });
+
+  await t.test('filters of networks', async () => {
+    const boolean = 'must be "true" (or "1"), or "false" (or "0")';
+    assert.equal(await refusal('network', 'ls', '--filter', 'type=x'), "invalid filter: 'type'='x'");
+    assert.equal(
+      await refusal('network', 'ls', '--filter', 'dangling=x'),
+      `invalid value for filter 'dangling', ${boolean}`,
+    );
+    assert.equal(
+      await refusal('network', 'ls', '--filter', 'dangling=true', '--filter', 'dangling=false'),
+      'got more than one value for filter key "dangling"',
     );
   });
 

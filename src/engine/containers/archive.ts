@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, readlinkSync } from 'node:fs';
 import { posix } from 'node:path';
 import type { ArchiveStat } from '#api-types';
 import { bytesFromUtf8 } from '#archive';
-import { EngineError, isErrno } from '#errdefs';
+import { isErrno } from '#errdefs';
 import { type FullStat, resolveFlags, sys } from '#sys';
 import type { EngineContext } from '../context.ts';
 import { formatNs } from '../time.ts';
@@ -12,6 +12,7 @@ import { emitContainer } from './events.ts';
 import { extractInto } from './extract.ts';
 import { openFolderInRoot, openInRoot, openRootView, type RootView } from './root-view.ts';
 import { TreeTar } from './tree-tar.ts';
+import { requireWritable, writeFault } from './writable-places.ts';
 
 const O_PATH = 0o10000000;
 
@@ -81,13 +82,10 @@ export async function putArchive(
   await using view = await openRootView(ctx, container, path);
   const folderFd = openFolderInRoot(view.fd, view.path, `${path} in container ${reference}`);
   try {
-    if (
-      container.body.hostConfig.ReadonlyRootfs &&
-      !container.body.mounts.some((mount) => path.startsWith(mount.destination))
-    ) {
-      throw new EngineError('permission-denied', 'container rootfs is marked read-only');
-    }
+    requireWritable(container.body, path);
     await extractInto(view.fd, view.path, withRoomAhead(ctx.trash, archive), { ...options, owner, ids: view.ids });
+  } catch (error) {
+    throw writeFault(container.body, error);
   } finally {
     closeSync(folderFd);
   }

@@ -44,10 +44,10 @@ export function parseMountOptions(options: MountOptions, readOnlyNonRecursive: b
     case 'volume': {
       const source = options.Source ?? '';
       const subpath = options.VolumeOptions?.Subpath ?? '';
+      if (source === '' && subpath !== '') throw fault('must not set Subpath when using anonymous volumes');
       if (subpath !== '' && !isLocal(subpath)) throw fault('subpath must be a relative path within the volume');
       const part = subpath === '' ? {} : { subpath };
       const copyUp = !options.VolumeOptions?.NoCopy && subpath === '';
-      if (source === '' && subpath !== '') throw fault('must not set Subpath when using anonymous volumes');
       if (source === '' && readOnly) throw fault('must not set ReadOnly mode when using anonymous volumes');
       if (source === '') return { copyUp, mount: anonymousVolume(destination) };
       if (!volumeNamePattern.test(source)) {

@@ -1,7 +1,8 @@
 import type { Filters, IPAMConfig, NetworkContainer, NetworkInspect, NetworkStatus } from '#api-types';
+import { EngineError } from '#errdefs';
 import type { NetworkInfo, PoolInfo } from '#network';
 import type { EngineContext } from '../context.ts';
-import { booleanFilter, checkFilterKeys, matchesLabels, matchesPattern } from '../filters.ts';
+import { checkFilterKeys, matchesLabels, matchesPattern } from '../filters.ts';
 import { resolveNetwork } from './find.ts';
 import { connectedContainers } from './remove.ts';
 import { storedNetwork } from './store.ts';
@@ -10,7 +11,8 @@ export function listNetworks(ctx: EngineContext, options: { filters?: Filters } 
   const filters = options.filters ?? {};
   checkFilterKeys(filters, ['dangling', 'driver', 'id', 'label', 'label!', 'name', 'scope', 'type']);
   const any = (key: string, test: (value: string) => boolean) => !filters[key]?.length || filters[key].some(test);
-  const dangling = booleanFilter(filters, 'dangling');
+  const dangling = danglingFilter(filters['dangling'] ?? []);
+  checkTypes(filters['type'] ?? []);
   const isDangling = (network: NetworkInfo) =>
     !network.predefined && connectedContainers(ctx, network).next().done === true;
   return ctx.networks
@@ -26,6 +28,21 @@ export function listNetworks(ctx: EngineContext, options: { filters?: Filters } 
         matchesLabels(storedNetwork(ctx.metadata, network.id)?.labels ?? {}, filters),
     )
     .map((network) => networkView(ctx, network, {}));
+}
+
+/** As dockerd reads it for networks, with other words than elsewhere. */
+function danglingFilter([value, ...more]: readonly string[]): boolean | undefined {
+  if (more.length > 0) throw new EngineError('invalid-argument', 'got more than one value for filter key "dangling"');
+  if (value === undefined) return undefined;
+  if (/^(1|true)$/.test(value)) return true;
+  if (/^(0|false)$/.test(value)) return false;
+  const wanted = 'must be "true" (or "1"), or "false" (or "0")';
+  throw new EngineError('invalid-argument', `invalid value for filter 'dangling', ${wanted}`);
+}
+
+function checkTypes(types: readonly string[]): void {
+  const unknown = types.find((type) => type !== 'builtin' && type !== 'custom');
+  if (unknown !== undefined) throw new EngineError('unknown', `invalid filter: 'type'='${unknown}'`);
 }
 
 /** By name, ID or unique ID prefix. @throws `not-found` `network x not found`. */
