@@ -64,7 +64,7 @@ export async function startBuild(
 ): Promise<StartedBuild> {
   const networkMode = networkModeOf(request.networkMode);
   await using held = new AsyncDisposableStack();
-  const read = await readContext(request);
+  const read = await readContext(host, request);
   held.use(read.contexts);
   const plan = planOf(host, request, read, { networkMode, ...how });
   const lease = held.use(await host.metadata.lease());

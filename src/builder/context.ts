@@ -11,7 +11,7 @@ import { readAll } from '#streams';
 import { Contexts } from './contexts.ts';
 import { type BuildContext, cleanTreePath, statPath, toBytes } from './executor/index.ts';
 import { type DockerfileText, placeFault } from './fault.ts';
-import type { BuildRequest } from './types.ts';
+import type { BuilderHost, BuildRequest } from './types.ts';
 
 export interface ReadContext {
   readonly contexts: Contexts;
@@ -27,8 +27,8 @@ const maxIgnoreBytes = 16 << 20;
  * Reads the Dockerfile, and takes in the context that it comes with. The caller disposes the contexts.
  * @throws EngineError, LocationError in Docker's words
  */
-export async function readContext(request: BuildRequest): Promise<ReadContext> {
-  const contexts = new Contexts(request);
+export async function readContext(host: Pick<BuilderHost, 'lendSocket'>, request: BuildRequest): Promise<ReadContext> {
+  const contexts = new Contexts(host, request);
   try {
     const given = request.dockerfileText;
     if (!given) return { contexts, ...(await readFrom(await contexts.get(), request.dockerfile || 'Dockerfile')) };

@@ -4,16 +4,18 @@ import { fromBytes } from '#streams';
 import { type BuildContext, ContextTree } from './executor/index.ts';
 import { ListedTree } from './listed/index.ts';
 import { remoteContext } from './remote-context.ts';
-import type { BuildRequest, ContextFiles } from './types.ts';
+import type { BuilderHost, BuildRequest, ContextFiles } from './types.ts';
 
 /** The contexts of one build, each opened when it is first asked for. Dispose lets go of those that were. */
 export class Contexts implements AsyncDisposable {
+  readonly #host: Pick<BuilderHost, 'lendSocket'>;
   readonly #request: BuildRequest;
   readonly #opened = new Map<string, Promise<BuildContext>>();
   readonly #needed = new Map<string, readonly string[]>();
   readonly #held = new AsyncDisposableStack();
 
-  constructor(request: BuildRequest) {
+  constructor(host: Pick<BuilderHost, 'lendSocket'>, request: BuildRequest) {
+    this.#host = host;
     this.#request = request;
   }
 
@@ -50,7 +52,8 @@ export class Contexts implements AsyncDisposable {
     if (!remote) return await ContextTree.read(context, dataPath, { signal });
     const folder = join(scratchDir, `remote-${number}`);
     await mkdir(folder, { mode: 0o700 });
-    const tar = await remoteContext(remote, { folder, dropsGit, handedOver, onProgress, signal, room });
+    const help = { handedOver, lendSocket: this.#host.lendSocket };
+    const tar = await remoteContext(remote, { folder, dropsGit, help, onProgress, signal, room });
     return await ContextTree.read(room?.ahead(tar) ?? tar, dataPath, { signal });
   }
 

@@ -6,8 +6,7 @@ import { EngineError, kindOf, messageOf } from '#errdefs';
 import type { ByteSource } from '#streams';
 import { type Download, download, type OnProgress, progressBar } from '#transfer';
 import { sourceKind } from './convert/index.ts';
-import { checkOut, isArchive, packFolder, parseGitReference } from './executor/index.ts';
-import type { HandedOver } from './handed-over.ts';
+import { checkOut, type GitHelp, isArchive, packFolder, parseGitReference } from './executor/index.ts';
 import type { ScratchRoom } from './types.ts';
 
 interface RemoteOptions {
@@ -15,7 +14,7 @@ interface RemoteOptions {
   readonly folder: string;
   /** Of a repository without its `.git`. */
   readonly dropsGit: boolean;
-  readonly handedOver: HandedOver | undefined;
+  readonly help: GitHelp;
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal;
   readonly room: ScratchRoom | undefined;
@@ -34,7 +33,7 @@ export async function remoteContext(remote: string, options: RemoteOptions): Pro
   if (kind === 'git') {
     const root = await checkOut(parseGitReference(remote), join(options.folder, 'git'), {
       keepGitDir: !options.dropsGit,
-      handedOver: options.handedOver,
+      help: options.help,
       signal: options.signal,
       makeRoom: options.room?.make,
     });

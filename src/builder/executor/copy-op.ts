@@ -185,7 +185,7 @@ export class CopyOp implements Op<StepState> {
     const root = await checkOut(parseGitReference(url), folder, {
       keepGitDir,
       commit: checksum,
-      handedOver: this.#session.request.handedOver,
+      help: { handedOver: this.#session.request.handedOver, lendSocket: this.#session.host.lendSocket },
       signal: work.signal,
       makeRoom: this.#session.request.room?.make,
     });

@@ -1,29 +1,75 @@
+import { isKind } from '#errdefs';
 import type { HandedOver } from '../handed-over.ts';
+import type { BuilderHost } from '../types.ts';
 
 /** Secrets by which a client lets the daemon in; with `.host` behind them for one server alone, which goes first. */
 const secrets = { header: 'GIT_AUTH_HEADER', token: 'GIT_AUTH_TOKEN' } as const;
 
-/**
- * The environment in which git may read a private repository: what the client hands over for its server, as a header of every request to it. No command
- * line and no file has it.
- */
+/** Of the client, and of the machine for its agent's socket. */
+export interface GitHelp {
+  readonly handedOver: HandedOver | undefined;
+  readonly lendSocket: BuilderHost['lendSocket'];
+}
+
+/** The environment in which git may read a private repository. No command line and no file has what is in it. Dispose it when git is done. */
+export interface GitAccess extends AsyncDisposable {
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const noAccess: GitAccess = { env: {}, [Symbol.asyncDispose]: async () => {} };
+
+/** What the client hands over for a repository's server: a header of every request to it, or its SSH agent. */
 export async function gitAccess(
   repository: string,
-  handedOver: HandedOver | undefined,
+  help: GitHelp | undefined,
   options: { signal: AbortSignal },
-): Promise<Readonly<Record<string, string>>> {
+): Promise<GitAccess> {
+  const { handedOver, lendSocket } = help ?? {};
+  if (!handedOver || !lendSocket) return noAccess;
   const server = serverOf(repository);
-  if (!server || !handedOver) return {};
+  if (!server) return isSsh(repository) ? await agentAccess(handedOver, lendSocket, options) : noAccess;
   const value = await headerFor(server.host, async (id) => {
     const secret = await handedOver.secret(id, options);
     return secret && Buffer.from(secret).toString().trim();
   });
-  if (value === undefined) return {};
-  return {
+  if (value === undefined) return noAccess;
+  const env = {
     GIT_CONFIG_COUNT: '1',
     GIT_CONFIG_KEY_0: `http.${server.origin}/.extraHeader`,
     GIT_CONFIG_VALUE_0: `Authorization: ${value}`,
   };
+  return { ...noAccess, env };
+}
+
+const agentID = 'default';
+
+/** The daemon has met none of these servers before, and remembers none: as with BuildKit, whoever answers is believed. */
+const sshCommand = 'ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR';
+
+async function agentAccess(
+  handedOver: HandedOver,
+  lendSocket: GitHelp['lendSocket'],
+  { signal }: { signal: AbortSignal },
+): Promise<GitAccess> {
+  try {
+    await handedOver.requireAgent(agentID, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isKind(error, 'not-found')) return noAccess;
+    throw error;
+  }
+  const serve: Parameters<typeof lendSocket>[0] = (socket) => {
+    const talk = handedOver.connectAgent(agentID, socket, { signal });
+    talk.catch(() => {}).finally(() => socket.destroy());
+  };
+  const lent = await lendSocket(serve, { uid: 0, gid: 0, mode: 0o600 });
+  const env = { SSH_AUTH_SOCK: lent.path, GIT_SSH_COMMAND: sshCommand };
+  return { env, [Symbol.asyncDispose]: () => lent[Symbol.asyncDispose]() };
+}
+
+/** `ssh://host/path`, or `user@host:path`. */
+function isSsh(repository: string): boolean {
+  return /^ssh:\/\//i.test(repository) || /^[^/:@]+@[^/:]+:/.test(repository);
 }
 
 function serverOf(repository: string): URL | undefined {

@@ -3,8 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '#errdefs';
 import { isNoSpace, type MakeRoom, resolveInRoot, withRoom } from '#files';
-import type { HandedOver } from '../handed-over.ts';
-import { gitAccess } from './git-access.ts';
+import { type GitAccess, type GitHelp, gitAccess } from './git-access.ts';
 
 /** A git repository as a Dockerfile or a client names one. */
 export interface GitReference {
@@ -49,13 +48,13 @@ interface CheckOutOptions {
   readonly keepGitDir: boolean;
   readonly commit?: string | undefined;
   /** May have what a private repository wants. */
-  readonly handedOver?: HandedOver | undefined;
+  readonly help?: GitHelp | undefined;
   readonly signal: AbortSignal;
 }
 
 async function checkOutOnce(reference: GitReference, folder: string, options: CheckOutOptions): Promise<string> {
   const { repository, ref, subfolder } = reference;
-  const access = await gitAccess(repository, options.handedOver, options);
+  await using access = await gitAccess(repository, options.help, options);
   const git = (...args: string[]) => runGit(folder, args, { access, signal: options.signal });
   for (const part of [repository, ref]) {
     if (part.startsWith('-'))
@@ -111,10 +110,9 @@ const isCommit = (ref: string) => /^[0-9a-f]{7,64}$/.test(ref);
 async function runGit(
   folder: string,
   args: readonly string[],
-  { access, signal }: { access: Readonly<Record<string, string>>; signal: AbortSignal },
+  { access, signal }: { access: Pick<GitAccess, 'env'>; signal: AbortSignal },
 ): Promise<string> {
   const env = {
-    ...access,
     PATH: process.env['PATH'] ?? '',
     HOME: folder,
     GIT_TERMINAL_PROMPT: '0',
@@ -123,6 +121,7 @@ async function runGit(
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_LFS_SKIP_SMUDGE: '1',
     GIT_SSH_COMMAND: 'ssh -o BatchMode=yes',
+    ...access.env,
   };
   const safe = ['-c', 'core.hooksPath=/dev/null', '-c', 'advice.detachedHead=false', '-c', 'protocol.file.allow=never'];
   // Modes of what is checked out go into layers: they must not depend on the daemon's mask.

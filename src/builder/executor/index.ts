@@ -3,6 +3,7 @@ export { packFolder } from './context-layer.ts';
 export { ContextTree } from './context-tree.ts';
 export { type HashedHeader, startFileHash } from './file-hash.ts';
 export { ForeignCache } from './foreign-cache.ts';
+export type { GitHelp } from './git-access.ts';
 export { checkOut, parseGitReference } from './git-source.ts';
 export { isArchive } from './inflate.ts';
 export { isHeavy, opFor } from './ops.ts';
