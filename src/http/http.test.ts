@@ -232,6 +232,20 @@ test('the signal fires when the client leaves', async () => {
   await promise;
 });
 
+test('a connection that stays is not said to stay, one that ends is', async () => {
+  await using server = await serve(async ({ response }) => void response.end('here'));
+  const answers = async (...heads: string[]) => {
+    const socket = connect({ path: server.path });
+    socket.end(heads.map((head) => `GET /x HTTP/${head}\r\n\r\n`).join(''));
+    return (await readAll(socket, 1 << 16)).toString();
+  };
+  const twice = await answers('1.1\r\nHost: x', '1.1\r\nHost: x');
+  assert.equal(twice.match(/HTTP\/1.1 200 OK/g)?.length, 2);
+  assert.doesNotMatch(twice, /Connection|Keep-Alive/i);
+  assert.match(await answers('1.1\r\nHost: x\r\nConnection: close'), /\r\nConnection: close\r\n/);
+  assert.match(await answers('1.0\r\nConnection: keep-alive'), /\r\nConnection: /);
+});
+
 test('a signal that is asked for after the client left has fired', async () => {
   const late = Promise.withResolvers<AbortSignal>();
   await using server = await serve(async (exchange) => {

@@ -184,6 +184,8 @@ class HttpExchange implements Exchange {
     this.#files = files;
     this.#upgraded = upgraded;
     open.started(response);
+    // Go says nothing of what HTTP/1.1 does unasked.
+    if (response.shouldKeepAlive && request.httpVersionMinor > 0) response.removeHeader('Connection');
     const onClose = () => this.#closed();
     response.once('close', onClose);
     upgraded?.socket.once('close', onClose);
