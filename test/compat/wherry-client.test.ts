@@ -1,7 +1,7 @@
 /** The `wherry` command where the docker CLI's answers are known: words and statuses were taken from docker 28. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync, spawn } from 'node:child_process';
+import { chmod, lstat, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from '#client';
@@ -51,6 +51,9 @@ test('what goes wrong is said in the words of docker, with its status', async (t
     ['load -i /nonexistent', 1, /^open \/nonexistent: no such file or directory\n$/],
     ['import /nonexistent', 1, /^open \/nonexistent: no such file or directory\n$/],
     ['save -o /nonexistent/x base', 1, /^failed to save image: invalid output path: stat \/nonexistent: no such file/],
+    ['save -o . base', 1, /^failed to save image: cannot write to a directory\n$/],
+    ['save -o null base', 1, /^failed to save image: cannot write to a character device file\n$/],
+    ['save -o link base', 1, /^failed to save image: cannot write to a symbolic link directly\n$/],
     ['tag base BAD', 1, /^Error parsing reference: "BAD" is not a valid repository\/tag: invalid reference format/],
     ['build -t BAD .', 125, /^invalid argument "BAD" for "-t, --tag" flag: invalid reference format/],
     ['build -f nope .', 1, /^unable to prepare context: .* lstat \S+\/nope: no such file or directory\n$/],
@@ -58,11 +61,14 @@ test('what goes wrong is said in the words of docker, with its status', async (t
     ['rm -f nosuch', 0, /No such container: nosuch/],
     ['rm nosuch', 1, /No such container: nosuch/],
   ];
+  execFileSync('mknod', ['null', 'c', '1', '3'], { cwd: folder.path });
+  await symlink('null', join(folder.path, 'link'));
   for (const [line, status, words] of cases) {
     const ran = await wherry(line.split(' '));
     assert.equal(ran.status, status, `${line}: ${ran.stderr}`);
     assert.match(ran.stderr, words, line);
   }
+  assert.ok((await lstat(join(folder.path, 'null'))).isCharacterDevice(), 'a device stays one');
   assert.match((await wherry(['push', '127.0.0.1:1/x'])).stdout, /^Using default tag: latest\n/);
 });
 

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { lstat, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -56,6 +56,22 @@ async function checkOutput(path: string): Promise<void> {
     const fact = `stat ${dirname(path)}: no such file or directory`;
     throw new EngineError('not-found', `failed to save image: invalid output path: ${fact}`, { cause });
   }
+  const fault = await irregular(path);
+  if (fault !== undefined) throw new EngineError('invalid-argument', `failed to save image: cannot write to ${fault}`);
+}
+
+/** What a file is that the archive may not take the place of: `/dev/null` would be no device any more. Undefined for a plain file, or none. */
+async function irregular(path: string): Promise<string | undefined> {
+  const found = await lstat(path).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (!found || found.isFile()) return undefined;
+  if (found.isDirectory()) return 'a directory';
+  if (found.isSymbolicLink()) return 'a symbolic link directly';
+  if (found.isCharacterDevice()) return 'a character device file';
+  if (found.isBlockDevice()) return 'a block device file';
+  return found.isFIFO() ? 'a named pipe (FIFO)' : 'a socket';
 }
 
 /** The file appears only when the archive is whole. */
