@@ -23,6 +23,27 @@ const syslog = (address: string, options: Readonly<Record<string, string>> = {})
 ];
 const told = (message: string) => message.slice(message.indexOf(': ') + 2);
 
+const senderOf = (message: string) => /\[(\d+)\]: /.exec(message)![1];
+
+/** The words of messages, less what a daemon sent again because the one before was killed when it had sent it and not yet written that down. */
+function withoutResent(messages: readonly string[]): string[] {
+  const taken: string[] = [];
+  let previous: string | undefined;
+  for (const message of messages) {
+    const sender = senderOf(message);
+    const isFirst = sender !== previous;
+    previous = sender;
+    // One write is what can be in doubt.
+    const again = isFirst ? taken.lastIndexOf(told(message)) : -1;
+    if (again >= 0) {
+      assert.ok(taken.length - again <= 64, `${taken.length - again} messages were sent again`);
+      taken.length = again;
+    }
+    taken.push(told(message));
+  }
+  return taken;
+}
+
 /** A stream server that keeps what it is told. */
 class StreamServer implements AsyncDisposable {
   readonly #server: Server;
@@ -135,25 +156,28 @@ test('syslog', async (t) => {
     await docker.ok('rm', 'kept', 'unkept');
   });
 
-  await t.test('no message is lost or doubled when the daemon is killed and the log is rotated', async () => {
-    await using server = new StreamServer();
-    const address = `tcp://127.0.0.1:${await server.listen({ port: 0, host: '127.0.0.1' })}`;
-    const limited = { 'cache-max-size': '5k', 'cache-max-file': '200' };
-    await docker.ok('run', '-d', '--name', 'killed', ...syslog(address, limited), 'base', 'sh', '-c', counting(2500));
-    for (let kills = 0; kills < 3; kills++) {
-      await wait(400);
-      await daemon.kill();
-      await wait(200);
-      await daemon.start();
-    }
-    await docker.ok('wait', 'killed');
-    const sent = await until(
-      async () => server.lines,
-      ({ length }) => length >= 2500,
-    );
-    assert.deepEqual(sent.map(told), numbered(2500));
-    await docker.ok('rm', 'killed');
-  });
+  await t.test(
+    'no message is lost when the daemon is killed and the log is rotated, and none doubled by what lives',
+    async () => {
+      await using server = new StreamServer();
+      const address = `tcp://127.0.0.1:${await server.listen({ port: 0, host: '127.0.0.1' })}`;
+      const limited = { 'cache-max-size': '5k', 'cache-max-file': '200' };
+      await docker.ok('run', '-d', '--name', 'killed', ...syslog(address, limited), 'base', 'sh', '-c', counting(2500));
+      for (let kills = 0; kills < 3; kills++) {
+        await wait(400);
+        await daemon.kill();
+        await wait(200);
+        await daemon.start();
+      }
+      await docker.ok('wait', 'killed');
+      const sent = await until(
+        async () => server.lines,
+        (all) => all.at(-1)?.endsWith(': line 2500') === true,
+      );
+      assert.deepEqual(withoutResent(sent), numbered(2500));
+      await docker.ok('rm', 'killed');
+    },
+  );
 
   await t.test('a server that goes is waited for', async () => {
     const first = new StreamServer();

@@ -81,8 +81,10 @@ export class LogForwarder {
       const list = [...block];
       for (let at = 0; at < list.length; ) {
         const some = list.slice(at, at + (this.#sink?.batch ?? 1));
-        if (!(await this.#deliver(some))) return;
-        position.write(some.at(-1)!.mark);
+        position.prepare(some.at(-1)!.mark);
+        const sending = this.#begin(some);
+        if (sending && !(await this.#delivered(some, sending))) return;
+        position.write();
         at += some.length;
         sent += some.length;
         if (sent < messagesPerTurn) continue;
@@ -92,13 +94,28 @@ export class LogForwarder {
     }
   }
 
-  /** False when it was stopped before. */
-  async #deliver(messages: readonly LogMessage[]): Promise<boolean> {
+  /** Nothing when the kernel has them already. */
+  #begin(messages: readonly LogMessage[]): Promise<void> | undefined {
+    if (!this.#sink) return this.#openAndSend(messages);
+    try {
+      return this.#sink.send(messages);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #openAndSend(messages: readonly LogMessage[]): Promise<void> {
+    this.#sink = await this.#open();
+    await this.#sink.send(messages);
+  }
+
+  /** Again until it works, from a send that has begun. False when it was stopped before. */
+  async #delivered(messages: readonly LogMessage[], begun: Promise<void>): Promise<boolean> {
     const { signal } = this.#stop;
-    for (let waitMs = firstRetryMs; !signal.aborted; waitMs = Math.min(2 * waitMs, maxRetryMs)) {
+    let sending: Promise<void> | undefined = begun;
+    for (let waitMs = firstRetryMs; ; waitMs = Math.min(2 * waitMs, maxRetryMs)) {
       try {
-        this.#sink ??= await this.#open();
-        await this.#sink.send(messages);
+        await sending;
         return true;
       } catch (error) {
         this.#close();
@@ -106,9 +123,10 @@ export class LogForwarder {
         if (isErrno(error, 'EMSGSIZE')) return this.#passOver(messages);
         if (waitMs === firstRetryMs) log.warn('a log waits for its server', { container: this.#options.name, error });
         await wait(waitMs, undefined, { ref: false, signal }).catch(() => {});
+        if (signal.aborted) return false;
       }
+      sending = this.#begin(messages);
     }
-    return false;
   }
 
   /** A server that does not answer keeps nobody who stops this. */

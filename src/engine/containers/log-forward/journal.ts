@@ -25,8 +25,8 @@ class JournalSink implements LogSink {
     this.#fields = fields;
   }
 
-  async send(messages: readonly LogMessage[]): Promise<void> {
-    for (const message of messages) await this.#wire.send(journalEntry(this.#fields, message));
+  send([message]: readonly LogMessage[]): Promise<void> | undefined {
+    return message && this.#wire.send(journalEntry(this.#fields, message));
   }
 
   close(): void {

@@ -29,8 +29,13 @@ export class LogPosition implements Disposable {
     }
   }
 
-  write({ file, offset, taken }: LogMark): void {
+  /** Before a send, so that as little as can be lies between it and `write`: a daemon killed there has its successor send again. */
+  prepare({ file, offset, taken }: LogMark): void {
     this.#bytes.fill(' ').write(JSON.stringify({ file, offset, taken }));
+  }
+
+  /** What was prepared. */
+  write(): void {
     writeSync(this.#fd, this.#bytes, 0, sizeBytes, 0);
   }
 

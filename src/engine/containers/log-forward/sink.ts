@@ -4,7 +4,7 @@ import type { LogMessage } from '#runtime';
 export interface LogSink {
   /** So many messages at most are sent as one: more than one where the kernel takes them all or none of them. */
   readonly batch: number;
-  /** Resolves when the kernel has them. */
-  send(messages: readonly LogMessage[]): Promise<void>;
+  /** Nothing when the kernel has them already; else resolves when it has. */
+  send(messages: readonly LogMessage[]): Promise<void> | undefined;
   close(): void;
 }

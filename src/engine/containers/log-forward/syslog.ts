@@ -107,9 +107,10 @@ class SyslogSink implements LogSink {
   }
 
   /** Empty lines are no messages here, as with dockerd. */
-  async send(messages: readonly LogMessage[]): Promise<void> {
+  send(messages: readonly LogMessage[]): Promise<void> | undefined {
     const parts = messages.filter(({ text }) => text.length > 0).map((message) => this.#formatter.format(message));
-    if (parts.length > 0) await this.#wire.send(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
+    if (parts.length === 0) return undefined;
+    return this.#wire.send(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
   }
 
   close(): void {

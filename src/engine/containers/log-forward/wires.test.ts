@@ -14,6 +14,7 @@ const message = Buffer.alloc(16 * 1024, 'm');
 async function stuck(wire: LogWire): Promise<{ sending: Promise<void> }> {
   for (let sent = 0; sent < 10_000; sent++) {
     const sending = wire.send(message);
+    if (!sending) continue;
     sending.catch(() => {});
     const isTaken = await Promise.race([sending.then(() => true), wait(300, false)]);
     if (!isTaken) return { sending };

@@ -2,15 +2,18 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
+import { type ConnectionOptions, connect as connectSecurely, TLSSocket } from 'node:tls';
 import { EngineError, isErrno, messageOf } from '#errdefs';
 import { sys } from '#sys';
 
-/** A way for messages: each `send` is one, taken by the kernel when it resolves. After a failure a new wire is needed. */
+/**
+ * A way for messages: each `send` is one, taken by the kernel when it resolves, or at once where it returns nothing. After a failure a new
+ * wire is needed.
+ */
 export interface LogWire {
   /** A stream: what is sent together arrives as if it had been sent one by one. */
   readonly isStream: boolean;
-  send(message: Uint8Array): Promise<void>;
+  send(message: Uint8Array): Promise<void> | undefined;
   /** A send that is under way fails. */
   close(): void;
 }
@@ -127,11 +130,19 @@ class StreamWire implements LogWire {
     socket.resume();
   }
 
-  send(message: Uint8Array): Promise<void> {
-    if (this.#fault) return Promise.reject(this.#fault);
-    return new Promise((resolve, reject) => {
-      this.#socket.write(message, (error) => (error ? reject(error) : resolve()));
-    });
+  send(message: Uint8Array): Promise<void> | undefined {
+    if (this.#fault) throw this.#fault;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#socket.write(message, (error) => (error ? reject(error) : resolve()));
+    if (!this.#isTaken()) return promise;
+    promise.catch(() => {});
+    return undefined;
+  }
+
+  /** Whether nothing waits here for the kernel. With TLS that is not known at once. */
+  #isTaken(): boolean {
+    const socket = this.#socket;
+    return !(socket instanceof TLSSocket) && socket.errored === null && socket.writableLength === 0;
   }
 
   /** In order, so that what the kernel has of it still arrives; a send under way has nobody to read it. */
@@ -182,12 +193,18 @@ class DatagramWire implements LogWire {
     this.#fd = fd;
   }
 
-  async send(message: Uint8Array): Promise<void> {
-    while (!this.#isClosed) {
-      if (sys.writeSome(this.#fd, message) >= 0) return;
-      await this.#writable();
-    }
-    throw new Error('the socket was closed');
+  send(message: Uint8Array): Promise<void> | undefined {
+    return this.#take(message) ? undefined : this.#sendLater(message);
+  }
+
+  async #sendLater(message: Uint8Array): Promise<void> {
+    do await this.#writable();
+    while (!this.#take(message));
+  }
+
+  #take(message: Uint8Array): boolean {
+    if (this.#isClosed) throw new Error('the socket was closed');
+    return sys.writeSome(this.#fd, message) >= 0;
   }
 
   async #writable(): Promise<void> {
