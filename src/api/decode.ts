@@ -149,6 +149,7 @@ export function object<T extends object>(
   const byLowerCase = new Map(
     Object.entries(fields).map(([name, decoder]) => [name.toLowerCase(), [name, decoder as Decoder<unknown>]] as const),
   );
+  const names = Object.keys(fields);
   return {
     goType,
     decode(value, path) {
@@ -159,8 +160,8 @@ export function object<T extends object>(
         if (field === undefined || element === null) continue;
         decoded[field[0]] = field[1].decode(element, `${path || root}.${escapeKey(key)}`);
       }
-      // Every decoder produced the type of its field; absent fields are optional in all of these shapes.
-      return decoded as T;
+      // In the order of the type, whatever the client's: what is kept of it is shown so. Every decoder produced the type of its field; absent fields are optional in all of these shapes.
+      return Object.fromEntries(names.filter((name) => name in decoded).map((name) => [name, decoded[name]])) as T;
     },
   };
 }

@@ -7,6 +7,7 @@ import type { SpecMount } from '#runtime';
 import { hostGateways, readHostFile } from './containers/account-files.ts';
 import { joinNetwork } from './containers/networking.ts';
 import type { EngineContext } from './context.ts';
+import { refuseConfiguration } from './networks/configurations.ts';
 import { findNetwork } from './networks/find.ts';
 import { checkUserNamespace, mapText, rootOf } from './remap/index.ts';
 
@@ -52,6 +53,7 @@ function joined(ctx: EngineContext, reference: string): StepNetwork {
 }
 
 async function connect(ctx: EngineContext, { id }: StepRun, network: NetworkInfo): Promise<void> {
+  refuseConfiguration(ctx, network);
   const resolving = network.predefined
     ? {}
     : { resolving: { names: [id.slice(0, 12)], links: {}, servers: await servers(ctx) } };

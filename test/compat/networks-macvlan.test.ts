@@ -100,6 +100,9 @@ test('networks on a link of the machine', async (t) => {
       assert.match(await inside('one', 'ping -c 1 -w 5 two'), / 0% packet loss/, 'each other, by name');
       assert.match(await inside('one', 'cat /etc/hosts'), /^10\.214\.0\.2\t\w{12}$/m);
       assert.deepEqual(JSON.parse(await docker.ok('inspect', 'one'))[0].NetworkSettings.Ports, {});
+      const kinds = ['--filter', 'network=mac', '--filter', 'event=connect', '--format', '{{.Actor.Attributes.type}}'];
+      const events = await docker.ok('events', '--since', '5m', '--until', '0s', ...kinds);
+      assert.deepEqual(lines(events), ['macvlan', 'macvlan']);
       const { Containers } = await inspect('mac');
       assert.equal(Object.keys(Containers).length, 2);
       assert.match(

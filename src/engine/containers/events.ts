@@ -53,7 +53,7 @@ export function emitNetwork(
   action: 'connect' | 'disconnect',
   network: { readonly id: string; readonly name: string },
 ): void {
-  const driver = network.name === 'host' ? 'host' : network.name === 'none' ? 'null' : 'bridge';
-  const attributes = { container: container.id, name: network.name, type: driver };
+  const type = ctx.networks.list().find(({ id }) => id === network.id)?.driver ?? 'bridge';
+  const attributes = { container: container.id, name: network.name, type };
   ctx.events.emit({ type: 'network', action, id: network.id, attributes });
 }

@@ -20,7 +20,7 @@ export function checkMode(container: Container, network: NetworkInfo, now: boole
   };
   if (isShared && now) refuse(sharesNetwork);
   if (network.driver === 'host') refuse(hostIsForCreate);
-  if (network.driver === 'null' || mode === 'none') refuse(noneIsAlone);
+  if (network.name === 'none' || mode === 'none') refuse(noneIsAlone);
 }
 
 /** The same at a start, of all its networks but the mode's own. */

@@ -1,6 +1,7 @@
 import { EngineError, kindOf, messageOf } from '#errdefs';
 import type { Endpoint, NetworkInfo, UserNamespace } from '#network';
 import type { EngineContext } from '../context.ts';
+import { refuseConfiguration } from '../networks/configurations.ts';
 import { findNetwork } from '../networks/find.ts';
 import { mapText, remapOf } from '../remap/index.ts';
 import { addressesOf, writeAccountFiles } from './account-files.ts';
@@ -118,6 +119,7 @@ export async function connectOne(
   container: Container,
   { network, attachment, publishes }: Connecting,
 ): Promise<Endpoint> {
+  refuseConfiguration(ctx, network);
   const { config } = attachment;
   const { ports, hostConfig } = container.body;
   const resolving = await resolvingOf(ctx, container, network, config);

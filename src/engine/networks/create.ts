@@ -4,6 +4,8 @@ import { type Family, familyOf, type NetworkInfo, type NetworkSpec, type PoolInf
 import type { EngineContext } from '../context.ts';
 import { newID } from '../ids.ts';
 import { formatNs, nowNs } from '../time.ts';
+import { checkConfiguration, createConfiguration, holdConfiguration, withConfiguration } from './configurations.ts';
+import { knownNetworks } from './find.ts';
 import { checkIPAM } from './ipam-faults.ts';
 import { enabledFamilies, gatewayModes, hostSettings, networkOptions } from './options.ts';
 import { stackedOptions, stackedSettings } from './stacked-options.ts';
@@ -13,13 +15,21 @@ const predefinedNames = ['bridge', 'host', 'none', 'default'];
 
 /**
  * `POST /networks/create`: check, make the bridge, record.
- * @throws in dockerd's words: `invalid-argument`, `permission-denied` for predefined names and overlapping subnets, `conflict` for a name that is taken,
- * `not-found` for a driver that is not here.
+ * @throws in dockerd's words: `invalid-argument`, `permission-denied` for predefined names, overlapping subnets and what a configuration has no room for, `conflict` for a name that is taken,
+ * `not-found` for a driver or a configuration that is not here.
  */
 export async function createNetwork(ctx: EngineContext, given: NetworkCreateConfig): Promise<NetworkCreated> {
-  const config = withDefaults(ctx, given);
-  const { Name: name = '' } = config;
+  const { Name: name = '' } = given;
   checkName(name);
+  if (given.ConfigOnly) checkConfiguration(given);
+  using _held = await ctx.locks.acquire(`network name ${name}`);
+  if (given.ConfigOnly) {
+    refuseTaken(ctx, name);
+    return await createConfiguration(ctx, given);
+  }
+  const configFrom = given.ConfigFrom?.Network;
+  using _from = configFrom ? await holdConfiguration(ctx, configFrom) : undefined;
+  const config = withDefaults(ctx, withConfiguration(ctx, given));
   checkDriver(config);
   checkIPAM(config);
   const stacked = stackedOptions(config);
@@ -27,10 +37,7 @@ export async function createNetwork(ctx: EngineContext, given: NetworkCreateConf
     ? { ...stackedSettings(config.Options ?? {}), stacked }
     : networkOptions(config.Options ?? {});
   const families = familiesOf(config);
-  using _held = await ctx.locks.acquire(`network name ${name}`);
-  if (ctx.networks.list().some((network) => network.name === name)) {
-    throw new EngineError('conflict', `network with name ${name} already exists`);
-  }
+  refuseTaken(ctx, name);
   const spec = { id: newID(), name, internal: config.Internal ?? false, ...options, ...families };
   const created = formatNs(nowNs());
   const info = await ctx.networks.add({ ...spec, createdAt: new Date(created) });
@@ -42,6 +49,7 @@ export async function createNetwork(ctx: EngineContext, given: NetworkCreateConf
     options: config.Options ?? null,
     labels: config.Labels ?? null,
     attachable: config.Attachable ?? false,
+    ...(configFrom ? { configFrom } : {}),
   };
   try {
     await ctx.metadata.networks.put({ id: spec.id, name, body }, { durable: true });
@@ -51,6 +59,11 @@ export async function createNetwork(ctx: EngineContext, given: NetworkCreateConf
   }
   ctx.events.emit({ type: 'network', action: 'create', id: spec.id, attributes: { name, type: info.driver } });
   return { Id: spec.id, Warning: '' };
+}
+
+function refuseTaken(ctx: EngineContext, name: string): void {
+  if (!knownNetworks(ctx).some((network) => network.name === name)) return;
+  throw new EngineError('conflict', `network with name ${name} already exists`);
 }
 
 /** `--default-network-opt` of the daemon. */
@@ -134,10 +147,4 @@ function checkDriver(config: NetworkCreateConfig): void {
   }
   if (!['bridge', 'macvlan', 'ipvlan'].includes(driver))
     throw new EngineError('not-found', `plugin "${driver}" not found`);
-  if (config.ConfigOnly) throw notYet('ConfigOnly', true);
-  if (config.ConfigFrom?.Network) throw notYet('ConfigFrom.Network', config.ConfigFrom.Network);
-}
-
-function notYet(name: string, value: unknown): EngineError {
-  return new EngineError('not-implemented', `${name} is not supported yet: got ${JSON.stringify(value)}`);
 }

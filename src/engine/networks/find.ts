@@ -1,10 +1,16 @@
 import { EngineError } from '#errdefs';
 import type { NetworkInfo } from '#network';
 import type { EngineContext } from '../context.ts';
+import { configurationNetworks } from './configurations.ts';
+
+/** Those that containers come onto, then the configurations. */
+export function knownNetworks(ctx: EngineContext): readonly NetworkInfo[] {
+  return [...ctx.networks.list(), ...configurationNetworks(ctx)];
+}
 
 /** By ID, name or unique ID prefix, in this order, as dockerd. @throws `invalid-argument` when a prefix is of several. */
 export function findNetwork(ctx: EngineContext, reference: string): NetworkInfo | undefined {
-  const networks = ctx.networks.list();
+  const networks = knownNetworks(ctx);
   const exact =
     networks.find((network) => network.id === reference) ?? networks.find((network) => network.name === reference);
   if (exact || reference === '') return exact;

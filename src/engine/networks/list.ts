@@ -3,7 +3,7 @@ import { EngineError } from '#errdefs';
 import type { NetworkInfo, PoolInfo } from '#network';
 import type { EngineContext } from '../context.ts';
 import { checkFilterKeys, matchesLabels, matchesPattern } from '../filters.ts';
-import { resolveNetwork } from './find.ts';
+import { knownNetworks, resolveNetwork } from './find.ts';
 import { connectedContainers } from './remove.ts';
 import { storedNetwork } from './store.ts';
 
@@ -15,8 +15,7 @@ export function listNetworks(ctx: EngineContext, options: { filters?: Filters } 
   checkTypes(filters['type'] ?? []);
   const isDangling = (network: NetworkInfo) =>
     !network.predefined && connectedContainers(ctx, network).next().done === true;
-  return ctx.networks
-    .list()
+  return knownNetworks(ctx)
     .filter(
       (network) =>
         any('driver', (value) => network.driver === value) &&
@@ -109,8 +108,8 @@ function networkView(
     Internal: network.internal ?? false,
     Attachable: stored?.attachable ?? false,
     Ingress: false,
-    ConfigFrom: { Network: '' },
-    ConfigOnly: false,
+    ConfigFrom: { Network: stored?.configFrom ?? '' },
+    ConfigOnly: stored?.configuration !== undefined,
     Containers: containers,
     Options: stored ? (stored.options ?? {}) : network.driver === 'bridge' ? defaultBridgeOptions(ctx, network) : {},
     Labels: stored?.labels ?? {},

@@ -6,15 +6,18 @@ import type { Container } from '../containers/container.ts';
 import type { EngineContext } from '../context.ts';
 import { checkFilterKeys, matchesLabels } from '../filters.ts';
 import { untilMs } from '../images/list.ts';
+import { holdConfiguration, refuseInUse } from './configurations.ts';
 import { resolveNetwork } from './find.ts';
 import { storedNetwork } from './store.ts';
 
-/** @throws `permission-denied` in dockerd's words for predefined networks and those a running container is on. */
+/** @throws `permission-denied` in dockerd's words for predefined networks, those a running container is on, and configurations others were made from. */
 export async function removeNetwork(ctx: EngineContext, reference: string): Promise<void> {
   const network = resolveNetwork(ctx, reference);
   if (network.predefined) {
     throw new EngineError('permission-denied', `${network.name} is a pre-defined network and cannot be removed`);
   }
+  using _held = await holdConfiguration(ctx, network.name);
+  refuseInUse(ctx, network);
   const users = [...connectedContainers(ctx, network)];
   if (users.length > 0) {
     const list = users.map(({ container, endpointID }) => `name:"${container.name}" id:"${endpointID.slice(0, 12)}"`);
@@ -24,7 +27,10 @@ export async function removeNetwork(ctx: EngineContext, reference: string): Prom
     );
   }
   await ctx.networks.remove(network.id);
+  const { configuration } = storedNetwork(ctx.metadata, network.id) ?? {};
   await ctx.metadata.networks.remove(network.id);
+  // Of a configuration that goes dockerd says nothing either.
+  if (configuration) return;
   ctx.events.emit({
     type: 'network',
     action: 'destroy',

@@ -6,7 +6,12 @@ import type { NetworkSpec } from '#network';
 export interface StoredNetwork {
   /** RFC 3339 with nanoseconds. */
   readonly created: string;
-  readonly spec: Omit<NetworkSpec, 'createdAt'>;
+  /** None of a configuration. */
+  readonly spec?: Omit<NetworkSpec, 'createdAt'>;
+  /** It is one that others are made from, for these families. */
+  readonly configuration?: { readonly ipv4: boolean; readonly ipv6: boolean };
+  /** The name of the configuration it was made from. */
+  readonly configFrom?: string;
   /** As the user gave it; what was chosen for him stands in `spec`. */
   readonly ipam: IPAM;
   readonly options: StringMap | null;
@@ -20,8 +25,8 @@ export function storedNetwork(metadata: Metadata, id: string): StoredNetwork | u
 
 /** What the networks of earlier engines are to be again. */
 export function networkSpecs(metadata: Metadata): NetworkSpec[] {
-  return metadata.networks.list().map(({ body }) => {
+  return metadata.networks.list().flatMap(({ body }) => {
     const { spec, created } = body as StoredNetwork;
-    return { ...spec, createdAt: new Date(created) };
+    return spec ? [{ ...spec, createdAt: new Date(created) }] : [];
   });
 }
