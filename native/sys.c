@@ -490,15 +490,25 @@ static napi_value do_open_user_namespace(napi_env env, napi_callback_info info) 
   return result;
 }
 
-/* A copy of the mounts at a path, under other IDs, at another; answers the name of the step that failed, or NULL. */
-static const char *mount_with_ids(const char *source, const char *target, int user_namespace, unsigned int recursive) {
+/* A copy of the mounts at a path, at another; answers the name of the step that failed, or NULL. It is apart from them before it is in place: an
+   unmount below one of two mounts that share is an unmount below the other. */
+enum { CLONE_RECURSIVE = 1, CLONE_SLAVE = 2, CLONE_READ_ONLY = 4 };
+
+static const char *clone_mount(const char *source, const char *target, int user_namespace, int64_t flags) {
+  unsigned int recursive = flags & CLONE_RECURSIVE ? AT_RECURSIVE : 0;
   int tree = (int)syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
   if (tree < 0) return "open_tree";
-  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_namespace};
+  struct mount_attr attributes = {.propagation = flags & CLONE_SLAVE ? MS_SLAVE : MS_PRIVATE};
+  if (flags & CLONE_READ_ONLY) attributes.attr_set |= MOUNT_ATTR_RDONLY;
+  if (user_namespace >= 0) {
+    attributes.attr_set |= MOUNT_ATTR_IDMAP;
+    attributes.userns_fd = (uint64_t)user_namespace;
+  }
+  unsigned int follow = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS;
   const char *failed = NULL;
   if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive, &attributes, sizeof attributes) < 0)
     failed = "mount_setattr";
-  else if (syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+  else if (syscall(SYS_move_mount, tree, "", AT_FDCWD, target, follow) < 0)
     failed = "move_mount";
   int failure = errno;
   close(tree);
@@ -506,16 +516,15 @@ static const char *mount_with_ids(const char *source, const char *target, int us
   return failed;
 }
 
-static napi_value do_idmap_mount(napi_env env, napi_callback_info info) {
+static napi_value do_clone_mount(napi_env env, napi_callback_info info) {
   napi_value args[4];
   struct path source, target;
-  int64_t user_namespace;
-  bool recursive;
+  int64_t user_namespace, flags;
   if (!get_args(env, info, 4, args) || !get_path(env, args[0], "source", &source) ||
       !get_path(env, args[1], "target", &target) || !get_int(env, args[2], "userNamespace", &user_namespace) ||
-      napi_get_value_bool(env, args[3], &recursive) != napi_ok)
+      !get_int(env, args[3], "flags", &flags))
     return NULL;
-  const char *failed = mount_with_ids(source.text, target.text, (int)user_namespace, recursive ? AT_RECURSIVE : 0);
+  const char *failed = clone_mount(source.text, target.text, (int)user_namespace, flags);
   return failed != NULL ? throw_errno(env, errno, failed, source.text) : NULL;
 }
 
@@ -1657,7 +1666,7 @@ static const struct {
     {"umount", do_umount},
     {"fsMount", do_fs_mount},
     {"openUserNamespace", do_open_user_namespace},
-    {"idmapMount", do_idmap_mount},
+    {"cloneMount", do_clone_mount},
     {"statfs", do_statfs},
     {"mknod", do_mknod},
     {"lstatInto", do_lstat_into},

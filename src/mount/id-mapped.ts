@@ -1,7 +1,7 @@
 import { mkdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { EngineError, isErrno } from '#errdefs';
-import { sys } from '#sys';
+import { type CloneOptions, mountClone } from './clone.ts';
 import { mountOverlay } from './overlay.ts';
 import type { OverlaySpec } from './types.ts';
 import { unmount } from './unmount.ts';
@@ -10,18 +10,24 @@ import { unmount } from './unmount.ts';
  * Mounts what is at `source`, a folder or a file, at `target` under the IDs of a user namespace; the target is made.
  * @throws `failed-precondition` when the kernel or the file system cannot.
  */
-export function mountMapped(
-  source: string,
-  target: string,
-  { userNamespace, recursive = false }: { userNamespace: number; recursive?: boolean },
-): void {
+export function mountMapped(source: string, target: string, options: CloneOptions & { userNamespace: number }): void {
+  makeMountPoint(source, target);
+  mountCloneMapped(source, target, options);
+}
+
+/** A place of the kind of `source` to mount it on. */
+export function makeMountPoint(source: string, target: string): void {
   if (statSync(source).isDirectory()) mkdirSync(target, { recursive: true, mode: 0o700 });
   else writeFileSync(target, '', { mode: 0o600 });
+}
+
+/** {@link mountClone}. @throws `failed-precondition` when the kernel or the file system cannot show it under other IDs. */
+export function mountCloneMapped(source: string, target: string, options: CloneOptions): void {
   try {
-    sys.idmapMount(source, target, userNamespace, recursive);
+    mountClone(source, target, options);
   } catch (error) {
     const cannot = isErrno(error, 'EINVAL') || isErrno(error, 'EPERM') || isErrno(error, 'ENOSYS');
-    if (!cannot) throw error;
+    if (options.userNamespace === undefined || !cannot) throw error;
     const fact = 'its file system, or one mounted below it, cannot be shown under other IDs';
     throw new EngineError('failed-precondition', `idmap ${source}: ${fact}`, { cause: error });
   }

@@ -41,13 +41,15 @@ export interface Sys {
     target: string,
     attrFlags: number,
   ): void;
-  /** A user namespace without processes, for {@link idmapMount}; the caller closes it. The maps are as /proc/<pid>/uid_map has them. */
+  /** A user namespace without processes, for {@link cloneMount}; the caller closes it. The maps are as /proc/<pid>/uid_map has them. */
   openUserNamespace(uidMap: string, gidMap: string): number;
   /**
-   * Mounts what is at `source`, with all below it when `recursive`, at `target` under other IDs: what the disk has as an ID of the namespace is shown as
-   * what that ID is outside. The error's `syscall` is the step that failed: `mount_setattr` with EINVAL when the file system cannot.
+   * Mounts what is at `source` at `target`, as `flags` from {@link cloneFlags} say; a symlink at `target` is followed. With a user namespace (-1: none) it
+   * is shown under other IDs: what the disk has as an ID of the namespace is shown as what that ID is outside. What is mounted or unmounted
+   * below `target` does not reach the source, even where that is shared. The error's `syscall` is the step that failed: `mount_setattr` with
+   * EINVAL when the file system cannot be shown under other IDs.
    */
-  idmapMount(source: string, target: string, userNamespace: number, recursive: boolean): void;
+  cloneMount(source: string, target: string, userNamespace: number, flags: number): void;
   /** `type` is the filesystem's magic number; blocks are counted in `blockSize` bytes, `available` is what non-root may use. */
   statfs(path: PathLike): {
     type: number;
@@ -230,6 +232,8 @@ export const mountFlags = {
   relAtime: 1 << 21,
 } as const;
 
+/** `recursive`: with all that is mounted below; `slave`: with what will be. */
+export const cloneFlags = { recursive: 1, slave: 2, readOnly: 4 } as const;
 export const umountFlags = { force: 1, detach: 2, expire: 4, noFollow: 8 } as const;
 export const mountAttr = {
   readOnly: 1,

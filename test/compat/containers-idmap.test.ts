@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { chownSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { mountFlags, sys, umountFlags } from '#sys';
 import { containerSetup, daemonWords } from './containers-fixture.ts';
 
 test('-v SOURCE:DESTINATION:idmap: the owner of the source is the container’s user', async (t) => {
@@ -66,5 +67,59 @@ test('-v SOURCE:DESTINATION:idmap: the owner of the source is the container’s 
     );
     assert.equal(daemonWords(docker, await run(['-v', 'volume:/d:idmap'], ['true'])), 'invalid mode: idmap');
     assert.deepEqual(readdirSync(join(daemon.folder, 'run', 'binds')), []);
+  });
+});
+
+test('what is mounted below a source stays mounted for the host when the container ends', async (t) => {
+  await using setup = await containerSetup(t);
+  if (!setup) return;
+  const { docker, folder, run, sh } = setup;
+  const source = join(folder, 'shared');
+  const below = join(source, 'below');
+  const later = join(source, 'later');
+  const mountHere = (path: string) => {
+    mkdirSync(path, { recursive: true });
+    sys.mount('tmpfs', path, 'tmpfs', 0, '');
+    writeFileSync(join(path, 'here'), '');
+  };
+  mountHere(source);
+  // As systemd has every mount.
+  sys.mount('', source, '', mountFlags.shared, '');
+  using mounted = new DisposableStack();
+  mounted.defer(() => sys.umount(source, umountFlags.detach));
+  mountHere(below);
+  chownSync(source, 1234, 1234);
+
+  await t.test('of one under other IDs, with what is below or without', async () => {
+    const probe = await run(['-v', `${source}:/d:idmap`], ['true']);
+    if (probe.stderr.includes('cannot be shown under other IDs')) return t.skip('tmpfs knows no idmapped mounts');
+    assert.equal(await sh(['-v', `${source}:/d:idmap`], 'stat -c %u /d; ls /d/below'), '0\nhere');
+    assert.deepEqual(readdirSync(below), ['here']);
+    const alone = `type=bind,source=${source},target=/d,bind-recursive=disabled,"bind-propagation=idmap"`;
+    assert.equal(await sh(['--mount', alone], 'stat -c %u /d; ls /d/below'), '0');
+    assert.deepEqual(readdirSync(below), ['here']);
+  });
+
+  await t.test('when it came while a container ran', async () => {
+    for (const propagation of ['rprivate', 'rslave', 'rshared']) {
+      const alone = `type=bind,source=${source},target=/d,bind-recursive=disabled,bind-propagation=${propagation}`;
+      await docker.ok('run', '-d', '--name', propagation, '--mount', alone, 'base', 'sleep', '1000');
+      mountHere(later);
+      const seen = await docker.run(['exec', propagation, 'ls', '/d/later']);
+      assert.equal(seen.stdout, propagation === 'rprivate' ? '' : 'here\n', propagation);
+      await docker.ok('rm', '-f', propagation);
+      assert.deepEqual(readdirSync(later), ['here'], propagation);
+      sys.umount(later, 0);
+    }
+  });
+
+  await t.test('other IDs and shared mounts are not had together', async () => {
+    const both = await run(['-v', `${source}:/d:idmap,rshared`], ['true']);
+    assert.equal(daemonWords(docker, both), 'invalid mode: idmap,rshared: idmap does not go with shared mounts');
+    const mount = `type=bind,source=${source},target=/d,"bind-propagation=idmap,rshared"`;
+    assert.equal(
+      daemonWords(docker, await run(['--mount', mount], ['true'])),
+      'invalid mount config for type "bind": invalid propagation mode: idmap,rshared: idmap does not go with shared mounts',
+    );
   });
 });

@@ -4,8 +4,10 @@ import {
   anonymousVolume,
   badVolumeName,
   cleanDestination,
+  notBothWays,
   type ParsedMount,
   propagations,
+  sharesMounts,
   volumeNamePattern,
 } from './planned-mount.ts';
 
@@ -93,5 +95,6 @@ function parseModes(
   if (noCopy && spec.startsWith('/')) throw invalid(`invalid mode: ${mode}`);
   const idmap = chosen.has('idmap');
   if (idmap && !spec.startsWith('/')) throw invalid(`invalid mode: ${mode}`);
+  if (idmap && sharesMounts(chosen.get('propagation'))) throw invalid(`invalid mode: ${mode}: ${notBothWays}`);
   return { readOnly: chosen.get('access') === 'ro', noCopy, propagation: chosen.get('propagation') ?? '', idmap };
 }

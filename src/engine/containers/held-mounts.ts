@@ -1,23 +1,14 @@
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, isErrno } from '#errdefs';
-import { mountMapped, mountsBelow, unmountBelow } from '#mount';
+import { makeMountPoint, mountClone, mountCloneMapped, mountMapped, mountsBelow, unmountBelow } from '#mount';
 import { mountFlags, resolveFlags, sys } from '#sys';
 import type { EngineContext } from '../context.ts';
-import { hostOwner, remapOf } from '../remap/index.ts';
+import { hostOwner, type Owner, remapOf } from '../remap/index.ts';
 import type { Container } from './container.ts';
 import { mountIDMap } from './id-map.ts';
+import { sharesMounts } from './planned-mount.ts';
 import type { PlannedMount } from './record.ts';
 
 type Place = Pick<EngineContext, 'execRoot'>;
@@ -40,14 +31,14 @@ export function holdMounts(
   const remap = remapOf(ctx, container.body.hostConfig);
   for (const [number, mount] of container.body.mounts.entries()) {
     if (!isHeld(mount, remap !== undefined)) continue;
-    const target = join(folderOf(ctx, container.id), String(number));
+    const target = join(folderOf(ctx, container.id), `${number}${isShared(mount) ? sharedSuffix : ''}`);
     mkdirSync(folderOf(ctx, container.id), { recursive: true, mode: 0o700 });
     if (mount.kind === 'image') bindPart(mount, target, undefined);
     else if (mount.kind === 'volume') {
       const userNamespace = isOwnStorage(ctx, mount.name) ? remap?.userNamespace : undefined;
       bindPart(mount, target, userNamespace);
-    } else if (mount.idmap) bindMapped(mount.source, target, remap ? hostOwner(remap.mapping, user) : user);
-    else bindAlone(mount.source, target);
+    } else if (mount.idmap) bindMapped(mount, target, remap ? hostOwner(remap.mapping, user) : user);
+    else bindAlone(mount, target);
     held.set(mount.destination, target);
   }
   return held;
@@ -68,11 +59,25 @@ export function isOwnStorage(ctx: Pick<EngineContext, 'volumes'>, volume: string
 export const hasHeldMounts = (ctx: Place, { id, body }: Container): boolean =>
   body.mounts.length > 0 && existsSync(folderOf(ctx, id));
 
+/** Tells after a crash, too, which of them do. */
+const sharedSuffix = '-shared';
+const isShared = (mount: PlannedMount) => mount.kind === 'bind' && sharesMounts(mount.propagation);
+
 /** Absent is fine. */
 export async function releaseMounts(ctx: Place, id: string): Promise<void> {
   const folder = folderOf(ctx, id);
+  for (const name of entriesOf(folder)) if (name.endsWith(sharedSuffix)) partFromSource(join(folder, name));
   await unmountBelow(folder);
   if (mountsBelow(folder).length === 0) await rm(folder, { recursive: true, force: true });
+}
+
+/** Else what is unmounted below it would be unmounted below the source. */
+function partFromSource(target: string): void {
+  try {
+    sys.mount('', target, '', mountFlags.private | mountFlags.recursive, '');
+  } catch (error) {
+    if (!isErrno(error, 'EINVAL')) throw error; // not mounted
+  }
 }
 
 /** After a crash: those of containers that do not run. */
@@ -89,17 +94,22 @@ function entriesOf(folder: string): string[] {
   }
 }
 
-function bindAlone(source: string, target: string): void {
-  makeTarget(target, statSync(source).isDirectory());
-  sys.mount(source, target, '', mountFlags.bind, '');
+type Bind = Extract<PlannedMount, { kind: 'bind' }>;
+
+/** The source's mount shares what comes below it with such a bind, as was asked for: what is mounted there in the container is for the source. */
+function bindAlone(mount: Bind, target: string): void {
+  const { source, propagation } = mount;
+  makeMountPoint(source, target);
+  if (isShared(mount)) sys.mount(source, target, '', mountFlags.bind, '');
+  else mountClone(source, target, { follows: propagation.endsWith('slave') });
 }
 
-function bindMapped(source: string, target: string, user: { readonly uid: number; readonly gid: number }): void {
+function bindMapped({ source, recursive, propagation }: Bind, target: string, user: Owner): void {
   if (!existsSync(source)) mkdirSync(source, { recursive: true });
   const owner = statSync(source);
   const userNamespace = sys.openUserNamespace(mountIDMap(owner.uid, user.uid), mountIDMap(owner.gid, user.gid));
   try {
-    mountMapped(source, target, { userNamespace, recursive: true });
+    mountMapped(source, target, { userNamespace, recursive, follows: propagation.endsWith('slave') });
   } finally {
     sys.close(userNamespace);
   }
@@ -115,9 +125,8 @@ function bindPart(
     const fd = openPart(root, source, subpath);
     try {
       const part = `/proc/self/fd/${fd}`;
-      makeTarget(target, fstatSync(fd).isDirectory());
-      if (userNamespace === undefined) sys.mount(part, target, '', mountFlags.bind | mountFlags.recursive, '');
-      else mountMapped(part, target, { userNamespace, recursive: true });
+      makeMountPoint(part, target);
+      mountCloneMapped(part, target, { userNamespace, recursive: true });
     } finally {
       closeSync(fd);
     }
@@ -144,9 +153,4 @@ function openPart(root: number, source: string, subpath: string): number {
     if (!(isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR'))) throw error;
     throw new EngineError('internal', `cannot access path ${path}: lstat ${path}: ${reason}`, { cause: error });
   }
-}
-
-function makeTarget(path: string, isFolder: boolean): void {
-  if (isFolder) mkdirSync(path, { recursive: true, mode: 0o700 });
-  else writeFileSync(path, '', { mode: 0o600 });
 }

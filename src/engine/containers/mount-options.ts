@@ -6,8 +6,10 @@ import {
   anonymousVolume,
   badVolumeName,
   cleanDestination,
+  notBothWays,
   type ParsedMount,
   propagations,
+  sharesMounts,
   volumeNamePattern,
 } from './planned-mount.ts';
 import type { PlannedMount } from './record.ts';
@@ -114,7 +116,9 @@ function bindPropagation(asked: string, fault: (message: string) => EngineError)
   const [propagation = 'rprivate'] = others;
   const isRepeated = others.length > 1 || words.length > others.length + 1;
   if (isRepeated || !propagations.has(propagation)) throw fault(`invalid propagation mode: ${asked}`);
-  return { propagation, idmap: words.length > others.length ? (true as const) : undefined };
+  const idmap = words.length > others.length;
+  if (idmap && sharesMounts(propagation)) throw fault(`invalid propagation mode: ${asked}: ${notBothWays}`);
+  return { propagation, idmap: idmap ? (true as const) : undefined };
 }
 
 /** Which image it is, is found out later. */

@@ -20,6 +20,10 @@ export const propagations: ReadonlySet<string> = new Set([
   'rslave',
 ]);
 
+/** What is mounted below it in the container is mounted below the source. */
+export const sharesMounts = (propagation: string | undefined) => propagation?.endsWith('shared') ?? false;
+export const notBothWays = 'idmap does not go with shared mounts';
+
 export function anonymousVolume(destination: string): Extract<PlannedMount, { kind: 'volume' }> {
   return { kind: 'volume', name: newID(), source: '', destination, mode: '', readOnly: false, anonymous: true };
 }
