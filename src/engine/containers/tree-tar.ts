@@ -1,9 +1,13 @@
-import { closeSync, constants, openSync, readdirSync, readlinkSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, constants, openSync, read, readdirSync, readlinkSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { endOfArchive, type PackEntry, packHeader, packPadding } from '#archive';
-import { EngineError, isErrno } from '#errdefs';
+import { EngineError } from '#errdefs';
 import { type FullStat, resolveFlags, sys } from '#sys';
 import { containerOwner, type IDMapping } from '../remap/index.ts';
+import { TarBlocks } from './tar-blocks.ts';
+
+const readAsync = promisify(read);
 
 const fileTypes = {
   [constants.S_IFREG]: 'file',
@@ -14,91 +18,123 @@ const fileTypes = {
   [constants.S_IFIFO]: 'fifo',
 } as const;
 
-/** How many entries are packed before the event loop gets its turn. */
-const entriesPerTurn = 128;
-const blockBytes = 1 << 20;
+/** Up to here a file is read in one call, where the walk finds it; a larger one is waited for. */
+const smallFileBytes = 64 << 10;
+
+/** For so long a walk may keep the event loop. */
+const turnMs = 4;
+
+/** A block that is full, something to wait for before the next step, or neither. */
+type Step = Buffer | (() => Promise<void>) | undefined;
+
+/** A file by its folder and by a path. */
+interface PlacedFile {
+  readonly folderFd: number;
+  readonly name: string;
+  readonly path: Buffer;
+}
 
 /**
  * A tree below a root as a tar: sorted, hardlinks kept, xattrs and nanosecond times, sockets left out. `rename` puts another name in the first
  * component's place, as `docker cp` wants it. Folders are opened one by one without following symlinks, so a tree that changes meanwhile cannot lead outside.
+ * It comes in large blocks, whatever it is made of: a chunk for each header and file costs more than making them.
  */
 export class TreeTar {
   readonly #rootFd: number;
   readonly #ids: IDMapping | undefined;
-  /** Present when chunks are lent: what large files are read into, again and again. */
-  readonly #block: Buffer | undefined;
+  readonly #blocks: TarBlocks;
   readonly #links = new Map<string, string>();
-  #entries = 0;
 
-  /**
-   * `ids`: how the owners that are seen here are shown in the container, whose the archive's are. `lend`: a chunk holds until the next is asked for. New
-   * memory for each would cost more than reading and sending it: V8 collects its garbage whenever much of it lies outside its heap.
-   */
-  constructor(rootFd: number, { ids, lend }: { ids?: IDMapping | undefined; lend?: boolean | undefined } = {}) {
+  /** `ids`: how the owners that are seen here are shown in the container, whose the archive's are. `lend`: a chunk holds until the next is asked for. */
+  constructor(rootFd: number, { ids, lend = false }: { ids?: IDMapping | undefined; lend?: boolean | undefined } = {}) {
     this.#rootFd = rootFd;
     this.#ids = ids;
-    this.#block = lend ? Buffer.allocUnsafeSlow(blockBytes) : undefined;
+    this.#blocks = new TarBlocks({ lend });
   }
 
-  async *pack(folder: string, name: string, shownName: string): AsyncGenerator<Uint8Array> {
-    const folderFd = sys.openInRoot(
-      this.#rootFd,
-      folder,
-      constants.O_RDONLY | constants.O_DIRECTORY,
-      0,
-      resolveFlags.inRoot,
-    );
-    try {
-      yield* this.#entry(folderFd, name, shownName);
-    } finally {
-      closeSync(folderFd);
-    }
-    yield endOfArchive;
+  pack(folder: string, name: string, shownName: string): AsyncGenerator<Uint8Array> {
+    return inTurns(this.#archive(folder, (folderFd) => this.#entry(folderFd, name, shownName)));
   }
 
   /** Everything in a folder, without the folder itself. */
-  async *packChildren(folder: string): AsyncGenerator<Uint8Array> {
-    const folderFd = sys.openInRoot(
-      this.#rootFd,
-      folder,
-      constants.O_RDONLY | constants.O_DIRECTORY,
-      0,
-      resolveFlags.inRoot,
-    );
+  packChildren(folder: string): AsyncGenerator<Uint8Array> {
+    return inTurns(this.#archive(folder, (folderFd) => this.#children(folderFd, '')));
+  }
+
+  *#archive(folder: string, steps: (folderFd: number) => Iterable<Step>): Generator<Step> {
+    const flags = constants.O_RDONLY | constants.O_DIRECTORY;
+    const folderFd = sys.openInRoot(this.#rootFd, folder, flags, 0, resolveFlags.inRoot);
     try {
-      yield* this.#children(folderFd, '');
+      yield* steps(folderFd);
     } finally {
       closeSync(folderFd);
     }
-    yield endOfArchive;
+    yield* this.#blocks.write(endOfArchive);
+    yield* this.#blocks.flush();
   }
 
-  async *#children(folderFd: number, prefix: string): AsyncGenerator<Uint8Array> {
+  *#children(folderFd: number, prefix: string): Generator<Step> {
     const names = readdirSync(Buffer.from(`/proc/self/fd/${folderFd}`), { encoding: 'buffer' })
       .map((name) => name.toString('latin1'))
       .sort();
     for (const name of names) yield* this.#entry(folderFd, name, `${prefix}${name}`);
   }
 
-  async *#entry(folderFd: number, name: string, shownName: string): AsyncGenerator<Uint8Array> {
-    if (++this.#entries % entriesPerTurn === 0) await new Promise(setImmediate);
+  *#entry(folderFd: number, name: string, shownName: string): Generator<Step> {
     const path = Buffer.from(`/proc/self/fd/${folderFd}/${name}`, 'latin1');
-    const stat = lstatIfThere(path);
+    const stat = sys.lstatIfPresent(path);
     const type = stat && fileTypes[(stat.mode & constants.S_IFMT) as keyof typeof fileTypes];
     if (!stat || !type) return;
     const linked = stat.nlink > 1 && type !== 'directory' ? this.#firstName(stat, shownName) : undefined;
     const base = { ...attributes(path, shownName, stat), ...(this.#ids && containerOwner(this.#ids, stat)) };
-    if (linked !== undefined) yield packHeader({ ...base, type: 'hardlink', linkPath: linked });
-    else if (type === 'file') yield* fileEntry(path, { ...base, type, sizeBytes: stat.size }, this.#block);
-    else if (type === 'symlink') yield packHeader({ ...base, type, linkPath: readlinkSync(path, 'latin1') });
-    else yield packHeader({ ...base, type });
+    if (linked !== undefined) yield* this.#header({ ...base, type: 'hardlink', linkPath: linked });
+    else if (type === 'file') yield* this.#file({ folderFd, name, path }, { ...base, type, sizeBytes: stat.size });
+    else if (type === 'symlink') yield* this.#header({ ...base, type, linkPath: readlinkSync(path, 'latin1') });
+    else yield* this.#header({ ...base, type });
     if (type === 'directory') yield* this.#folder(path, shownName);
+    else yield undefined;
   }
 
-  async *#folder(path: Buffer, shownName: string): AsyncGenerator<Uint8Array> {
+  *#folder(path: Buffer, shownName: string): Generator<Step> {
     const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     try {
       yield* this.#children(fd, `${shownName}/`);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  *#header(entry: PackEntry): Generator<Step> {
+    yield* this.#blocks.write(packHeader(entry));
+  }
+
+  /** Exactly the size announced: a file that grows is cut, one that shrinks meanwhile fails the archive. */
+  *#file(file: PlacedFile, entry: PackEntry & { readonly sizeBytes: number }): Generator<Step> {
+    const { sizeBytes } = entry;
+    yield* this.#header(entry);
+    if (sizeBytes > smallFileBytes) yield* this.#largeFile(file, entry);
+    else if (sizeBytes > 0) {
+      const room = (yield* this.#blocks.room(sizeBytes)).subarray(0, sizeBytes);
+      const bytesRead = sys.readFileInRoot(file.folderFd, Buffer.from(file.name, 'latin1'), room);
+      if (bytesRead < sizeBytes) throw changed(entry);
+      this.#blocks.advance(sizeBytes);
+    }
+    yield* this.#blocks.write(packPadding(sizeBytes));
+  }
+
+  *#largeFile({ path }: PlacedFile, entry: PackEntry & { readonly sizeBytes: number }): Generator<Step> {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      for (let at = 0; at < entry.sizeBytes; ) {
+        const room = (yield* this.#blocks.room(1)).subarray(0, entry.sizeBytes - at);
+        let bytesRead = 0;
+        yield async () => {
+          bytesRead = (await readAsync(fd, room, 0, room.byteLength, at)).bytesRead;
+        };
+        if (bytesRead === 0) throw changed(entry);
+        this.#blocks.advance(bytesRead);
+        at += bytesRead;
+      }
     } finally {
       closeSync(fd);
     }
@@ -112,12 +148,16 @@ export class TreeTar {
   }
 }
 
-function lstatIfThere(path: Buffer): FullStat | undefined {
-  try {
-    return sys.lstat(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
+/** Drives a walk so that the event loop gets its turn. */
+async function* inTurns(steps: Iterable<Step>): AsyncGenerator<Uint8Array> {
+  let since = performance.now();
+  for (const step of steps) {
+    if (step === undefined) {
+      if (performance.now() - since < turnMs) continue;
+      await setImmediate();
+    } else if (typeof step === 'function') await step();
+    else yield step;
+    since = performance.now();
   }
 }
 
@@ -152,32 +192,6 @@ function withoutRoot(attribute: string, value: Buffer): Buffer {
   return revision2;
 }
 
-/** Exactly the size announced: a file that grows is cut, one that shrinks meanwhile fails the archive. */
-async function* fileEntry(
-  path: Buffer,
-  entry: PackEntry & { readonly sizeBytes: number },
-  lent: Buffer | undefined,
-): AsyncGenerator<Uint8Array> {
-  const { sizeBytes } = entry;
-  yield packHeader(entry);
-  if (sizeBytes === 0) return;
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    for (let at = 0; at < sizeBytes; ) {
-      const wanted = Math.min(blockBytes, sizeBytes - at);
-      const block = wanted === blockBytes && lent ? lent : Buffer.allocUnsafe(wanted);
-      const { bytesRead } = await file.read(block, 0, wanted, at);
-      if (bytesRead === 0) {
-        throw new EngineError('data-loss', `archive ${entry.path}: the file changed while it was read`);
-      }
-      at += bytesRead;
-      // A short read is copied: who sends it may still hold a small chunk when it asks for the next.
-      yield block === lent && bytesRead < wanted
-        ? Buffer.from(block.subarray(0, bytesRead))
-        : block.subarray(0, bytesRead);
-    }
-  } finally {
-    await file.close();
-  }
-  yield packPadding(sizeBytes);
+function changed(entry: PackEntry): EngineError {
+  return new EngineError('data-loss', `archive ${entry.path}: the file changed while it was read`);
 }
