@@ -16,6 +16,11 @@ if [ -e /usr/include/isa-l/igzip_lib.h ] && newer native/deflate.c $out/deflate-
   cc -std=gnu11 -O2 -Wall -Wextra -Werror -fPIC -shared -I$headers -o $out/deflate-$arch.node.tmp native/deflate.c -lisal
   mv $out/deflate-$arch.node.tmp $out/deflate-$arch.node
 fi
+# Elsewhere, and where the processor has instructions for it, SHA-256 is OpenSSL's.
+if [ $arch = x64 ] && newer native/sha256.c $out/sha256-$arch.node; then
+  cc -std=gnu11 -O2 -Wall -Wextra -Werror -fPIC -shared -I$headers -o $out/sha256-$arch.node.tmp native/sha256.c
+  mv $out/sha256-$arch.node.tmp $out/sha256-$arch.node
+fi
 for helper in native/helpers/*.c; do
   [ -e "$helper" ] || continue
   name=$(basename "$helper" .c)

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import { EngineError } from '#errdefs';
-import type { ChainID, DiffID, Digest } from './types.ts';
-
-export type DigestAlgorithm = 'sha256' | 'sha512';
+import type { ChainID, DiffID, Digest, DigestAlgorithm } from './types.ts';
 
 const hexLengths: Readonly<Record<string, number>> = { sha256: 64, sha384: 96, sha512: 128 };
 const supported: ReadonlySet<string> = new Set<DigestAlgorithm>(['sha256', 'sha512']);
@@ -50,28 +48,6 @@ export function digestAlgorithm(digest: Digest): DigestAlgorithm {
 
 export function digestHex(digest: Digest): string {
   return digest.slice(digest.indexOf(':') + 1);
-}
-
-/** Hashes bytes as they pass. `digest` may be called once. */
-export interface Digester {
-  readonly sizeBytes: number;
-  update(chunk: Uint8Array): void;
-  digest(): Digest;
-}
-
-export function createDigester(algorithm: DigestAlgorithm = 'sha256'): Digester {
-  const hash = createHash(algorithm);
-  let sizeBytes = 0;
-  return {
-    get sizeBytes() {
-      return sizeBytes;
-    },
-    update(chunk) {
-      sizeBytes += chunk.byteLength;
-      hash.update(chunk);
-    },
-    digest: () => `${algorithm}:${hash.digest('hex')}` as Digest,
-  };
 }
 
 /**

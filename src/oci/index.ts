@@ -1,6 +1,6 @@
 /**
  * OCI image-spec v1.1 and Docker schema 2 documents: digests, descriptors, manifests, indexes, configs, platforms.
- * Bytes <-> values only; no paths, no sockets. Imports errdefs.
+ * Bytes <-> values only; no paths, no sockets. Imports errdefs, sys.
  *
  * The parsers take hostile bytes: bounded, `invalid-argument` on anything that is not the document. The raw bytes stay with the caller.
  */
@@ -9,9 +9,6 @@ export { decodeDescriptor } from './descriptor.ts';
 export {
   chainID,
   chainIDs,
-  createDigester,
-  type DigestAlgorithm,
-  type Digester,
   digestAlgorithm,
   digestHex,
   digestOf,
@@ -19,6 +16,7 @@ export {
   parseDiffID,
   parseDigest,
 } from './digest.ts';
+export { createDigester, type Digester } from './digester.ts';
 export { maxManifestBytes, parseIndex, parseManifest, parseTarget, partsOf, type Target } from './manifest.ts';
 export {
   isConfig,

@@ -1,5 +1,6 @@
 /** `sha256:<64 hex>` or `sha512:<128 hex>`; made only by `parseDigest` and `digestOf`. */
 export type Digest = string & { readonly __brand: 'Digest' };
+export type DigestAlgorithm = 'sha256' | 'sha512';
 /** Digest of a layer's uncompressed tar. */
 export type DiffID = Digest & { readonly __layer: 'diff' };
 /** image-spec v1.1 config.md §layer-chainid. */
