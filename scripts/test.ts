@@ -24,14 +24,19 @@ interface Part {
   readonly repeat?: (files: readonly string[]) => readonly string[];
 }
 
-function testPart(name: string, patterns: readonly string[], options: readonly string[]): Part {
+function testPart(
+  name: string,
+  patterns: readonly string[],
+  options: readonly string[],
+  without: readonly string[] = [],
+): Part {
   const argsFor = (files: readonly string[]) => [
     ...['--disable-warning=ExperimentalWarning', '--test', ...options],
     ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
     ...[`--test-reporter=${join(root, 'scripts/failed-files.ts')}`, `--test-reporter-destination=${failedFiles}`],
     ...files,
   ];
-  const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort();
+  const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: root, exclude: without })).sort();
   return { name, command: process.execPath, args: argsFor(files), repeat: argsFor };
 }
 
@@ -54,9 +59,15 @@ const quick: readonly Part[] = [
 ];
 const limits = ['--test-timeout=300000', '--test-force-exit'];
 const slow: readonly Part[] = [
-  // They meet the kernel and each other's processes.
-  testPart('integration', ['test/integration/**/*.test.ts'], ['--test-concurrency=1', ...limits]),
-  // Each file has a daemon of its own, and waits for it most of the time.
+  // They kill, fill disks, measure memory or look at all that runs.
+  testPart('integration, alone', ['test/integration/**/*.alone.test.ts'], ['--test-concurrency=1', ...limits]),
+  // Each file has a root or a daemon of its own, and waits for the kernel or the daemon most of the time.
+  testPart(
+    'integration',
+    ['test/integration/**/*.test.ts'],
+    ['--test-concurrency=2', ...limits],
+    ['test/integration/**/*.alone.test.ts'],
+  ),
   testPart('compat', ['test/compat/**/*.test.ts'], ['--test-concurrency=2', ...limits]),
 ];
 
