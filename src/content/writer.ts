@@ -1,11 +1,9 @@
-import type { Hash } from 'node:crypto';
-import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import { EngineError } from '#errdefs';
 import { type MakeRoom, removeIfPresent, withRoom } from '#files';
-import { type Digest, type DigestAlgorithm, digestAlgorithm } from '#oci';
-import { digestOfHash, hashFile } from './hashing.ts';
+import { createDigester, type Digest, type DigestAlgorithm, type Digester, digestAlgorithm } from '#oci';
+import { hashFile } from './hashing.ts';
 import type { BlobInfo, Writer, WriterOptions } from './types.ts';
 
 export type Expected = NonNullable<WriterOptions['expected']>;
@@ -27,14 +25,13 @@ export class IngestWriter implements Writer {
   readonly #file: FileHandle;
   readonly #options: IngestWriterOptions;
   readonly #algorithm: DigestAlgorithm;
-  #hash: Hash;
-  #offset: number;
+  /** Of what is written. */
+  #digester: Digester;
   #closed = false;
 
-  private constructor(file: FileHandle, hash: Hash, offset: number, options: IngestWriterOptions) {
+  private constructor(file: FileHandle, digester: Digester, options: IngestWriterOptions) {
     this.#file = file;
-    this.#hash = hash;
-    this.#offset = offset;
+    this.#digester = digester;
     this.#options = options;
     this.#algorithm = algorithmFor(options.expected.digest);
   }
@@ -47,8 +44,7 @@ export class IngestWriter implements Writer {
       const wanted = options.expected.sizeBytes ?? size;
       const kept = size > wanted ? 0 : size;
       if (kept !== size) await file.truncate(0);
-      const hash = await hashFile(file, algorithmFor(options.expected.digest), kept);
-      return new IngestWriter(file, hash, kept, options);
+      return new IngestWriter(file, await hashFile(file, algorithmFor(options.expected.digest), kept), options);
     } catch (error) {
       await file.close();
       throw error;
@@ -56,20 +52,19 @@ export class IngestWriter implements Writer {
   }
 
   get offset(): number {
-    return this.#offset;
+    return this.#digester.sizeBytes;
   }
 
   async write(chunk: Uint8Array): Promise<void> {
     this.#check('write');
     const limit = this.#options.expected.sizeBytes;
-    if (limit !== undefined && this.#offset + chunk.byteLength > limit) {
+    if (limit !== undefined && this.offset + chunk.byteLength > limit) {
       await this.abort();
       throw new EngineError('data-loss', `write blob ${this.#subject()}: more than its ${limit} bytes`);
     }
     for (let written = 0; written < chunk.byteLength; ) {
       const { bytesWritten } = await withRoom(this.#options.makeRoom, () => this.#file.write(chunk, written));
-      this.#hash.update(chunk.subarray(written, written + bytesWritten));
-      this.#offset += bytesWritten;
+      this.#digester.update(chunk.subarray(written, written + bytesWritten));
       written += bytesWritten;
     }
   }
@@ -77,20 +72,19 @@ export class IngestWriter implements Writer {
   async truncate(): Promise<void> {
     this.#check('truncate');
     await this.#file.truncate(0);
-    this.#hash = createHash(this.#algorithm);
-    this.#offset = 0;
+    this.#digester = createDigester(this.#algorithm);
   }
 
   async commit(expected: Expected = {}): Promise<BlobInfo> {
     this.#check('commit');
     const wanted = { ...this.#options.expected, ...expected };
     const digest = await this.#digest(wanted.digest);
-    const fault = faultOf({ digest, sizeBytes: this.#offset }, wanted);
+    const fault = faultOf({ digest, sizeBytes: this.offset }, wanted);
     if (fault) {
       await this.abort();
       throw new EngineError('data-loss', `commit blob ${wanted.digest ?? digest}: ${fault}`);
     }
-    const blob = { digest, sizeBytes: this.#offset };
+    const blob = { digest, sizeBytes: this.offset };
     this.#closed = true;
     try {
       await this.#file.sync();
@@ -127,8 +121,8 @@ export class IngestWriter implements Writer {
   /** The digest in the algorithm wanted; a late wish for another one costs a second read. */
   async #digest(wanted: Digest | undefined): Promise<Digest> {
     const algorithm = algorithmFor(wanted ?? this.#options.expected.digest);
-    if (algorithm === this.#algorithm) return digestOfHash(algorithm, this.#hash.copy());
-    return digestOfHash(algorithm, await hashFile(this.#file, algorithm, this.#offset));
+    if (algorithm === this.#algorithm) return this.#digester.copy().digest();
+    return (await hashFile(this.#file, algorithm, this.offset)).digest();
   }
 
   #check(operation: string): void {

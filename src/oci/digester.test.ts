@@ -41,6 +41,17 @@ test('every length up to some blocks, and memory that threads share', () => {
   }
 });
 
+for (const algorithm of ['sha256', 'sha512'] as const)
+  test(`${algorithm}: a copy and what it was copied from go on by themselves`, () => {
+    const digester = createDigester(algorithm);
+    digester.update(Buffer.from('one'));
+    const copy = digester.copy();
+    digester.update(Buffer.from('two'));
+    assert.equal(copy.sizeBytes, 3);
+    assert.equal(copy.digest(), hexOf(algorithm, [Buffer.from('one')]));
+    assert.equal(digester.digest(), hexOf(algorithm, [Buffer.from('onetwo')]));
+  });
+
 test('a digest is asked for once', () => {
   const digester = createDigester();
   digester.digest();

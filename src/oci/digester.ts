@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { type FastSha256, fastSha256 } from './fast-sha256.ts';
 import type { Digest, DigestAlgorithm } from './types.ts';
 
@@ -7,16 +7,17 @@ export interface Digester {
   readonly sizeBytes: number;
   update(chunk: Uint8Array): void;
   digest(): Digest;
+  /** Another of the same bytes so far. */
+  copy(): Digester;
 }
 
 export function createDigester(algorithm: DigestAlgorithm = 'sha256'): Digester {
   const fast = algorithm === 'sha256' ? fastSha256() : undefined;
-  return fast ? new FastDigester(fast) : nodesDigester(algorithm);
+  return fast ? FastDigester.begin(fast) : nodesDigester(algorithm, createHash(algorithm), 0);
 }
 
-function nodesDigester(algorithm: DigestAlgorithm): Digester {
-  const hash = createHash(algorithm);
-  let sizeBytes = 0;
+function nodesDigester(algorithm: DigestAlgorithm, hash: Hash, takenBytes: number): Digester {
+  let sizeBytes = takenBytes;
   return {
     get sizeBytes() {
       return sizeBytes;
@@ -26,18 +27,25 @@ function nodesDigester(algorithm: DigestAlgorithm): Digester {
       hash.update(chunk);
     },
     digest: () => `${algorithm}:${hash.digest('hex')}` as Digest,
+    copy: () => nodesDigester(algorithm, hash.copy(), sizeBytes),
   };
 }
 
 class FastDigester implements Digester {
   readonly #addon: FastSha256;
   #state: Uint8Array | undefined;
-  #sizeBytes = 0;
+  #sizeBytes: number;
 
-  constructor(addon: FastSha256) {
+  private constructor(addon: FastSha256, state: Uint8Array, sizeBytes: number) {
     this.#addon = addon;
-    this.#state = new Uint8Array(addon.stateBytes);
-    addon.begin(this.#state);
+    this.#state = state;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  static begin(addon: FastSha256): FastDigester {
+    const state = new Uint8Array(addon.stateBytes);
+    addon.begin(state);
+    return new FastDigester(addon, state, 0);
   }
 
   get sizeBytes(): number {
@@ -54,6 +62,10 @@ class FastDigester implements Digester {
     this.#addon.finish(this.#open(), digest);
     this.#state = undefined;
     return `sha256:${digest.toString('hex')}` as Digest;
+  }
+
+  copy(): Digester {
+    return new FastDigester(this.#addon, this.#open().slice(), this.#sizeBytes);
   }
 
   #open(): Uint8Array {

@@ -2,7 +2,7 @@ import { type FileHandle, open, rename } from 'node:fs/promises';
 import { hashFile } from '#content';
 import { EngineError, isErrno } from '#errdefs';
 import { removeIfPresent } from '#files';
-import { type Digest, type DigestAlgorithm, digestAlgorithm, parseDigest } from '#oci';
+import { type Digest, type DigestAlgorithm, digestAlgorithm } from '#oci';
 import { type ByteSource, giveBack } from '#streams';
 import type { Upload } from './blob-store.ts';
 import type { HashThreads } from './hash-threads.ts';
@@ -122,11 +122,8 @@ export class FileUpload implements Upload {
   }
 
   async digest(algorithm: DigestAlgorithm): Promise<Digest> {
-    const hex =
-      algorithm === this.#algorithm
-        ? await this.#hash.digest(this.#sizeBytes)
-        : (await hashFile(this.#file, algorithm, this.#sizeBytes)).digest('hex');
-    return parseDigest(`${algorithm}:${hex}`);
+    if (algorithm === this.#algorithm) return await this.#hash.digest(this.#sizeBytes);
+    return (await hashFile(this.#file, algorithm, this.#sizeBytes)).digest();
   }
 
   async commit(digest: Digest): Promise<void> {

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { workerEntry } from '#concurrency';
 import { EngineError } from '#errdefs';
-import type { DigestAlgorithm } from '#oci';
+import type { Digest, DigestAlgorithm } from '#oci';
 
 export type HashOrder = { readonly id: number } & (
   | { readonly begin: DigestAlgorithm; readonly path: string }
@@ -10,14 +10,14 @@ export type HashOrder = { readonly id: number } & (
   | { readonly end: true }
 );
 /** To who asked; a failure also to who has not yet. */
-export type HashAnswer = { readonly id: number } & ({ readonly hex: string } | { readonly failure: string });
+export type HashAnswer = { readonly id: number } & ({ readonly digest: Digest } | { readonly failure: string });
 
 /** A file that a thread hashes behind its writer. */
 export interface HashedFile {
   /** So many bytes are written, and will not change. */
   reach(writtenBytes: number): void;
-  /** Of so many bytes, which are all that is written, in hex. */
-  digest(writtenBytes: number): Promise<string>;
+  /** Of so many bytes, which are all that is written. */
+  digest(writtenBytes: number): Promise<Digest>;
   end(): void;
 }
 
@@ -45,7 +45,7 @@ export class HashThreads {
 
 interface Followed {
   failure?: string;
-  answer?: PromiseWithResolvers<string>;
+  answer?: PromiseWithResolvers<Digest>;
 }
 
 class HashThread {
@@ -97,8 +97,8 @@ class HashThread {
   #settle(answer: HashAnswer): void {
     const file = this.#files.get(answer.id);
     if (!file) return;
-    if ('hex' in answer) {
-      file.answer?.resolve(answer.hex);
+    if ('digest' in answer) {
+      file.answer?.resolve(answer.digest);
       return;
     }
     file.failure = answer.failure;

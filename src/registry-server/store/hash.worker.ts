@@ -1,8 +1,8 @@
 /** A thread that hashes files behind who writes them, a piece of each in turn. The bytes come from the page cache. */
-import { createHash, type Hash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '#errdefs';
+import { createDigester, type Digester } from '#oci';
 import type { HashAnswer, HashOrder } from './hash-threads.ts';
 
 const pieceBytes = 256 << 10;
@@ -11,7 +11,7 @@ const turnBytes = 4 << 20;
 
 interface Job {
   readonly fd: number;
-  readonly hash: Hash;
+  readonly digester: Digester;
   hashedBytes: number;
   /** How far the file has been written. */
   writtenBytes: number;
@@ -33,7 +33,7 @@ parentPort!.on('message', (order: HashOrder) => {
 
 function obey(order: HashOrder): void {
   if ('begin' in order) {
-    const job = { fd: openSync(order.path, 'r'), hash: createHash(order.begin) };
+    const job = { fd: openSync(order.path, 'r'), digester: createDigester(order.begin) };
     jobs.set(order.id, { ...job, hashedBytes: 0, writtenBytes: 0, isAsked: false });
     return;
   }
@@ -68,7 +68,7 @@ function hashTurn(job: Job): boolean {
   while (job.hashedBytes < end) {
     const readBytes = readSync(job.fd, piece, 0, Math.min(pieceBytes, end - job.hashedBytes), job.hashedBytes);
     if (readBytes === 0) throw new Error(`the file ends at byte ${job.hashedBytes} of ${job.writtenBytes}`);
-    job.hash.update(piece.subarray(0, readBytes));
+    job.digester.update(piece.subarray(0, readBytes));
     job.hashedBytes += readBytes;
   }
   return job.hashedBytes < job.writtenBytes;
@@ -76,7 +76,7 @@ function hashTurn(job: Job): boolean {
 
 function tell(id: number, job: Job): void {
   job.isAsked = false;
-  parentPort!.postMessage({ id, hex: job.hash.copy().digest('hex') } satisfies HashAnswer);
+  parentPort!.postMessage({ id, digest: job.digester.copy().digest() } satisfies HashAnswer);
 }
 
 function fail(id: number, error: unknown): void {

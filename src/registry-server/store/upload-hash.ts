@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { hashFile } from '#content';
-import type { DigestAlgorithm } from '#oci';
+import type { Digest, DigestAlgorithm } from '#oci';
 import type { HashedFile, HashThreads } from './hash-threads.ts';
 
 /** A smaller blob is read and hashed sooner than a thread is told of it. */
@@ -35,10 +35,10 @@ export class UploadHash implements Disposable {
     this.#toldBytes = writtenBytes;
   }
 
-  /** The digest of so many bytes, which are all that is in the file, in hex. */
-  async digest(writtenBytes: number): Promise<string> {
+  /** The digest of so many bytes, which are all that is in the file. */
+  async digest(writtenBytes: number): Promise<Digest> {
     if (this.#followed) return await this.#followed.digest(writtenBytes);
-    return (await hashFile(this.#growing.file, this.#algorithm, writtenBytes)).digest('hex');
+    return (await hashFile(this.#growing.file, this.#algorithm, writtenBytes)).digest();
   }
 
   [Symbol.dispose](): void {
