@@ -61,7 +61,6 @@ const refused: readonly (readonly [string, ContainerCreateConfig])[] = [
     [
       ['KernelMemoryTCP', { KernelMemoryTCP: 60 }],
       ['UsernsMode', { UsernsMode: 'bogus' }],
-      ['Mounts[0].Type', { Mounts: [{ Type: 'cluster', Target: '/x' }] }],
     ] as readonly (readonly [string, HostConfig])[]
   ).map(([name, host]) => [`HostConfig.${name}`, { HostConfig: host }] as const),
   [

@@ -44,7 +44,6 @@ const hostRules: Rules<HostConfig> = {
 
 /** `Consistency` is a hint for file sharing with a desktop machine; dockerd on Linux has nothing to do for it either. */
 const mountRules: Rules<MountOptions> = {
-  Type: (value) => !['cluster', 'npipe'].includes(String(value)),
   ClusterOptions: unset,
 };
 

@@ -21,6 +21,7 @@ import { sysctlFault } from './namespaces.ts';
 import { OtherRuntimes } from './other-runtimes.ts';
 import { isInCgroup } from './pidfd.ts';
 import { probe } from './probe.ts';
+import { procMountFault } from './proc-mounts.ts';
 import { ownProcessList, QuickMoves } from './quick-moves.ts';
 import { readRlimitHost, rlimitFault } from './rlimits.ts';
 import { type ContainerFacts, RunRoot } from './run-root.ts';
@@ -108,7 +109,8 @@ class OciRuntime implements Runtime {
     const fault =
       sysctlFault(spec) ??
       rlimitFault(spec.process.rlimits ?? [], this.#rlimits) ??
-      cpuSharesFault(spec.resources, this.#cgroups.version);
+      cpuSharesFault(spec.resources, this.#cgroups.version) ??
+      procMountFault(spec);
     if (fault !== undefined) throw startFailure('create', fault, '');
     const info = await this.#others.get(spec.runtime);
     const facts: ContainerFacts = {
@@ -242,11 +244,11 @@ class OciRuntime implements Runtime {
     const { cgroup } = this.#running(id);
     const bound = cpuSharesBound(resources, this.#cgroups.version);
     if (bound) throw new EngineError('internal', `runc did not terminate successfully: exit status 1: ${bound}`);
-    // crun writes these as numbers, which the kernel refuses.
+    // crun would write these as numbers, which the kernel refuses.
     const { pidsLimit = 1, cpuQuota = 0 } = resources;
     if (pidsLimit <= 0) cgroup.liftPidsLimit();
     if (cpuQuota < 0) cgroup.liftCpuQuota();
-    const oci = ociResources({ ...resources, cpuQuota: Math.max(cpuQuota, 0) }, this.#facts);
+    const oci = ociResources(resources, this.#facts);
     if (Object.keys(oci).length === 0) return;
     const path = join(this.#root.bundle(id), 'update.json');
     writeFileSync(path, JSON.stringify(oci), { mode: 0o600 });

@@ -86,7 +86,7 @@ function cpuOf(limits: ResourceLimits): NonNullable<OciResources['cpu']> {
   const period = limits.nanoCpus ? cpuPeriodMicros : limits.cpuPeriod;
   return {
     ...(limits.cpuShares && { shares: limits.cpuShares }),
-    ...(quota && { quota }),
+    ...(quota !== undefined && quota > 0 && { quota }),
     ...(period && { period }),
     ...(limits.cpuRealtimeRuntime && { realtimeRuntime: limits.cpuRealtimeRuntime }),
     ...(limits.cpuRealtimePeriod && { realtimePeriod: limits.cpuRealtimePeriod }),

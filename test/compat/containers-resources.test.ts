@@ -91,6 +91,15 @@ test('volumes, mounts, networks and ports', async (t) => {
     assert.ok(
       keys.indexOf('MacAddress') > keys.indexOf('Entrypoint') && keys.indexOf('MacAddress') < keys.indexOf('OnBuild'),
     );
+    // It is told of the default bridge in the old place too, and no longer once a run has ended.
+    const places = '{{.NetworkSettings.MacAddress}} {{range .NetworkSettings.Networks}}{{.MacAddress}}{{end}}';
+    const addresses = () => docker.ok('inspect', '-f', places, 'fixed');
+    assert.equal(await addresses(), `${hardware} ${hardware}\n`);
+    await docker.ok('start', '-a', 'fixed');
+    assert.equal(await addresses(), ' \n');
+    await docker.ok('rm', 'fixed');
+    await docker.ok('create', '--name', 'fixed', '--network', 'host', '--mac-address', hardware, 'base', 'true');
+    assert.equal(await docker.ok('inspect', '-f', '{{.Config.MacAddress}}', 'fixed'), '\n');
     await docker.ok('rm', 'fixed');
     assert.equal(
       await message(['--network', 'nosuch']),

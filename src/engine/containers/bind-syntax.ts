@@ -1,14 +1,13 @@
 import { posix } from 'node:path';
 import { EngineError } from '#errdefs';
+import { checkVolumeName } from '#volume';
 import {
   anonymousVolume,
-  badVolumeName,
   cleanDestination,
   notBothWays,
   type ParsedMount,
   propagations,
   sharesMounts,
-  volumeNamePattern,
 } from './planned-mount.ts';
 
 /** dockerd gives these no status of their own: 500. */
@@ -27,6 +26,8 @@ export function parseBind(spec: string, readOnlyNonRecursive: boolean): ParsedMo
   if (posix.normalize(destination) === '/') throw fault("invalid specification: destination can't be '/'");
   if (source === '') return { copyUp: true, mount: { ...anonymousVolume(cleanDestination(destination)), mode: 'z' } };
   const modes = parseModes(mode, spec);
+  if (isBind && modes.noCopy) throw fault('field VolumeOptions must not be specified');
+  if (!isBind && modes.propagation !== '') throw fault('field BindOptions must not be specified');
   if (isBind) {
     return {
       copyUp: false,
@@ -43,9 +44,7 @@ export function parseBind(spec: string, readOnlyNonRecursive: boolean): ParsedMo
       },
     };
   }
-  if (!volumeNamePattern.test(source)) {
-    throw badVolumeName(source);
-  }
+  checkVolumeName(source);
   return {
     copyUp: !modes.noCopy,
     mount: {
@@ -73,11 +72,16 @@ const isMode = (text: string) =>
   text !== '' &&
   text.split(',').every((word) => propagations.has(word) || modeKinds.some(([, words]) => words.includes(word)));
 
-const modeKinds: readonly (readonly [kind: 'access' | 'label' | 'copy' | 'idmap', words: readonly string[]])[] = [
+const modeKinds: readonly (readonly [
+  kind: 'access' | 'label' | 'copy' | 'consistency' | 'idmap',
+  words: readonly string[],
+])[] = [
   ['idmap', ['idmap']],
   ['access', ['ro', 'rw']],
   ['label', ['z', 'Z']],
   ['copy', ['nocopy']],
+  // What Docker Desktop's shared folders go by; elsewhere all are the same.
+  ['consistency', ['consistent', 'cached', 'delegated']],
 ];
 
 /** `ro,rslave`: at most one word of a kind. */
@@ -91,10 +95,13 @@ function parseModes(
     if (kind === undefined || chosen.has(kind)) throw invalid(`invalid mode: ${mode}`);
     chosen.set(kind, word);
   }
-  const noCopy = chosen.has('copy');
-  if (noCopy && spec.startsWith('/')) throw invalid(`invalid mode: ${mode}`);
   const idmap = chosen.has('idmap');
   if (idmap && !spec.startsWith('/')) throw invalid(`invalid mode: ${mode}`);
   if (idmap && sharesMounts(chosen.get('propagation'))) throw invalid(`invalid mode: ${mode}: ${notBothWays}`);
-  return { readOnly: chosen.get('access') === 'ro', noCopy, propagation: chosen.get('propagation') ?? '', idmap };
+  return {
+    readOnly: chosen.get('access') === 'ro',
+    noCopy: chosen.has('copy'),
+    propagation: chosen.get('propagation') ?? '',
+    idmap,
+  };
 }

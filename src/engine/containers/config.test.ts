@@ -20,6 +20,16 @@ test('the container’s words over the image’s', () => {
   assert.deepEqual([merged.Hostname, merged.WorkingDir, merged.User], ['a'.repeat(12), '/w', 'u']);
 });
 
+test('the working directory is written the shortest way', () => {
+  for (const [given, kept] of [
+    ['/x/../y/', '/y'],
+    ['//', '/'],
+    ['', '/w'],
+  ] as const) {
+    assert.equal(mergeConfig(id, { WorkingDir: given }, image).WorkingDir, kept);
+  }
+});
+
 test('an entrypoint of one’s own takes the image’s command away', () => {
   const own = mergeConfig(id, { Entrypoint: ['sh'] }, image);
   assert.deepEqual([own.Entrypoint, own.Cmd], [['sh'], null]);

@@ -5,6 +5,7 @@ import type { RunConfig } from '#oci';
 import { defaultMaskedPaths, defaultReadonlyPaths } from '#runtime';
 import { checkCpuset } from './cpu-list.ts';
 import { mergeHealthcheck } from './health-policy.ts';
+import { cleanDestination } from './planned-mount.ts';
 import { checkRestartPolicy, hasRestartPolicy } from './restart-policy.ts';
 import { parseSignal } from './signal.ts';
 
@@ -16,6 +17,7 @@ export function mergeConfig(id: string, body: ContainerCreateConfig, image: RunC
   const overridesEntrypoint = body.Entrypoint !== undefined && body.Entrypoint !== null && body.Entrypoint.length > 0;
   const clearsEntrypoint = body.Entrypoint?.length === 1 && body.Entrypoint[0] === '';
   if (body.StopSignal) parseSignal(body.StopSignal);
+  const workingDir = body.WorkingDir || image?.WorkingDir || '';
   const imageCmd = overridesEntrypoint ? null : (image?.Cmd ?? null);
   return {
     Hostname: body.Hostname || defaultHostname(id, body.HostConfig?.NetworkMode),
@@ -33,7 +35,7 @@ export function mergeConfig(id: string, body: ContainerCreateConfig, image: RunC
     ...optional('Healthcheck', mergeHealthcheck(body.Healthcheck, image?.Healthcheck)),
     Image: body.Image ?? '',
     Volumes: mergeSets(body.Volumes, image?.Volumes) ?? null,
-    WorkingDir: body.WorkingDir || image?.WorkingDir || '',
+    WorkingDir: workingDir.startsWith('/') ? cleanDestination(workingDir) : workingDir,
     Entrypoint: clearsEntrypoint ? null : (nonEmpty(body.Entrypoint) ?? image?.Entrypoint ?? null),
     OnBuild: nonEmpty(body.OnBuild) ?? null,
     Labels: { ...image?.Labels, ...body.Labels },
@@ -131,12 +133,19 @@ export function completeHostConfig(given: HostConfig, runtimeName: string, cgrou
     CpusetMems: given.CpusetMems ?? '',
     Devices: given.Devices ?? null,
     DeviceCgroupRules: given.DeviceCgroupRules ?? null,
-    DeviceRequests: given.DeviceRequests ?? null,
+    DeviceRequests:
+      given.DeviceRequests?.map(({ Driver = '', Count = 0, DeviceIDs, Capabilities, Options }) => ({
+        Driver,
+        Count,
+        DeviceIDs: DeviceIDs ?? null,
+        Capabilities: Capabilities ?? null,
+        Options: Options ?? null,
+      })) ?? null,
     MemoryReservation: given.MemoryReservation ?? 0,
     MemorySwap: memory > 0 && swap === 0 ? memory * 2 : swap,
     MemorySwappiness: given.MemorySwappiness === -1 ? null : (given.MemorySwappiness ?? null),
     OomKillDisable: given.OomKillDisable ?? false,
-    PidsLimit: given.PidsLimit || null,
+    PidsLimit: (given.PidsLimit ?? 0) > 0 ? given.PidsLimit! : null,
     Ulimits: given.Ulimits ?? [],
     CpuCount: 0,
     CpuPercent: given.CpuPercent ?? 0,

@@ -22,4 +22,7 @@ test('CPUs and nodes that are not there are refused', () => {
   assert.throws(() => checkCpuset({ CpusetMems: 'x' }), {
     message: 'Invalid value x for cpuset mems: invalid format: x',
   });
+  assert.throws(() => checkCpuset({ CpusetCpus: '0-99999' }), {
+    message: 'Invalid value 0-99999 for cpuset cpus: value of out range, maximum is 8192',
+  });
 });

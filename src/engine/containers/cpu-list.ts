@@ -24,7 +24,9 @@ function checkList(wanted: string, field: string, subject: string, onlinePath: s
   if (wanted === '') return;
   const numbers = parseCpuList(wanted);
   if (!numbers) {
-    throw new EngineError('invalid-argument', `Invalid value ${wanted} for ${field}: invalid format: ${wanted}`);
+    const isTooLarge = wanted.split(/[,-]/).some((text) => /^\d+$/.test(text) && Number(text) > maxIndex);
+    const fault = isTooLarge ? `value of out range, maximum is ${maxIndex}` : `invalid format: ${wanted}`;
+    throw new EngineError('invalid-argument', `Invalid value ${wanted} for ${field}: ${fault}`);
   }
   const online = readFileSync(onlinePath).toString().trim();
   const available = new Set(parseCpuList(online));

@@ -1,4 +1,4 @@
-import type { ContainerInspect, ContainerState, EndpointSettings, NetworkSettings } from '#api-types';
+import type { ContainerInspect, ContainerState, EndpointSettings, HostConfig, NetworkSettings } from '#api-types';
 import type { EngineContext } from '../context.ts';
 import type { Container } from './container.ts';
 import { shownHealth } from './health.ts';
@@ -51,7 +51,7 @@ function describe(
     Platform: 'linux',
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: '',
+    AppArmorProfile: appArmorProfile(body.hostConfig),
     ExecIDs: container.execIDs.length > 0 ? container.execIDs : null,
     HostConfig: { ...body.hostConfig, Links: shownLinks(ctx, container) },
     GraphDriver: { Data: graph, Name: body.driver },
@@ -62,8 +62,14 @@ function describe(
   };
 }
 
+/** As asked for: where the kernel has no AppArmor, too. */
+function appArmorProfile({ SecurityOpt }: HostConfig): string {
+  return SecurityOpt?.findLast((option) => option.startsWith('apparmor='))?.slice('apparmor='.length) ?? '';
+}
+
 /** Clients read a MAC address that was asked for here, wherever they wrote it. */
 function withMacAddress({ body }: Container): ContainerInspect['Config'] {
+  if (body.hostConfig.NetworkMode === 'host' || body.hostConfig.NetworkMode === 'none') return body.config;
   const address = body.networks[body.hostConfig.NetworkMode ?? '']?.config.MacAddress;
   if (!address) return body.config;
   const { OnBuild, Labels, ...rest } = body.config;
@@ -96,6 +102,7 @@ function containerState(container: Container): ContainerState {
 
 function networkSettings(ctx: EngineContext, container: Container): NetworkSettings {
   // Docker's first days live on: the default bridge's endpoint stands beside the list.
+  const { bridge } = endpointSettings(container);
   const endpoint = container.body.networks['bridge']?.endpoint;
   return {
     Bridge: '',
@@ -114,7 +121,7 @@ function networkSettings(ctx: EngineContext, container: Container): NetworkSetti
     IPAddress: endpoint?.ipAddress ?? '',
     IPPrefixLen: endpoint?.prefixLength ?? 0,
     IPv6Gateway: endpoint?.ipv6?.gateway ?? '',
-    MacAddress: endpoint?.macAddress ?? '',
+    MacAddress: bridge?.MacAddress ?? '',
     Networks: endpointSettings(container),
   };
 }
@@ -122,6 +129,7 @@ function networkSettings(ctx: EngineContext, container: Container): NetworkSetti
 /** A container's places on its networks by name; empty addresses while it does not run. */
 export function endpointSettings(container: Container): Record<string, EndpointSettings> {
   const names = Object.keys(container.body.networks).sort();
+  const wasStarted = !container.body.state.startedAt.startsWith('0001');
   return Object.fromEntries(
     names.map((name) => {
       const { config, networkID, endpoint, dnsNames } = container.body.networks[name]!;
@@ -131,7 +139,7 @@ export function endpointSettings(container: Container): Record<string, EndpointS
           IPAMConfig: config.IPAMConfig ?? null,
           Links: config.Links ?? null,
           Aliases: config.Aliases ?? null,
-          MacAddress: endpoint?.macAddress ?? config.MacAddress ?? '',
+          MacAddress: endpoint?.macAddress ?? (wasStarted ? '' : (config.MacAddress ?? '')),
           DriverOpts: config.DriverOpts ?? null,
           GwPriority: config.GwPriority ?? 0,
           NetworkID: networkID,

@@ -34,6 +34,18 @@ test('values dockerd finds fault with at the start', () => {
   fault({ compress: 'zz' }, 'strconv.ParseBool: parsing "zz": invalid syntax');
 });
 
+test('the same of local, whose words are others, and which takes no limits', () => {
+  const fault = (config: Readonly<Record<string, string>>, message: string) =>
+    assert.throws(() => limits('local', config), { message });
+  fault({ 'max-size': '-1' }, "invalid value for max-size: -1: invalid size: '-1'");
+  fault({ 'max-file': 'x', compress: 'y' }, 'invalid value for max-file: x: strconv.Atoi: parsing "x": invalid syntax');
+  fault({ compress: 'zz' }, 'error reading compress log option: strconv.ParseBool: parsing "zz": invalid syntax');
+  fault({ 'max-file': '1' }, 'compression cannot be enabled when max file count is 1');
+  fault({ 'max-file': '-3' }, 'max file count cannot be less than 0');
+  const unlimited = { path, maxBytes: Number.POSITIVE_INFINITY, maxFiles: 1 };
+  assert.deepEqual(limits('local', { 'max-size': '0', 'max-file': '0', compress: 'false' }), unlimited);
+});
+
 test('the daemon’s options hold where a container names its driver or none', () => {
   const daemon = { driver: 'local', options: { 'max-size': '1m', 'max-file': '2' } };
   assert.deepEqual(completeLogConfig(undefined, daemon), {

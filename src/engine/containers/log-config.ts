@@ -111,22 +111,30 @@ export function logLimits(config: LogConfig | undefined, path: string): LogLimit
   const options = config?.Config ?? {};
   const defaults = driver === 'json-file' ? jsonFileDefaults : localDefaults;
   const prefix = driver === 'json-file' || driver === 'local' ? '' : 'cache-';
+  const about = (name: string, value: string) => (driver === 'local' ? `invalid value for ${name}: ${value}: ` : '');
   const size = options[`${prefix}max-size`];
   const maxBytes = size === undefined ? defaults.maxBytes : sizeBytes(size, 1000);
-  if (maxBytes === undefined) return fail(`invalid size: '${size}'`);
-  if (maxBytes <= 0) fail('max-size must be a positive number');
+  if (maxBytes === undefined) return fail(`${about('max-size', size!)}invalid size: '${size}'`);
+  if (maxBytes === 0 && driver !== 'local') fail('max-size must be a positive number');
   const files = options[`${prefix}max-file`];
   if (files !== undefined && !/^[+-]?\d+$/.test(files)) {
-    fail(`strconv.Atoi: parsing ${JSON.stringify(files)}: invalid syntax`);
+    fail(`${about('max-file', files)}strconv.Atoi: parsing ${JSON.stringify(files)}: invalid syntax`);
   }
   // dockerd's own: who limits the size of a json-file log and says no more gets one file.
   const maxFiles = Number(files ?? (size !== undefined && driver === 'json-file' ? 1 : defaults.maxFiles));
-  if (maxFiles < 1) fail('max-file cannot be less than 1');
   const compress = options[`${prefix}compress`];
   if (compress !== undefined && !isBoolean(compress)) {
-    fail(`strconv.ParseBool: parsing ${JSON.stringify(compress)}: invalid syntax`);
+    const where = driver === 'local' ? 'error reading compress log option: ' : '';
+    fail(`${where}strconv.ParseBool: parsing ${JSON.stringify(compress)}: invalid syntax`);
   }
-  return { path, maxBytes, maxFiles };
+  if (driver === 'local' && maxFiles < 0) fail('max file count cannot be less than 0');
+  // dockerd compresses those of `local` unless told otherwise.
+  if (driver === 'local' && maxFiles <= 1 && (compress === undefined || isTrue(compress))) {
+    fail('compression cannot be enabled when max file count is 1');
+  }
+  if (driver !== 'local' && maxFiles < 1) fail('max-file cannot be less than 1');
+  // To `local` none of either means no limit, and one file.
+  return { path, maxBytes: maxBytes || Number.POSITIVE_INFINITY, maxFiles: Math.max(maxFiles, 1) };
 }
 
 const isBoolean = (text: string) => /^(1|t|true|0|f|false)$/i.test(text);

@@ -2,18 +2,16 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { posix } from 'node:path';
 import type { MountOptions } from '#api-types';
 import { EngineError } from '#errdefs';
+import { checkVolumeName } from '#volume';
 import {
   anonymousVolume,
-  badVolumeName,
   cleanDestination,
   notBothWays,
   type ParsedMount,
   propagations,
   sharesMounts,
-  volumeNamePattern,
 } from './planned-mount.ts';
 import type { PlannedMount } from './record.ts';
-import { tmpfsOptions } from './tmpfs-options.ts';
 
 const invalid = (message: string) => new EngineError('invalid-argument', message);
 
@@ -51,10 +49,8 @@ export function parseMountOptions(options: MountOptions, readOnlyNonRecursive: b
       const part = subpath === '' ? {} : { subpath };
       const copyUp = !options.VolumeOptions?.NoCopy && subpath === '';
       if (source === '' && readOnly) throw fault('must not set ReadOnly mode when using anonymous volumes');
-      if (source === '') return { copyUp, mount: anonymousVolume(destination) };
-      if (!volumeNamePattern.test(source)) {
-        throw badVolumeName(source);
-      }
+      if (source === '') return { copyUp, mount: { ...anonymousVolume(destination), mode: 'z' } };
+      checkVolumeName(source);
       const mount = { ...anonymousVolume(destination), name: source, readOnly, mode: 'z', anonymous: false, ...part };
       return { copyUp, mount };
     }
@@ -146,7 +142,7 @@ function tmpfsMountOptions(options: MountOptions, fault: (message: string) => En
   const size = options.TmpfsOptions?.SizeBytes ?? 0;
   const mode = options.TmpfsOptions?.Mode;
   return [
-    ...tmpfsOptions(flags.join(',')),
+    ...flags,
     ...(options.ReadOnly ? ['ro'] : []),
     ...(size > 0 ? [`size=${size}`] : []),
     ...(mode === undefined || mode === 0 ? [] : [`mode=${mode.toString(8).padStart(4, '0')}`]),

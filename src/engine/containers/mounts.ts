@@ -4,7 +4,6 @@ import { parseBind } from './bind-syntax.ts';
 import { parseMountOptions } from './mount-options.ts';
 import { anonymousVolume, cleanDestination } from './planned-mount.ts';
 import type { PlannedMount } from './record.ts';
-import { tmpfsOptions } from './tmpfs-options.ts';
 import type { VolumeWish } from './volume-plan.ts';
 
 const invalid = (message: string) => new EngineError('invalid-argument', message);
@@ -26,8 +25,8 @@ export function decideMounts(
   const taken = new Map<string, PlannedMount>();
   const wishes: VolumeWish[] = [];
   const driver = host.VolumeDriver ? { driver: { name: host.VolumeDriver } } : {};
-  const claim = (mount: PlannedMount) => {
-    if (taken.has(mount.destination)) throw invalid(`Duplicate mount point: ${mount.destination}`);
+  const claim = (mount: PlannedMount, asked = mount.destination) => {
+    if (taken.has(mount.destination)) throw invalid(`Duplicate mount point: ${asked}`);
     taken.set(mount.destination, mount);
   };
   for (const bind of host.Binds ?? []) {
@@ -38,7 +37,7 @@ export function decideMounts(
   }
   for (const options of host.Mounts ?? []) {
     const parsed = parseMountOptions(options, readOnlyNonRecursive);
-    claim(parsed.mount);
+    claim(parsed.mount, options.Target);
     if (parsed.mount.kind === 'volume') {
       const { Labels: labels = null, DriverConfig: config } = options.VolumeOptions ?? {};
       const chosen = config ? { driver: { name: config.Name ?? '', options: config.Options ?? null } } : {};
@@ -47,7 +46,11 @@ export function decideMounts(
   }
   for (const [destination, options] of Object.entries(host.Tmpfs ?? {})) {
     if (!destination.startsWith('/')) throw invalid(`invalid mount path: '${destination}' mount path must be absolute`);
-    claim({ kind: 'tmpfs', destination: cleanDestination(destination), options: tmpfsOptions(options), listed: false });
+    const clean = cleanDestination(destination);
+    if (clean === '/') throw invalid("invalid specification: destination can't be '/'");
+    // One of `Mounts` at the same place covers it.
+    if (taken.get(clean)?.kind === 'tmpfs') continue;
+    claim({ kind: 'tmpfs', destination: clean, options: options.split(','), listed: false });
   }
   for (const destination of Object.keys(config.Volumes ?? {})) {
     const clean = cleanDestination(destination);

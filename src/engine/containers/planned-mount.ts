@@ -1,5 +1,4 @@
 import { posix } from 'node:path';
-import { EngineError } from '#errdefs';
 import { newID } from '../ids.ts';
 import type { PlannedMount } from './record.ts';
 
@@ -10,7 +9,6 @@ export interface ParsedMount {
   readonly copyUp: boolean;
 }
 
-export const volumeNamePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 export const propagations: ReadonlySet<string> = new Set([
   'private',
   'rprivate',
@@ -27,11 +25,5 @@ export const notBothWays = 'idmap does not go with shared mounts';
 export function anonymousVolume(destination: string): Extract<PlannedMount, { kind: 'volume' }> {
   return { kind: 'volume', name: newID(), source: '', destination, mode: '', readOnly: false, anonymous: true };
 }
-
-export const badVolumeName = (name: string) =>
-  new EngineError(
-    'invalid-argument',
-    `create ${name}: "${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
-  );
 
 export const cleanDestination = (path: string) => posix.normalize(path).replace(/(?<=.)\/$/, '');

@@ -4,6 +4,7 @@ import type { SpecMount } from '#runtime';
 import type { Owner } from '../remap/index.ts';
 import { checkPropagation } from './propagation.ts';
 import type { PlannedMount } from './record.ts';
+import { tmpfsOptions } from './tmpfs-options.ts';
 
 /** Mounts for the runtime, shallow destinations first so that nested ones land inside. Missing bind sources are made, as `-v` does. */
 export function specMounts(
@@ -15,7 +16,7 @@ export function specMounts(
   return sorted.map((mount): SpecMount => {
     switch (mount.kind) {
       case 'tmpfs':
-        return { destination: mount.destination, type: 'tmpfs', source: 'tmpfs', options: mount.options };
+        return { destination: mount.destination, type: 'tmpfs', source: 'tmpfs', options: tmpfsOptions(mount.options) };
       case 'image':
         return {
           destination: mount.destination,

@@ -13,14 +13,15 @@ const flagGroups: readonly (readonly string[])[] = [
   ['diratime', 'nodiratime'],
   ['relatime', 'norelatime'],
   ['strictatime', 'nostrictatime'],
+  ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'],
 ];
 const settings = new Set(['size', 'mode', 'uid', 'gid', 'nr_inodes', 'nr_blocks', 'mpol']);
 const defaults = ['noexec', 'nosuid', 'nodev'];
 
-/** The options of a `--tmpfs` mount: Docker's defaults, each given way to what the user says. @throws `invalid-argument` in Docker's words. */
-export function tmpfsOptions(given: string): string[] {
+/** The options of a `--tmpfs` mount: Docker's defaults, each given way to what the user says. Asked at the start, as dockerd looks at them only then. @throws `invalid-argument` in Docker's words. */
+export function tmpfsOptions(given: readonly string[]): string[] {
   const chosen = new Map<string, string>();
-  for (const option of [...defaults, ...given.split(',').filter((item) => item !== '' && item !== 'defaults')]) {
+  for (const option of [...defaults, ...given.filter((item) => item !== '' && item !== 'defaults')]) {
     const subject = subjectOf(option);
     chosen.delete(subject);
     chosen.set(subject, option);

@@ -35,7 +35,8 @@ interface Group {
 export function resolveUser(root: string, user: string, groupAdd: readonly string[] = []): ResolvedUser {
   const accounts = parsePasswd(readAccountFile(root, 'etc/passwd') ?? '');
   const groups = parseGroup(readAccountFile(root, 'etc/group') ?? '');
-  const [userPart = '', groupPart = ''] = user.split(':', 2);
+  const [userPart = '', ...rest] = user.split(':');
+  const groupPart = rest.join(':');
   const account = findAccount(accounts, userPart);
   const gid = groupPart === '' ? account.gid : findGroup(groups, groupPart);
   const memberOf =
