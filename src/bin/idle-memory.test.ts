@@ -29,6 +29,18 @@ test('one collection follows each stretch of work, and none comes while work goe
   assert.equal(collections, 2, 'it has ended');
 });
 
+test('nothing is collected while a build waits for what a step runs, but when it has ended', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let isBusy = true;
+  let collections = 0;
+  using _idle = collectWhenIdle({ usedMs: () => 300, isBusy: () => isBusy, collect: () => void collections++ });
+  t.mock.timers.tick(60_000);
+  assert.equal(collections, 0, 'a command of a build runs');
+  isBusy = false;
+  t.mock.timers.tick(1000);
+  assert.equal(collections, 1, 'it has ended');
+});
+
 test('nothing is collected after disposal', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let collections = 0;

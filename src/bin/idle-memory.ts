@@ -13,6 +13,8 @@ const restMs = 1000;
 export interface IdleMemoryOptions {
   /** Processor time of this process since its start, in milliseconds. */
   readonly usedMs?: () => number;
+  /** Work is under way that takes the time of other processes: what it has made so far is needed, and a collection would be in its way. */
+  readonly isBusy?: () => boolean;
   readonly collect?: () => void;
 }
 
@@ -21,7 +23,7 @@ export interface IdleMemoryOptions {
  * collection follows each stretch of work, a moment after its end, when nobody waits for an answer. Ends with its disposal.
  */
 export function collectWhenIdle(options: IdleMemoryOptions = {}): Disposable {
-  const { usedMs = processorMs, collect = fullCollection() } = options;
+  const { usedMs = processorMs, isBusy = () => false, collect = fullCollection() } = options;
   let seenMs = usedMs();
   // The start itself is work.
   let workMs = worthMs;
@@ -33,7 +35,7 @@ export function collectWhenIdle(options: IdleMemoryOptions = {}): Disposable {
     const spentMs = nowMs - seenMs;
     seenMs = nowMs;
     workMs += spentMs;
-    if (workMs >= worthMs && spentMs < idleMs) {
+    if (workMs >= worthMs && spentMs < idleMs && !isBusy()) {
       collect();
       seenMs = usedMs();
       workMs = 0;

@@ -87,7 +87,7 @@ async function serve(config: DaemonConfig, args: readonly string[]): Promise<num
   let listeners: Listener[] = [];
   try {
     listeners = await listenAll(config, engine, tls);
-    using _idle = collectWhenIdle();
+    using _idle = collectWhenIdle({ isBusy: () => engine.isBuilding() });
     log.info('API listens', { addresses: listeners.map((listener) => listener.address) });
     log.info('stopping', { signal: await stopped });
   } finally {

@@ -53,6 +53,8 @@ import { createVolume, inspectVolume, listVolumes, pruneVolumes, removeVolume } 
 export interface ReloadableEngine extends Engine {
   /** Takes new settings over without a restart: for what begins from here on. */
   reload(options: ReloadableOptions): void;
+  /** Whether a build is under way, also one whose work is a container's at the moment. */
+  isBuilding(): boolean;
 }
 
 /** The engine's parts behind the one interface. `held` is let go of when the engine is disposed. */
@@ -159,6 +161,7 @@ export function engineOver(ctx: EngineContext, engineID: string, held: AsyncDisp
     debugBuild: (id, options) => debugStep(ctx, id, options),
     pruneBuildCache: (options) => pruneBuildCache(ctx, options),
     reload: (options) => reloadEngine(ctx, engineID, options),
+    isBuilding: () => ctx.buildFolders.size > 0,
     async [Symbol.asyncDispose]() {
       buildKit[Symbol.dispose]();
       await held[Symbol.asyncDispose]();
