@@ -1,5 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
 import { EngineError, type ErrorKind } from '#errdefs';
+import { Arrivals } from './arrivals.ts';
 
 /** A packet of a context is 32 kB; whoever sends more than this in one message means harm. */
 const maxMessageBytes = 16 << 20;
@@ -71,30 +72,35 @@ export class PeerStream implements Disposable {
 
   /** The same for who has many small ones to read and no turn of the event loop for each. There is one reader of a call. */
   reader(): MessageReader {
-    const chunks = this.#stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    const arrivals = new Arrivals(this.#stream);
     const frames = new Frames();
     return {
-      here: () => frames.next(),
-      wait: async () => {
-        const { value, done } = await this.#nextChunk(chunks);
-        if (!done) frames.push(value);
-        else this.#requireSuccess(frames.leftBytes);
-        return !done;
+      here: () => {
+        while (true) {
+          const message = frames.next();
+          const chunk = message ? undefined : arrivals.here();
+          if (!chunk) return message;
+          frames.push(chunk);
+        }
       },
-      [Symbol.dispose]: () => void chunks.return?.(),
+      wait: async () => {
+        if (await this.#hasMore(arrivals)) return true;
+        this.#requireSuccess(frames.leftBytes);
+        return false;
+      },
+      [Symbol.dispose]: () => arrivals[Symbol.dispose](),
     };
   }
 
-  async #nextChunk(chunks: AsyncIterator<Buffer>): Promise<IteratorResult<Buffer, undefined>> {
+  async #hasMore(arrivals: Arrivals): Promise<boolean> {
     try {
-      const next = await chunks.next();
-      if (next.done) this.#signal.throwIfAborted();
-      return next;
+      if (await arrivals.more()) return true;
+      this.#signal.throwIfAborted();
     } catch (cause) {
       this.#signal.throwIfAborted();
       if (this.#status === undefined) throw gone(cause);
-      return { done: true, value: undefined };
     }
+    return false;
   }
 
   #requireSuccess(leftBytes: number): void {

@@ -41,7 +41,7 @@ export class FileRequests {
   }
 
   /**
-   * As the stream that a listed context sends.
+   * As the stream that a listed context sends. Each piece is the taker's until he asks for the next.
    * @throws `failed-precondition` when a file has another size than it was listed with
    */
   async *stream(): AsyncGenerator<Uint8Array> {
@@ -91,15 +91,16 @@ export class FileRequests {
     coming.leftBytes -= packet.data.byteLength;
     if (coming.leftBytes < 0) throw changed(coming.file);
     if (coming === current) return packet.data;
-    coming.held.push(Uint8Array.from(packet.data));
+    coming.held.push(Buffer.from(packet.data));
     return undefined;
   }
 }
 
-/** Small things gathered into large pieces. */
+/** Small things gathered into large pieces, in memory that is used again: what is thrown away makes V8 collect garbage. */
 class Pieces {
-  #whole: Buffer[] = [];
-  #piece = Buffer.allocUnsafe(pieceBytes);
+  readonly #whole: Buffer[] = [];
+  readonly #spare: Buffer[] = [];
+  #piece: Buffer = Buffer.allocUnsafe(pieceBytes);
   #fill = 0;
 
   put(bytes: Uint8Array): void {
@@ -110,13 +111,16 @@ class Pieces {
       done += part.byteLength;
       if (this.#fill < pieceBytes) return;
       this.#whole.push(this.#piece);
-      this.#piece = Buffer.allocUnsafe(pieceBytes);
+      this.#piece = this.#spare.pop() ?? Buffer.allocUnsafe(pieceBytes);
       this.#fill = 0;
     }
   }
 
   *whole(): Generator<Buffer> {
-    if (this.#whole.length > 0) yield* this.#whole.splice(0);
+    for (let piece = this.#whole.shift(); piece; piece = this.#whole.shift()) {
+      yield piece;
+      this.#spare.push(piece);
+    }
   }
 
   /** What is left when nothing more comes. */

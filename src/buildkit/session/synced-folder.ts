@@ -86,7 +86,7 @@ export class SyncedFolder implements AsyncDisposable {
     if (entry.sizeBytes > limitBytes) {
       throw new EngineError('invalid-argument', `${path} has ${entry.sizeBytes} bytes, ${limitBytes} are read at most`);
     }
-    const bytes = Buffer.concat(await Array.fromAsync(this.#contents([at])));
+    const bytes = Buffer.concat(await Array.fromAsync(this.#contents([at]), (piece) => Buffer.from(piece)));
     return bytes.subarray(-entry.sizeBytes - fileEnd(true).length, -fileEnd(true).length);
   }
 
