@@ -64,7 +64,10 @@ export class FileRequests {
     yield pieces.rest();
   }
 
+  /** Many at once, when half of what was asked for has come: one by one they would cost as much as small files do. */
   #ask(): void {
+    const isLow = this.#comingBytes <= aheadBytes / 2 && this.#coming.size <= aheadFiles / 2;
+    if (this.#coming.size > 0 && !isLow) return;
     const requests: Uint8Array[] = [];
     while (this.#asked < this.#wanted.length) {
       const file = this.#wanted[this.#asked]!;
