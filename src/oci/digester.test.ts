@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createDigester } from './digester.ts';
+import { createDigester, updateBoth } from './digester.ts';
 import { fastSha256 } from './fast-sha256.ts';
 
 /** Around what a block holds, and what many do. */
@@ -50,6 +50,20 @@ for (const algorithm of ['sha256', 'sha512'] as const)
     assert.equal(copy.sizeBytes, 3);
     assert.equal(copy.digest(), hexOf(algorithm, [Buffer.from('one')]));
     assert.equal(digester.digest(), hexOf(algorithm, [Buffer.from('onetwo')]));
+  });
+
+for (const algorithm of ['sha256', 'sha512'] as const)
+  test(`${algorithm} of two at once, however both are cut`, () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(chunk, chunk), { maxLength: 8 }), (pairs) => {
+        const [first, second] = [createDigester('sha256'), createDigester(algorithm)];
+        for (const [one, other] of pairs) updateBoth(first, one, second, other);
+        const [ones, others] = [pairs.map(([one]) => one), pairs.map(([, other]) => other)];
+        assert.equal(second.sizeBytes, Buffer.concat(others).length);
+        assert.equal(first.digest(), hexOf('sha256', ones));
+        assert.equal(second.digest(), hexOf(algorithm, others));
+      }),
+    );
   });
 
 test('a digest is asked for once', () => {

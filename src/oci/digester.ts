@@ -16,6 +16,19 @@ export function createDigester(algorithm: DigestAlgorithm = 'sha256'): Digester 
   return fast ? FastDigester.begin(fast) : nodesDigester(algorithm, createHash(algorithm), 0);
 }
 
+/** Whether {@link updateBoth} takes little longer than an update of one. */
+export const takesTwoAsOne = (): boolean => fastSha256() !== undefined;
+
+/** What `update` of the one and of the other would do. */
+export function updateBoth(first: Digester, firstChunk: Uint8Array, second: Digester, secondChunk: Uint8Array): void {
+  if (first instanceof FastDigester && second instanceof FastDigester) {
+    first.updateWith(firstChunk, second, secondChunk);
+    return;
+  }
+  first.update(firstChunk);
+  second.update(secondChunk);
+}
+
 function nodesDigester(algorithm: DigestAlgorithm, hash: Hash, takenBytes: number): Digester {
   let sizeBytes = takenBytes;
   return {
@@ -55,6 +68,13 @@ class FastDigester implements Digester {
   update(chunk: Uint8Array): void {
     this.#addon.append(this.#open(), chunk);
     this.#sizeBytes += chunk.byteLength;
+  }
+
+  /** Of another digester. */
+  updateWith(chunk: Uint8Array, other: FastDigester, otherChunk: Uint8Array): void {
+    this.#addon.appendBoth(this.#open(), chunk, other.#open(), otherChunk);
+    this.#sizeBytes += chunk.byteLength;
+    other.#sizeBytes += otherChunk.byteLength;
   }
 
   digest(): Digest {

@@ -16,7 +16,7 @@ export {
   parseDiffID,
   parseDigest,
 } from './digest.ts';
-export { createDigester, type Digester } from './digester.ts';
+export { createDigester, type Digester, takesTwoAsOne, updateBoth } from './digester.ts';
 export { maxManifestBytes, parseIndex, parseManifest, parseTarget, partsOf, type Target } from './manifest.ts';
 export {
   isConfig,

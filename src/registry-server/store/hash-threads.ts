@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { workerEntry } from '#concurrency';
 import { EngineError } from '#errdefs';
-import type { Digest, DigestAlgorithm } from '#oci';
+import { type Digest, type DigestAlgorithm, takesTwoAsOne } from '#oci';
 
 export type HashOrder = { readonly id: number } & (
   | { readonly begin: DigestAlgorithm; readonly path: string }
@@ -24,14 +24,18 @@ export interface HashedFile {
 const maxThreads = availableParallelism();
 const idleMs = 10_000;
 
+/** So many files take a thread little longer than one. */
+const filesAtOnce = takesTwoAsOne() ? 2 : 1;
+
 /** Threads that hash files which are still being written, as many as there are cores. */
 export class HashThreads {
   readonly #threads: HashThread[] = [];
 
-  /** By the thread that has the fewest. */
+  /** By the thread that has the fewest, or room beside another. */
   follow(path: string, algorithm: DigestAlgorithm): HashedFile {
-    const quietest = this.#threads.toSorted((a, b) => a.fileCount - b.fileCount)[0];
-    if (quietest && (quietest.fileCount === 0 || this.#threads.length === maxThreads)) {
+    const turns = ({ fileCount }: HashThread) => Math.floor(fileCount / filesAtOnce);
+    const quietest = this.#threads.toSorted((a, b) => turns(a) - turns(b))[0];
+    if (quietest && (turns(quietest) === 0 || this.#threads.length === maxThreads)) {
       return quietest.follow(path, algorithm);
     }
     const thread: HashThread = new HashThread(() => {

@@ -1,8 +1,8 @@
-/** A thread that hashes files behind who writes them, a piece of each in turn. The bytes come from the page cache. */
+/** A thread that hashes files behind who writes them, two at once, a piece of each in turn. The bytes come from the page cache. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '#errdefs';
-import { createDigester, type Digester } from '#oci';
+import { createDigester, type Digester, updateBoth } from '#oci';
 import type { HashAnswer, HashOrder } from './hash-threads.ts';
 
 const pieceBytes = 256 << 10;
@@ -18,7 +18,7 @@ interface Job {
   isAsked: boolean;
 }
 
-const piece = Buffer.allocUnsafeSlow(pieceBytes);
+const pieces = [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)] as const;
 const jobs = new Map<number, Job>();
 let isRunning = false;
 
@@ -49,29 +49,39 @@ function obey(order: HashOrder): void {
 
 /** Until every file is hashed as far as it is written; orders are taken between the turns. */
 function run(): void {
-  isRunning = false;
-  for (const [id, job] of jobs) {
-    try {
-      if (hashTurn(job)) isRunning = true;
-      else if (job.isAsked) tell(id, job);
-    } catch (error) {
-      fail(id, error);
-      forget(id, job);
-    }
-  }
+  for (const [id, job] of jobs) if (job.isAsked && leftBytes(job) === 0) tell(id, job);
+  const behind = [...jobs].filter(([, job]) => leftBytes(job) > 0);
+  isRunning = behind.length > 0;
+  for (let at = 0; at < behind.length; at += 2) hashTurn(behind.slice(at, at + 2));
   if (isRunning) setImmediate(run);
 }
 
-/** Answers whether there is more to hash. */
-function hashTurn(job: Job): boolean {
-  const end = Math.min(job.writtenBytes, job.hashedBytes + turnBytes);
-  while (job.hashedBytes < end) {
-    const readBytes = readSync(job.fd, piece, 0, Math.min(pieceBytes, end - job.hashedBytes), job.hashedBytes);
-    if (readBytes === 0) throw new Error(`the file ends at byte ${job.hashedBytes} of ${job.writtenBytes}`);
-    job.digester.update(piece.subarray(0, readBytes));
-    job.hashedBytes += readBytes;
+const leftBytes = ({ writtenBytes, hashedBytes }: Job) => writtenBytes - hashedBytes;
+
+/** One or two of them. */
+function hashTurn(some: readonly (readonly [number, Job])[]): void {
+  for (let turned = 0; turned < turnBytes; turned += pieceBytes) {
+    const [first, second] = some.flatMap(([id, job], at) => nextPiece(id, job, pieces[at]!));
+    if (first && second) updateBoth(first.job.digester, first.bytes, second.job.digester, second.bytes);
+    else if (first) first.job.digester.update(first.bytes);
+    else return;
   }
-  return job.hashedBytes < job.writtenBytes;
+}
+
+/** None of one that is hashed, or fails. */
+function nextPiece(id: number, job: Job, piece: Buffer): { job: Job; bytes: Uint8Array }[] {
+  const wanted = Math.min(pieceBytes, leftBytes(job));
+  if (wanted === 0 || !jobs.has(id)) return [];
+  try {
+    const readBytes = readSync(job.fd, piece, 0, wanted, job.hashedBytes);
+    if (readBytes === 0) throw new Error(`the file ends at byte ${job.hashedBytes} of ${job.writtenBytes}`);
+    job.hashedBytes += readBytes;
+    return [{ job, bytes: piece.subarray(0, readBytes) }];
+  } catch (error) {
+    fail(id, error);
+    forget(id, job);
+    return [];
+  }
 }
 
 function tell(id: number, job: Job): void {
