@@ -147,6 +147,15 @@ export const commandTable: readonly Command[] = [
   infoCommand,
 ];
 
+/** What `wherry GROUP` can be followed by, by that word: its first name in the group where it has several. */
+export function groupCommands(group: string): ReadonlyMap<string, Command> {
+  const members = commandTable.flatMap((command) => {
+    const name = [command.name, ...(command.aliases ?? [])].find((each) => each.startsWith(`${group} `));
+    return name === undefined ? [] : [[name.slice(group.length + 1), command] as const];
+  });
+  return new Map(members.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 /** The command a line means, also by its long form (`image ls`), and what is left of the line. */
 export function findCommand(words: readonly string[]): { command: Command; rest: readonly string[] } | undefined {
   for (const count of [2, 1]) {

@@ -41,9 +41,26 @@ function wrap(text: string, columns: number): string[] {
   return [...lines, line];
 }
 
+function commandRows(commands: readonly (readonly [string, Command])[]): string[] {
+  const column = Math.max(...commands.map(([name]) => name.length)) + 2;
+  return commands.map(([name, command]) => `  ${name.padEnd(column)}${command.summary}`);
+}
+
+/** Of `network`, `registry` and the like: what may follow. */
+export function groupHelp(group: string, commands: ReadonlyMap<string, Command>): string {
+  return [
+    `Usage:  wherry ${group} COMMAND`,
+    '',
+    'Commands:',
+    ...commandRows([...commands]),
+    '',
+    `Run 'wherry ${group} COMMAND --help' for more information on a command.`,
+    '',
+  ].join('\n');
+}
+
 export function rootHelp(commands: readonly Command[]): string {
-  const column = Math.max(...commands.map((command) => command.name.length)) + 2;
-  const rows = commands.map((command) => `  ${command.name.padEnd(column)}${command.summary}`);
+  const rows = commandRows(commands.map((command) => [command.name, command]));
   return [
     'Usage:  wherry [OPTIONS] COMMAND',
     '',

@@ -2,10 +2,10 @@ import type { Engine } from '#api-types';
 import { connect, InBandError } from '#client';
 import { messageOf, placeOf } from '#errdefs';
 import type { Command, Terminal } from './command.ts';
-import { commandTable, findCommand } from './commands.ts';
+import { commandTable, findCommand, groupCommands } from './commands.ts';
 import { errorText, placedText } from './error-text.ts';
 import { type FlagSpec, type Flags, parseArguments, UsageError } from './flags.ts';
-import { commandHelp, rootHelp, usageLine } from './help.ts';
+import { commandHelp, groupHelp, rootHelp, usageLine } from './help.ts';
 import { version } from './version.ts';
 
 const globalFlags: readonly FlagSpec[] = [
@@ -32,7 +32,7 @@ export async function runCli(
       return 0;
     }
     const found = findCommand(root.positionals);
-    if (!found) throw new UnknownCommand(root.positionals[0]!);
+    if (!found) return explainGroup(root.positionals, terminal);
     command = found.command;
     return await runCommand(found.command, found.rest, root.flags, terminal, environment);
   } catch (error) {
@@ -40,7 +40,26 @@ export async function runCli(
   }
 }
 
-class UnknownCommand extends Error {}
+/** A word that is no command, or is none of a group. */
+class UnknownCommand extends Error {
+  readonly group: string;
+  readonly words: string;
+
+  constructor(first: string, second?: string) {
+    super('unknown command');
+    this.group = second === undefined ? 'wherry' : `wherry ${first}`;
+    this.words = ['wherry', first, ...(second === undefined ? [] : [second])].join(' ');
+  }
+}
+
+/** A word that commands begin with, by itself. @throws UnknownCommand */
+function explainGroup([group = '', ...rest]: readonly string[], terminal: Terminal): number {
+  const commands = groupCommands(group);
+  if (commands.size === 0) throw new UnknownCommand(group);
+  if (rest.length > 0 && !['--help', '-h', 'help'].includes(rest[0]!)) throw new UnknownCommand(group, rest[0]);
+  terminal.stdout.write(groupHelp(group, commands));
+  return 0;
+}
 
 async function runCommand(
   command: Command,
@@ -94,7 +113,8 @@ function explain(error: unknown, command: Command | undefined, terminal: Termina
   const say = (text: string) => terminal.stderr.write(`${text}\n`);
   if (error instanceof Interrupted) return 130;
   if (error instanceof UnknownCommand) {
-    say(`wherry: unknown command: wherry ${error.message}\n\nRun 'wherry --help' for more information`);
+    const { group, words } = error;
+    say(`wherry: unknown command: ${words}\n\nRun '${group} --help' for more information`);
     return 1;
   }
   if (error instanceof CountError && command) {
