@@ -49,9 +49,12 @@ function parseBase256(block: Uint8Array, offset: number, length: number, what: s
 
 /** Writes a non-negative number as NUL-terminated octal; answers false when it does not fit. */
 export function writeOctal(block: Buffer, offset: number, length: number, value: number): boolean {
-  const text = value.toString(8);
-  if (value < 0 || text.length > length - 1) return false;
-  block.write(text.padStart(length - 1, '0'), offset, 'latin1');
+  if (!(value >= 0 && value < 8 ** (length - 1))) return false;
+  let rest = value;
+  for (let at = offset + length - 2; at >= offset; at--) {
+    block[at] = zero + (rest % 8);
+    rest = Math.floor(rest / 8);
+  }
   block[offset + length - 1] = 0;
   return true;
 }

@@ -3,7 +3,7 @@ import { type ByteSource, type Part, PartedSource } from '#streams';
 import { blockBytes, maxExtensionBytes } from './limits.ts';
 import { writeBase256, writeOctal } from './numbers.ts';
 import { padding } from './parser.ts';
-import { formatPaxRecord, formatPaxTime, xattrKey } from './pax.ts';
+import { formatPaxRecord, formatPaxTime, type PaxRecord, xattrKey } from './pax.ts';
 import type { ByteString, TarAttributes, TarEntryType, TarTime } from './types.ts';
 
 /** What is written about a file; what is left out is zero or empty. */
@@ -22,10 +22,32 @@ const flags: Readonly<Record<TarEntryType, string>> = {
 /** Two blocks of zeros end an archive. */
 export const endOfArchive: Uint8Array = Buffer.alloc(2 * blockBytes);
 
-/** The zeros that complete the last block of `sizeBytes` of data. */
+const zeros: Uint8Array = Buffer.alloc(blockBytes);
+
+/** The zeros that complete the last block of `sizeBytes` of data; shared, so only to be read. */
 export function packPadding(sizeBytes: number): Uint8Array {
-  return Buffer.alloc(padding(sizeBytes));
+  return zeros.subarray(0, padding(sizeBytes));
 }
+
+/** What every header has alike: the magic, and the checksum's field as the sum counts it. */
+const emptyHeader = Buffer.alloc(blockBytes);
+emptyHeader.write('ustar\x0000', 257, 'latin1');
+emptyHeader.fill(0x20, 148, 156);
+
+/** The same of a header that records follow. */
+const emptyExtension = Buffer.from(emptyHeader);
+for (const [offset, value] of [
+  [100, 0o644],
+  [108, 0],
+  [116, 0],
+  [329, 0],
+  [337, 0],
+] as const)
+  writeOctal(emptyExtension, offset, 8, value);
+writeOctal(emptyExtension, 136, 12, 0);
+
+/** Headers are made here, whole, before they are copied to where they go. */
+const scratch = Buffer.alloc(blockBytes);
 
 /**
  * Header blocks of an entry: ustar where everything fits it, else preceded by PAX records (sorted). The same entry always gives the same
@@ -33,34 +55,46 @@ export function packPadding(sizeBytes: number): Uint8Array {
  * @throws `invalid-argument` for names with a NUL and for records too large for any reader.
  */
 export function packHeader(entry: PackEntry): Buffer {
-  // Of memory that many share: a layer of small files is made of these.
-  const block = Buffer.allocUnsafe(blockBytes).fill(0);
-  const records = new Map<ByteString, ByteString>();
-  const sizeBytes = entry.type === 'file' ? (entry.sizeBytes ?? 0) : 0;
   if (entry.path.includes('\0') || entry.linkPath?.includes('\0'))
     throw new EngineError('invalid-argument', 'write tar: a name holds a NUL');
+  const text = recordsText(entry.path, writeHeader(entry));
+  const extensionBytes = text === '' ? 0 : blockBytes + text.length + padding(text.length);
+  // Of memory that many share: a layer of small files is made of these.
+  const packed = Buffer.allocUnsafe(extensionBytes + blockBytes);
+  packed.set(scratch, extensionBytes);
+  if (text !== '') writeExtension(packed, entry.path, text);
+  return packed;
+}
+
+/** Into the scratch block; answers what did not fit there. */
+function writeHeader(entry: PackEntry): PaxRecord[] {
+  const block = scratch;
+  const records: PaxRecord[] = [];
+  block.set(emptyHeader);
+  const sizeBytes = entry.type === 'file' ? (entry.sizeBytes ?? 0) : 0;
   const path = entry.type === 'directory' && !entry.path.endsWith('/') ? `${entry.path}/` : entry.path;
-  if (!writePath(block, path)) records.set('path', path);
-  if (!writeText(block, 157, 100, entry.linkPath ?? '')) records.set('linkpath', entry.linkPath ?? '');
+  if (!writePath(block, path)) records.push({ key: 'path', value: path });
+  if (!writeText(block, 157, 100, entry.linkPath ?? '')) records.push({ key: 'linkpath', value: entry.linkPath ?? '' });
   writeOctal(block, 100, 8, (entry.mode ?? 0) & 0o7777);
-  if (!writeOctal(block, 108, 8, entry.uid ?? 0)) records.set('uid', String(entry.uid));
-  if (!writeOctal(block, 116, 8, entry.gid ?? 0)) records.set('gid', String(entry.gid));
-  if (!writeOctal(block, 124, 12, sizeBytes)) records.set('size', String(sizeBytes));
+  if (!writeOctal(block, 108, 8, entry.uid ?? 0)) records.push({ key: 'uid', value: String(entry.uid) });
+  if (!writeOctal(block, 116, 8, entry.gid ?? 0)) records.push({ key: 'gid', value: String(entry.gid) });
+  if (!writeOctal(block, 124, 12, sizeBytes)) records.push({ key: 'size', value: String(sizeBytes) });
   writeTime(block, records, entry.mtime ?? { sec: 0, nsec: 0 });
-  if (entry.atime) records.set('atime', formatPaxTime(entry.atime));
-  if (entry.ctime) records.set('ctime', formatPaxTime(entry.ctime));
-  if (!writeText(block, 265, 31, entry.userName ?? '')) records.set('uname', entry.userName ?? '');
-  if (!writeText(block, 297, 31, entry.groupName ?? '')) records.set('gname', entry.groupName ?? '');
+  if (entry.atime) records.push({ key: 'atime', value: formatPaxTime(entry.atime) });
+  if (entry.ctime) records.push({ key: 'ctime', value: formatPaxTime(entry.ctime) });
+  if (!writeText(block, 265, 31, entry.userName ?? '')) records.push({ key: 'uname', value: entry.userName ?? '' });
+  if (!writeText(block, 297, 31, entry.groupName ?? '')) records.push({ key: 'gname', value: entry.groupName ?? '' });
   writeDevice(block, 329, entry.devMajor ?? 0);
   writeDevice(block, 337, entry.devMinor ?? 0);
-  for (const [name, value] of entry.xattrs ?? []) records.set(xattrKey(name), Buffer.from(value).toString('latin1'));
+  for (const [name, value] of entry.xattrs ?? [])
+    records.push({ key: xattrKey(name), value: Buffer.from(value).toString('latin1') });
   finish(block, flags[entry.type]);
-  return records.size === 0 ? block : Buffer.concat([packRecords(entry.path, records), block]);
+  return records;
 }
 
 function writeText(block: Buffer, offset: number, length: number, value: ByteString): boolean {
   if (value.length > length) return false;
-  block.write(value, offset, 'latin1');
+  if (value.length > 0) block.write(value, offset, 'latin1');
   return true;
 }
 
@@ -78,10 +112,10 @@ function writePath(block: Buffer, path: ByteString): boolean {
   return false;
 }
 
-function writeTime(block: Buffer, records: Map<ByteString, ByteString>, mtime: TarTime): void {
+function writeTime(block: Buffer, records: PaxRecord[], mtime: TarTime): void {
   const fits = writeOctal(block, 136, 12, mtime.sec);
   if (!fits) writeOctal(block, 136, 12, 0);
-  if (!fits || mtime.nsec !== 0) records.set('mtime', formatPaxTime(mtime));
+  if (!fits || mtime.nsec !== 0) records.push({ key: 'mtime', value: formatPaxTime(mtime) });
 }
 
 function writeDevice(block: Buffer, offset: number, value: number): void {
@@ -89,34 +123,33 @@ function writeDevice(block: Buffer, offset: number, value: number): void {
 }
 
 function finish(block: Buffer, flag: string): void {
-  block.write(flag, 156, 'latin1');
-  block.write('ustar\x0000', 257, 'latin1');
-  block.fill(0x20, 148, 156);
+  block[156] = flag.charCodeAt(0);
   let sum = 0;
   for (let i = 0; i < blockBytes; i++) sum += block[i]!;
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  // Six digits, a NUL, and the space that is there.
+  writeOctal(block, 148, 7, sum);
 }
 
-function packRecords(path: ByteString, records: ReadonlyMap<ByteString, ByteString>): Buffer {
-  const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1));
-  const text = sorted.map(([key, value]) => formatPaxRecord(key, value)).join('');
+function recordsText(path: ByteString, records: PaxRecord[]): ByteString {
+  if (records.length > 1) records.sort((a, b) => (a.key < b.key ? -1 : 1));
+  let text = '';
+  for (const { key, value } of records) text += formatPaxRecord(key, value);
   if (text.length > maxExtensionBytes)
     throw new EngineError('invalid-argument', `write tar: attributes of ${path} are too large`);
-  const block = Buffer.alloc(blockBytes);
+  return text;
+}
+
+/** At the beginning of `packed`: a header of its own, and the records. */
+function writeExtension(packed: Buffer, path: ByteString, text: ByteString): void {
+  const block = scratch;
+  block.set(emptyExtension);
   const base = path.replace(/\/+$/, '').split('/').at(-1) ?? '';
   writeText(block, 0, 100, `PaxHeaders.0/${base}`.slice(0, 100));
-  for (const [offset, value] of [
-    [100, 0o644],
-    [108, 0],
-    [116, 0],
-  ] as const)
-    writeOctal(block, offset, 8, value);
   writeOctal(block, 124, 12, text.length);
-  writeOctal(block, 136, 12, 0);
-  writeOctal(block, 329, 8, 0);
-  writeOctal(block, 337, 8, 0);
   finish(block, 'x');
-  return Buffer.concat([block, Buffer.from(text, 'latin1'), packPadding(text.length)]);
+  packed.set(block);
+  packed.write(text, blockBytes, 'latin1');
+  packed.fill(0, blockBytes + text.length, blockBytes + text.length + padding(text.length));
 }
 
 export interface PackMember {

@@ -19,7 +19,13 @@ function writing(ring: RingReader, body: string, data: unknown = undefined): Wor
   });
 }
 
-test('bytes come in order and whole, many times what the ring holds', async () => {
+for (const lend of [false, true]) {
+  test(`bytes come in order and whole, many times what the ring holds${lend ? ', in chunks that are lent' : ''}`, async () => {
+    await sendMany(lend);
+  });
+}
+
+async function sendMany(lend: boolean): Promise<void> {
   const ring = new RingReader();
   const sent = randomBytes(37_000_001);
   await using _ = writing(
@@ -28,9 +34,9 @@ test('bytes come in order and whole, many times what the ring holds', async () =
      writer.end();`,
     sent,
   );
-  const parts = await Array.fromAsync(ring.bytes());
+  const parts = await Array.fromAsync(ring.bytes({ lend }), (part) => (lend ? Buffer.from(part) : part));
   assert.ok(Buffer.concat(parts).equals(sent));
-});
+}
 
 test('room that is filled in place comes like what is written', async () => {
   const ring = new RingReader();

@@ -89,15 +89,20 @@ export class RingReader extends Ring {
     super(new SharedArrayBuffer(headBytes + slotCount * slotBytes));
   }
 
-  /** Until the writer ends or somebody closes it. Leaving early makes the writer's next write throw. */
-  async *bytes(): AsyncGenerator<Uint8Array> {
+  /** Until the writer ends or somebody closes it. Leaving early makes the writer's next write throw. With `lend`, a chunk holds until the next is asked for. */
+  async *bytes({ lend = false }: { lend?: boolean | undefined } = {}): AsyncGenerator<Uint8Array> {
     try {
       while (true) {
         const turn = Atomics.load(this.cells, cells.turn);
         const stage = Atomics.load(this.cells, cells.stage);
         const taken = Atomics.load(this.cells, cells.taken);
-        if (taken < Atomics.load(this.cells, cells.filled)) yield this.#take(taken);
-        else if (stage !== stages.open) return;
+        if (taken < Atomics.load(this.cells, cells.filled)) {
+          const chunk = this.#chunk(taken);
+          const kept = lend ? undefined : Buffer.from(chunk);
+          if (!kept) yield chunk;
+          this.#giveBack(taken);
+          if (kept) yield kept;
+        } else if (stage !== stages.open) return;
         else await Atomics.waitAsync(this.cells, cells.turn, turn).value;
       }
     } finally {
@@ -105,13 +110,14 @@ export class RingReader extends Ring {
     }
   }
 
-  /** A copy: whoever gets it may keep it. */
-  #take(taken: number): Buffer {
-    const lengthBytes = Atomics.load(this.cells, cells.lengths + (taken % slotCount));
-    const bytes = Buffer.from(this.slot(taken, lengthBytes));
+  #chunk(taken: number): Buffer {
+    return this.slot(taken, Atomics.load(this.cells, cells.lengths + (taken % slotCount)));
+  }
+
+  /** The writer may fill it again. */
+  #giveBack(taken: number): void {
     Atomics.store(this.cells, cells.taken, taken + 1);
     this.tell();
-    return bytes;
   }
 
   /** No writer will end it any more. */

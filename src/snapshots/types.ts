@@ -12,6 +12,8 @@ export type ChangeKind = 'modify' | 'add' | 'delete';
 export interface DiffOptions {
   /** For the times of the files in it. */
   readonly clamp?: TimeClamp | undefined;
+  /** A chunk holds only until the next is asked for: new memory for each costs more than packing them. */
+  readonly lend?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 

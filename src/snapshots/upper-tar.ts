@@ -74,7 +74,7 @@ async function* packHere(
 async function* packBeside(
   workers: SnapshotWorkers,
   layer: UpperToPack,
-  { signal, clamp }: DiffOptions,
+  { signal, clamp, lend }: DiffOptions,
 ): AsyncGenerator<Uint8Array> {
   const ring = new RingReader();
   const packed = workers
@@ -82,7 +82,7 @@ async function* packBeside(
     .finally(() => ring.close());
   // Told below, unless the reader leaves.
   packed.catch(() => {});
-  yield* ring.bytes();
+  yield* ring.bytes({ lend });
   await packed;
 }
 

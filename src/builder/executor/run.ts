@@ -58,7 +58,8 @@ export async function runCommand(
     requireSuccess(operation, ended.exitCode);
     if (!kept) work.report({ kind: 'removed', id } satisfies StepReport);
     if (isEmpty) return undefined;
-    const diff = snapshots.diff(id, { signal: work.signal, clamp: clampAt(operation.moment, ended.startedAtMs) });
+    const clamp = clampAt(operation.moment, ended.startedAtMs);
+    const diff = snapshots.diff(id, { signal: work.signal, clamp, lend: !isLeftOut });
     return await session.ingest(isLeftOut ? without(diff, isLeftOut) : diff, work);
   } finally {
     // A step may have failed beside the mounting, and then nobody has waited for it.

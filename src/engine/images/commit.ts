@@ -61,7 +61,7 @@ async function ingestUpper(
     emitContainer(ctx, container, 'pause');
   }
   try {
-    return await ctx.layers.ingest(ctx.snapshots.diff(container.id, { signal: options.signal }), {
+    return await ctx.layers.ingest(ctx.snapshots.diff(container.id, { lend: true, signal: options.signal }), {
       signal: options.signal,
       onNamed: options.onNamed,
     });
