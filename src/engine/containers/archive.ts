@@ -35,7 +35,7 @@ export async function getArchive(
   try {
     const stat = statInView(reference, view, path);
     emitContainer(ctx, container, 'archive-path');
-    return { stat, archive: packView(view, path, stat, options) };
+    return { stat, archive: packView(view, path, options) };
   } catch (error) {
     await view[Symbol.asyncDispose]();
     throw error;
@@ -45,18 +45,15 @@ export async function getArchive(
 async function* packView(
   view: RootView,
   asked: string,
-  stat: ArchiveStat,
   { lend, signal }: { lend?: boolean; signal?: AbortSignal | undefined },
 ): AsyncGenerator<Uint8Array> {
   await using _held = view;
   const { folder, name } = splitPath(view.path);
-  // `path/.` means the folder's contents under the name `.`; the root has no name of its own.
-  const shown = stat.name === '/' || asked.endsWith('/.') ? '.' : stat.name;
+  // `path/.` means the folder's contents under the name `.`; the root's have no name before the slash.
+  const shown = bytesFromUtf8(posix.basename(asked) === '.' ? '.' : name);
   const tar = new TreeTar(view.fd, { ids: view.ids, lend });
-  const parts =
-    name === ''
-      ? tar.pack('/', '.', bytesFromUtf8(shown))
-      : tar.pack(folder, bytesFromUtf8(name), bytesFromUtf8(shown));
+  const isFolder = name === '' || asksForFolder(asked);
+  const parts = isFolder ? tar.pack(view.path, '.', shown) : tar.pack(folder, bytesFromUtf8(name), shown);
   for await (const chunk of parts) {
     signal?.throwIfAborted();
     yield chunk;
@@ -83,7 +80,8 @@ export async function putArchive(
   const folderFd = openFolderInRoot(view.fd, view.path, `${path} in container ${reference}`);
   try {
     requireWritable(container.body, path);
-    await extractInto(view.fd, view.path, withRoomAhead(ctx.trash, archive), { ...options, owner, ids: view.ids });
+    const folder = bytesFromUtf8(view.path);
+    await extractInto(view.fd, folder, withRoomAhead(ctx.trash, archive), { ...options, owner, ids: view.ids });
   } catch (error) {
     throw writeFault(container.body, error);
   } finally {
@@ -91,6 +89,9 @@ export async function putArchive(
   }
   emitContainer(ctx, container, 'extract-to-dir');
 }
+
+/** A symlink written so is followed. */
+const asksForFolder = (path: string) => path.endsWith('/') || path.endsWith('/.');
 
 function splitPath(path: string): { folder: string; name: string } {
   const clean = posix.join('/', path).replace(/(?<=.)\/$/, '');
@@ -100,14 +101,13 @@ function splitPath(path: string): { folder: string; name: string } {
 function statInView(reference: string, view: RootView, asked: string): ArchiveStat {
   const { folder, name } = splitPath(view.path);
   const shown = `${asked} in container ${reference}`;
-  const mustBeFolder = asked.endsWith('/') || asked.endsWith('/.');
+  const mustBeFolder = asksForFolder(asked);
   const flags = O_PATH | (mustBeFolder ? constants.O_DIRECTORY : constants.O_NOFOLLOW);
   const fd = openInRoot(view.fd, posix.join(folder, name), flags, shown);
   try {
     const stat = sys.lstat(`/proc/self/fd/${fd}/`.replace(/\/$/, fstatSync(fd).isDirectory() ? '/.' : ''));
-    // A volume's own folder has its name in the container.
-    const ownName = name || posix.basename(posix.join('/', asked)) || '/';
-    return describe(stat, fstatSync(fd), ownName, linkTarget(view, folder, name));
+    const target = mustBeFolder ? '' : linkTarget(view, folder, name);
+    return describe(stat, fstatSync(fd), posix.basename(asked) || '/', target);
   } finally {
     closeSync(fd);
   }

@@ -39,7 +39,7 @@ const blockBytes = 256 << 10;
 const noPrefix = '\0';
 
 /**
- * Extracts a tar (plain or compressed) below `folder` of a root. Parents are resolved by the kernel inside the root, symlinks included; the last
+ * Extracts a tar (plain or compressed) below `folder` of a root, whose name is bytes as those of an archive are. Parents are resolved by the kernel inside the root, symlinks included; the last
  * component of each entry is replaced, never followed: not even by a change of mode, for which a container may have put a symlink in its place meanwhile
  * (CVE-2018-15664).
  * Everything is done where the parser finds it, without a queue between: what one chunk holds is in place before the next is asked for.
@@ -233,7 +233,13 @@ class Extraction implements TarHandler, Disposable {
           : `cannot overwrite non-directory "/${entry.path}" with directory`,
       );
     }
-    removeBelow(place.folderFd, place.name);
+    try {
+      removeBelow(place.folderFd, place.name);
+    } catch (cause) {
+      // Something is mounted there.
+      if (!isErrno(cause, 'EBUSY')) throw cause;
+      throw new EngineError('internal', `RemoveAll ${entry.path}: device or resource busy`, { cause });
+    }
     return make();
   }
 

@@ -4,13 +4,12 @@ import { EngineError, isErrno } from '#errdefs';
 import { resolveFlags, sys } from '#sys';
 import type { EngineContext } from '../context.ts';
 import { type IDMapping, idsOf, remapOf } from '../remap/index.ts';
+import { assembleRoot, hasPlacedMounts } from './assembled-root.ts';
 import type { Container } from './container.ts';
 import { emitVolumeMounts, emitVolumeUnmounts } from './events.ts';
-import { isOwnStorage } from './held-mounts.ts';
-import { viewImage } from './image-mounts.ts';
 
 /**
- * A container's file system as a descriptor: the process's own view while it runs (volumes included), else the mounted snapshot or the volume the path is in.
+ * A container's file system as a descriptor, volumes included: the process's own view while it runs, else one that is made for the purpose.
  * Every path is resolved below it by the kernel (openat2, RESOLVE_IN_ROOT), so that a container that swaps symlinks gains nothing (CVE-2018-15664).
  */
 export interface RootView extends AsyncDisposable {
@@ -37,41 +36,24 @@ export async function openRootView(ctx: EngineContext, container: Container, pat
 /** The same without telling anyone: for a look at a file, not for a copy. */
 export async function openView(ctx: EngineContext, container: Container, path: string): Promise<RootView> {
   const clean = posix.join('/', path);
-  const ids = idsOf(ctx, container);
-  if (container.isUp) {
-    const fd = openFolder(`/proc/${container.body.state.pid}/root`);
-    return view({ fd, path: clean, ids }, async () => {});
-  }
-  const inside = container.body.mounts.find(
-    (mount) => mount.kind !== 'tmpfs' && (clean === mount.destination || clean.startsWith(`${mount.destination}/`)),
-  );
-  if (inside && inside.kind !== 'tmpfs') {
-    const part = inside.kind === 'bind' ? '' : (inside.subpath ?? '');
-    const below = posix.join('/', part, clean.slice(inside.destination.length));
-    if (inside.kind === 'image') {
-      const { root, release } = await viewImage(ctx, container, inside);
-      return view({ fd: openFolder(root), path: below, ids }, release);
-    }
-    if (inside.kind !== 'volume') {
-      return view({ fd: openFolder(inside.source), path: below, ids }, async () => {});
-    }
-    // Not the container's own hold: it may start meanwhile.
-    const user = `view ${crypto.randomUUID()}`;
-    await ctx.volumes.hold(inside.name, user);
-    try {
-      const shown = isOwnStorage(ctx, inside.name) ? undefined : ids;
-      const place = { fd: openFolder(inside.source), path: below, ids: shown };
-      return view(place, () => ctx.volumes.release(inside.name, user));
-    } catch (error) {
-      await ctx.volumes.release(inside.name, user);
-      throw error;
-    }
-  }
-  const { root } = await ctx.snapshots.mount(container.id, remapOf(ctx, container.body.hostConfig));
+  const live = container.isUp ? openLive(container.body.state.pid) : undefined;
+  if (live !== undefined) return view({ fd: live, path: clean, ids: idsOf(ctx, container) }, async () => {});
+  const remap = remapOf(ctx, container.body.hostConfig);
+  await using owned = new AsyncDisposableStack();
+  const { root } = await ctx.snapshots.mount(container.id, remap);
+  owned.defer(() => ctx.snapshots.unmount(container.id));
+  const shown = hasPlacedMounts(container) ? owned.use(await assembleRoot(ctx, container, root)).path : root;
+  const fd = openFolder(shown);
+  const held = owned.move();
+  return view({ fd, path: clean, ids: remap?.mapping }, () => held.disposeAsync());
+}
+
+/** Undefined when the process has ended, of which nobody may have heard yet. */
+function openLive(pid: number): number | undefined {
   try {
-    return view({ fd: openFolder(root), path: clean, ids }, () => ctx.snapshots.unmount(container.id));
+    return openFolder(`/proc/${pid}/root`);
   } catch (error) {
-    await ctx.snapshots.unmount(container.id);
+    if (isErrno(error, 'ENOENT') || isErrno(error, 'ESRCH')) return undefined;
     throw error;
   }
 }
