@@ -1,44 +1,74 @@
-/** The thread behind `FileDigest`: reads what another thread writes, from the page cache, and hashes it. Blocks while it waits. */
-import { closeSync, openSync, readSync } from 'node:fs';
+/**
+ * The thread behind `DigestThread`: reads what other threads write, from the page cache, and hashes it. Blocks while it waits. Two files at once where
+ * that is quicker than one after the other.
+ */
 import { setPriority } from 'node:os';
-import { parentPort } from 'node:worker_threads';
-import { Progress, stages } from '#concurrency';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { Bell } from '#concurrency';
 import { messageOf } from '#errdefs';
-import { createDigester, type Digest } from '#oci';
-import { bulkNice, type Finding, type Following, pieceBytes } from './digest-protocol.ts';
+import { updateBoth } from '#oci';
+import { type Answer, bulkNice, type Finding, type Order } from './digest-protocol.ts';
+import { FollowedFile } from './followed-file.ts';
 
 const port = parentPort;
 if (!port) throw new Error('digest.worker.ts is a worker thread');
 setPriority(0, bulkNice);
 
-const piece = Buffer.allocUnsafeSlow(pieceBytes);
+const bell = new Bell(workerData as SharedArrayBuffer);
+/** In the order in which they came: the oldest are hashed first. */
+const files = new Map<number, FollowedFile>();
 
-port.on('message', (following: Following) => port.postMessage(found(following)));
+port.on('message', (order: Order) => {
+  take(order);
+  while (files.size > 0) {
+    const turn = bell.turn;
+    for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) take(next.message as Order);
+    if (!hashSome()) bell.wait(turn);
+  }
+});
 
-function found(following: Following): Finding {
+/** A file that fails is answered for, and no more work. */
+function guarded<T>(id: number, work: () => T): T | undefined {
   try {
-    return { digest: digestOf(following), fault: undefined };
+    return work();
   } catch (error) {
-    return { digest: undefined, fault: messageOf(error) };
+    settle(id, { digest: undefined, fault: messageOf(error) });
+    return undefined;
   }
 }
 
-/** Undefined when the file was abandoned. */
-function digestOf({ path, algorithm, progress: memory }: Following): Digest | undefined {
-  const progress = new Progress(memory);
-  const digester = createDigester(algorithm);
-  const fd = openSync(path, 'r');
-  try {
-    for (let hashedBytes = 0; ; ) {
-      const { writtenBytes, stage } = progress.beyond(hashedBytes);
-      if (stage === stages.abandoned) return undefined;
-      if (hashedBytes === writtenBytes) return digester.digest();
-      const readBytes = readSync(fd, piece, 0, Math.min(pieceBytes, writtenBytes - hashedBytes), hashedBytes);
-      if (readBytes === 0) throw new Error(`the file ends at byte ${hashedBytes} of ${writtenBytes}`);
-      digester.update(piece.subarray(0, readBytes));
-      hashedBytes += readBytes;
-    }
-  } finally {
-    closeSync(fd);
+function settle(id: number, finding: Finding): void {
+  files.get(id)?.[Symbol.dispose]();
+  files.delete(id);
+  port!.postMessage({ id, finding } satisfies Answer);
+}
+
+function take({ id, following }: Order): void {
+  guarded(id, () => files.set(id, new FollowedFile(following)));
+}
+
+/** False when there was nothing to do. */
+function hashSome(): boolean {
+  const settled = settleFinished();
+  const ready = [...files].map(([id, file]) => ({ id, file, unreadBytes: file.look().unreadBytes }));
+  const together = ready.filter(({ unreadBytes }) => unreadBytes > 0).slice(0, 2);
+  const lengthBytes = Math.min(...together.map(({ unreadBytes }) => unreadBytes));
+  const [first, second] = together.flatMap(({ id, file }) => {
+    const piece = guarded(id, () => file.read(lengthBytes));
+    return piece ? { digester: file.digester, piece } : [];
+  });
+  if (first && second) updateBoth(first.digester, first.piece, second.digester, second.piece);
+  else first?.digester.update(first.piece);
+  return settled || together.length > 0;
+}
+
+function settleFinished(): boolean {
+  let settled = false;
+  for (const [id, file] of files) {
+    const { over } = file.look();
+    if (!over) continue;
+    settled = true;
+    guarded(id, () => settle(id, { digest: over === 'whole' ? file.digester.digest() : undefined, fault: undefined }));
   }
+  return settled;
 }

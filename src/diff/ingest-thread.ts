@@ -4,6 +4,7 @@ import { EngineError } from '#errdefs';
 import type { MakeRoom } from '#files';
 import { log } from '#log';
 import type { FilePart } from '#streams';
+import type { Follower, Following } from './digest-protocol.ts';
 import {
   type Digested,
   type FromWorker,
@@ -19,7 +20,7 @@ import {
 /** Entries of a layer live as long as the layer's work, or not at all: more room for the young would only be memory. */
 const maxYoungGenerationSizeMb = 12;
 
-export type JobOptions = Omit<StartMessage, 'type' | 'job' | 'ring' | 'room'>;
+export type JobOptions = Omit<StartMessage, 'type' | 'job' | 'ring' | 'room' | 'bell'>;
 
 /** A worker thread with its ring of slots; runs one {@link IngestJob} at a time. */
 export class IngestThread {
@@ -43,13 +44,13 @@ export class IngestThread {
     return this.#dead;
   }
 
-  begin(options: JobOptions, makeRoom: MakeRoom): IngestJob {
+  begin(options: JobOptions, { makeRoom, digests }: Pick<JobLinks, 'makeRoom' | 'digests'>): IngestJob {
     const job = ++this.#jobs;
     this.#worker.ref();
     const send = (message: ToWorker) => this.#worker.postMessage(message);
     const room = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-    this.#job = new IngestJob(job, this.#ring, { send, room, makeRoom });
-    send({ type: 'start', job, ring: this.#ring, room, ...options });
+    this.#job = new IngestJob(job, this.#ring, { send, room, makeRoom, digests });
+    send({ type: 'start', job, ring: this.#ring, room, bell: digests.bell, ...options });
     return this.#job;
   }
 
@@ -73,6 +74,8 @@ interface JobLinks {
   readonly send: (message: ToWorker) => void;
   readonly room: SharedArrayBuffer;
   readonly makeRoom: MakeRoom;
+  /** Who hashes what the thread writes. */
+  readonly digests: Follower;
 }
 
 /** One layer on its way through a thread, seen from the main thread. */
@@ -82,6 +85,7 @@ export class IngestJob {
   readonly #send: (message: ToWorker) => void;
   readonly #room: Int32Array<SharedArrayBuffer>;
   readonly #makeRoom: MakeRoom;
+  readonly #digests: Follower;
   readonly #free: number[] = Array.from({ length: slotCount }, (_, slot) => slot);
   #waiting: (() => void)[] = [];
   #failure: Error | undefined;
@@ -93,12 +97,13 @@ export class IngestJob {
   #insertedBytes = 0;
   writtenBytes = 0;
 
-  constructor(job: number, ring: SharedArrayBuffer, { send, room, makeRoom }: JobLinks) {
+  constructor(job: number, ring: SharedArrayBuffer, { send, room, makeRoom, digests }: JobLinks) {
     this.#job = job;
     this.#ring = Buffer.from(ring);
     this.#send = send;
     this.#room = new Int32Array(room);
     this.#makeRoom = makeRoom;
+    this.#digests = digests;
   }
 
   /** Copies the bytes into slots; waits while all are in use, and answers nothing where it does not. @throws what the worker found wrong. */
@@ -169,8 +174,14 @@ export class IngestJob {
     } else if (message.type === 'digested') this.#digested = message;
     else if (message.type === 'closed') this.#closed = true;
     else if (message.type === 'short') void this.#answerShort();
+    else if (message.type === 'follow') void this.#follow(message.following);
     else this.#failure ??= new EngineError(message.kind, message.message);
     this.#wake();
+  }
+
+  async #follow(following: Following): Promise<void> {
+    const finding = await this.#digests.follow(following);
+    this.#send({ type: 'found', job: this.#job, finding });
   }
 
   /** The thread waits: it is answered whatever happens. */

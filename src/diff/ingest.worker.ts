@@ -2,11 +2,12 @@
 import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { EngineError, kindOf, messageOf } from '#errdefs';
-import { bulkNice } from './digest-protocol.ts';
-import { DigestThread } from './file-digest.ts';
+import { bulkNice, type Finding, type Follower } from './digest-protocol.ts';
 import { LayerPass } from './pass.ts';
 import { type FromWorker, roomAnswers, type StartMessage, type ToWorker } from './protocol.ts';
 import { slotBytesOf } from './slot-bytes.ts';
+
+type InTurn = Exclude<ToWorker, { type: 'found' }>;
 
 const port = parentPort;
 if (!port) throw new Error('ingest.worker.ts is a worker thread');
@@ -16,15 +17,17 @@ setPriority(0, bulkNice);
 interface Job {
   readonly start: StartMessage;
   readonly pass: LayerPass;
+  readonly found: (finding: Finding) => void;
   failed: boolean;
 }
 
-const digests = new DigestThread();
 let current: Job | undefined;
 let turn: Promise<void> = Promise.resolve();
 
 port.on('message', (message: ToWorker) => {
-  turn = turn.then(() => handle(message));
+  // What waits for it holds the turn.
+  if (message.type === 'found') found(message);
+  else turn = turn.then(() => handle(message));
 });
 
 function send(message: FromWorker): void {
@@ -39,7 +42,11 @@ function askForRoom({ job, room }: StartMessage): boolean {
   return Atomics.exchange(answer, 0, roomAnswers.open) === roomAnswers.made;
 }
 
-async function handle(message: ToWorker): Promise<void> {
+function found({ job, finding }: Extract<ToWorker, { type: 'found' }>): void {
+  if (current?.start.job === job) current.found(finding);
+}
+
+async function handle(message: InTurn): Promise<void> {
   if (message.type === 'abort') return close(message.job);
   if (message.type !== 'start' && (current?.start.job !== message.job || current.failed)) return;
   try {
@@ -50,10 +57,19 @@ async function handle(message: ToWorker): Promise<void> {
   }
 }
 
-async function step(message: Exclude<ToWorker, { type: 'abort' }>): Promise<void> {
+async function step(message: Exclude<InTurn, { type: 'abort' }>): Promise<void> {
   if (message.type === 'start') {
     if (current) throw new EngineError('internal', 'ingest layer: the thread is busy');
-    current = { start: message, pass: new LayerPass(message, digests, () => askForRoom(message)), failed: false };
+    const { promise, resolve } = Promise.withResolvers<Finding>();
+    const follower: Follower = {
+      bell: message.bell,
+      follow(following) {
+        send({ type: 'follow', job: message.job, following });
+        return promise;
+      },
+    };
+    const pass = new LayerPass(message, follower, () => askForRoom(message));
+    current = { start: message, pass, found: resolve, failed: false };
     return;
   }
   const { start, pass } = current!;

@@ -8,6 +8,7 @@ import { EngineError, isErrno } from '#errdefs';
 import { fsyncFolder, type MakeRoom, removeIfPresent } from '#files';
 import { type DiffID, digestAlgorithm, parseDiffID, parseDigest } from '#oci';
 import { type ByteSource, bytesOfPart, type Part, PartedSource } from '#streams';
+import { DigestThreads } from './digest-threads.ts';
 import { type IngestJob, IngestThread } from './ingest-thread.ts';
 import type { Digested, IngestLimits } from './protocol.ts';
 import type { IngestedLayer, IngestOptions, LayerIngester } from './types.ts';
@@ -45,6 +46,7 @@ class ThreadedIngester implements LayerIngester {
   readonly #places: Semaphore;
   readonly #idle: { thread: IngestThread; timer: NodeJS.Timeout }[] = [];
   readonly #threads = new Set<IngestThread>();
+  readonly #digests = new DigestThreads();
   readonly #disposed = new AbortController();
   #running = 0;
   #whenIdle: (() => void) | undefined;
@@ -74,6 +76,7 @@ class ThreadedIngester implements LayerIngester {
       });
     for (const { timer } of this.#idle.splice(0)) clearTimeout(timer);
     await Promise.all([...this.#threads].map((thread) => thread.terminate()));
+    await this.#digests[Symbol.asyncDispose]();
   }
 
   async #inThread(source: ByteSource, options: IngestOptions): Promise<IngestedLayer> {
@@ -86,7 +89,7 @@ class ThreadedIngester implements LayerIngester {
         tarAlgorithm: algorithmOf(options.expected?.diffID),
         limits: this.#limits,
       },
-      this.#options.makeRoom ?? (async () => false),
+      { makeRoom: this.#options.makeRoom ?? (async () => false), digests: this.#digests },
     );
     let indexPath: string | undefined;
     try {

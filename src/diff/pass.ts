@@ -6,7 +6,8 @@ import { EngineError } from '#errdefs';
 import { isNoSpace } from '#files';
 import { createDigester, type Digester } from '#oci';
 import { sys } from '#sys';
-import { type DigestThread, FileDigest } from './file-digest.ts';
+import type { Follower } from './digest-protocol.ts';
+import { FileDigest } from './file-digest.ts';
 import type { Digested, StartMessage } from './protocol.ts';
 
 /** Write-back starts while the rest still arrives, so that the sync at the end has little left to do. */
@@ -40,7 +41,7 @@ export class LayerPass implements Disposable {
   #checkSpaceAt = 0;
 
   /** `askForRoom` is asked when there is no space to write to, and blocks until it knows. */
-  constructor(start: StartMessage, digests: DigestThread, askForRoom: () => boolean) {
+  constructor(start: StartMessage, digests: Follower, askForRoom: () => boolean) {
     this.#start = start;
     this.#askForRoom = askForRoom;
     this.#fd = openSync(start.tarPath, 'w+', 0o600);

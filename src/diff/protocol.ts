@@ -1,6 +1,7 @@
 import type { Compression } from '#archive';
 import type { ErrorKind } from '#errdefs';
 import type { DigestAlgorithm } from '#oci';
+import type { Finding, Following } from './digest-protocol.ts';
 
 /** Bytes travel in slots of memory both threads see: no copy is allocated, and the number of slots is the backpressure. */
 export const slotBytes = 1 << 20;
@@ -35,6 +36,8 @@ export interface StartMessage {
   readonly limits: IngestLimits;
   /** One number: what the other side found out about room, see {@link roomAnswers}. */
   readonly room: SharedArrayBuffer;
+  /** Of a `Follower`, who is asked by `follow`. */
+  readonly bell: SharedArrayBuffer;
 }
 
 export type ToWorker =
@@ -47,6 +50,8 @@ export type ToWorker =
       readonly inserts: readonly Insert[];
     }
   | { readonly type: 'end'; readonly job: number }
+  /** What came of `follow`. */
+  | { readonly type: 'found'; readonly job: number; readonly finding: Finding }
   /** Where the index goes; without a path the job is over. */
   | { readonly type: 'index'; readonly job: number; readonly path: string | undefined }
   /** Stop and close everything. Answered by `closed`, as every job is. */
@@ -73,5 +78,7 @@ export type FromWorker =
   | Digested
   | { readonly type: 'failed'; readonly job: number; readonly kind: ErrorKind; readonly message: string }
   | { readonly type: 'closed'; readonly job: number }
+  /** A file to be hashed beside the writing; once a job. */
+  | { readonly type: 'follow'; readonly job: number; readonly following: Following }
   /** There is no space to write to: the thread waits for an answer in the job's `room`. */
   | { readonly type: 'short'; readonly job: number };
