@@ -10,6 +10,7 @@ import {
   type FromWorker,
   type Insert,
   maxInsertedBytes,
+  minLentBytes,
   roomAnswers,
   type StartMessage,
   slotBytes,
@@ -91,6 +92,7 @@ export class IngestJob {
   #failure: Error | undefined;
   #digested: Digested | undefined;
   #closed = false;
+  #lent = false;
   #filling: number | undefined;
   #filledBytes = 0;
   #inserts: Insert[] = [];
@@ -106,12 +108,24 @@ export class IngestJob {
     this.#digests = digests;
   }
 
-  /** Copies the bytes into slots; waits while all are in use, and answers nothing where it does not. @throws what the worker found wrong. */
+  /**
+   * Copies the bytes into slots, or has the thread take them from where they are; waits while all slots are in use, or until the bytes are taken, and answers
+   * nothing where it does not. @throws what the worker found wrong.
+   */
   write(chunk: Uint8Array): Promise<void> | undefined {
+    if (chunk.byteLength >= minLentBytes && chunk.buffer instanceof SharedArrayBuffer)
+      return this.#lend(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     if (this.#filling === undefined || chunk.byteLength >= slotBytes - this.#filledBytes) return this.#writeLong(chunk);
     this.#ring.set(chunk, this.#filling * slotBytes + this.#filledBytes);
     this.#filledBytes += chunk.byteLength;
     return undefined;
+  }
+
+  async #lend(memory: SharedArrayBuffer, offset: number, lengthBytes: number): Promise<void> {
+    if (this.#filling !== undefined) this.#flush();
+    this.#lent = true;
+    this.#send({ type: 'lent', job: this.#job, memory, offset, lengthBytes });
+    await this.#until(() => !this.#lent);
   }
 
   async #writeLong(chunk: Uint8Array): Promise<void> {
@@ -170,6 +184,9 @@ export class IngestJob {
     if (message.job !== this.#job) return;
     if (message.type === 'free') {
       this.#free.push(message.slot);
+      this.writtenBytes = message.writtenBytes;
+    } else if (message.type === 'taken') {
+      this.#lent = false;
       this.writtenBytes = message.writtenBytes;
     } else if (message.type === 'digested') this.#digested = message;
     else if (message.type === 'closed') this.#closed = true;

@@ -78,6 +78,10 @@ async function step(message: Exclude<InTurn, { type: 'abort' }>): Promise<void> 
       for (const bytes of slotBytesOf(start.ring, message)) await pass.write(bytes);
       send({ type: 'free', job: start.job, slot: message.slot, writtenBytes: pass.writtenBytes });
       return;
+    case 'lent':
+      await pass.write(Buffer.from(message.memory, message.offset, message.lengthBytes));
+      send({ type: 'taken', job: start.job, writtenBytes: pass.writtenBytes });
+      return;
     case 'end':
       send(await pass.finish());
       return;

@@ -299,6 +299,22 @@ test('bytes that lie in files come like any others, in their places', async () =
   }
 });
 
+test('memory that threads share is read where it lies, before its lender fills it anew', async () => {
+  await using bench = await Bench.open();
+  const block = Buffer.from(new SharedArrayBuffer(1 << 20));
+  // Whole blocks, and what is small enough to be copied, in turns.
+  async function* lent(bytes: Buffer): AsyncGenerator<Uint8Array> {
+    for (let at = 0, turn = 0; at < bytes.length; turn++) {
+      const copied = bytes.copy(block, 0, at, at + (turn % 3 === 1 ? 70_000 : block.length));
+      at += copied;
+      yield block.subarray(0, copied);
+      block.fill(0xff);
+    }
+  }
+  for (const bytes of [layer, gzipSync(layer), zstdCompressSync(layer)])
+    assert.equal((await bench.ingester.ingest(lent(bytes))).diffID, diffID);
+});
+
 test('a file that is shorter than what was said of it fails the layer', async () => {
   await using bench = await Bench.open();
   const path = join(bench.root, 'data');

@@ -6,6 +6,8 @@ import type { Finding, Following } from './digest-protocol.ts';
 /** Bytes travel in slots of memory both threads see: no copy is allocated, and the number of slots is the backpressure. */
 export const slotBytes = 1 << 20;
 export const slotCount = 8;
+/** Memory that both threads see already is read where it is, if that is worth a message and waiting for it. */
+export const minLentBytes = 1 << 18;
 /** Bytes of files, by {@link Insert}, that one slot may bring along: enough to be worth a message, few enough that hashing begins at once. */
 export const maxInsertedBytes = 2 << 20;
 
@@ -49,6 +51,14 @@ export type ToWorker =
       readonly lengthBytes: number;
       readonly inserts: readonly Insert[];
     }
+  /** Bytes that stay where they are until they are taken. */
+  | {
+      readonly type: 'lent';
+      readonly job: number;
+      readonly memory: SharedArrayBuffer;
+      readonly offset: number;
+      readonly lengthBytes: number;
+    }
   | { readonly type: 'end'; readonly job: number }
   /** What came of `follow`. */
   | { readonly type: 'found'; readonly job: number; readonly finding: Finding }
@@ -75,6 +85,7 @@ export const roomAnswers = { open: 0, made: 1, none: 2 } as const;
 
 export type FromWorker =
   | { readonly type: 'free'; readonly job: number; readonly slot: number; readonly writtenBytes: number }
+  | { readonly type: 'taken'; readonly job: number; readonly writtenBytes: number }
   | Digested
   | { readonly type: 'failed'; readonly job: number; readonly kind: ErrorKind; readonly message: string }
   | { readonly type: 'closed'; readonly job: number }

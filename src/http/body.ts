@@ -26,11 +26,11 @@ const blockBytes = 1 << 20;
 
 /**
  * The body in two blocks that take turns: one is lent while the other is filled. The parser finds a body in pieces of some 32 KiB, and each would be
- * a turn of every loop that it passes through; what has come in one round of the event loop is lent as one.
+ * a turn of every loop that it passes through; what has come in one round of the event loop is lent as one. Other threads can read the blocks in place.
  */
 async function* lentBlocks(request: IncomingMessage): AsyncGenerator<Uint8Array> {
-  let filling = Buffer.allocUnsafeSlow(blockBytes);
-  let lent = Buffer.allocUnsafeSlow(blockBytes);
+  let filling = Buffer.from(new SharedArrayBuffer(blockBytes));
+  let lent = Buffer.from(new SharedArrayBuffer(blockBytes));
   let filledBytes = 0;
   let excess: Buffer<ArrayBuffer> | undefined;
   let failure: Error | null | undefined;
