@@ -257,5 +257,52 @@ test('a client that stops in the middle, and one that goes away: the build ends,
   });
 });
 
+test('what is copied for the first time becomes a layer while it comes: the same one, and nothing when it breaks off', async (t) => {
+  await withDaemon(t, async (engine, root, daemon) => {
+    await makeAwkward(root);
+    await writeFile(join(root, 'Dockerfile'), 'FROM base\nCOPY --chmod=u+x . /all\nRUN cat /all/a/x\n');
+    await mkdir(join(root, 'a'));
+    // In a listing what is in a folder comes first, in a layer a name that goes on with less than a slash.
+    for (const name of ['a/x', 'a-b', 'a.c']) await writeFile(join(root, name), name);
+    for (const name of ['0', 'z']) await writeFile(join(root, name), Buffer.alloc(6 << 20, name));
+    const context = await listFolder(root, 'Dockerfile');
+    const withheld = (until: () => Promise<unknown>): ListedContext['send'] =>
+      async function* (...args) {
+        const chunks = await Array.fromAsync(context.send(...args), (chunk) => Buffer.from(chunk));
+        const bytes = Buffer.concat(chunks);
+        yield bytes.subarray(0, -1 << 20);
+        await until();
+        yield bytes.subarray(-1 << 20);
+      };
+    const abort = new AbortController();
+    const broken = withheld(async () => {
+      await layerBegun(daemon);
+      abort.abort(new Error('enough'));
+    });
+    await assert.rejects(run(engine.buildListed({ ...context, send: broken }, { signal: abort.signal })), /enough/);
+    for (let tries = 0; [...(await scratch(daemon)), ...(await staged(daemon))].length > 0; tries++) {
+      assert.ok(tries < 100, `left: ${(await scratch(daemon)).join()} ${(await staged(daemon)).join()}`);
+      await wait(50);
+    }
+    const { id, steps } = await run(engine.buildListed({ ...context, send: withheld(() => layerBegun(daemon)) }));
+    assert.deepEqual(steps, ['', '', '']);
+    assert.deepEqual(await buildTar(engine, root), { id, steps: ['', 'cached', 'cached'] });
+    assert.deepEqual(await buildTar(engine, root, { nocache: true }), { id, steps: ['', '', ''] });
+  });
+});
+
+/** Layers that are being written. */
+const staged = async (daemon: TestDaemon) => await readdir(join(daemon.dataRoot, 'content/ingest'));
+
+async function layerBegun(daemon: TestDaemon): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    for (const name of await staged(daemon)) {
+      if ((await lstat(join(daemon.dataRoot, 'content/ingest', name))).size > 1 << 20) return;
+    }
+    assert.ok(tries < 200, 'no layer was begun');
+    await wait(50);
+  }
+}
+
 const scratch = async (daemon: TestDaemon) =>
   (await readdir(join(daemon.dataRoot, 'tmp'))).filter((name) => name.startsWith('build-'));

@@ -1,21 +1,23 @@
 import { join } from 'node:path';
 import type { ByteString } from '#archive';
 import { EngineError } from '#errdefs';
+import type { StoredLayer } from '#image';
 import type { Digest } from '#oci';
-import { type CopyOperation, octalMode, parseModeChange, sourceKind } from '../convert/index.ts';
+import { type CopyOperation, sourceKind } from '../convert/index.ts';
 import type { CacheKey, Op, Work } from '../solver/index.ts';
-import { copySources } from './copy.ts';
+import { copyAhead } from './copy-ahead.ts';
+import { copyLayer, type LayerCopy } from './copy-layer.ts';
 import { DiskTree } from './disk-tree.ts';
 import { checkOut, parseGitReference } from './git-source.ts';
 import { inlineTree } from './inline-tree.ts';
 import { missingHint } from './missing-source.ts';
-import { clampAt, type Moment, timeAt } from './moment.ts';
-import { resolveOwner } from './owners.ts';
+import type { Moment } from './moment.ts';
 import { fetchFile } from './remote-file.ts';
 import type { StepReport } from './report.ts';
 import {
   componentsDigest,
   type FileComponent,
+  type Found,
   fileComponents,
   type Selected,
   selectSources,
@@ -35,6 +37,8 @@ export class CopyOp implements Op<StepState> {
   readonly #session: BuildSession;
   readonly #operation: CopyOperation;
   #selected: Promise<readonly Selected[]> | undefined;
+  /** The layer, where it is made while its files come. */
+  #ahead: { readonly layer: Promise<StoredLayer | undefined> } | undefined;
   /** Of a large copy: what its record has no room for. */
   #listed: { readonly content: string; readonly files: readonly FileComponent[] } | undefined;
 
@@ -74,37 +78,20 @@ export class CopyOp implements Op<StepState> {
   }
 
   async execute(inputs: readonly StepState[], work: Work): Promise<StepState> {
-    const { keyword, destination, workingDir, chown, chmod } = this.#operation;
-    const parent = inputs[0]!;
     const selected = await this.#select(inputs, work);
     const { fileLists } = this.#session.host;
     const listing = this.#listed && fileLists.keep(this.#listed.content, this.#listed.files);
-    const moment = this.#momentOf(inputs);
-    const draft = await this.#session.draft(parent, work);
-    await using spool = this.#session.newSpool();
-    const root = { uid: 0, gid: 0 };
-    const change = chmod === '' ? undefined : parseModeChange(chmod);
-    await copySources(draft, selected, {
-      destination,
-      workingDir,
-      owner: chown !== '' ? await resolveOwner(draft, chown) : this.#keepsOwners ? undefined : root,
-      unpack: (source) => this.#operation.unpack ?? (keyword === 'ADD' && source.isRemote !== true),
-      ...(change
-        ? {
-            mode: (node) => (node.type === 'symlink' ? 0o777 : change(node.mode, node.type === 'directory')),
-            folderMode: octalMode(chmod),
-          }
-        : {}),
-      ...(moment === undefined ? {} : { moment: timeAt(moment) }),
-      signal: work.signal,
-      store: (body) => spool.keep(body),
-    });
-    const packed = () => draft.pack({ signal: work.signal, clamp: clampAt(moment) });
-    const layer = draft.isEmpty ? undefined : await this.#session.ingest(packed(), work);
+    const layer = await (this.#ahead?.layer ??
+      copyLayer(this.#session, this.#operation, this.#copyOf(inputs, selected), work));
     const { config, author } = this.#operation;
     const createdBy = this.#createdBy(selected);
     await listing;
-    return this.#session.recorder.next(parent, { config, author, createdBy, moment, ...(layer ? { layer } : {}) });
+    const moment = this.#momentOf(inputs);
+    return this.#session.recorder.next(inputs[0]!, { config, author, createdBy, moment, ...(layer ? { layer } : {}) });
+  }
+
+  #copyOf(inputs: readonly StepState[], sources: readonly Found[]): LayerCopy {
+    return { parent: inputs[0]!, moment: this.#momentOf(inputs), sources, keepsOwners: this.#keepsOwners };
   }
 
   /** An image that is copied from counts as one that the step stands on. */
@@ -148,7 +135,11 @@ export class CopyOp implements Op<StepState> {
           const tree = await this.#sourceTree(inputs, work);
           const ignored = isContext && from.name === undefined ? this.#session.ignored : undefined;
           const hint = (path: ByteString) => missingHint(tree, path, ignored);
-          const options = { signal: work.signal, missingPrefix, excludes, parents, hint };
+          const onFound = async (found: readonly Found[]) => {
+            const copy = this.#copyOf(inputs, found.map(timeless));
+            if (work.isForReal) this.#ahead = await copyAhead(this.#session, this.#operation, copy, work);
+          };
+          const options = { signal: work.signal, missingPrefix, excludes, parents, hint, onFound };
           const chosen = await selectSources(tree, [source], options);
           found.push(...(isContext ? chosen.map(timeless) : chosen));
         }
@@ -203,7 +194,7 @@ export class CopyOp implements Op<StepState> {
   }
 }
 
-function timeless(source: Selected): Selected {
+function timeless<S extends Found>(source: S): S {
   return { ...source, isTimeless: true };
 }
 

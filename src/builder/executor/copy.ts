@@ -4,7 +4,7 @@ import type { ByteSource } from '#streams';
 import { unpackArchive } from './archive-sources.ts';
 import { isArchive } from './inflate.ts';
 import type { LayerDraft, NewFolder, Owner } from './layer-draft.ts';
-import { filesOf, type Selected, walkSelected } from './selection.ts';
+import { type Found, filesOf, walkSelected } from './selection.ts';
 import { baseOf, cleanTreePath, joinTree, parentOf, resolvePath, type TreeNode, toBytes } from './source-tree.ts';
 
 const root: Owner = { uid: 0, gid: 0 };
@@ -16,25 +16,24 @@ export interface CopyOptions {
   /** Owner of everything copied; undefined keeps the sources' own. */
   readonly owner: Owner | undefined;
   /** Whether a source that is an archive is unpacked. */
-  readonly unpack: (source: Selected) => boolean;
+  readonly unpack: (source: Found) => boolean;
   /** Time of folders that are made, and of sources whose own mean nothing; absent, a source's own time for both. */
   readonly moment?: TarTime;
   /** Replaces the mode of everything copied. */
   readonly mode?: (node: TreeNode) => number;
   /** Of folders that are made on the way. */
   readonly folderMode?: number | undefined;
+  /** Contents that are not here have been asked for: the layer waits for each when it comes to it. */
+  readonly onTheirWay?: boolean;
   readonly signal: AbortSignal;
   readonly store: (body: ByteSource) => Promise<() => ByteSource>;
 }
 
 /** Copies sources into a layer as Docker's classic builder does. @throws EngineError in its words where it has some. */
-export async function copySources(
-  draft: LayerDraft,
-  sources: readonly Selected[],
-  options: CopyOptions,
-): Promise<void> {
+export async function copySources(draft: LayerDraft, sources: readonly Found[], options: CopyOptions): Promise<void> {
   for (const tree of new Set(sources.map((source) => source.tree))) {
-    if (tree.expect) await tree.expect(await filesOf(sources.filter((source) => source.tree === tree)), 'contents');
+    if (tree.expect && !options.onTheirWay)
+      await tree.expect(await filesOf(sources.filter((source) => source.tree === tree)), 'contents');
   }
   for (const source of sources) {
     try {
@@ -46,7 +45,7 @@ export async function copySources(
   }
 }
 
-async function copyOne(draft: LayerDraft, source: Selected, options: CopyOptions): Promise<void> {
+async function copyOne(draft: LayerDraft, source: Found, options: CopyOptions): Promise<void> {
   const written = options.destination.startsWith('/')
     ? options.destination
     : `${options.workingDir}/${options.destination}`;
@@ -68,9 +67,9 @@ async function copyOne(draft: LayerDraft, source: Selected, options: CopyOptions
 /** `--parents`: below the target as the source stands below its base, the folders on the way as they are there. */
 async function copyWithParents(
   draft: LayerDraft,
-  source: Selected,
+  source: Found,
   target: ByteString,
-  ancestors: NonNullable<Selected['ancestors']>,
+  ancestors: NonNullable<Found['ancestors']>,
   options: CopyOptions,
 ): Promise<void> {
   await draft.makeFolders(target, newFolder(source, options));
@@ -84,7 +83,7 @@ async function copyWithParents(
   }
 }
 
-async function copyFile(draft: LayerDraft, source: Selected, path: ByteString, options: CopyOptions): Promise<void> {
+async function copyFile(draft: LayerDraft, source: Found, path: ByteString, options: CopyOptions): Promise<void> {
   const { node } = source;
   if (path === '') throw new EngineError('failed-precondition', 'failed to copy file: / is a directory');
   await draft.makeFolders(parentOf(path), newFolder(source, options));
@@ -92,12 +91,7 @@ async function copyFile(draft: LayerDraft, source: Selected, path: ByteString, o
 }
 
 /** The content of a folder goes into the target; a new target is 0755 whatever the source is. */
-async function copyFolder(
-  draft: LayerDraft,
-  source: Selected,
-  target: ByteString,
-  options: CopyOptions,
-): Promise<void> {
+async function copyFolder(draft: LayerDraft, source: Found, target: ByteString, options: CopyOptions): Promise<void> {
   const made = newFolder(source, options);
   // The classic builder gives folders above the target to root; it knows no --chmod, and where there is one BuildKit counts.
   await draft.makeFolders(parentOf(target), options.folderMode === undefined ? { ...made, ...root } : made);
@@ -109,7 +103,7 @@ async function copyFolder(
   }
 }
 
-function newFolder(source: Selected, { owner = root, folderMode, moment }: CopyOptions): NewFolder {
+function newFolder(source: Found, { owner = root, folderMode, moment }: CopyOptions): NewFolder {
   const mode = folderMode === undefined ? {} : { mode: folderMode };
   return { ...owner, ...mode, mtime: moment ?? source.node.mtime };
 }
@@ -125,7 +119,7 @@ class Inodes {
 
 async function put(
   draft: LayerDraft,
-  source: Selected,
+  source: Found,
   from: ByteString,
   node: TreeNode,
   to: ByteString,
@@ -146,7 +140,7 @@ function modeOf(node: TreeNode, options: CopyOptions): number {
   return node.mode & ~(node.mode & 0o010 ? 0o6000 : 0o4000);
 }
 
-async function capabilityOf(source: Selected, path: ByteString, node: TreeNode) {
+async function capabilityOf(source: Found, path: ByteString, node: TreeNode) {
   if (node.type !== 'file') return new Map<ByteString, Uint8Array>();
   const value = (await source.tree.xattrs(path)).get('security.capability');
   return new Map(value ? [['security.capability', value]] : []);

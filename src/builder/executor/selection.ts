@@ -44,6 +44,8 @@ export interface SelectOptions {
   readonly hint?: (path: ByteString) => Promise<string>;
   readonly excludes?: readonly string[];
   readonly parents?: boolean;
+  /** Told what there is before any of it is hashed. */
+  readonly onFound?: (found: readonly Found[]) => Promise<void>;
 }
 
 /** A file of a source as the cache key sees it: everything that the result depends on, and no time. */
@@ -69,12 +71,13 @@ export async function selectSources(
       for (const match of await matches(tree, path)) found.push(await select(tree, match, selecting));
     } else found.push(await select(tree, path, selecting));
   }
+  await options.onFound?.(found);
   if (tree.expect) await tree.expect(await filesOf(found), 'digests');
   return await Promise.all(found.map(async (one) => Object.assign(one, { shownHash: await shownHashOf(one) })));
 }
 
 /** Not hashed yet. */
-type Found = Omit<Selected, 'shownHash'>;
+export type Found = Omit<Selected, 'shownHash'>;
 
 /** The paths of all files that sources stand for. */
 export async function filesOf(sources: readonly Found[]): Promise<ByteString[]> {

@@ -32,6 +32,8 @@ export class BuildSession implements AsyncDisposable {
   /** By path in the context and moment; made when a mount asks for them. */
   readonly contextLayers = new Map<string, Promise<ContextLayer>>();
   readonly #times: BuildTimes;
+  readonly #over = new AbortController();
+  readonly #begun: Promise<unknown>[] = [];
   #numbers = 0;
 
   constructor(parts: {
@@ -81,7 +83,17 @@ export class BuildSession implements AsyncDisposable {
     return { diffID, sizeBytes };
   }
 
+  /** Work that may turn out not to be needed: it ends with the build, if not before. */
+  begin<T>(work: (signal: AbortSignal) => Promise<T>, { signal }: Work): Promise<T> {
+    const begun = work(AbortSignal.any([signal, this.#over.signal]));
+    begun.catch(() => {});
+    this.#begun.push(begun);
+    return begun;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#over.abort();
+    await Promise.allSettled(this.#begun);
     await this.views[Symbol.asyncDispose]();
   }
 }

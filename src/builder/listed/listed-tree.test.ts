@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readSync } from 'node:fs';
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -146,6 +147,55 @@ test('what was seen once is not asked for again, until a step reads it', async (
       assert.equal((await textOf(tree, 'a')) + (await textOf(tree, 'b')) + (await textOf(tree, 'c')), 'ABC');
     });
     assert.deepEqual(second.asked, [['a', 'b'], ['c']]);
+  });
+});
+
+test('a file can be read where it is as soon as it has come, while others are on their way', async () => {
+  await withMemory(async (open) => {
+    const large = 'x'.repeat(3 << 20);
+    const { listed } = owner([file('a', 'A'), file('b', large), file('c', 'C'), file('d', 'D')]);
+    const stopped = Promise.withResolvers<void>();
+    const asked: number[][] = [];
+    const slow: ListedContext = {
+      ...listed,
+      async *send(numbers, options) {
+        asked.push([...numbers]);
+        for await (const chunk of listed.send(numbers, options)) {
+          if (asked.length === 1 && chunk[0] === 'C'.charCodeAt(0)) await stopped.promise;
+          yield chunk;
+        }
+      },
+    };
+    await open(slow, async (tree) => {
+      const paths = ['a', 'b', 'c'].map(toBytes);
+      assert.equal(tree.place(paths[0]!), undefined, 'nobody has asked for it');
+      const all = tree.expect(paths, 'contents');
+      const part = await tree.place(paths[0]!);
+      const bytes = Buffer.alloc(1);
+      readSync(part!.fd, bytes, 0, 1, part!.offset);
+      assert.deepEqual([String(bytes), part!.lengthBytes], ['A', 1]);
+      const later = tree.place(paths[2]!);
+      assert.ok(later instanceof Promise);
+      const digest = tree.contentHash(paths[2]!);
+      stopped.resolve();
+      await Promise.all([all, later, digest]);
+      assert.equal(await textOf(tree, 'd'), 'D');
+    });
+    assert.deepEqual(asked, [[0, 1, 2], [3]], 'each once');
+  });
+});
+
+test('contents that break off are told to all who wait for them, and asked for no second time', async () => {
+  await withMemory(async (open) => {
+    const { listed, asked } = owner([file('a', 'A'), { ...file('b', 'B'), changedTo: 'larger' }]);
+    await open(listed, async (tree) => {
+      const paths = ['a', 'b'].map(toBytes);
+      const all = tree.expect(paths, 'contents');
+      const waiting = [all, tree.place(paths[0]!), tree.place(paths[1]!), tree.expect(paths, 'digests')];
+      for (const one of waiting) await assert.rejects(async () => await one, { kind: 'invalid-argument' });
+      assert.equal(tree.place(paths[0]!), undefined, 'nothing of it is used');
+    });
+    assert.deepEqual(asked, [['a', 'b']]);
   });
 });
 

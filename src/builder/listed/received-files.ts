@@ -7,6 +7,7 @@ import type { HashedHeader } from '../executor/index.ts';
 import { BlockWriter } from './block-writer.ts';
 import { FileHashes } from './file-hashes.ts';
 import type { FileToHash } from './hash-protocol.ts';
+import { Places } from './places.ts';
 
 export interface ExpectedFile {
   readonly line: number;
@@ -21,7 +22,7 @@ const smallFileBytes = 1 << 16;
 /** Contents as they came, streams one behind the other in one file. Dispose closes it; the folder is the caller's. */
 export class ReceivedFiles implements AsyncDisposable {
   readonly #path: string;
-  readonly #offsets = new Map<number, number>();
+  readonly #places = new Places();
   readonly #hashes = new FileHashes();
   #file: FileHandle | undefined;
   #writer: BlockWriter | undefined;
@@ -31,7 +32,16 @@ export class ReceivedFiles implements AsyncDisposable {
   }
 
   has(line: number): boolean {
-    return this.#offsets.has(line);
+    return this.#places.has(line);
+  }
+
+  /** These will be asked for: until they are here, or given up, {@link place} waits for them. */
+  expect(lines: readonly number[]): void {
+    this.#places.expect(lines);
+  }
+
+  giveUp(lines: readonly number[], reason: unknown): void {
+    this.#places.giveUp(lines, reason);
   }
 
   /**
@@ -47,13 +57,13 @@ export class ReceivedFiles implements AsyncDisposable {
     this.#writer ??= new BlockWriter(this.#file);
     const writer = this.#writer;
     const base = writer.sizeBytes;
+    const files = placed(expected, base);
     const asListed: boolean[] = [];
     let at = -1;
     const sink = {
-      start: (entry: number, sizeBytes: number, offset: number) => {
+      start: (entry: number, sizeBytes: number) => {
         const next = expected[++at];
         if (next?.line !== entry || next.sizeBytes !== sizeBytes) throw unasked(entry);
-        this.#offsets.set(entry, base + offset);
       },
       data: () => {},
       end: (isAsListed: boolean) => void asListed.push(isAsListed),
@@ -61,36 +71,47 @@ export class ReceivedFiles implements AsyncDisposable {
     const hashing = this.#hashes.begin({
       path: this.#path,
       fd: this.#file.fd,
-      files: placed(expected, base),
+      files,
       found: (number, digest) => note(number, digest, asListed[number]!),
     });
+    let here = 0;
+    const advance = () => {
+      hashing.advance(writer.writtenBytes);
+      for (; here < files.length; here++) {
+        const { offset, sizeBytes } = files[here]!;
+        if (offset + sizeBytes > writer.writtenBytes) break;
+        this.#places.put(expected[here]!.line, offset);
+      }
+    };
     try {
       await readFiles(source, sink, (chunk) => {
-        hashing.advance(writer.writtenBytes);
+        advance();
         return writer.append(chunk);
       });
       await writer.flush();
       if (at !== expected.length - 1) throw unasked(expected[at + 1]!.line);
-      hashing.advance(writer.writtenBytes);
+      advance();
       await hashing.end();
     } catch (error) {
       await hashing.abandon();
       // What is not whole, or not what it was taken for, is not here.
-      for (const { line } of expected) this.#offsets.delete(line);
+      const lines = expected.map(({ line }) => line);
+      this.#places.giveUp(lines, error);
       throw error;
     }
   }
 
-  /** Undefined when it is not here. */
-  place(line: number, lengthBytes: number): FilePart | undefined {
-    const offset = this.#offsets.get(line);
-    if (offset === undefined || !this.#file) return undefined;
-    return { fd: this.#file.fd, offset, lengthBytes, staysOpen: true };
+  /** Undefined when it is neither here nor on its way. */
+  place(line: number, lengthBytes: number): FilePart | Promise<FilePart> | undefined {
+    const offset = this.#places.of(line);
+    if (offset === undefined) return undefined;
+    const at = (start: number): FilePart => ({ fd: this.#file!.fd, offset: start, lengthBytes, staysOpen: true });
+    return typeof offset === 'number' ? at(offset) : offset.then(at);
   }
 
   /** Small files were just written and are in the page cache, where reading them takes less than a trip through the thread pool. */
   async *read(line: number, sizeBytes: number): AsyncGenerator<Uint8Array> {
-    const start = this.#offsets.get(line);
+    const start = await this.#places.of(line);
     const file = this.#file;
     if (start === undefined || !file) throw new EngineError('internal', `build context: file ${line} is not here`);
     for (let done = 0; done < sizeBytes; ) {

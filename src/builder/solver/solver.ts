@@ -47,7 +47,7 @@ export class Solver<R> {
     options.signal.throwIfAborted();
     emit({ kind: 'started' });
     try {
-      const key = await vertex.op.cacheKey(inputs, { signal: options.signal, report });
+      const key = await vertex.op.cacheKey(inputs, { signal: options.signal, report, isForReal: true });
       const result = key
         ? await this.#cached(vertex, inputs, key, options)
         : await this.#execute(vertex, inputs, { signal: options.signal, report }, (kind) => emit({ kind }));

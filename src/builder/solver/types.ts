@@ -14,6 +14,8 @@ export interface CacheKey {
 /** Told to an operation while it works. */
 export interface Work {
   readonly signal: AbortSignal;
+  /** What no cache has is then made, so that who is certain of that may begin before saying the key. */
+  readonly isForReal?: boolean;
   /** Anything a listener of this vertex should see, in order. Every build that waits for the vertex sees it. */
   report(event: unknown): void;
 }
