@@ -538,6 +538,7 @@ static napi_value do_statfs(napi_env env, napi_callback_info info) {
   if (result < 0) return throw_errno(env, errno, "statfs", path.text);
   napi_value object = make_object(env);
   set_number(env, object, "type", (double)((uint64_t)stat.f_type & 0xffffffffu));
+  set_number(env, object, "flags", (double)stat.f_flags);
   set_number(env, object, "blockSize", (double)stat.f_bsize);
   set_number(env, object, "blocks", (double)stat.f_blocks);
   set_number(env, object, "free", (double)stat.f_bfree);

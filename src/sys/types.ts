@@ -50,9 +50,10 @@ export interface Sys {
    * EINVAL when the file system cannot be shown under other IDs.
    */
   cloneMount(source: string, target: string, userNamespace: number, flags: number): void;
-  /** `type` is the filesystem's magic number; blocks are counted in `blockSize` bytes, `available` is what non-root may use. */
+  /** `type` is the filesystem's magic number, `flags` begin as {@link mountFlags} do up to `noExec`; blocks are counted in `blockSize` bytes, `available` is what non-root may use. */
   statfs(path: PathLike): {
     type: number;
+    flags: number;
     blockSize: number;
     blocks: number;
     free: number;

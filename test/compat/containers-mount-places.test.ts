@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { mountFlags, sys, umountFlags } from '#sys';
 import { containerSetup } from './containers-fixture.ts';
 
 test('places that something is mounted on are made with the modes dockerd gives them', async (t) => {
@@ -130,4 +131,25 @@ test('a container that does not run is copied from and to as if it did, with all
     await docker.ok('rm', 'first', 'fixed');
     await docker.ok('volume', 'rm', 'vol');
   });
+});
+
+test('what the mount of a source does not allow is not allowed in a container', async (t) => {
+  await using setup = await containerSetup(t);
+  if (!setup) return;
+  const { folder, sh } = setup;
+  const source = join(folder, 'restricted');
+  mkdirSync(source);
+  const { noSuid, noDev, noExec, readOnly, bind, remount } = mountFlags;
+  using mounted = new DisposableStack();
+  sys.mount('tmpfs', source, 'tmpfs', noSuid | noDev | noExec, '');
+  mounted.defer(() => sys.umount(source, umountFlags.detach));
+  const shown = async (flags: readonly string[]) => (await sh(flags, 'grep " /v " /proc/mounts')).split(' ')[3];
+  assert.match((await shown(['-v', `${source}:/v`]))!, /^rw,nosuid,nodev,noexec,/);
+  assert.match((await shown(['-v', `${source}:/v:ro`]))!, /^ro,nosuid,nodev,noexec,/);
+  const alone = `type=bind,source=${source},target=/v,bind-recursive=disabled`;
+  assert.match((await shown(['--mount', alone]))!, /^rw,nosuid,nodev,noexec,/);
+  const volume = 'type=volume,target=/v,volume-opt=type=tmpfs,volume-opt=device=tmpfs,"volume-opt=o=noexec,uid=5"';
+  assert.match((await shown(['--mount', volume]))!, /^rw,noexec,.*uid=5/);
+  sys.mount('', source, '', bind | remount | readOnly, '');
+  assert.match((await shown(['-v', `${source}:/v`]))!, /^ro,/);
 });

@@ -1,6 +1,7 @@
 import { chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
 import type { SpecMount } from '#runtime';
+import { mountFlags, sys } from '#sys';
 import type { Owner } from '../remap/index.ts';
 import { checkPropagation } from './propagation.ts';
 import type { PlannedMount } from './record.ts';
@@ -67,10 +68,26 @@ type BindAccess = Pick<
 >;
 
 function bindOptions({ source, propagation, readOnly, recursive, readOnlyNonRecursive }: BindAccess): string[] {
-  if (!readOnly) return [recursive ? 'rbind' : 'bind', 'rw', propagation];
+  const kept = restrictions(source);
+  const how = recursive ? 'rbind' : 'bind';
+  if (!readOnly) return [how, ...(kept.includes('ro') ? kept : ['rw', ...kept]), propagation];
   // What is mounted below a read-only bind is not writable through it either, unless asked for. Nothing is mounted
   // below a file, and crun opens the target of `rro` as a folder.
   const deep = recursive && !readOnlyNonRecursive && statSync(source).isDirectory();
   const access = deep ? ['ro', 'rro'] : ['ro'];
-  return [recursive ? 'rbind' : 'bind', ...access, propagation];
+  return [how, ...access, ...kept.filter((flag) => flag !== 'ro'), propagation];
+}
+
+const { readOnly, noSuid, noDev, noExec } = mountFlags;
+const restricting = [
+  ['ro', readOnly],
+  ['nosuid', noSuid],
+  ['nodev', noDev],
+  ['noexec', noExec],
+] as const;
+
+/** What the source's mount does not allow: crun would lift it, where the kernel and runc keep it in a bind. */
+function restrictions(source: string): string[] {
+  const { flags } = sys.statfs(source);
+  return restricting.filter(([, flag]) => (flags & flag) !== 0).map(([name]) => name);
 }
