@@ -106,13 +106,18 @@ export class Call {
   /** The same before it is decoded, where there has to be one. */
   async jsonValue(): Promise<JsonValue> {
     this.#checkContentType();
-    const text = (await readBody(this.body(), maxJsonBytes)).toString('utf8');
+    const text = await this.bodyText();
     if (text.trim() === '') {
       throw new EngineError('invalid-argument', 'invalid JSON: got EOF while reading request body');
     }
     const { value, rest } = invalidJson(() => decodeFirst(text));
     if (rest.trim() !== '') throw new EngineError('invalid-argument', 'unexpected content after JSON');
     return value;
+  }
+
+  /** A body of JSON, whatever its type is said to be. */
+  async bodyText(): Promise<string> {
+    return (await readBody(this.body(), maxJsonBytes)).toString('utf8');
   }
 
   #checkContentType(): void {

@@ -14,7 +14,7 @@ import { LinkRemover } from './links.ts';
 import { networkID, ownerName } from './names.ts';
 import { Namespaces } from './namespaces.ts';
 import { ParentNetwork } from './parent-network.ts';
-import { refuseParentInUse } from './parents-in-use.ts';
+import { refuseBridgeInUse, refuseParentInUse } from './parents-in-use.ts';
 import { defaultPlan, parentPlan, userPlan } from './plans.ts';
 import { PortPublisher } from './ports/publisher.ts';
 import { strayLinks } from './stray-links.ts';
@@ -102,6 +102,7 @@ class LocalNetworks implements Networks {
     const wanted = wantedSubnets(spec);
     for (const [at, subnet] of wanted.entries()) refuseOverlap(subnet, [...reserved, ...wanted.slice(0, at)]);
     if (spec.stacked) refuseParentInUse(spec.stacked, this.#networks.values());
+    refuseBridgeInUse(spec, this.#networks.values());
     const network = this.#networkOf(spec);
     try {
       await network.start(reserved);

@@ -43,18 +43,19 @@ export async function ensureParent(helper: NamespaceHelper, wish: ParentWish): P
 }
 
 async function vlanOf(helper: NamespaceHelper, name: string): Promise<Datagram> {
-  const [, parent = '', id = ''] = /^([^.]+)\.(\d+)$/.exec(name) ?? [];
-  if (parent === '') {
-    throw new EngineError('internal', `invalid subinterface vlan name ${name}, example formatting is eth0.10`);
+  const refuse = (message: string) => new EngineError('internal', message);
+  const parts = name.split('.');
+  const [parent = '', id = ''] = parts;
+  if (parts.length === 1) throw refuse(`invalid subinterface vlan name ${name}, example formatting is eth0.10`);
+  if (parts.length > 2) {
+    const form = 'required interface name format is: name.vlan_id, ex. eth0.10 for vlan 10';
+    throw refuse(`${form}, instead received ${name}`);
   }
-  const vlanID = Number(id);
-  if (vlanID < 1 || vlanID > 4094) {
-    throw new EngineError('internal', `vlan id must be between 1-4094, received: ${vlanID}`);
-  }
+  if (!/^[+-]?\d+$/.test(id)) throw refuse(`unable to parse a valid vlan id from: ${id} (ex. eth0.10 for vlan 10)`);
   const found = await find(helper, parent);
-  if (!found) {
-    throw new EngineError('internal', `-o parent interface was not found on the host: ${parent}`);
-  }
+  if (!found) throw refuse(`-o parent interface was not found on the host: ${parent}`);
+  const vlanID = Number(id);
+  if (vlanID < 1 || vlanID > 4094) throw refuse(`vlan id must be between 1-4094, received: ${vlanID}`);
   return createVlan({ name, parentIndex: found.index, vlanID });
 }
 

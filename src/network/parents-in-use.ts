@@ -26,3 +26,13 @@ export function refuseParentInUse(
     }
   }
 }
+
+/** @throws `permission-denied` in dockerd's words when another network has the bridge that one asks for. */
+export function refuseBridgeInUse({ id, bridgeName }: NetworkSpec, others: Iterable<ContainerNetwork>): void {
+  for (const { info } of others) {
+    if (bridgeName === undefined || info.bridgeName !== bridgeName) continue;
+    const [own, other] = [`${id} (${bridgeName})`, `${info.id} (${bridgeName})`];
+    const message = `cannot create network ${own}: conflicts with network ${other}: networks have same bridge name`;
+    throw new EngineError('permission-denied', message);
+  }
+}

@@ -2,7 +2,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { EngineError, isErrno, messageOf } from '#errdefs';
+import { EngineError, ExitError, isErrno, messageOf } from '#errdefs';
 import { Cgroup, type Cgroups } from './cgroups.ts';
 import { commonArguments, startConmon } from './conmon.ts';
 import { Console } from './console.ts';
@@ -29,7 +29,7 @@ import { discard, hostOf, type RuntimeHost, runRuntime } from './runtime-host.ts
 import { SeccompCache } from './seccomp-cache.ts';
 import { buildSpec, cgroupPath, type HostFacts } from './spec.ts';
 import { cpuSharesBound, cpuSharesFault, ociResources, readSwapLimit } from './spec-resources.ts';
-import { startFailure } from './start-failure.ts';
+import { startFailure, updateFailure } from './start-failure.ts';
 import type {
   CgroupStats,
   ContainerSpec,
@@ -243,7 +243,7 @@ class OciRuntime implements Runtime {
   async update(id: string, resources: ResourceLimits): Promise<void> {
     const { cgroup } = this.#running(id);
     const bound = cpuSharesBound(resources, this.#cgroups.version);
-    if (bound) throw new EngineError('internal', `runc did not terminate successfully: exit status 1: ${bound}`);
+    if (bound) throw updateFailure(bound);
     // crun would write these as numbers, which the kernel refuses.
     const { pidsLimit = 1, cpuQuota = 0 } = resources;
     if (pidsLimit <= 0) cgroup.liftPidsLimit();
@@ -254,6 +254,9 @@ class OciRuntime implements Runtime {
     writeFileSync(path, JSON.stringify(oci), { mode: 0o600 });
     try {
       await runRuntime(hostOf(this.#host, id), ['update', '--resources', path, id]);
+    } catch (cause) {
+      if (!(cause instanceof ExitError)) throw cause;
+      throw updateFailure(cause.stderr, cause);
     } finally {
       rmSync(path, { force: true });
     }

@@ -1,3 +1,4 @@
+import { EngineError } from '#errdefs';
 import { StartError } from './types.ts';
 
 /** What the runtime was asked to do when it refused. */
@@ -32,6 +33,12 @@ export function startFailure(step: StartStep, words: string, command: string): S
     message.includes('not a directory') ? `${message}: ${mismatch}` : message,
     exitCodeFor(message),
   );
+}
+
+/** What a runtime says of limits that it could not set, in the frame dockerd gives it. */
+export function updateFailure(words: string, cause?: unknown): EngineError {
+  const message = `runc did not terminate successfully: exit status 1: ${plainWords(words)}`;
+  return new EngineError('internal', message, { cause });
 }
 
 function explain(step: StartStep, fact: string, command: string): string {

@@ -10,7 +10,11 @@ export function checkDriverOptions(name: string, options: Options): void {
   const refuse = (message: string) => new EngineError('invalid-argument', `create ${name}: ${message}`);
   const unknown = keys.find((key) => !known.includes(key));
   if (unknown !== undefined) throw refuse(`invalid option: "${unknown}"`);
-  if (keys.includes('size')) throw refuse('quota size requested but no quota support');
+  const { size } = options;
+  if (size !== undefined) {
+    const isSize = /^\d+(\.\d+)? ?([kmgtp]i?)?b?$/i.test(size);
+    throw refuse(isSize ? 'quota size requested but no quota support' : `invalid size: '${size}'`);
+  }
   if (keys.length === 0) return;
   for (const key of ['device', 'type']) {
     if (!options[key]) throw refuse(`missing required option: "${key}"`);

@@ -12,6 +12,9 @@ export const authConfig = object<AuthConfig>('registry.AuthConfig', {
   registrytoken: string(),
 });
 
+/** What is asked first of who makes or joins a swarm. */
+export const swarmAddress = object<{ readonly ListenAddr?: string }>('swarm.InitRequest', { ListenAddr: string() });
+
 /** `POST /volumes/create`. `ClusterVolumeSpec` is swarm's: kept only to be refused by name. */
 export const volumeCreate = object<VolumeCreateConfig & { readonly ClusterVolumeSpec?: JsonValue }>(
   'volume.CreateOptions',

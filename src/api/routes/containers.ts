@@ -1,6 +1,5 @@
 import type { ContainerInspect, StopOptions } from '#api-types';
 import { EngineError } from '#errdefs';
-import { parseInteger } from '#http';
 import { type ApiRoute, type Call, decodeAs, jsonText } from '../call.ts';
 import { configFieldNames, createConfig, updateConfig } from '../decoders/container.ts';
 import { isObject } from '../go-json.ts';
@@ -156,14 +155,15 @@ export function terminalSize(call: Call): { height: number; width: number } {
 function dimension(call: Call, key: string, what: string): number {
   const text = call.query.get(key);
   const quoted = JSON.stringify(text);
-  if (!/^\d+$/.test(text)) {
+  if (!/^[+-]?\d+$/.test(text)) {
     throw new EngineError('invalid-argument', `invalid resize ${what} ${quoted}: invalid syntax`);
   }
-  const value = parseInteger(text);
-  if (value > 0xffffffff) {
+  const value = Number(text);
+  if (value < 0 || value > 0xffffffff) {
     throw new EngineError('invalid-argument', `invalid resize ${what} ${quoted}: value out of range`);
   }
-  return value;
+  // A terminal's size has 16 bits, and what runc is told beyond them is lost.
+  return value % 0x1_0000;
 }
 
 async function resize(call: Call): Promise<void> {

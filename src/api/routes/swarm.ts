@@ -1,8 +1,10 @@
 import { EngineError } from '#errdefs';
-import type { ApiRoute, Call, Handler } from '../call.ts';
+import { type ApiRoute, type Call, decodeAs, type Handler } from '../call.ts';
+import { swarmAddress } from '../decoders/small.ts';
 import { notYet } from '../not-yet.ts';
 
-const noManager =
+/** What dockerd says where a manager is asked for, and this is none. */
+export const noManager =
   'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
 
 const notManager: Handler = async () => {
@@ -10,6 +12,14 @@ const notManager: Handler = async () => {
 };
 const notMember: Handler = async () => {
   throw new EngineError('unavailable', 'This node is not part of a swarm');
+};
+/** dockerd looks at the address first. */
+const joining = async (call: Call): Promise<void> => {
+  const { ListenAddr = '' } = call.hasBody ? decodeAs(swarmAddress, await call.jsonValue()) : {};
+  if (ListenAddr === '') {
+    throw new EngineError('invalid-argument', 'invalid ListenAddr "": invalid empty address');
+  }
+  throw new EngineError('not-implemented', 'swarm mode is not supported yet');
 };
 const noPlugin = async (call: Call): Promise<void> => {
   throw new EngineError('not-found', `plugin ${JSON.stringify(call.param('name'))} not found`);
@@ -23,8 +33,8 @@ const noCheckpoints: Handler = async () => {
 
 /** What a dockerd answers that is in no swarm and has no plugins: clients ask on every `info`, `ps` and prune. */
 export const swarmRoutes: readonly ApiRoute[] = [
-  ['POST', '/swarm/init', notYet('swarm mode')],
-  ['POST', '/swarm/join', notYet('swarm mode')],
+  ['POST', '/swarm/init', joining],
+  ['POST', '/swarm/join', joining],
   ['POST', '/swarm/leave', notMember],
   ['GET', '/swarm', notManager],
   ['GET', '/swarm/unlockkey', notManager],

@@ -2,6 +2,7 @@ import { EngineError, messageOf } from '#errdefs';
 import { log } from '#log';
 import { type ApiRoute, type Call, decodeAs } from '../call.ts';
 import { authConfig } from '../decoders/small.ts';
+import { decodeFirst } from '../go-json.ts';
 import { checkSeconds } from '../times.ts';
 import { diskUsageFor, EventFormat, systemInfoFor } from '../versions/index.ts';
 
@@ -10,12 +11,19 @@ export const systemRoutes: readonly ApiRoute[] = [
   ['GET', '/info', async (call) => call.reply(200, systemInfoFor(call, await call.engine.system.info()))],
   ['GET', '/version', async (call) => call.reply(200, await call.engine.system.version())],
   ['GET', '/system/df', diskUsage],
-  [
-    'POST',
-    '/auth',
-    async (call) => call.reply(200, await call.engine.system.auth(decodeAs(authConfig, await call.jsonValue()))),
-  ],
+  ['POST', '/auth', async (call) => call.reply(200, await call.engine.system.auth(await credentials(call)))],
 ];
+
+/** dockerd reads these with no look at the type of the body, and its decoder's words are no fault of the client's to it. */
+async function credentials(call: Call) {
+  const text = await call.bodyText();
+  if (text.trim() === '') throw new EngineError('unknown', 'EOF');
+  try {
+    return decodeAs(authConfig, decodeFirst(text).value);
+  } catch (cause) {
+    throw new EngineError('unknown', messageOf(cause).replace(/^invalid JSON: /, ''), { cause });
+  }
+}
 
 const diskUsageTypes = ['container', 'image', 'volume', 'build-cache'];
 

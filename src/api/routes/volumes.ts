@@ -1,6 +1,7 @@
 import { EngineError, messageOf } from '#errdefs';
 import type { ApiRoute, Call } from '../call.ts';
 import { volumeCreate } from '../decoders/small.ts';
+import { noManager } from './swarm.ts';
 
 export const volumeRoutes: readonly ApiRoute[] = [
   ['GET', '/volumes', list],
@@ -33,7 +34,7 @@ async function prune(call: Call): Promise<void> {
 async function create(call: Call): Promise<void> {
   const { ClusterVolumeSpec, ...config } = await call.json(volumeCreate);
   if (ClusterVolumeSpec !== undefined) {
-    throw new EngineError('unavailable', 'volume ClusterVolumeSpec is set, but swarm is unavailable');
+    throw new EngineError('unavailable', noManager);
   }
   call.reply(201, await call.engine.volumes.create(config));
 }

@@ -223,6 +223,10 @@ export function execProcess(
   const configured = [...(base.Env ?? []), ...(config.Env ?? [])];
   const linked = linkedEnvironment(ctx, container);
   const cwd = config.WorkingDir || base.WorkingDir || '/';
+  if (configured.some((item) => item.startsWith('='))) {
+    const fault = 'unable to start container process: invalid environment variable: name cannot be empty';
+    throw new StartError(`OCI runtime exec failed: exec failed: ${fault}`, 128);
+  }
   if (!cwd.startsWith('/'))
     throw new StartError('OCI runtime exec failed: exec failed: Cwd must be an absolute path', 128);
   return {

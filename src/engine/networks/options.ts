@@ -39,18 +39,30 @@ export function networkOptions(options: StringMap): BridgeSettings {
     }
   }
   const bridgeName = options[names.bridgeName] ?? '';
-  if (bridgeName.length > 15 || /[\s/]/.test(bridgeName)) {
-    throw new EngineError('invalid-argument', `invalid bridge name: ${bridgeName}`);
-  }
+  checkBridgeName(bridgeName);
   return {
     icc: bool(names.icc, options[names.icc]),
     masquerade: bool(names.masquerade, options[names.masquerade]),
     hostBindingIP: hostBinding(options[names.hostBinding] ?? ''),
     ...(bridgeName === '' ? {} : { bridgeName }),
-    ...mtuOption(options),
+    ...bridgeMtu(options),
     ...linkPrefix(options[names.linkPrefix] ?? ''),
     ...trustedLinks(options[names.trusted] ?? ''),
   };
+}
+
+/** The kernel's words, as dockerd hands them on. */
+function checkBridgeName(name: string): void {
+  if (name.length > 15) throw new EngineError('internal', 'numerical result out of range');
+  if (/[\s/:]/.test(name) || name === '.' || name === '..') throw new EngineError('internal', 'invalid argument');
+}
+
+const maxBridgeMtu = 65_535;
+
+function bridgeMtu(options: StringMap): { mtu?: number } {
+  const { mtu } = mtuOption(options);
+  if (mtu !== undefined && mtu > maxBridgeMtu) throw new EngineError('internal', 'invalid argument');
+  return mtu === undefined ? {} : { mtu };
 }
 
 /** `eth0:eth1`; links that are not there may come. What can be no link's name would be none in a rule either. */
@@ -113,13 +125,14 @@ export function gatewayModes(options: StringMap, internal: boolean): Record<'ipv
 export function mtuOption(options: StringMap): { mtu?: number } {
   const text = options[names.mtu];
   const mtu = text === undefined ? 0 : integer(names.mtu, text);
+  if (mtu < 0) throw new EngineError('invalid-argument', `invalid MTU number: ${mtu}`);
   return mtu > 0 ? { mtu } : {};
 }
 
 function hostBinding(address: string): string {
   if (address === '' || address === '0.0.0.0') return '';
   if (!/^\d+\.\d+\.\d+\.\d+$/.test(address)) {
-    throw new EngineError('invalid-argument', `failed to parse ${names.hostBinding} value: ${address}`);
+    throw new EngineError('invalid-argument', `failed to parse ${names.hostBinding} value: ${address} (nil ip)`);
   }
   return address;
 }
