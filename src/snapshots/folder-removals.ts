@@ -8,10 +8,13 @@ const fewFiles = 256;
 /** Folders out of sight already, whose files go while others go on. */
 export class FolderRemovals {
   readonly #workers: SnapshotWorkers;
+  readonly #noteLarge: (folder: string) => Promise<void>;
   readonly #running = new Set<Promise<void>>();
 
-  constructor(workers: SnapshotWorkers) {
+  /** `noteLarge` is told of each folder with many files, before they go. */
+  constructor(workers: SnapshotWorkers, noteLarge: (folder: string) => Promise<void>) {
     this.#workers = workers;
+    this.#noteLarge = noteLarge;
   }
 
   begin(folder: string): void {
@@ -28,8 +31,9 @@ export class FolderRemovals {
 
   /** Many files in the pool's threads would keep every other file operation of the daemon waiting: they get a thread of their own. */
   async #remove(folder: string): Promise<void> {
-    if (await holdsFewer(folder, fewFiles)) await rm(folder, { recursive: true, force: true });
-    else await this.#workers.run({ kind: 'remove-tree', path: folder });
+    if (await holdsFewer(folder, fewFiles)) return await rm(folder, { recursive: true, force: true });
+    await this.#noteLarge(folder);
+    await this.#workers.run({ kind: 'remove-tree', path: folder });
   }
 }
 

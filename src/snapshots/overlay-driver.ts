@@ -69,7 +69,7 @@ export class OverlayDriver extends LayeredDriver implements SnapshotDriver {
     this.#options = options;
     this.#marks = marksOf({ form });
     this.#parts = new WritableParts(this.records, join(options.runRoot, 'disks'), form);
-    this.#removals = new FolderRemovals(options.workers);
+    this.#removals = new FolderRemovals(options.workers, (folder) => this.records.noteRemoval(folder));
     this.#mounts = new CountedMounts({ unmount: (target) => this.#unmountTarget(target) });
   }
 

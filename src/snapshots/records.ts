@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, isErrno } from '#errdefs';
 import { readBounded } from '#files';
 import { log } from '#log';
 import { parseDiffID } from '#oci';
 import { makeSpreadFolder } from '#sys';
+import { FreedInodes } from './freed-inodes.ts';
 import type { SnapshotInfo } from './types.ts';
 
 const recordName = 'snapshot.json';
@@ -37,13 +38,15 @@ export function snapshotID(key: string): string {
 export class SnapshotRecords {
   readonly #folder: string;
   readonly #records = new Map<string, SnapshotRecord>();
+  /** Where the file system is one that spreads folders. */
+  #freed: FreedInodes | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
   }
 
   async load(): Promise<void> {
-    await makeSpreadFolder(this.#folder, { mode: 0o700 });
+    if (await makeSpreadFolder(this.#folder, { mode: 0o700 })) this.#freed = new FreedInodes();
     for (const id of await readdir(this.#folder)) {
       if (id.startsWith(temporaryPrefix)) continue;
       const record = await this.#read(id);
@@ -86,9 +89,8 @@ export class SnapshotRecords {
   async create(snapshot: Omit<SnapshotRecord, 'id'>, fill: (folder: string) => Promise<void>): Promise<SnapshotRecord> {
     const record = { ...snapshot, id: snapshotID(snapshot.key) };
     if (this.#records.has(record.id)) throw exists(snapshot.key);
-    const temporary = this.#temporary('new');
+    const temporary = await this.#newFolder();
     try {
-      await mkdir(temporary, { mode: 0o700 });
       await fill(temporary);
       await writeFile(join(temporary, recordName), encodeRecord(record), { mode: 0o600 });
       await rename(temporary, this.path(record.id));
@@ -99,6 +101,21 @@ export class SnapshotRecords {
     }
     this.#records.set(record.id, record);
     return record;
+  }
+
+  async #newFolder(): Promise<string> {
+    const make = async () => {
+      const path = this.#temporary('new');
+      await mkdir(path, { mode: 0o700 });
+      return path;
+    };
+    if (!this.#freed?.isAny) return await make();
+    return await this.#freed.farPlace(async () => placeOf(await make()), rmdir);
+  }
+
+  /** Many files go with this folder: the next snapshots keep away from where it is. */
+  async noteRemoval(folder: string): Promise<void> {
+    this.#freed?.note((await placeOf(folder)).inode);
   }
 
   /** Its record is the last that was written before the rename: a file system that has it on the disk has the folders around it too. */
@@ -132,6 +149,10 @@ export class SnapshotRecords {
   #temporary(why: string): string {
     return join(this.#folder, `${temporaryPrefix}${why}-${randomBytes(8).toString('hex')}`);
   }
+}
+
+async function placeOf(path: string): Promise<{ path: string; inode: number }> {
+  return { path, inode: (await stat(path)).ino };
 }
 
 function exists(key: string): EngineError {

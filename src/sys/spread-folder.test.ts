@@ -20,6 +20,6 @@ test('a folder and its parents are made', async () => {
 
 test('on ext4 its subfolders are spread', { skip: statfsSync(folder).type !== ext4 && 'not on ext4' }, async () => {
   const path = join(folder, 'spread');
-  await makeSpreadFolder(path, { mode: 0o700 });
+  assert.equal(await makeSpreadFolder(path, { mode: 0o700 }), true);
   assert.match(execFileSync('lsattr', ['-d', path], { encoding: 'utf8' }), /^\S*T/);
 });
