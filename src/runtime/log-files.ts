@@ -47,21 +47,16 @@ async function indexOf(paths: readonly string[], file: FileHandle): Promise<numb
 
 /**
  * Sets the written file aside and has conmon begin a new one. Until then it writes to the one set aside, so nothing is lost; a
- * crash in between leaves a log whose newest file has a number, which {@link ensureWritten} puts right.
+ * crash in between leaves a log whose newest file has a number, which {@link ensureWritten} puts right. `maxFiles` is two at least.
  */
 export async function rotateLog(path: string, maxFiles: number, reopen: () => boolean): Promise<void> {
   using _held = await locks.acquire(path);
-  if (maxFiles > 1) {
-    for (const old of await logFiles(path)) {
-      const number = Number(old.slice(path.length + 1) || 0);
-      if (number >= maxFiles - 1) await rm(old, { force: true });
-      else await rename(old, `${path}.${number + 1}`);
-    }
-    await begin(path, reopen);
-  } else {
-    // conmon puts the new file over the old one.
-    reopen();
+  for (const old of await logFiles(path)) {
+    const number = Number(old.slice(path.length + 1) || 0);
+    if (number >= maxFiles - 1) await rm(old, { force: true });
+    else await rename(old, `${path}.${number + 1}`);
   }
+  await begin(path, reopen);
 }
 
 /** After a crash in the middle of a rotation. */

@@ -19,7 +19,7 @@ export class LogKeeper implements Disposable {
   #isEnded = false;
 
   constructor(limits: LogLimits, reopen: () => boolean) {
-    this.#limits = limits;
+    this.#limits = inParts(limits);
     this.#reopen = reopen;
     this.#last = { sizeBytes: this.#size() ?? 0, timeMs: Date.now() };
     this.#lookIn(firstLookMs);
@@ -60,4 +60,9 @@ export class LogKeeper implements Disposable {
     this.#isEnded = true;
     clearTimeout(this.#timer);
   }
+}
+
+/** One file alone would have nothing to read after each rotation: it is kept as two halves. */
+function inParts({ path, maxBytes, maxFiles }: LogLimits): LogLimits {
+  return maxFiles > 1 ? { path, maxBytes, maxFiles } : { path, maxBytes: maxBytes / 2, maxFiles: 2 };
 }

@@ -62,6 +62,16 @@ test('logs', async (t) => {
     await docker.ok('rm', 'bounded');
   });
 
+  await t.test('a single file is never without the newest lines', async () => {
+    await start('single', ['--log-opt', 'max-size=1k'], 'seq 3000; sleep 1000');
+    await until(
+      () => filesOf('single'),
+      (files) => files.length === 2,
+    );
+    assert.equal(lines(await docker.ok('logs', 'single')).at(-1), '3000');
+    await docker.ok('rm', '-f', 'single');
+  });
+
   await t.test('a line of a megabyte, an unfinished one, both ends in time', async () => {
     await start('long', [], 'head -c 1048576 /dev/zero | tr "\\0" x; echo; sleep 1; printf unfinished');
     await docker.ok('wait', 'long');
