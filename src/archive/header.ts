@@ -56,21 +56,35 @@ export function decodeHeader(block: Buffer, offset: number): RawHeader {
 
 /** Sum of all bytes with the checksum field as spaces; historic writers summed signed bytes. */
 function checkSum(block: Buffer, offset: number): void {
-  let unsigned = 0;
-  let high = 0;
-  for (let i = offset, end = offset + blockBytes; i < end; i++) {
-    const byte = block[i]!;
-    unsigned += byte;
-    high += byte >> 7;
-  }
-  for (let i = offset + 148; i < offset + 156; i++) {
-    const byte = block[i]!;
-    unsigned += 0x20 - byte;
-    high -= byte >> 7;
-  }
   const stored = parseNumber(block, offset + 148, 8, 'checksum');
-  if (stored !== unsigned && stored !== unsigned - 256 * high)
+  const unsigned = sumOf(block, offset) - sumOfChecksum(block, offset);
+  if (stored !== unsigned && stored !== unsigned - 256 * highBytes(block, offset))
     throw new EngineError('invalid-argument', 'archive/tar: invalid tar header: wrong checksum');
+}
+
+/** Four bytes at a time, two sums in one number: neither reaches its half's end in a block. */
+function sumOf(block: Buffer, offset: number): number {
+  const words = new DataView(block.buffer, block.byteOffset + offset, blockBytes);
+  let sums = 0;
+  for (let at = 0; at < blockBytes; at += 4) {
+    const word = words.getInt32(at);
+    sums = (sums + (word & 0xff00ff) + ((word >>> 8) & 0xff00ff)) | 0;
+  }
+  return (sums & 0xffff) + (sums >>> 16);
+}
+
+/** What the field has more than eight spaces. */
+function sumOfChecksum(block: Buffer, offset: number): number {
+  let sum = 0;
+  for (let i = offset + 148; i < offset + 156; i++) sum += block[i]! - 0x20;
+  return sum;
+}
+
+/** Bytes outside the field that are negative where bytes have signs. */
+function highBytes(block: Buffer, offset: number): number {
+  let high = 0;
+  for (let i = 0; i < blockBytes; i++) if (i < 148 || i >= 156) high += block[offset + i]! >> 7;
+  return high;
 }
 
 /** Bytes up to the first NUL. */
