@@ -27,11 +27,12 @@ export function sniffCompression(start: Uint8Array): Compression {
 }
 
 /** Node's default of 16 KiB costs a third more CPU. */
-const chunkSize = 1 << 20;
+export const inflatedChunkBytes = 1 << 20;
 
 /** A Node transform that inflates gzip (all members) or zstd (all frames). */
 export function createDecompressor(compression: 'gzip' | 'zstd'): Transform {
-  return compression === 'gzip' ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize });
+  const options = { chunkSize: inflatedChunkBytes };
+  return compression === 'gzip' ? createGunzip(options) : createZstdDecompress(options);
 }
 
 export type Decompressor = (source: ByteSource) => ByteSource;

@@ -11,6 +11,7 @@ export {
   type DecompressOptions,
   type Decompressor,
   decompress,
+  inflatedChunkBytes,
   inflateError,
   peek,
   sniffBytes,

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, statfsSync, writeSync } from 'node:fs';
 import type { Transform } from 'node:stream';
-import { createDecompressor, inflateError, sniffCompression, TarParser } from '#archive';
+import { createDecompressor, inflatedChunkBytes, inflateError, sniffCompression, TarParser } from '#archive';
 import { type DataSource, encodeIndex, fileSource, LayerIndexer } from '#erofs';
 import { EngineError } from '#errdefs';
 import { isNoSpace } from '#files';
@@ -166,6 +166,19 @@ function hexOf(digest: string): string {
   return digest.slice(digest.indexOf(':') + 1);
 }
 
+/**
+ * The transform goes on to fill the memory of a piece until its end, and then takes new: what is left to the collector starts collections that cost more than
+ * the writing, what is freed at once lies where the next piece comes.
+ */
+function giveBack({ buffer, byteOffset, byteLength }: Buffer): void {
+  if (
+    buffer instanceof ArrayBuffer &&
+    byteOffset + byteLength === inflatedChunkBytes &&
+    buffer.byteLength === inflatedChunkBytes
+  )
+    buffer.transfer(0);
+}
+
 /** Node's inflating transform as a writer: inflation runs in the thread pool, what comes out is taken in this thread. */
 class Inflater {
   readonly #transform: Transform;
@@ -179,6 +192,7 @@ class Inflater {
       if (this.#failure !== undefined) return;
       try {
         take(bytes);
+        giveBack(bytes);
       } catch (error) {
         this.#failure = error;
         this.#transform.destroy();
