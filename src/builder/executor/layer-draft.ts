@@ -25,7 +25,7 @@ interface Staged {
   readonly xattrs: Attributes;
   readonly open: (() => ByteSource) | undefined;
   /** Where the content is, if it is in a file that stays open until the layer is written. */
-  readonly place?: (() => FilePart | Promise<FilePart> | undefined) | undefined;
+  readonly place?: (() => FilePart | AsyncIterable<FilePart> | undefined) | undefined;
 }
 
 const noAttributes: Attributes = new Map();
@@ -163,9 +163,9 @@ export class LayerDraft implements Pick<SourceTree, 'lstat'> {
       yield Buffer.concat(small);
       small = [];
       if (!hasContent) continue;
-      const found = staged.place?.();
-      const place = found instanceof Promise ? await found : found;
-      if (place?.lengthBytes === staged.node.sizeBytes) yield place;
+      const place = staged.place?.();
+      if (place && Symbol.asyncIterator in place) yield* place;
+      else if (place?.lengthBytes === staged.node.sizeBytes) yield place;
       else yield* contentOf(path, staged);
       small.push(packPadding(staged.node.sizeBytes));
     }

@@ -32,8 +32,8 @@ export interface SourceTree {
   list(path: ByteString): Promise<readonly ByteString[]>;
   /** Content of a regular file. */
   read(path: ByteString): ByteSource;
-  /** Where that is, in a file that stays open as long as the tree: a promise while it is on its way, undefined where it is not in one. */
-  place?(path: ByteString): FilePart | Promise<FilePart> | undefined;
+  /** Where that is, in a file that stays open as long as the tree: its parts as they come while it is on its way, undefined where it is not in one. */
+  place?(path: ByteString): FilePart | AsyncIterable<FilePart> | undefined;
   xattrs(path: ByteString): Promise<ReadonlyMap<ByteString, Uint8Array>>;
   /** Docker's digest of one name: its header and content (hex), as history shows it. A missing name answers the name. */
   hash(path: ByteString): Promise<string>;

@@ -4,11 +4,12 @@ import { readSync } from 'node:fs';
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { ListedContext } from '#api-types';
 import { packTar } from '#archive';
 import { encodeListing, fileEnd, fileHead, type ListedEntry } from '#context-listing';
 import { isKind } from '#errdefs';
-import { fromBytes, readAll } from '#streams';
+import { type FilePart, fromBytes, readAll } from '#streams';
 import { temporaryFolder } from '#testing';
 import { type BuildContext, ContextTree, toBytes } from '../executor/index.ts';
 import { ContextMemory } from './context-memory.ts';
@@ -150,19 +151,20 @@ test('what was seen once is not asked for again, until a step reads it', async (
   });
 });
 
-test('a file can be read where it is as soon as it has come, while others are on their way', async () => {
+test('a file can be read where it is while it comes, and others after it', async () => {
   await withMemory(async (open) => {
-    const large = 'x'.repeat(3 << 20);
+    const large = `${'x'.repeat(3 << 20)}!`;
     const { listed } = owner([file('a', 'A'), file('b', large), file('c', 'C'), file('d', 'D')]);
-    const stopped = Promise.withResolvers<void>();
-    const asked: number[][] = [];
+    const [stopped, asked] = [Promise.withResolvers<void>(), [] as number[][]];
     const slow: ListedContext = {
       ...listed,
       async *send(numbers, options) {
         asked.push([...numbers]);
-        for await (const chunk of listed.send(numbers, options)) {
-          if (asked.length === 1 && chunk[0] === 'C'.charCodeAt(0)) await stopped.promise;
-          yield chunk;
+        const bytes = Buffer.concat(await Array.fromAsync(listed.send(numbers, options)));
+        for (let at = 0; at < bytes.length; at += 1 << 16) {
+          if (at === 2 << 20) await stopped.promise;
+          await turn();
+          yield bytes.subarray(at, at + (1 << 16));
         }
       },
     };
@@ -170,20 +172,36 @@ test('a file can be read where it is as soon as it has come, while others are on
       const paths = ['a', 'b', 'c'].map(toBytes);
       assert.equal(tree.place(paths[0]!), undefined, 'nobody has asked for it');
       const all = tree.expect(paths, 'contents');
-      const part = await tree.place(paths[0]!);
-      const bytes = Buffer.alloc(1);
-      readSync(part!.fd, bytes, 0, 1, part!.offset);
-      assert.deepEqual([String(bytes), part!.lengthBytes], ['A', 1]);
-      const later = tree.place(paths[2]!);
-      assert.ok(later instanceof Promise);
+      const places = paths.map((path) => partsOf(tree.place(path)));
+      assert.equal(await text(places[0]!), 'A');
+      const first = (await places[1]!.next()).value as FilePart;
+      assert.ok(first.lengthBytes < large.length, 'some of it');
       const digest = tree.contentHash(paths[2]!);
       stopped.resolve();
-      await Promise.all([all, later, digest]);
+      assert.equal(readPart(first) + (await text(places[1]!)), large);
+      assert.equal(await text(places[2]!), 'C');
+      await Promise.all([all, digest]);
+      assert.equal((tree.place(paths[1]!) as FilePart).lengthBytes, large.length, 'all of it');
       assert.equal(await textOf(tree, 'd'), 'D');
     });
     assert.deepEqual(asked, [[0, 1, 2], [3]], 'each once');
   });
 });
+
+type Place = ReturnType<ListedTree['place']>;
+
+async function* partsOf(place: Place): AsyncGenerator<FilePart> {
+  if (place && Symbol.asyncIterator in place) yield* place;
+  else if (place) yield place;
+}
+
+function readPart({ fd, offset, lengthBytes }: FilePart): string {
+  const bytes = Buffer.alloc(lengthBytes);
+  readSync(fd, bytes, 0, lengthBytes, offset);
+  return String(bytes);
+}
+
+const text = async (parts: AsyncIterable<FilePart>) => (await Array.fromAsync(parts, readPart)).join('');
 
 test('contents that break off are told to all who wait for them, and asked for no second time', async () => {
   await withMemory(async (open) => {
@@ -191,8 +209,10 @@ test('contents that break off are told to all who wait for them, and asked for n
     await open(listed, async (tree) => {
       const paths = ['a', 'b'].map(toBytes);
       const all = tree.expect(paths, 'contents');
-      const waiting = [all, tree.place(paths[0]!), tree.place(paths[1]!), tree.expect(paths, 'digests')];
-      for (const one of waiting) await assert.rejects(async () => await one, { kind: 'invalid-argument' });
+      const places = paths.map((path) => Array.fromAsync(partsOf(tree.place(path))));
+      for (const one of await Promise.allSettled([all, ...places, tree.expect(paths, 'digests')])) {
+        assert.ok(one.status === 'rejected' && isKind(one.reason, 'invalid-argument'), JSON.stringify(one));
+      }
       assert.equal(tree.place(paths[0]!), undefined, 'nothing of it is used');
     });
     assert.deepEqual(asked, [['a', 'b']]);

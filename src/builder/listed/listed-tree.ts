@@ -126,7 +126,7 @@ export class ListedTree implements BuildContext {
     else if (node.sizeBytes > 0) yield* this.#received.read(node.line!, node.sizeBytes);
   }
 
-  place(path: ByteString): FilePart | Promise<FilePart> | undefined {
+  place(path: ByteString): FilePart | AsyncIterable<FilePart> | undefined {
     const named = this.#nodes.get(path);
     const node = named?.first ?? named;
     return node?.line === undefined || node.content ? undefined : this.#received.place(node.line, node.sizeBytes);

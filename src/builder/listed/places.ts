@@ -1,25 +1,20 @@
-/** Where files are in the file that all of them go into, also for who asks before they have come. */
+import { EngineError } from '#errdefs';
+
+/** Where files are in the file that all of them go into, one behind the other, also for who asks before they have come. */
 export class Places {
   readonly #offsets = new Map<number, number>();
-  /** On their way; with a promise where somebody waits. */
-  readonly #awaited = new Map<number, PromiseWithResolvers<number> | undefined>();
+  /** On their way; with where they are once they begin, and a promise of it where somebody waits. */
+  readonly #awaited = new Map<number, number | PromiseWithResolvers<number> | undefined>();
+  #writtenBytes = 0;
+  #growth: PromiseWithResolvers<void> | undefined;
 
-  has(line: number): boolean {
-    return this.#offsets.has(line);
+  /** Of one that can be read whole. */
+  of(line: number): number | undefined {
+    return this.#offsets.get(line);
   }
 
-  /** A promise for what is on its way; undefined for what nobody has asked for. */
-  of(line: number): number | Promise<number> | undefined {
-    const offset = this.#offsets.get(line);
-    if (offset !== undefined || !this.#awaited.has(line)) return offset;
-    let waiting = this.#awaited.get(line);
-    if (!waiting) {
-      waiting = Promise.withResolvers();
-      // Who waits may have gone.
-      waiting.promise.catch(() => {});
-      this.#awaited.set(line, waiting);
-    }
-    return waiting.promise;
+  isAwaited(line: number): boolean {
+    return this.#awaited.has(line);
   }
 
   /** These will come, or be given up. */
@@ -27,19 +22,60 @@ export class Places {
     for (const line of lines) if (!this.#awaited.has(line)) this.#awaited.set(line, undefined);
   }
 
-  /** All of it can be read from there. */
+  /** Where one on its way is, as soon as there is something of it. @throws why it was given up */
+  async begun(line: number): Promise<number> {
+    const known = this.#offsets.get(line) ?? this.#awaited.get(line);
+    if (typeof known === 'number') return known;
+    if (!this.#awaited.has(line)) throw new EngineError('unavailable', `build context: file ${line} was given up`);
+    const waiting = known ?? waiter<number>();
+    this.#awaited.set(line, waiting);
+    return await waiting.promise;
+  }
+
+  /** So far the file goes, as soon as that is beyond `offset`. @throws why what stands there was given up */
+  async beyond(offset: number): Promise<number> {
+    while (this.#writtenBytes <= offset) {
+      this.#growth ??= waiter();
+      await this.#growth.promise;
+    }
+    return this.#writtenBytes;
+  }
+
+  /** Something of it can be read from there. */
+  begin(line: number, offset: number): void {
+    const waiting = this.#awaited.get(line);
+    if (typeof waiting === 'object') waiting.resolve(offset);
+    this.#awaited.set(line, offset);
+  }
+
+  /** All of it can. */
   put(line: number, offset: number): void {
     this.#offsets.set(line, offset);
-    this.#awaited.get(line)?.resolve(offset);
     this.#awaited.delete(line);
+  }
+
+  grow(writtenBytes: number): void {
+    this.#writtenBytes = writtenBytes;
+    this.#growth?.resolve();
+    this.#growth = undefined;
   }
 
   /** They have not come, or not as they should: none of them is here. */
   giveUp(lines: readonly number[], reason: unknown): void {
     for (const line of lines) {
       this.#offsets.delete(line);
-      this.#awaited.get(line)?.reject(reason);
+      const waiting = this.#awaited.get(line);
+      if (typeof waiting === 'object') waiting.reject(reason);
       this.#awaited.delete(line);
     }
+    this.#growth?.reject(reason);
+    this.#growth = undefined;
   }
+}
+
+function waiter<T>(): PromiseWithResolvers<T> {
+  const waiting = Promise.withResolvers<T>();
+  // Who waits may have gone.
+  waiting.promise.catch(() => {});
+  return waiting;
 }

@@ -32,10 +32,10 @@ export class ReceivedFiles implements AsyncDisposable {
   }
 
   has(line: number): boolean {
-    return this.#places.has(line);
+    return this.#places.of(line) !== undefined;
   }
 
-  /** These will be asked for: until they are here, or given up, {@link place} waits for them. */
+  /** These will be asked for: until they are here, or given up, they are on their way. */
   expect(lines: readonly number[]): void {
     this.#places.expect(lines);
   }
@@ -74,23 +74,19 @@ export class ReceivedFiles implements AsyncDisposable {
       files,
       found: (number, digest) => note(number, digest, asListed[number]!),
     });
-    let here = 0;
-    const advance = () => {
+    const advance = this.#advancer(files, expected);
+    const tell = () => {
       hashing.advance(writer.writtenBytes);
-      for (; here < files.length; here++) {
-        const { offset, sizeBytes } = files[here]!;
-        if (offset + sizeBytes > writer.writtenBytes) break;
-        this.#places.put(expected[here]!.line, offset);
-      }
+      advance(writer.writtenBytes);
     };
     try {
       await readFiles(source, sink, (chunk) => {
-        advance();
+        tell();
         return writer.append(chunk);
       });
       await writer.flush();
       if (at !== expected.length - 1) throw unasked(expected[at + 1]!.line);
-      advance();
+      tell();
       await hashing.end();
     } catch (error) {
       await hashing.abandon();
@@ -101,17 +97,41 @@ export class ReceivedFiles implements AsyncDisposable {
     }
   }
 
-  /** Undefined when it is neither here nor on its way. */
-  place(line: number, lengthBytes: number): FilePart | Promise<FilePart> | undefined {
+  /** Tells of the files of a stream how far they have come. */
+  #advancer(files: readonly FileToHash[], expected: readonly ExpectedFile[]): (writtenBytes: number) => void {
+    const places = this.#places;
+    let [begun, whole] = [0, 0];
+    return (writtenBytes) => {
+      places.grow(writtenBytes);
+      for (; begun < files.length && files[begun]!.offset < writtenBytes; begun++) {
+        places.begin(expected[begun]!.line, files[begun]!.offset);
+      }
+      for (; whole < begun && files[whole]!.offset + files[whole]!.sizeBytes <= writtenBytes; whole++) {
+        places.put(expected[whole]!.line, files[whole]!.offset);
+      }
+    };
+  }
+
+  /** Of one on its way: its parts, as they come. Undefined when it is neither here nor on its way. */
+  place(line: number, lengthBytes: number): FilePart | AsyncIterable<FilePart> | undefined {
     const offset = this.#places.of(line);
-    if (offset === undefined) return undefined;
-    const at = (start: number): FilePart => ({ fd: this.#file!.fd, offset: start, lengthBytes, staysOpen: true });
-    return typeof offset === 'number' ? at(offset) : offset.then(at);
+    if (offset !== undefined) return { fd: this.#file!.fd, offset, lengthBytes, staysOpen: true };
+    return this.#places.isAwaited(line) ? this.#coming(line, lengthBytes) : undefined;
+  }
+
+  async *#coming(line: number, sizeBytes: number): AsyncGenerator<FilePart> {
+    const start = await this.#places.begun(line);
+    const end = start + sizeBytes;
+    for (let offset = start; offset < end; ) {
+      const lengthBytes = Math.min(end, await this.#places.beyond(offset)) - offset;
+      yield { fd: this.#file!.fd, offset, lengthBytes, staysOpen: true };
+      offset += lengthBytes;
+    }
   }
 
   /** Small files were just written and are in the page cache, where reading them takes less than a trip through the thread pool. */
   async *read(line: number, sizeBytes: number): AsyncGenerator<Uint8Array> {
-    const start = await this.#places.of(line);
+    const start = this.#places.of(line);
     const file = this.#file;
     if (start === undefined || !file) throw new EngineError('internal', `build context: file ${line} is not here`);
     for (let done = 0; done < sizeBytes; ) {
