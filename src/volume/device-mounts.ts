@@ -3,8 +3,8 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { getSystemErrorMessage, promisify } from 'node:util';
 import { EngineError, messageOf } from '#errdefs';
-import { mountsBelow, unmount } from '#mount';
-import { sys } from '#sys';
+import { mountClone, mountsBelow, unmountBelow } from '#mount';
+import { mountFlags, sys } from '#sys';
 import { mountArguments } from './driver-options.ts';
 import type { VolumeInfo } from './types.ts';
 
@@ -41,7 +41,7 @@ export class DeviceMounts {
   async sweep(volume: VolumeInfo): Promise<void> {
     if ((this.#users.get(volume.name)?.size ?? 0) > 0) return;
     this.#users.delete(volume.name);
-    if (hasDevice(volume)) await unmount(volume.mountpoint);
+    if (hasDevice(volume)) await unmountBelow(volume.mountpoint);
   }
 }
 
@@ -57,13 +57,21 @@ async function mountDevice({ mountpoint, options }: VolumeInfo): Promise<void> {
     ...(given.data === '' ? [] : [`data: ${given.data}`]),
   ].join(', ');
   try {
-    const type = given.flags & 4096 ? '' : given.type;
     if (networkTypes.test(given.type)) await mountNetwork(mountpoint, options ?? {}, given.data);
-    else sys.mount(given.device, mountpoint, type, given.flags, given.data);
+    else if (given.flags & mountFlags.bind) bindDevice(given.device, mountpoint, given.flags);
+    else sys.mount(given.device, mountpoint, given.type, given.flags, given.data);
   } catch (error) {
     const message = `error while mounting volume '${mountpoint}': failed to mount local volume: ${described}: ${reasonOf(error)}`;
     throw new EngineError('internal', message, { cause: error });
   }
+}
+
+/** The kernel takes a bind and what it is not to allow in two steps. What is mounted at the folder later is there too. */
+function bindDevice(folder: string, mountpoint: string, flags: number): void {
+  const { bind, recursive, remount } = mountFlags;
+  mountClone(folder, mountpoint, { recursive: (flags & recursive) !== 0, follows: true });
+  const restrictions = flags & ~(bind | recursive);
+  if (restrictions !== 0) sys.mount('', mountpoint, '', bind | remount | restrictions, '');
 }
 
 /** By a process of its own: a server that does not answer holds up only who waits for it. The kernel is asked for addresses, not names. */

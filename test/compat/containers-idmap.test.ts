@@ -100,6 +100,13 @@ test('what is mounted below a source stays mounted for the host when the contain
     assert.deepEqual(readdirSync(below), ['here']);
   });
 
+  await t.test('of a volume that is a folder of the host with all below it', async () => {
+    const options = ['type=none', 'o=rbind', `device=${source}`].flatMap((option) => ['-o', option]);
+    await docker.ok('volume', 'create', ...options, 'all');
+    assert.equal(await sh(['-v', 'all:/d'], 'ls /d/below'), 'here');
+    assert.deepEqual(readdirSync(below), ['here']);
+  });
+
   await t.test('when it came while a container ran', async () => {
     for (const propagation of ['rprivate', 'rslave', 'rshared']) {
       const alone = `type=bind,source=${source},target=/d,bind-recursive=disabled,bind-propagation=${propagation}`;

@@ -44,6 +44,10 @@ test('volumes with a device: mounted while they are used', async (t) => {
     assert.equal(await readFile(join(folder, 'copy'), 'utf8'), 'shared\n');
     assert.equal(isMounted('bound'), false);
     await docker.ok('rm', 'stopped');
+    // mount(2) takes a bind and what it is not to allow in two steps.
+    await create('restricted', { type: 'none', o: 'bind,ro,noexec', device: shared });
+    const mounted = await sh(['-v', 'restricted:/d'], 'grep " /d " /proc/mounts; touch /d/x 2>&1 || true');
+    assert.match(mounted, / ro,noexec,.*\n.*Read-only file system$/s);
   });
 
   await t.test('a tmpfs, shared by those who use it at one time, over a crash of the daemon', async () => {
