@@ -273,7 +273,8 @@ export interface Containers {
   stats(id: string, options?: { stream?: boolean; oneShot?: boolean } & CallOptions): AsyncIterable<ContainerStats>;
   top(id: string, psArgs?: string): Promise<ContainerTop>;
   changes(id: string): Promise<readonly ChangeItem[]>;
-  export(id: string, options?: CallOptions): Promise<ByteStream>;
+  /** `lend`: as of {@link getArchive}. */
+  export(id: string, options?: { lend?: boolean } & CallOptions): Promise<ByteStream>;
   archiveStat(id: string, path: string): Promise<ArchiveStat>;
   /** `lend`: chunks are lent, each until the next is asked for; what is kept of one has to be copied. */
   getArchive(

@@ -104,6 +104,6 @@ async function attachWebSocket(call: Call): Promise<void> {
 }
 
 async function exportFilesystem(call: Call): Promise<void> {
-  const archive = await call.engine.containers.export(call.param('name'), { signal: call.signal });
+  const archive = await call.engine.containers.export(call.param('name'), { lend: true, signal: call.signal });
   await call.stream('application/octet-stream', archive);
 }

@@ -5,21 +5,24 @@ import type { Container } from './container.ts';
 import { emitContainer } from './events.ts';
 import { TreeTar } from './tree-tar.ts';
 
-/** `GET /containers/{id}/export`: the whole file system as a tar; volumes are not part of it. @throws `not-found` at once. */
+/**
+ * `GET /containers/{id}/export`: the whole file system as a tar; volumes are not part of it. With `lend`, a chunk holds until the next is asked for.
+ * @throws `not-found` at once.
+ */
 export function exportContainer(
   ctx: EngineContext,
   reference: string,
-  options: { signal?: AbortSignal | undefined } = {},
+  options: { lend?: boolean; signal?: AbortSignal | undefined } = {},
 ): AsyncIterable<Uint8Array> {
   const container = ctx.containers.resolve(reference);
   emitContainer(ctx, container, 'export');
-  return exportSnapshot(ctx, container, options.signal);
+  return exportSnapshot(ctx, container, options);
 }
 
 async function* exportSnapshot(
   ctx: EngineContext,
   container: Container,
-  signal: AbortSignal | undefined,
+  { lend, signal }: { lend?: boolean; signal?: AbortSignal | undefined },
 ): AsyncGenerator<Uint8Array> {
   const key = container.id;
   const ids = idsOf(ctx, container);
@@ -27,7 +30,7 @@ async function* exportSnapshot(
   const { root } = await ctx.snapshots.mount(key, remap);
   const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    for await (const chunk of new TreeTar(fd, { ids }).packChildren('/')) {
+    for await (const chunk of new TreeTar(fd, { ids, lend }).packChildren('/')) {
       signal?.throwIfAborted();
       yield chunk;
     }
