@@ -1,6 +1,7 @@
 import { fileEnd, fileHead } from '#context-listing';
 import { EngineError } from '#errdefs';
 import type { PeerStream } from '#grpc';
+import { HeldBytes } from './held-bytes.ts';
 import { encodeRequest, type Packets, packetType, type ReadPacket } from './packets.ts';
 
 export interface WantedFile {
@@ -20,7 +21,7 @@ const pieceBytes = 256 << 10;
 
 interface Coming {
   readonly file: WantedFile;
-  readonly held: Uint8Array[];
+  held: Buffer[];
   leftBytes: number;
   ended: boolean;
 }
@@ -31,6 +32,7 @@ export class FileRequests {
   readonly #stream: PeerStream;
   readonly #packets: Packets;
   readonly #coming = new Map<number, Coming>();
+  readonly #held = new HeldBytes();
   #comingBytes = 0;
   #asked = 0;
 
@@ -51,6 +53,8 @@ export class FileRequests {
       const coming = this.#coming.get(file.number)!;
       pieces.put(fileHead(file.entry, file.sizeBytes));
       for (const data of coming.held) pieces.put(data);
+      this.#held.release(coming.held);
+      coming.held = [];
       while (!coming.ended) {
         const data = this.#accept(this.#packets.here() ?? (await this.#packets.next()), coming);
         if (data) pieces.put(data);
@@ -94,7 +98,7 @@ export class FileRequests {
     coming.leftBytes -= packet.data.byteLength;
     if (coming.leftBytes < 0) throw changed(coming.file);
     if (coming === current) return packet.data;
-    coming.held.push(Buffer.from(packet.data));
+    coming.held.push(this.#held.keep(packet.data));
     return undefined;
   }
 }
