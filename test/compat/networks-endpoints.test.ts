@@ -22,6 +22,15 @@ test('what an endpoint says of its link', async (t) => {
     return said.trim().replace(/^failed to set up container networking: failed to add interface \S+ to sandbox: /, '');
   };
 
+  await t.test('a name for a container that comes later', async () => {
+    const sleeper = (name: string, ...flags: string[]) =>
+      docker.ok('run', '-d', '--name', name, '--network', 'one', ...flags, 'base', 'sleep', '1000');
+    await sleeper('early', '--link', 'late:alias');
+    await sleeper('late');
+    assert.match(await docker.ok('exec', 'early', 'ping', '-c', '1', '-w', '5', 'alias'), / 0% packet loss/);
+    await docker.ok('rm', '-f', 'early', 'late');
+  });
+
   await t.test('addresses of the link itself', async () => {
     const own = await sh(on('one', 'link-local-ip=169.254.7.7', 'link-local-ip=169.254.7.8'), 'ip -o addr show eth0');
     assert.match(own, /inet 10\.219\.0\.\d+\/24 /);

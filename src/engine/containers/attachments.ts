@@ -180,10 +180,19 @@ export async function resolvingOf(
   };
 }
 
-/** `container:alias`: what the alias stands for is the container's name. */
+/** `container:alias`: what the alias stands for is the container's name. One that is not there is found by what it is called here when it comes. */
 function linkOf(ctx: EngineContext, link: string): [alias: string, name: string] {
   const at = link.indexOf(':');
   const reference = at < 0 ? link : link.slice(0, at);
-  const { name } = ctx.containers.resolve(reference);
+  const name = containerName(ctx, reference);
   return [at < 0 ? name : link.slice(at + 1), name];
+}
+
+function containerName(ctx: EngineContext, reference: string): string {
+  try {
+    return ctx.containers.resolve(reference).name;
+  } catch (error) {
+    if (isKind(error, 'not-found')) return reference;
+    throw error;
+  }
 }
