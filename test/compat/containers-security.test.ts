@@ -64,6 +64,9 @@ test('security options of a container', async (t) => {
     assert.equal(await sh(['--security-opt', 'writable-cgroups=true'], make), 'made');
     assert.equal(await sh(['--security-opt', 'label=disable', '--security-opt', 'apparmor=any'], 'echo runs'), 'runs');
     await docker.ok('create', '--name', 'profiled', '--security-opt', 'apparmor=any', 'base', 'true');
-    assert.equal(await docker.ok('inspect', '-f', '{{.AppArmorProfile}}', 'profiled'), 'any\n');
+    const profile = () => docker.ok('inspect', '-f', '{{.AppArmorProfile}}', 'profiled');
+    assert.equal(await profile(), 'any\n');
+    await docker.ok('start', '-a', 'profiled');
+    assert.equal(await profile(), '\n');
   });
 });

@@ -51,7 +51,7 @@ function describe(
     Platform: 'linux',
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: appArmorProfile(body.hostConfig),
+    AppArmorProfile: networked ? '' : appArmorProfile(body.hostConfig),
     ExecIDs: container.execIDs.length > 0 ? container.execIDs : null,
     HostConfig: { ...body.hostConfig, Links: shownLinks(ctx, container) },
     GraphDriver: { Data: graph, Name: body.driver },
@@ -62,7 +62,7 @@ function describe(
   };
 }
 
-/** As asked for: where the kernel has no AppArmor, too. */
+/** As asked for, until a start finds that nothing confines by it. */
 function appArmorProfile({ SecurityOpt }: HostConfig): string {
   return SecurityOpt?.findLast((option) => option.startsWith('apparmor='))?.slice('apparmor='.length) ?? '';
 }
