@@ -1,7 +1,7 @@
 /*
  * SHA-256 (FIPS 180-4) for processors with AVX-512 and without the SHA instructions, as a Node-API (version 8) addon of its own. Typed by
  * src/oci/fast-sha256.ts. OpenSSL computes a round in two dozen scalar instructions, which is all that a core can do at once; here the halves of a round
- * that belong to `a` and to `e` are lanes of one vector, in half as many, and two streams are hashed in the instructions of one.
+ * that belong to `a` and to `e` are lanes of one vector, in two thirds as many, and two streams are hashed in the instructions of one.
  *
  * isFaster                        this processor is one of those
  * begin(state)                    an empty stream, in memory of `stateBytes` bytes

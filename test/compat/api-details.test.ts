@@ -216,6 +216,7 @@ test('the edges of the API', async (t) => {
     assert.equal(await refusal('/containers/nosuch/rename'), 'Neither old nor new names may be empty');
     assert.equal(await refusal('/containers/nosuch/exec'), 'No exec command specified');
     assert.equal(await refusal('/networks/create'), 'invalid name: name is empty');
+    assert.equal((await ask('POST', '/networks/create', { Name: ' ' })).body.message, 'invalid name: name is empty');
     assert.equal(await refusal('/networks/nosuch/connect'), 'invalid name or ID supplied: ""');
     const { status, body } = await ask('POST', '/volumes/create');
     assert.deepEqual([status, body.Labels], [201, { 'com.docker.volume.anonymous': '' }]);

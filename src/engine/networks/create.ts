@@ -126,7 +126,7 @@ function poolSpec(pool: IPAMConfig | undefined): PoolSpec {
 }
 
 function checkName(name: string): void {
-  if (name === '') throw new EngineError('invalid-argument', 'invalid name: name is empty');
+  if (name.trim() === '') throw new EngineError('invalid-argument', 'invalid name: name is empty');
   if (predefinedNames.includes(name)) {
     throw new EngineError('permission-denied', `operation is not permitted on predefined ${name} network`);
   }
