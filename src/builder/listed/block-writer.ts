@@ -14,6 +14,8 @@ export class BlockWriter {
   sizeBytes = 0;
   /** Of these, from the beginning on, what can be read from the file. */
   writtenBytes = 0;
+  /** Called whenever that has grown. */
+  onWritten: (() => void) | undefined;
 
   constructor(file: FileHandle) {
     this.#file = file;
@@ -61,5 +63,6 @@ export class BlockWriter {
       throw new EngineError('unavailable', 'write build context: no space left on device');
     }
     this.writtenBytes = at + bytesWritten;
+    this.onWritten?.();
   }
 }

@@ -57,9 +57,13 @@ export class Hashing {
     this.#beside?.catch(() => {});
   }
 
-  /** So many bytes are in the file now. @throws what the taker of digests threw */
-  advance(writtenBytes: number): void {
+  /** @throws what the taker of digests threw */
+  throwIfFailed(): void {
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** So many bytes are in the file now. */
+  advance(writtenBytes: number): void {
     if (writtenBytes === this.#writtenBytes) return;
     this.#writtenBytes = writtenBytes;
     if (this.#beside) this.#progress.tell(writtenBytes, stages.growing);

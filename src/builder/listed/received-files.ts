@@ -75,20 +75,21 @@ export class ReceivedFiles implements AsyncDisposable {
       found: (number, digest) => note(number, digest, asListed[number]!),
     });
     const advance = this.#advancer(files, expected);
-    const tell = () => {
+    // Also while nothing comes: what is here is of use before the rest.
+    writer.onWritten = () => {
       hashing.advance(writer.writtenBytes);
       advance(writer.writtenBytes);
     };
     try {
       await readFiles(source, sink, (chunk) => {
-        tell();
+        hashing.throwIfFailed();
         return writer.append(chunk);
       });
       await writer.flush();
       if (at !== expected.length - 1) throw unasked(expected[at + 1]!.line);
-      tell();
       await hashing.end();
     } catch (error) {
+      writer.onWritten = undefined;
       await hashing.abandon();
       // What is not whole, or not what it was taken for, is not here.
       const lines = expected.map(({ line }) => line);
