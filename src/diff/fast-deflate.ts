@@ -1,7 +1,6 @@
-import { createRequire } from 'node:module';
 import { isErrno } from '#errdefs';
 import { log } from '#log';
-import { addonPath } from '#sys';
+import { loadAddon } from '#sys';
 
 /**
  * Deflate blocks that are not the last of their stream and end at a byte boundary. `window` is what the block may refer back to, at most 32 KiB. Works in Node's thread pool;
@@ -22,10 +21,8 @@ export function fastDeflate(): DeflateBlock | undefined {
 }
 
 function load(): DeflateBlock | undefined {
-  const path = addonPath('deflate');
-  if (path === undefined) return undefined;
   try {
-    return (createRequire(import.meta.url)(path) as Native).deflate;
+    return loadAddon<Native>('deflate')?.deflate;
   } catch (error) {
     if (!isErrno(error, 'ERR_DLOPEN_FAILED')) throw error;
     log.warn('layers are compressed by zlib: its faster stand-in cannot be loaded', { error });

@@ -1,5 +1,4 @@
-import { createRequire } from 'node:module';
-import { addonPath } from '#sys';
+import { loadAddon } from '#sys';
 
 /** `native/sha256.c`: streams are memory of `stateBytes` bytes. */
 export interface FastSha256 {
@@ -17,12 +16,9 @@ let found: { readonly addon: FastSha256 | undefined } | undefined;
 
 /** `undefined` where OpenSSL is faster, or the addon is not built. */
 export function fastSha256(): FastSha256 | undefined {
-  found ??= { addon: load() };
+  if (found === undefined) {
+    const addon = loadAddon<FastSha256>('sha256');
+    found = { addon: addon?.isFaster ? addon : undefined };
+  }
   return found.addon;
-}
-
-function load(): FastSha256 | undefined {
-  const path = addonPath('sha256');
-  const addon = path === undefined ? undefined : (createRequire(import.meta.url)(path) as FastSha256);
-  return addon?.isFaster ? addon : undefined;
 }

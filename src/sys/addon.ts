@@ -23,16 +23,22 @@ export function helperPath(name: string): string {
   return findNativeFile(`${name}-${process.arch}`);
 }
 
+const requireAddon = createRequire(import.meta.url);
+
 /**
- * An addon of the package beside this one: `native/<name>.c`, built where the machine has what it needs. The path, `undefined` when it is not built.
+ * An addon of the package beside this one: `native/<name>.c`, built where the machine has what it needs; `undefined` when it is not built. What it exports is
+ * for its caller to name.
+ * @throws `ERR_DLOPEN_FAILED` when a library of its own is gone
  */
-export function addonPath(name: string): string | undefined {
+export function loadAddon<T>(name: string): T | undefined {
+  let path: string;
   try {
-    return findNativeFile(`${name}-${process.arch}.node`);
+    path = findNativeFile(`${name}-${process.arch}.node`);
   } catch (error) {
     if (!isKind(error, 'failed-precondition')) throw error;
     return undefined;
   }
+  return requireAddon(path) as T;
 }
 
 /** What `native/sys.c` exports as it is; {@link sys} is what the house uses. */
@@ -41,7 +47,7 @@ interface Native extends Omit<Sys, 'lstat' | 'lstatIfPresent'> {
   lstatInto(path: PathLike, words: Uint8Array, mayBeAbsent: boolean): boolean;
 }
 
-const native = createRequire(import.meta.url)(findNativeFile(`sys-${process.arch}.node`)) as Native;
+const native = requireAddon(findNativeFile(`sys-${process.arch}.node`)) as Native;
 
 /**
  * The addon. Importing `#sys` loads it, once per thread, in well under a millisecond.

@@ -7,6 +7,6 @@
  * working directory.
  */
 
-export { addonPath, helperPath, sys } from './addon.ts';
+export { helperPath, loadAddon, sys } from './addon.ts';
 export { makeSpreadFolder } from './spread-folder.ts';
 export * from './types.ts';

@@ -26,19 +26,27 @@ export class Places {
   async begun(line: number): Promise<number> {
     const known = this.#offsets.get(line) ?? this.#awaited.get(line);
     if (typeof known === 'number') return known;
-    if (!this.#awaited.has(line)) throw new EngineError('unavailable', `build context: file ${line} was given up`);
+    this.#requireComing(line);
     const waiting = known ?? waiter<number>();
     this.#awaited.set(line, waiting);
     return await waiting.promise;
   }
 
-  /** So far the file goes, as soon as that is beyond `offset`. @throws why what stands there was given up */
-  async beyond(offset: number): Promise<number> {
+  /** So far all of them go, as soon as that is beyond `offset`, where there is a part of one. @throws why that one was given up */
+  async beyond(line: number, offset: number): Promise<number> {
+    this.#requireComing(line);
     while (this.#writtenBytes <= offset) {
       this.#growth ??= waiter();
       await this.#growth.promise;
+      this.#requireComing(line);
     }
     return this.#writtenBytes;
+  }
+
+  /** Nothing will tell of one that was given up before somebody asked. */
+  #requireComing(line: number): void {
+    if (this.#offsets.has(line) || this.#awaited.has(line)) return;
+    throw new EngineError('unavailable', `build context: file ${line} was given up`);
   }
 
   /** Something of it can be read from there. */

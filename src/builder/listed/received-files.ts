@@ -124,7 +124,7 @@ export class ReceivedFiles implements AsyncDisposable {
     const start = await this.#places.begun(line);
     const end = start + sizeBytes;
     for (let offset = start; offset < end; ) {
-      const lengthBytes = Math.min(end, await this.#places.beyond(offset)) - offset;
+      const lengthBytes = Math.min(end, await this.#places.beyond(line, offset)) - offset;
       yield { fd: this.#file!.fd, offset, lengthBytes, staysOpen: true };
       offset += lengthBytes;
     }
